@@ -1,0 +1,41 @@
+"""The AXI-Lite register map: one table for RTL, HLS, both hosts and the manifest."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A 32-bit register. `rtl_only`: the HLS spelling does not have it."""
+
+    name: str
+    offset: int
+    writable: bool
+    rtl_only: bool
+    what: str
+
+
+# The first word follows the ap_ctrl_hs layout of the vendor's HLS tools, so one driver starts either spelling.
+CTRL_START = 1 << 0
+CTRL_DONE = 1 << 1
+CTRL_IDLE = 1 << 2
+
+REGISTERS = (
+    Register("ctrl", 0x00, True, False, "bit 0 start, bit 1 done (cleared by reading), bit 2 idle"),
+    Register("images", 0x10, True, False, "images to process after start"),
+    Register("hash_lo", 0x20, False, False, "design hash, low 32 bits"),
+    Register("hash_hi", 0x30, False, False, "design hash, high 32 bits"),
+    Register("cycles", 0x40, False, True, "cycles from the first input beat to the last output beat"),
+    Register("first_out_cycles", 0x44, False, True, "cycles from the first input beat to the end of the first image's output"),
+    Register("beats_in", 0x48, False, True, "input beats taken since start"),
+    Register("beats_out", 0x4C, False, True, "output beats given since start"),
+    Register("images_out", 0x50, False, True, "images finished since start"),
+)
+ADDRESS_BITS = 7
+
+
+def register(name: str) -> Register:
+    """The register of that name. Raises KeyError."""
+    for entry in REGISTERS:
+        if entry.name == name:
+            return entry
+    raise KeyError(name)

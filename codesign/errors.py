@@ -1,0 +1,25 @@
+"""The exceptions of the package: one base, and one child per kind of trouble a user can meet."""
+
+
+class CodesignError(Exception):
+    """Any trouble that is the input's or the machine's; its text is meant for the user."""
+
+
+class ConfigError(CodesignError, ValueError):
+    """A file or option of the user's is wrong: names the file, the key, what was found and what would do."""
+
+
+class UnsupportedError(CodesignError, NotImplementedError):
+    """A node, shape or file that is not supported: names it, the reason and the nearest supported form."""
+
+
+class InfeasibleError(CodesignError):
+    """Nothing fits: names the resource, what is needed, what is available and the nearest design."""
+
+
+class ToolError(CodesignError, RuntimeError):
+    """A program is missing or failed: names the command, its status, the log and the likely cause."""
+
+
+class MismatchError(CodesignError, AssertionError):
+    """Outputs are not bit-exact: names the node, the index, what was expected and what was found."""

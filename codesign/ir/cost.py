@@ -1,0 +1,63 @@
+"""What a design takes: FPGA resources, cycles and DRAM traffic; costs combine in two ways only."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Primitives of the FPGA. `bram18` counts 18 Kb halves: a RAMB36 counts two."""
+
+    dsp: int = 0
+    bram18: int = 0
+    uram: int = 0
+    lut: int = 0
+    ff: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            dsp=self.dsp + other.dsp,
+            bram18=self.bram18 + other.bram18,
+            uram=self.uram + other.uram,
+            lut=self.lut + other.lut,
+            ff=self.ff + other.ff,
+        )
+
+    def fits(self, budget: "Resources") -> bool:
+        """Whether every count is within the budget."""
+        return not self.excess(budget)
+
+    def excess(self, budget: "Resources") -> tuple[tuple[str, int, int], ...]:
+        """(resource, needed, available) of every count over the budget."""
+        names = ("dsp", "bram18", "uram", "lut", "ff")
+        return tuple((n, getattr(self, n), getattr(budget, n)) for n in names if getattr(self, n) > getattr(budget, n))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCost:
+    """Cost of one node on its engine. `interval_cycles` is what the engine needs per image in steady state."""
+
+    node: str
+    interval_cycles: int
+    macs: int
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Predicted cost of a design.
+
+    `interval_cycles`: between images in steady state; throughput is clock / interval. `latency_cycles`: first input
+    word to last output word of one image through the empty pipeline. `nodes` sums, with what lies between the engines
+    (`shell`: converters, FIFOs, ports), to `resources`.
+    """
+
+    latency_cycles: int
+    interval_cycles: int
+    resources: Resources
+    dram_bytes: int
+    nodes: tuple[NodeCost, ...]
+    shell: Resources
+
+    def fps(self, clock_mhz: float) -> float:
+        """Images per second at this clock."""
+        return clock_mhz * 1e6 / self.interval_cycles
