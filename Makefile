@@ -1,0 +1,51 @@
+# Two commands do everything, on a fresh Debian or Ubuntu: `make demo` and `make test`.
+# PYTHON=... names another Python (3.10 to 3.13); CONFIG=... and RUN=... another run.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= examples/fashion-pynq-z2.yaml
+RUN ?= runs/fashion-pynq-z2
+PYTHON ?=
+export PYTHON
+
+TOOLS := python3:python3 venv:python3-venv g++:g++ verilator:verilator /usr/share/datasets/fashion-mnist:dataset-fashion-mnist
+TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt_device.h:libxrt-dev
+TOX := $(BIN)/tox --skip-missing-interpreters false
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint types format setup setup-test clean distclean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
+
+demo: setup ## data set and board -> searched network, accelerator, proof, report
+	@$(BIN)/codesign run $(CONFIG) --out $(RUN)
+
+test: setup-test ## every test: lint, types, tests, the built wheel
+	@$(TOX) run
+
+test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=... for another number)
+	@$(TOX) run -e long
+
+lint: setup-test ## ruff and the import contracts
+	@$(TOX) run -e lint
+
+types: setup-test ## mypy
+	@$(TOX) run -e types
+
+format: setup-test ## rewrite the sources in the one format
+	@$(TOX) exec -q -e lint -- ruff format .
+
+setup: ## everything that `codesign` needs
+	@scripts/system_packages.sh $(TOOLS)
+	@scripts/environment.sh $(VENV) --editable .[all]
+
+setup-test: ## everything that `make test` needs
+	@scripts/system_packages.sh $(TEST_TOOLS)
+	@scripts/environment.sh $(VENV) tox
+
+clean: ## remove caches and build products
+	rm -rf build *.egg-info .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+
+distclean: clean ## remove the virtual environment and every run as well
+	rm -rf $(VENV) runs
