@@ -1,0 +1,33 @@
+// Per-channel constants of requantize, read beside the collector's words: one word for each word of a pixel.
+module channel_rom
+  import codesign_pkg::*;
+#(
+  parameter int WORD_BITS = 8,
+  parameter int DEPTH = 1,
+  parameter string FILE = "channels.hex"
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 next_i,
+  output logic [WORD_BITS-1:0] data_o
+);
+
+  (* rom_style = "distributed" *)
+  logic [WORD_BITS-1:0] memory[DEPTH];
+  initial $readmemh(FILE, memory);
+
+  if (DEPTH == 1) begin : g_constant
+    assign data_o = memory[0];
+    logic unused;
+    assign unused = &{1'b0, clk_i, rst_ni, next_i};
+  end else begin : g_counter
+    localparam int AddressBits = counter_bits(DEPTH);
+    logic [AddressBits-1:0] address_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) address_q <= '0;
+      else if (next_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
+    end
+    assign data_o = memory[address_q];
+  end
+
+endmodule

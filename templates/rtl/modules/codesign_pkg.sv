@@ -1,0 +1,32 @@
+// Small constant functions shared by all modules.
+package codesign_pkg;
+
+  // Bits of an unsigned counter that takes `count` values; at least one, so that a vector always exists.
+  function automatic int counter_bits(int count);
+    return (count <= 2) ? 1 : $clog2(count);
+  endfunction
+
+  function automatic int min(int a, int b);
+    return (a < b) ? a : b;
+  endfunction
+
+  function automatic int max(int a, int b);
+    return (a > b) ? a : b;
+  endfunction
+
+  function automatic int ceil_div(int a, int b);
+    return (a + b - 1) / b;
+  endfunction
+
+  function automatic int gcd(int a, int b);
+    int x = a;
+    int y = b;
+    while (y != 0) begin
+      int r = x % y;
+      x = y;
+      y = r;
+    end
+    return x;
+  endfunction
+
+endpackage

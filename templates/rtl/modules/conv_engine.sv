@@ -1,0 +1,167 @@
+// Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize.
+//
+// Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/SIMD) cycles an image while input is there and output is taken.
+// STREAMING: every input word is used once and in order, so no line buffer is needed.
+module conv_engine
+  import codesign_pkg::*;
+#(
+  parameter int C = 1,
+  parameter int K = 1,
+  parameter int IY = 1,
+  parameter int IX = 1,
+  parameter int OY = 1,
+  parameter int OX = 1,
+  parameter int FY = 1,
+  parameter int FX = 1,
+  parameter int STRIDE_Y = 1,
+  parameter int STRIDE_X = 1,
+  parameter int PAD_TOP = 0,
+  parameter int PAD_LEFT = 0,
+  parameter bit DEPTHWISE = 0,
+  parameter int PE = 1,
+  parameter int SIMD = 1,
+  parameter int EMIT = 1,
+  parameter bit STREAMING = 0,
+  parameter int BUFFER_DEPTH = 16,
+  parameter string BUFFER_STYLE = "distributed",
+  parameter string ROM_STYLE = "distributed",
+  parameter bit USE_DSP = 1,
+  parameter int X_BITS = 8,
+  parameter bit X_SIGNED = 0,
+  parameter int W_BITS = 8,
+  parameter int ACC_BITS = 24,
+  parameter int SCALING = 0,
+  parameter int MULTIPLIER_BITS = 1,
+  parameter int SUM_BITS = 26,
+  parameter int SHIFT = 8,
+  parameter int OUT_BITS = 8,
+  parameter bit OUT_SIGNED = 0,
+  parameter string WEIGHT_FILE = "weights.hex",
+  parameter string CHANNEL_FILE = "channels.hex"
+) (
+  input  logic                                               clk_i,
+  input  logic                                               rst_ni,
+  input  logic [(DEPTHWISE ? PE : SIMD)-1:0][X_BITS-1:0]     data_i,
+  input  logic                                               valid_i,
+  output logic                                               ready_o,
+  output logic [EMIT-1:0][OUT_BITS-1:0]                      data_o,
+  output logic                                               valid_o,
+  input  logic                                               ready_i
+);
+
+  localparam int InLanes = DEPTHWISE ? PE : SIMD;
+  localparam int Fold = ceil_div(C, InLanes);
+  localparam int Passes = ceil_div(K, PE);
+  localparam int Steps = FY * FX * (DEPTHWISE ? 1 : Fold);
+
+  logic [InLanes-1:0][X_BITS-1:0] fed, x;
+  logic advance, issue, fed_valid, fed_first, fed_last;
+
+  if (STREAMING) begin : g_stream
+    pass_feed #(
+      .WORD_BITS(InLanes * X_BITS),
+      .STEPS(Steps)
+    ) u_feed (
+      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
+      .advance_i(advance),
+      .issue_o(issue),
+      .data_o(fed),
+      .valid_o(fed_valid),
+      .first_o(fed_first),
+      .last_o(fed_last)
+    );
+    assign x = fed;
+  end else begin : g_line
+    logic pad;
+    line_buffer #(
+      .WORD_BITS(InLanes * X_BITS),
+      .FOLD(Fold),
+      .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
+      .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
+      .PASSES(Passes),
+      .CHANNELWISE(DEPTHWISE),
+      .DEPTH(BUFFER_DEPTH),
+      .RAM_STYLE(BUFFER_STYLE)
+    ) u_feed (
+      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
+      .advance_i(advance),
+      .issue_o(issue),
+      .data_o(fed),
+      .valid_o(fed_valid),
+      .first_o(fed_first),
+      .last_o(fed_last),
+      .pad_o(pad)
+    );
+    assign x = pad ? '0 : fed;
+  end
+
+  logic [PE-1:0][SIMD-1:0][W_BITS-1:0] weights;
+  weight_rom #(
+    .WORD_BITS(PE * SIMD * W_BITS),
+    .DEPTH(Passes * Steps),
+    .ROM_STYLE(ROM_STYLE),
+    .FILE(WEIGHT_FILE)
+  ) u_weights (
+    .clk_i, .rst_ni,
+    .issue_i(issue),
+    .data_o(weights)
+  );
+
+  logic result_valid, result_ready;
+  logic [PE-1:0][ACC_BITS-1:0] result;
+  assign advance = !result_valid || result_ready;
+  mac_array #(
+    .PE(PE), .SIMD(SIMD), .CHANNELWISE(DEPTHWISE),
+    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(USE_DSP)
+  ) u_array (
+    .clk_i, .rst_ni,
+    .enable_i(advance),
+    .valid_i(fed_valid),
+    .first_i(fed_first),
+    .last_i(fed_last),
+    .x_i(x),
+    .w_i(weights),
+    .valid_o(result_valid),
+    .acc_o(result)
+  );
+
+  logic word_valid, word_ready;
+  logic [EMIT-1:0][ACC_BITS-1:0] word;
+  collector #(
+    .PE(PE), .EMIT(EMIT), .K(K), .BITS(ACC_BITS)
+  ) u_collector (
+    .clk_i, .rst_ni,
+    .valid_i(result_valid),
+    .ready_o(result_ready),
+    .data_i(result),
+    .valid_o(word_valid),
+    .ready_i(word_ready),
+    .data_o(word)
+  );
+
+  logic [EMIT-1:0][MULTIPLIER_BITS-1:0] multiplier;
+  logic [EMIT-1:0][SUM_BITS-1:0] offset;
+  channel_rom #(
+    .WORD_BITS(EMIT * (MULTIPLIER_BITS + SUM_BITS)),
+    .DEPTH(ceil_div(K, EMIT)),
+    .FILE(CHANNEL_FILE)
+  ) u_channels (
+    .clk_i, .rst_ni,
+    .next_i(word_valid && word_ready),
+    .data_o({multiplier, offset})
+  );
+
+  requantize #(
+    .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
+    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+  ) u_requantize (
+    .clk_i, .rst_ni,
+    .valid_i(word_valid),
+    .ready_o(word_ready),
+    .acc_i(word),
+    .multiplier_i(multiplier),
+    .offset_i(offset),
+    .valid_o, .ready_i, .data_o
+  );
+
+endmodule

@@ -1,0 +1,59 @@
+// Feed of an engine that reads every input word once and in order: no memory, one register.
+//
+// Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
+// connected layer or a 1x1 convolution with PE = K, a global pooling with PE = C). STEPS words make one result.
+module pass_feed
+  import codesign_pkg::*;
+#(
+  parameter int WORD_BITS = 8,
+  parameter int STEPS = 1
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic [WORD_BITS-1:0] data_i,
+  input  logic                 valid_i,
+  output logic                 ready_o,
+  input  logic                 advance_i,
+  output logic                 issue_o,
+  output logic [WORD_BITS-1:0] data_o,
+  output logic                 valid_o,
+  output logic                 first_o,
+  output logic                 last_o
+);
+
+  localparam int StepBits = counter_bits(STEPS);
+  logic [StepBits-1:0] step_q;
+  logic last;
+
+  assign ready_o = advance_i;
+  assign issue_o = valid_i && advance_i;
+  assign last    = step_q == StepBits'(STEPS - 1);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      step_q  <= '0;
+      valid_o <= 1'b0;
+    end else if (advance_i) begin
+      valid_o <= valid_i;
+      if (valid_i) step_q <= last ? '0 : step_q + 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (issue_o) begin
+      data_o  <= data_i;
+      first_o <= step_q == '0;
+      last_o  <= last;
+    end
+  end
+
+`ifndef SYNTHESIS
+  int steps;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) steps <= 0;
+    else if (issue_o) steps <= steps + 1;
+  end
+  final $display("buffer %m depth 1 peak 1 now %0d steps %0d", valid_o, steps);
+`endif
+
+endmodule

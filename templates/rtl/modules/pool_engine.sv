@@ -1,0 +1,142 @@
+// Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
+//
+// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
+module pool_engine
+  import codesign_pkg::*;
+#(
+  parameter int C = 1,
+  parameter int IY = 1,
+  parameter int IX = 1,
+  parameter int OY = 1,
+  parameter int OX = 1,
+  parameter int FY = 1,
+  parameter int FX = 1,
+  parameter int STRIDE_Y = 1,
+  parameter int STRIDE_X = 1,
+  parameter int PAD_TOP = 0,
+  parameter int PAD_LEFT = 0,
+  parameter bit AVERAGE = 0,
+  parameter int PE = 1,
+  parameter int EMIT = 1,
+  parameter bit STREAMING = 0,
+  parameter int BUFFER_DEPTH = 16,
+  parameter string BUFFER_STYLE = "distributed",
+  parameter int X_BITS = 8,
+  parameter bit X_SIGNED = 0,
+  parameter int ACC_BITS = 8,
+  parameter int SCALING = 0,
+  parameter int MULTIPLIER_BITS = 1,
+  parameter int MULTIPLIER = 1,
+  parameter int SUM_BITS = 12,
+  parameter int SHIFT = 0,
+  parameter int OUT_BITS = 8,
+  parameter bit OUT_SIGNED = 0
+) (
+  input  logic                           clk_i,
+  input  logic                           rst_ni,
+  input  logic [PE-1:0][X_BITS-1:0]      data_i,
+  input  logic                           valid_i,
+  output logic                           ready_o,
+  output logic [EMIT-1:0][OUT_BITS-1:0]  data_o,
+  output logic                           valid_o,
+  input  logic                           ready_i
+);
+
+  localparam int Passes = ceil_div(C, PE);
+
+  logic [PE-1:0][X_BITS-1:0] fed;
+  logic advance, fed_valid, fed_first, fed_last, pad, issue;
+
+  if (STREAMING) begin : g_stream
+    pass_feed #(
+      .WORD_BITS(PE * X_BITS),
+      .STEPS(FY * FX)
+    ) u_feed (
+      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
+      .advance_i(advance),
+      .issue_o(issue),
+      .data_o(fed),
+      .valid_o(fed_valid),
+      .first_o(fed_first),
+      .last_o(fed_last)
+    );
+    assign pad = 1'b0;
+  end else begin : g_line
+    line_buffer #(
+      .WORD_BITS(PE * X_BITS),
+      .FOLD(Passes),
+      .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
+      .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
+      .PASSES(Passes),
+      .CHANNELWISE(1'b1),
+      .DEPTH(BUFFER_DEPTH),
+      .RAM_STYLE(BUFFER_STYLE)
+    ) u_feed (
+      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
+      .advance_i(advance),
+      .issue_o(issue),
+      .data_o(fed),
+      .valid_o(fed_valid),
+      .first_o(fed_first),
+      .last_o(fed_last),
+      .pad_o(pad)
+    );
+  end
+
+  logic result_valid, result_ready;
+  logic [PE-1:0][ACC_BITS-1:0] result;
+  assign advance = !result_valid || result_ready;
+  pool_array #(
+    .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS)
+  ) u_array (
+    .clk_i, .rst_ni,
+    .enable_i(advance),
+    .valid_i(fed_valid),
+    .first_i(fed_first),
+    .last_i(fed_last),
+    .pad_i(pad),
+    .x_i(fed),
+    .valid_o(result_valid),
+    .acc_o(result)
+  );
+
+  logic word_valid, word_ready;
+  logic [EMIT-1:0][ACC_BITS-1:0] word;
+  collector #(
+    .PE(PE), .EMIT(EMIT), .K(C), .BITS(ACC_BITS)
+  ) u_collector (
+    .clk_i, .rst_ni,
+    .valid_i(result_valid),
+    .ready_o(result_ready),
+    .data_i(result),
+    .valid_o(word_valid),
+    .ready_i(word_ready),
+    .data_o(word)
+  );
+
+  if (AVERAGE) begin : g_average
+    localparam logic [SUM_BITS-1:0] Half = (SHIFT == 0) ? '0 : SUM_BITS'(64'd1 << (SHIFT - 1));
+    requantize #(
+      .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
+      .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+    ) u_requantize (
+      .clk_i, .rst_ni,
+      .valid_i(word_valid),
+      .ready_o(word_ready),
+      .acc_i(word),
+      .multiplier_i({EMIT{MULTIPLIER_BITS'(MULTIPLIER)}}),
+      .offset_i({EMIT{Half}}),
+      .valid_o, .ready_i, .data_o
+    );
+  end else begin : g_maximum
+    for (genvar i = 0; i < EMIT; i++) begin : g_lane
+      assign data_o[i] = word[i];
+    end
+    assign valid_o    = word_valid;
+    assign word_ready = ready_i;
+  end
+
+  logic unused;
+  assign unused = &{1'b0, issue};
+
+endmodule

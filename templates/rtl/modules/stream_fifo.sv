@@ -1,0 +1,68 @@
+// A FIFO of DEPTH words (a power of two). A word can leave two cycles after it came.
+//
+// The memory is read into an output register as soon as that is free, so a block RAM serves as well as LUTs; the
+// register holds one word more than DEPTH.
+module stream_fifo
+  import codesign_pkg::*;
+#(
+  parameter int WORD_BITS = 8,
+  parameter int DEPTH = 16,
+  parameter string RAM_STYLE = "distributed"
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic [WORD_BITS-1:0] data_i,
+  input  logic                 valid_i,
+  output logic                 ready_o,
+  output logic [WORD_BITS-1:0] data_o,
+  output logic                 valid_o,
+  input  logic                 ready_i
+);
+
+  localparam int AddressBits = $clog2(DEPTH);
+  typedef logic [AddressBits:0] ptr_t;
+
+  ptr_t write_q, read_q, used;
+  logic accept, fetch;
+  assign used    = write_q - read_q;
+  assign ready_o = used != ptr_t'(DEPTH);
+  assign accept  = valid_i && ready_o;
+  assign fetch   = used != '0 && (!valid_o || ready_i);
+
+  (* ram_style = RAM_STYLE *)
+  logic [WORD_BITS-1:0] memory[DEPTH];
+  always_ff @(posedge clk_i) begin
+    if (accept) memory[write_q[AddressBits-1:0]] <= data_i;
+  end
+  always_ff @(posedge clk_i) begin
+    if (fetch) data_o <= memory[read_q[AddressBits-1:0]];
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+      valid_o <= 1'b0;
+    end else begin
+      if (accept) write_q <= write_q + 1'b1;
+      if (fetch) read_q <= read_q + 1'b1;
+      if (fetch) valid_o <= 1'b1;
+      else if (ready_i) valid_o <= 1'b0;
+    end
+  end
+
+`ifndef SYNTHESIS
+  int peak, steps;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      peak  <= 0;
+      steps <= 0;
+    end else begin
+      if (int'(used) + int'(accept) > peak) peak <= int'(used) + int'(accept);
+      if (fetch) steps <= steps + 1;
+    end
+  end
+  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used), steps);
+`endif
+
+endmodule

@@ -1,0 +1,34 @@
+// Weights of one engine: one word of all PE x SIMD weights per step, in the order in which the steps come.
+//
+// The word for a step is read in the cycle of the step and appears one cycle later, beside the line buffer's word.
+module weight_rom
+  import codesign_pkg::*;
+#(
+  parameter int WORD_BITS = 8,
+  parameter int DEPTH = 1,
+  parameter string ROM_STYLE = "distributed",
+  parameter string FILE = "weights.hex"
+) (
+  input  logic                 clk_i,
+  input  logic                 rst_ni,
+  input  logic                 issue_i,
+  output logic [WORD_BITS-1:0] data_o
+);
+
+  localparam int AddressBits = counter_bits(DEPTH);
+  logic [AddressBits-1:0] address_q;
+
+  (* rom_style = ROM_STYLE *)
+  logic [WORD_BITS-1:0] memory[DEPTH];
+  initial $readmemh(FILE, memory);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) address_q <= '0;
+    else if (issue_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (issue_i) data_o <= memory[address_q];
+  end
+
+endmodule
