@@ -56,7 +56,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def snapshot(request: pytest.FixtureRequest) -> Callable[[str, Project], None]:
-    """`snapshot(case, project)`: the project's files equal the tree tests/snapshots/<case>, none missing, none extra."""
+    """`snapshot(case, project)`: its files equal the tree tests/snapshots/<case>, none missing or extra."""
     update = request.config.getoption("--update-snapshots")
 
     def check(case: str, project: Project) -> None:

@@ -1,0 +1,227 @@
+"""Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from codesign.errors import CodesignError, ConfigError
+from codesign.ir.cost import Cost
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.measurement import Measurement
+from codesign.ir.nodes import Node
+from codesign.ir.strict import parse, to_plain
+
+T = TypeVar("T")
+
+FORMAT = 1  # of every file below; raised when an older reader could not read it
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
+
+
+@dataclass(frozen=True)
+class _GraphHeader:
+    format: int
+    name: str
+    nodes: tuple[Node, ...]
+    input_scale: float
+    output_scale: float
+    labels: tuple[str, ...]
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file as a whole, by way of a temporary name beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write the text as UTF-8, as a whole."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, plain: object) -> None:
+    """Write plain data as JSON with sorted, indented lines."""
+    write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises ConfigError naming it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+
+
+def read_json(path: Path) -> Any:
+    """The file's plain data. Raises ConfigError naming file and line."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The file's plain data; a key given twice is refused. Raises ConfigError naming file and line."""
+    try:
+        return yaml.load(read_text(path), _StrictLoader)  # noqa: S506 (a SafeLoader, below)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{path}: {line}{error.problem or 'not YAML'}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+
+
+def read_yaml_as(hint: type[T], path: Path) -> T:
+    """The file as a value of that type; see strict.parse."""
+    return parse(hint, read_yaml(path), str(path))
+
+
+def save_graph(graph: Graph, path: Path) -> None:
+    """Write a `.npz` with the nodes as JSON and the parameters as arrays."""
+    header = _GraphHeader(FORMAT, graph.name, graph.nodes, graph.input_scale, graph.output_scale, graph.labels)
+    write_bytes(path, _npz({"header": _text_array(to_plain(header)), **graph.params}))
+
+
+def load_graph(path: Path) -> Graph:
+    """Read what save_graph wrote. Raises ConfigError naming the file and what is wrong."""
+    with _naming(path):
+        arrays = _read_npz(path)
+        header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
+        return Graph(header.name, header.nodes, arrays, header.input_scale, header.output_scale, header.labels)
+
+
+def save_design(design: Design, path: Path) -> None:
+    """Write a `.yaml` that a person can read and edit."""
+    plain = {"format": FORMAT, **to_plain(design)}
+    write_text(path, yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=120))
+
+
+def load_design(path: Path) -> Design:
+    """Read what save_design wrote. Raises ConfigError naming the file and what is wrong."""
+    return parse(Design, _without_format(read_yaml(path), path), str(path))
+
+
+def save_cost(cost: Cost, path: Path) -> None:
+    """Write a `.json`."""
+    write_json(path, {"format": FORMAT, **to_plain(cost)})
+
+
+def load_cost(path: Path) -> Cost:
+    """Read what save_cost wrote. Raises ConfigError naming the file and what is wrong."""
+    return parse(Cost, _without_format(read_json(path), path), str(path))
+
+
+@dataclass(frozen=True)
+class _MeasurementFile:
+    measurement: dict[str, Any]
+    outputs_sha256: str | None
+
+
+def save_measurement(measurement: Measurement, path: Path) -> None:
+    """Write a `.json`, and the outputs beside it as `.npy`, whose hash the JSON holds."""
+    sha = None
+    if measurement.outputs is not None:
+        buffer = io.BytesIO()
+        np.save(buffer, measurement.outputs, allow_pickle=False)
+        sha = hashlib.sha256(buffer.getvalue()).hexdigest()
+        write_bytes(path.with_suffix(".npy"), buffer.getvalue())
+    plain = to_plain(replace(measurement, outputs=None))
+    del plain["outputs"]
+    write_json(path, {"format": FORMAT, "measurement": plain, "outputs_sha256": sha})
+
+
+def load_measurement(path: Path) -> Measurement:
+    """Read what save_measurement wrote. Raises ConfigError naming the file and what is wrong."""
+    stored = parse(_MeasurementFile, _without_format(read_json(path), path), str(path))
+    measurement = parse(Measurement, stored.measurement, f"{path}: measurement")
+    if stored.outputs_sha256 is None:
+        return measurement
+    with _naming(path.with_suffix(".npy")):
+        content = path.with_suffix(".npy").read_bytes()
+        if hashlib.sha256(content).hexdigest() != stored.outputs_sha256:
+            raise ValueError(f"its content is not what {path.name} says; run the simulation again")
+        return replace(measurement, outputs=np.load(io.BytesIO(content), allow_pickle=False))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str | int | float) and key in seen:
+                raise yaml.MarkedYAMLError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            seen.add(key if isinstance(key, str | int | float) else id(key_node))
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        for name, array in arrays.items():
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), entry.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _read_npz(path: Path) -> dict[str, IntArray]:
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _text_array(plain: object) -> npt.NDArray[Any]:
+    return np.array(json.dumps(plain))
+
+
+def _without_format(plain: Any, path: Path) -> dict[str, Any]:
+    with _naming(path):
+        checked = dict(_checked(plain))
+        del checked["format"]
+        return checked
+
+
+def _checked(plain: Any) -> dict[str, Any]:
+    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
+        found = plain.get("format", "nothing") if isinstance(plain, dict) else type(plain).__name__
+        raise ValueError(f"format: expected {FORMAT}, got {found!r}; written by another version?")
+    return plain
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while reading into a ConfigError that names the file."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error if str(error).startswith(str(path)) else ConfigError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, CodesignError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,163 @@
+"""Plain data (what YAML and JSON give) to frozen dataclasses and back, with type hints as the only schema.
+
+Strict: an unknown key, a missing key, a wrong type or an impossible value is a ConfigError that names file and key.
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, TypeVar
+
+from codesign.errors import CodesignError, ConfigError
+
+T = TypeVar("T")
+
+KIND = "kind"  # names the class where a hint allows several
+
+
+def parse(hint: type[T], plain: object, where: str) -> T:
+    """Build a value of type `hint` from plain data; `where` (a file name) begins every message.
+
+    Known hints: int, float, str, bool, Enum (by value), tuple, dict[str, X], frozen dataclasses, X | None, and unions
+    of dataclasses (told apart by the key `kind`). Raises ConfigError.
+    """
+    value: T = _parse(hint, plain, where)
+    return value
+
+
+def to_plain(value: object, hint: Any = None) -> Any:
+    """The inverse of parse: dataclasses become dicts, enums their values, tuples lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = typing.get_type_hints(type(value))
+        fields = {f.name: to_plain(getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(value)}
+        return {KIND: _kind(type(value)), **fields} if len(_dataclasses_of(hint)) > 1 else fields
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [to_plain(v, h) for v, h in zip(value, _item_hints(hint, len(value)), strict=True)]
+    if isinstance(value, Mapping):
+        return {k: to_plain(v) for k, v in value.items()}
+    return value
+
+
+def _parse(hint: Any, plain: object, where: str) -> Any:
+    if hint is Any or hint is object:
+        return plain
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _parse_union(hint, plain, where)
+    if origin is tuple:
+        return _parse_tuple(hint, plain, where)
+    if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return _parse_mapping(hint, plain, where)
+    if dataclasses.is_dataclass(hint):
+        return _parse_dataclass(hint, plain, where)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _parse_enum(hint, plain, where)
+    return _parse_scalar(hint, plain, where)
+
+
+def _parse_scalar(hint: Any, plain: object, where: str) -> object:
+    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+        return float(plain)
+    if isinstance(plain, hint) and (hint is bool or not isinstance(plain, bool)):
+        return plain
+    remedy = ""
+    if hint is float and isinstance(plain, str) and _is_number(plain):
+        remedy = f" (YAML reads a number with an exponent only with a point, as {float(plain)})"
+    raise ConfigError(f"{where}: expected {hint.__name__}, got {plain!r}{remedy}")
+
+
+def _parse_enum(hint: type[Enum], plain: object, where: str) -> Enum:
+    for member in hint:
+        if member.value == plain and type(member.value) is type(plain):
+            return member
+    raise ConfigError(f"{where}: expected one of {', '.join(repr(m.value) for m in hint)}, got {plain!r}")
+
+
+def _parse_tuple(hint: Any, plain: object, where: str) -> tuple[object, ...]:
+    if not isinstance(plain, list | tuple):
+        raise ConfigError(f"{where}: expected a list, got {plain!r}")
+    args = typing.get_args(hint)
+    if args[-1] is not Ellipsis and len(args) != len(plain):
+        raise ConfigError(f"{where}: expected {len(args)} entries, got {len(plain)}")
+    pairs = zip(_item_hints(hint, len(plain)), plain, strict=True)
+    return tuple(_parse(h, v, f"{where}[{i}]") for i, (h, v) in enumerate(pairs))
+
+
+def _parse_mapping(hint: Any, plain: object, where: str) -> dict[str, object]:
+    if not isinstance(plain, dict) or not all(isinstance(k, str) for k in plain):
+        raise ConfigError(f"{where}: expected names with values, got {plain!r}")
+    return {k: _parse(typing.get_args(hint)[1], v, f"{where}: {k}") for k, v in plain.items()}
+
+
+def _parse_union(hint: Any, plain: object, where: str) -> object:
+    options = typing.get_args(hint)
+    if plain is None and type(None) in options:
+        return None
+    classes = {_kind(o): o for o in _dataclasses_of(hint)}
+    if len(classes) > 1:
+        if not isinstance(plain, dict) or plain.get(KIND) not in classes:
+            found = plain.get(KIND, "nothing") if isinstance(plain, dict) else plain
+            raise ConfigError(f"{where}: {KIND}: expected one of {', '.join(classes)}, got {found!r}")
+        rest = {k: v for k, v in plain.items() if k != KIND}
+        return _parse(classes[plain[KIND]], rest, where)
+    others = [o for o in options if o is not type(None)]
+    for option in others[:-1]:
+        try:
+            return _parse(option, plain, where)
+        except ConfigError:
+            continue
+    return _parse(others[-1], plain, where)
+
+
+def _parse_dataclass(hint: Any, plain: object, where: str) -> object:
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{where}: expected keys with values, got {plain!r}")
+    hints = typing.get_type_hints(hint)
+    fields = {f.name: f for f in dataclasses.fields(hint) if f.init}
+    for key in plain:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
+            raise ConfigError(f"{where}: unknown key {key!r}; {remedy}")
+    for name, field in fields.items():
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if name not in plain and not has_default:
+            raise ConfigError(f"{where}: missing key {name!r}")
+    values = {key: _parse(hints[key], value, f"{where}: {key}") for key, value in plain.items()}
+    try:
+        return hint(**values)
+    except CodesignError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
+    """The hint of each entry of a tuple with that many entries."""
+    for option in (hint, *typing.get_args(hint)):
+        if typing.get_origin(option) is tuple:
+            args = typing.get_args(option)
+            return (args[0],) * count if args[-1] is Ellipsis else args
+    return (None,) * count
+
+
+def _dataclasses_of(hint: Any) -> tuple[Any, ...]:
+    options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return tuple(o for o in options if isinstance(o, type) and dataclasses.is_dataclass(o))
+
+
+def _kind(cls: Any) -> str:
+    return str(cls.__name__).lower()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Boards: what travels with the package, and how a wrong file is refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from codesign.data import folder
+from codesign.errors import ConfigError
+from codesign.ir.boards import list_boards, load_board
+
+WANTED = {"pynq-z2", "zc706", "ultra96-v2", "zcu102", "kv260"}
+
+
+def test_the_boards_are_there() -> None:
+    assert {b.name for b in list_boards()} >= WANTED
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_every_figure_of_a_board_has_a_source(name: str) -> None:
+    sources = load_board(name).sources
+    for key in ("part", "resources", "clock_mhz", "dram_peak_mb_s", "dram_efficiency", "fill"):
+        assert any(s.startswith(f"{key}:") for s in sources), key
+
+
+def test_the_budget_is_the_filled_share() -> None:
+    board = load_board("pynq-z2")
+    assert (board.resources.dsp, board.resources.bram18) == (220, 280)
+    assert board.budget.lut == int(board.resources.lut * board.fill.lut)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("clock_mhz: 100.0", "clock_mhz: fast", r"mine\.yaml: clock_mhz: expected float, got 'fast'"),
+        ("clock_mhz: 100.0", "clock_mhz: 0", r"mine\.yaml: clock_mhz: expected 1 to 1000, got 0"),
+        ("clock_mhz: 100.0", "clock: 100.0", r"mine\.yaml: unknown key 'clock'; did you mean 'clock_mhz'\?"),
+        ("clock_mhz: 100.0", "", r"mine\.yaml: missing key 'clock_mhz'"),
+        ("clock_mhz: 100.0", "clock_mhz: 1.0\nclock_mhz: 2.0", r"mine\.yaml: line 7: key 'clock_mhz' is given twice"),
+        ("family: xc7", "family: xc9", r"mine\.yaml: family: expected one of 'xc7', 'xcup', got 'xc9'"),
+        ("dsp: 0.9", "dsp: 1.9", r"mine\.yaml: fill: fill\.dsp: expected a share in \(0, 1\], got 1\.9"),
+        ("dsp: 220", "dps: 220", r"mine\.yaml: resources: unknown key 'dps'; did you mean 'dsp'\?"),
+        ("name: pynq-z2", "name: [", r"mine\.yaml: line \d+: "),
+    ],
+)
+def test_a_wrong_board_file_is_refused_with_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = (folder("boards") / "pynq-z2.yaml").read_text()
+    assert old in text
+    (tmp_path / "mine.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        load_board(str(tmp_path / "mine.yaml"))
+
+
+def test_a_board_of_ones_own_is_read(tmp_path: Path) -> None:
+    plain = yaml.safe_load((folder("boards") / "pynq-z2.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**plain, "name": "mine"}))
+    assert load_board(str(tmp_path / "mine.yaml")).name == "mine"
+
+
+def test_an_unknown_board_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"board 'pynq_z2' is not known; did you mean 'pynq-z2'\?"):
+        load_board("pynq_z2")
+    with pytest.raises(ConfigError, match="known boards: kv260, pynq-z2"):
+        load_board("q")
+
+
+def test_a_missing_board_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        load_board("nowhere.yaml")

@@ -1,0 +1,169 @@
+"""Files of the nouns: a round trip is exact, equal content is equal bytes, a damaged file is named."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import small_design, small_graph
+from strategies import designs_for, graphs
+
+from codesign.errors import ConfigError
+from codesign.ir import files
+from codesign.ir.cost import Cost, NodeCost, Resources
+from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
+from codesign.ir.measurement import Measurement
+
+counts = st.integers(0, 10**9)
+resources = st.builds(Resources, dsp=counts, bram18=counts, uram=counts, lut=counts, ff=counts)
+node_costs = st.builds(NodeCost, node=st.text(), interval_cycles=counts, macs=counts, resources=resources)
+costs = st.builds(
+    Cost,
+    latency_cycles=counts,
+    interval_cycles=counts,
+    resources=resources,
+    dram_bytes=counts,
+    nodes=st.lists(node_costs, max_size=3).map(tuple),
+    shell=resources,
+)
+engines = st.builds(
+    lambda emit, factor, simd, power, **kinds: LineEngine(
+        pe=emit * factor, emit=emit, simd=simd, buffer_words=2**power, **kinds
+    ),
+    *(st.integers(1, 64),) * 3,
+    st.integers(1, 16),
+    multiplier=st.sampled_from(Multiplier),
+    weight_memory=st.sampled_from(Memory),
+    buffer_memory=st.sampled_from(Memory),
+)
+designs = st.builds(
+    Design,
+    engines=st.lists(engines, max_size=3).map(tuple),
+    placements=st.lists(st.builds(Placement, st.text(), counts), max_size=3).map(tuple),
+    fifos=st.lists(st.builds(Fifo, st.text(), counts, counts), max_size=3).map(tuple),
+    input_lanes=counts,
+    output_lanes=counts,
+)
+measurements = st.builds(
+    Measurement,
+    tool=st.text(),
+    version=st.text(),
+    project_digest=st.text(),
+    images=counts,
+    seconds=st.floats(0, 1e9),
+    mismatches=st.none() | counts,
+    interval_cycles=st.none() | counts,
+    node_cycles=st.dictionaries(st.text(), counts, max_size=3),
+    resources=st.none() | resources,
+)
+
+
+@given(costs)
+def test_a_cost_survives_its_file(tmp_path_factory: pytest.TempPathFactory, cost: Cost) -> None:
+    path = tmp_path_factory.getbasetemp() / "cost.json"
+    files.save_cost(cost, path)
+    assert files.load_cost(path) == cost
+
+
+@given(designs)
+def test_a_design_survives_its_file(tmp_path_factory: pytest.TempPathFactory, design: Design) -> None:
+    path = tmp_path_factory.getbasetemp() / "design.yaml"
+    files.save_design(design, path)
+    assert files.load_design(path) == design
+
+
+@given(measurements, st.booleans())
+def test_a_measurement_survives_its_file(
+    tmp_path_factory: pytest.TempPathFactory, measurement: Measurement, with_outputs: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "measurement.json"
+    outputs = np.arange(24, dtype=np.int64).reshape(2, 2, 2, 3) if with_outputs else None
+    files.save_measurement(replace(measurement, outputs=outputs), path)
+    read = files.load_measurement(path)
+    assert read.node_cycles == measurement.node_cycles
+    assert read.resources == measurement.resources
+    assert (read.tool, read.seconds, read.mismatches) == (measurement.tool, measurement.seconds, measurement.mismatches)
+    assert (read.outputs is None) if outputs is None else np.array_equal(read.outputs, outputs)  # type: ignore[arg-type]
+
+
+@given(st.data())
+@settings(max_examples=30)
+def test_random_graphs_and_their_designs_survive_their_files(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    graph = data.draw(graphs())
+    design = data.draw(designs_for(graph))
+    folder = tmp_path_factory.getbasetemp()
+    files.save_graph(graph, folder / "graph.npz")
+    files.save_design(design, folder / "design.yaml")
+    assert files.load_graph(folder / "graph.npz").digest() == graph.digest()
+    assert files.load_design(folder / "design.yaml") == design
+
+
+def test_a_graph_file_gives_read_only_arrays(tmp_path: Path) -> None:
+    graph = small_graph()
+    files.save_graph(graph, tmp_path / "graph.npz")
+    read = files.load_graph(tmp_path / "graph.npz")
+    assert read.digest() == graph.digest()
+    assert read.labels == graph.labels
+    assert not next(iter(read.params.values())).flags.writeable
+
+
+def test_equal_graphs_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        files.save_graph(small_graph(), tmp_path / name)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage"])
+def test_a_damaged_graph_file_is_named(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "graph.npz"
+    files.save_graph(small_graph(), path)
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "truncated": content[: len(content) // 2], "garbage": b"xx" * 99}[damage])
+    with pytest.raises(ConfigError, match=r"graph\.npz: "):
+        files.load_graph(path)
+
+
+def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "design.yaml"
+    files.save_design(small_design(), path)
+    path.write_text(path.read_text().replace("format: 1", "format: 99"))
+    with pytest.raises(ConfigError, match=r"design\.yaml: .*format: expected 1, got 99"):
+        files.load_design(path)
+
+
+def test_outputs_that_were_changed_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    outputs = np.zeros((1, 1, 1, 2), dtype=np.int64)
+    files.save_measurement(
+        Measurement(tool="t", version="1", project_digest="", images=1, seconds=0.0, outputs=outputs), path
+    )
+    np.save(tmp_path / "m.npy", outputs + 1)
+    with pytest.raises(ConfigError, match=r"m\.npy: .*not what m\.json says"):
+        files.load_measurement(path)
+
+
+def test_a_json_file_names_its_wrong_line(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": 1,\n "b" 2}')
+    with pytest.raises(ConfigError, match=r"x\.json: line 2: not JSON"):
+        files.read_json(tmp_path / "x.json")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.txt"
+    files.write_text(path, "old")
+
+    def fail(*_: object) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
