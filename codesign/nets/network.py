@@ -1,0 +1,203 @@
+"""A network as plain frozen data: its layers and bit widths, without weights; and the graph it will become.
+
+Padding is always the least that gives ceil(IY / stride) rows; where it is odd, bottom and right get one more.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from codesign.errors import ConfigError
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
+from codesign.ir.qtype import QType
+
+INPUT = "input"
+INPUT_TYPE = QType(8, signed=False)  # pixels as they are, at a scale of 1/256
+LOGIT_BITS = 16
+MAX_WINDOW = 7  # of a convolution
+SPREAD = 3  # multipliers of one convolution are at most 2**SPREAD apart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvLayer:
+    """A convolution of `k` channels, depthwise if it says so (k is then that of its source).
+
+    `kernel` and `stride` in both directions, cut to 1 where the map has one row or column. With `covers` the window is
+    the whole map, unpadded: a fully connected layer. With `relu` the output type is unsigned.
+    """
+
+    name: str
+    source: str
+    k: int
+    kernel: int
+    stride: int = 1
+    depthwise: bool = False
+    covers: bool = False
+    weight_bits: int
+    bits: int
+    relu: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLayer:
+    """Pooling without padding; kernel and stride are equal, and 0 stands for the whole map.
+
+    An average is the sum divided by the next power of two not below the window's size, so that it needs no multiplier;
+    what follows absorbs the factor. It has the bits of its source.
+    """
+
+    name: str
+    source: str
+    op: PoolOp
+    kernel: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddLayer:
+    """The sum of two maps, then a ReLU."""
+
+    name: str
+    sources: tuple[str, str]
+    bits: int
+
+
+Layer = ConvLayer | PoolLayer | AddLayer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Layers in topological order from the source "input"; the last gives one logit per label."""
+
+    FORMAT: ClassVar[int] = 1
+
+    name: str
+    shape: Shape
+    layers: tuple[Layer, ...]
+    labels: tuple[str, ...]
+
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
+
+def skeleton(network: Network) -> Graph:
+    """The network's graph with placeholder parameters: right in shapes and types, and what it costs.
+
+    Accumulators are as wide as the worst weights of their type need. Raises ConfigError, naming the layer, if a window
+    is larger than the machine's.
+    """
+    nodes: list[Node] = [Input(name=INPUT, shape=network.shape, otype=INPUT_TYPE)]
+    by_name: dict[str, Node] = {INPUT: nodes[0]}
+    params: dict[str, IntArray] = {}
+    for layer in network.layers:
+        node = layer_node(layer, by_name)
+        if isinstance(node, Conv):
+            params |= _placeholders(node)
+        nodes.append(node)
+        by_name[layer.name] = node
+    return Graph(network.name, tuple(nodes), params, labels=network.labels)
+
+
+def layer_node(layer: Layer, before: Mapping[str, Node]) -> Conv | Pool | Add:
+    """The node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
+    match layer:
+        case ConvLayer():
+            return _conv_node(layer, before[layer.source])
+        case PoolLayer():
+            return _pool_node(layer, before[layer.source])
+        case AddLayer():
+            a, b = (before[s] for s in layer.sources)
+            return Add(
+                name=layer.name,
+                sources=layer.sources,
+                ishape=a.oshape,
+                itypes=(a.otype, b.otype),
+                multipliers=(1, 1),
+                shift=1,
+                otype=QType(layer.bits, signed=False),
+            )
+
+
+def same_window(shape: Shape, kernel: int, stride: int) -> Window:
+    """The window that gives ceil(extent / stride) rows and columns with the least padding."""
+    fy, sy, top, bottom = _same_axis(shape.y, kernel, stride)
+    fx, sx, left, right = _same_axis(shape.x, kernel, stride)
+    return Window(
+        fy=fy, fx=fx, stride_y=sy, stride_x=sx, pad_top=top, pad_left=left, pad_bottom=bottom, pad_right=right
+    )
+
+
+def pool_window(shape: Shape, kernel: int) -> Window:
+    """The window of a PoolLayer over a map of that shape."""
+    fy, fx = (shape.y, shape.x) if kernel == 0 else (min(kernel, shape.y), min(kernel, shape.x))
+    return Window(fy=fy, fx=fx, stride_y=fy, stride_x=fx)
+
+
+def average_divisor_exponent(window: Window) -> int:
+    """The least e with 2**e not below the positions of the window."""
+    return (window.positions - 1).bit_length()
+
+
+def _same_axis(extent: int, kernel: int, stride: int) -> tuple[int, int, int, int]:
+    if extent == 1:
+        return 1, 1, 0, 0
+    out = -(-extent // stride)
+    padding = max((out - 1) * stride + kernel - extent, 0)
+    return kernel, stride, padding // 2, padding - padding // 2
+
+
+def _conv_node(layer: ConvLayer, source: Node) -> Conv:
+    shape = source.oshape
+    window = Window(fy=shape.y, fx=shape.x) if layer.covers else same_window(shape, layer.kernel, layer.stride)
+    if max(window.fy, window.fx) > MAX_WINDOW:
+        raise ConfigError(
+            f"layer {layer.name!r}: its window is {window.fy}x{window.fx}, but a convolution's has at most "
+            f"{MAX_WINDOW}x{MAX_WINDOW}; pool or stride before it"
+        )
+    taps = window.positions * (1 if layer.depthwise else shape.c)
+    wtype = QType(layer.weight_bits, signed=True)
+    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
+    return Conv(
+        name=layer.name,
+        source=layer.source,
+        ishape=shape,
+        itype=source.otype,
+        k=layer.k,
+        window=window,
+        depthwise=layer.depthwise,
+        wtype=wtype,
+        acc_bits=min(worst.bit_length() + 1, 32),
+        scaling=Scaling.POWER_OF_TWO,
+        multiplier_bits=SPREAD + 1,
+        shift=max(worst.bit_length() - layer.bits, SPREAD),
+        otype=QType(layer.bits, signed=not layer.relu),
+    )
+
+
+def _pool_node(layer: PoolLayer, source: Node) -> Pool:
+    window = pool_window(source.oshape, layer.kernel)
+    return Pool(
+        name=layer.name,
+        source=layer.source,
+        ishape=source.oshape,
+        itype=source.otype,
+        op=layer.op,
+        window=window,
+        multiplier=1,
+        shift=0 if layer.op is PoolOp.MAX else average_divisor_exponent(window),
+        otype=source.otype,
+    )
+
+
+def _placeholders(node: Conv) -> dict[str, IntArray]:
+    multiplier = np.ones(node.k, np.int64)
+    multiplier[0] = 1 << SPREAD
+    return {
+        f"{node.name}.weight": np.zeros((node.k, node.window.fy, node.window.fx, node.c_per_group), np.int64),
+        f"{node.name}.bias": np.zeros(node.k, np.int64),
+        f"{node.name}.multiplier": multiplier,
+    }
