@@ -1,0 +1,165 @@
+"""The figure of network and machine: every node, the engine that runs it, and the cycles it takes, row by row."""
+
+from codesign.ir.design import Design, LineEngine, Multiplier
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
+from codesign.report import svg
+from codesign.report.view import View
+
+ROW = 66.0
+HEAD = 34.0
+BOX = 48.0
+NODE_X, NODE_W = 44.0, 286.0
+ENGINE_X, ENGINE_W = 366.0, 250.0
+BAR_X, BAR_W = 652.0, 330.0
+WIDTH = 1080.0
+
+
+def machine_figure(view: View) -> str:
+    """The figure, or an empty text before there is a graph."""
+    graph = view.graph
+    if graph is None:
+        return ""
+    rows = {node.name: HEAD + i * ROW for i, node in enumerate(graph.nodes)}
+    height = HEAD + len(graph.nodes) * ROW + 6
+    parts = [
+        svg.text(NODE_X, 16, "network", "column"),
+        svg.text(ENGINE_X, 16, "engine", "column") if view.design else "",
+        svg.text(BAR_X, 16, "cycles per image", "column") if view.cost else "",
+    ]
+    parts += [_edge(graph, source, name, index, rows) for source, name, index in graph.edges()]
+    for node in graph.nodes:
+        parts.append(_node_box(node, rows[node.name]))
+        if view.design is not None and not isinstance(node, Input):
+            parts.append(_engine_box(node, view.design, rows[node.name]))
+    parts += _bars(view, rows, height)
+    return svg.figure(WIDTH, height, "network, engines and cycles per engine", parts)
+
+
+def describe(node: Node) -> str:
+    """What a node does, in a few words."""
+    match node:
+        case Input():
+            return "input"
+        case Conv():
+            w = node.window
+            if node.covers_map and (w.fy, w.fx) == (node.ishape.y, node.ishape.x):
+                return "dense"
+            stride = f", stride {w.stride_y}" if w.stride_y == w.stride_x != 1 else ""
+            stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
+            return f"{'depthwise' if node.depthwise else 'conv'} {w.fy}×{w.fx}{stride}"
+        case Pool():
+            w = node.window
+            kind = "maximum" if node.op is PoolOp.MAX else "average"
+            whole = (w.fy, w.fx) == (node.ishape.y, node.ishape.x)
+            return f"global {kind}" if whole else f"{kind} {w.fy}×{w.fx}"
+        case Add():
+            return "add"
+
+
+def kind_class(node: Node) -> str:
+    """The style sheet's class of a node."""
+    match node:
+        case Input():
+            return "k-input"
+        case Conv():
+            return "k-depthwise" if node.depthwise else "k-conv"
+        case Pool():
+            return "k-pool"
+        case Add():
+            return "k-add"
+
+
+def _node_box(node: Node, y: float) -> str:
+    shape = str(node.oshape).replace("x", "×")
+    types = f"{node.wtype} weights → {node.otype}" if isinstance(node, Conv) else f"→ {node.otype}"
+    return "".join(
+        (
+            svg.rect(NODE_X, y, NODE_W, BOX, f"box {kind_class(node)}", 8),
+            svg.rect(NODE_X, y, 5, BOX, f"edge {kind_class(node)}", 2),
+            svg.text(NODE_X + 16, y + 20, node.name, "name"),
+            svg.text(NODE_X + NODE_W - 12, y + 20, shape, "what", "end"),
+            svg.text(NODE_X + 16, y + 38, describe(node), "detail"),
+            svg.text(NODE_X + NODE_W - 12, y + 38, types, "detail", "end"),
+        )
+    )
+
+
+def _engine_box(node: Node, design: Design, y: float) -> str:
+    engine = design.engine_of(node.name)
+    simd = f" × {engine.simd} SIMD" if isinstance(node, Conv) and not node.depthwise else ""
+    if isinstance(node, Conv):
+        where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
+        detail = f"{engine.pe * engine.simd} × {where}"
+    else:
+        detail = "no multiplier"
+    if not isinstance(node, Add):
+        detail += f" · buffer {engine.buffer_words:,} words"
+    return "".join(
+        (
+            svg.line(NODE_X + NODE_W, y + BOX / 2, ENGINE_X, y + BOX / 2, "tie"),
+            svg.rect(ENGINE_X, y, ENGINE_W, BOX, "box engine", 8),
+            svg.text(ENGINE_X + 62, y + 20, f"{engine.pe} PE{simd}", "name"),
+            svg.text(ENGINE_X + 62, y + 38, detail, "detail"),
+            _array(engine, kind_class(node), y),
+        )
+    )
+
+
+def _array(engine: LineEngine, css: str, y: float) -> str:
+    """PE rows of SIMD cells, to scale, in a square of 36."""
+    side = 36.0
+    cell = min(side / max(engine.pe, engine.simd), 9.0)
+    width, height = cell * engine.simd, cell * engine.pe
+    x0, y0 = ENGINE_X + 12 + (side - width) / 2, y + 6 + (side - height) / 2
+    if cell < 2.0:
+        return svg.rect(x0, y0, width, height, f"cell {css}")
+    gap = 0.8 if cell >= 3.0 else 0.3
+    return "".join(
+        svg.rect(x0 + cell * s, y0 + cell * p, cell - gap, cell - gap, f"cell {css}")
+        for p in range(engine.pe)
+        for s in range(engine.simd)
+    )
+
+
+def _edge(graph: Graph, source: str, name: str, index: int, rows: dict[str, float]) -> str:
+    """A short arrow to the next row, or a bow along the left side past the rows between."""
+    y1, y2 = rows[source] + BOX, rows[name]
+    if y2 - y1 < ROW:
+        x = NODE_X + 30
+        return svg.path(f"M{x} {y1} V{y2 - 5}", "flow") + svg.path(f"M{x - 4} {y2 - 6} h8 l-4 6 z", "flow-head")
+    bow = 10.0 + 12.0 * (index % 2)
+    y1, y2 = rows[source] + BOX * 0.66, rows[name] + BOX * 0.4
+    out, back = bow - 8, NODE_X - 6
+    d = f"M{NODE_X} {y1} C{out} {y1} {out} {y1} {bow} {y1 + 24} V{y2 - 24} C{out} {y2} {out} {y2} {back} {y2}"
+    return svg.path(d, "flow") + svg.path(f"M{NODE_X - 6} {y2 - 4} v8 l6 -4 z", "flow-head")
+
+
+def _bars(view: View, rows: dict[str, float], height: float) -> list[str]:
+    cost = view.cost
+    if cost is None:
+        return []
+    simulated = view.rtlsim.node_cycles if view.rtlsim is not None else {}
+    longest = max([cost.interval_cycles, *simulated.values()])
+    scale = BAR_W / longest
+    limit = BAR_X + cost.interval_cycles * scale
+    parts = [
+        svg.line(limit, HEAD - 4, limit, height - 4, "target"),
+        svg.text(min(limit, BAR_X + BAR_W) + 4, HEAD - 10, f"interval {cost.interval_cycles:,}", "target-text", "end"),
+    ]
+    for node in cost.nodes:
+        y = rows[node.node]
+        share = node.interval_cycles / cost.interval_cycles
+        css = "bar full" if node.interval_cycles == cost.interval_cycles else "bar"
+        tip = f"{node.node}: {node.interval_cycles:,} of {cost.interval_cycles:,} cycles, {node.macs:,} MACs"
+        parts.append(svg.rect(BAR_X, y + 11, node.interval_cycles * scale, 13, css, 3, tip))
+        label = BAR_X + BAR_W + 10
+        parts.append(svg.text(label, y + 22, f"{node.interval_cycles:,}", "number"))
+        parts.append(svg.text(WIDTH, y + 22, f"{share:.0%}", "detail", "end"))
+        busy = simulated.get(node.node)
+        if busy is not None:
+            parts.append(
+                svg.rect(BAR_X, y + 27, busy * scale, 7, "bar simulated", 2, f"{node.node}: {busy:,} simulated")
+            )
+            parts.append(svg.text(label, y + 36, f"{busy:,} simulated", "small"))
+    return parts

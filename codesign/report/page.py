@@ -1,0 +1,269 @@
+"""report.html: one file without scripts or network access, for a person."""
+
+from collections.abc import Iterable
+from html import escape
+
+from codesign.data import folder
+from codesign.ir.cost import Resources
+from codesign.ir.files import read_text
+from codesign.ir.measurement import Measurement
+from codesign.ir.nodes import Add, Conv
+from codesign.report import svg
+from codesign.report.machine import machine_figure
+from codesign.report.view import Column, View, limit_interval
+
+RESOURCES = (("dsp", "DSP"), ("bram18", "BRAM18"), ("uram", "URAM"), ("lut", "LUT"), ("ff", "FF"))
+
+
+def page(view: View, version: str) -> str:
+    """The whole page. It says nothing of time, path or host: an equal run gives an equal page."""
+    style = read_text(folder("templates") / "report" / "style.css")
+    sections = (
+        _machine(view),
+        _compared(view),
+        _resources(view),
+        _engines(view),
+        _accuracy(view),
+        _course(view),
+        _proof(view),
+    )
+    body = "\n".join(s for s in sections if s)
+    title = escape(f"{view.name} on {view.board.title}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{_header(view)}\n{_tiles(view)}\n{body}\n"
+        f"<footer>codesign {escape(version)}. Columns are never mixed; a cell that nobody measured stays empty."
+        "</footer>\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _header(view: View) -> str:
+    board = view.board
+    data = f" · {view.data}" if view.data else ""
+    line = f"{board.title}, {board.part}, at {board.clock_mhz:g} MHz{data}"
+    return f"<header><h1>{escape(view.name)}</h1><p>{escape(line)}</p></header>"
+
+
+def _tiles(view: View) -> str:
+    tiles = []
+    clock = view.board.clock_mhz
+    if view.rtlsim is not None and view.rtlsim.interval_cycles is not None:
+        tiles.append(
+            _tile("FPS, RTL-simulated", f"{clock * 1e6 / view.rtlsim.interval_cycles:,.0f}", f"at {clock:g} MHz")
+        )
+    if view.cost is not None:
+        tiles.append(
+            _tile("FPS, predicted", f"{view.cost.fps(clock):,.0f}", f"{view.cost.interval_cycles:,} cycles an image")
+        )
+    if view.accuracy is not None:
+        note = f"golden model, {view.accuracy.images:,} test images"
+        tiles.append(_tile("accuracy", f"{view.accuracy.golden:.2%}", note))
+    runs = [m for m in (view.csim, view.rtlsim, view.rtlsim_stalls) if m is not None and m.mismatches is not None]
+    if runs:
+        wrong = sum(m.mismatches or 0 for m in runs)
+        images = sum(m.images for m in runs)
+        value = "bit-exact" if wrong == 0 else f"{wrong:,} mismatches"
+        tiles.append(
+            _tile("C and RTL against golden", value, f"{images:,} images simulated", "bad" if wrong else "good")
+        )
+    if view.cost is not None:
+        share, name = max((s, n) for n, _, s in _shares(view.cost.resources, view))
+        fits = view.cost.resources.fits(view.board.budget)
+        note = f"{name} is the fullest" if fits else f"{name} is over the board's budget"
+        tiles.append(_tile("of the board's budget", f"{share:.0%}", note, "" if fits else "bad"))
+    return f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""
+
+
+def _tile(label: str, value: str, note: str, css: str = "") -> str:
+    return (
+        f'<div class="tile {css}"><div class="label">{escape(label)}</div><div class="value">{escape(value)}</div>'
+        f'<div class="note">{escape(note)}</div></div>'
+    )
+
+
+def _machine(view: View) -> str:
+    if view.graph is None:
+        return ""
+    legend = _legend(
+        (("--conv", "convolution"), ("--depthwise", "depthwise"), ("--pool", "pooling"), ("--add", "addition"))
+        + ((("--accent", "cycles, predicted"),) if view.cost else ())
+        + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.node_cycles else ())
+    )
+    what = "Every node has an engine of its own; all engines work at the same time, so the slowest sets the pace."
+    return _section("Network, engines and cycles", what, f'<div class="scroll">{machine_figure(view)}</div>{legend}')
+
+
+def _compared(view: View) -> str:
+    if view.cost is None:
+        return ""
+    columns = view.columns()
+    head = "".join(f"<th>{escape(c.value)}</th>" for c, _ in columns)
+    tools = "".join(f"<td>{'' if m is None else escape(_tool(m))}</td>" for _, m in columns)
+    rows = [f'<tr><td>tool</td><td class="first">codesign</td>{tools}</tr>']
+    rows += [_row(label, value, [_measured(view, m, of) for _, m in columns]) for label, value, of in _figures(view)]
+    head = f"<thead><tr><th></th><th>{Column.PREDICTED.value}</th>{head}</tr></thead>"
+    table = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
+    what = f"Below each measured figure: (predicted − measured) / measured. FPS is at {view.board.clock_mhz:g} MHz."
+    return _section("Predicted against measured", what, f'<div class="scroll">{table}</div>')
+
+
+def _figures(view: View) -> Iterable[tuple[str, float, str]]:
+    """(label, predicted, attribute of a Measurement) of every compared figure."""
+    cost = view.cost
+    assert cost is not None
+    yield "interval, cycles", cost.interval_cycles, "interval_cycles"
+    yield "latency, cycles", cost.latency_cycles, "latency_cycles"
+    yield "FPS", cost.fps(view.board.clock_mhz), "fps"
+    for key, label in RESOURCES:
+        if getattr(view.board.resources, key):
+            yield label, getattr(cost.resources, key), key
+
+
+def _row(label: str, predicted: float, measured: Iterable[float | None]) -> str:
+    cells = "".join(f"<td>{_cell(predicted, value)}</td>" for value in measured)
+    return f'<tr><td>{escape(label)}</td><td class="first">{predicted:,.0f}</td>{cells}</tr>'
+
+
+def _measured(view: View, m: Measurement | None, of: str) -> float | None:
+    if m is None:
+        return None
+    if of == "fps":
+        return None if m.interval_cycles is None else view.board.clock_mhz * 1e6 / m.interval_cycles
+    value = getattr(m, of) if of.endswith("_cycles") else getattr(m.resources, of, None)
+    return None if value is None else float(value)
+
+
+def _cell(predicted: float, measured: float | None) -> str:
+    if measured is None:
+        return ""
+    if measured == predicted:
+        return f'{measured:,.0f}<span class="error exact">equal</span>'
+    error = "" if measured == 0 else f'<span class="error">{(predicted - measured) / measured:+.1%}</span>'
+    return f"{measured:,.0f}{error}"
+
+
+def _tool(m: Measurement) -> str:
+    return f"{m.tool} {m.version}".strip()
+
+
+def _resources(view: View) -> str:
+    if view.cost is None:
+        return ""
+    width, step = 1080.0, 40.0
+    parts = []
+    for i, (label, key, _) in enumerate(_shares(view.cost.resources, view)):
+        y = 8 + i * step
+        used, have, may = (getattr(r, key) for r in (view.cost.resources, view.board.resources, view.board.budget))
+        scale = 560.0 / have
+        parts += [
+            svg.text(0, y + 15, label, "name"),
+            svg.rect(90, y, 560, 20, "bar budget", 4),
+            svg.rect(90, y, min(used, have) * scale, 20, "bar full", 4, f"{label}: {used:,} of {have:,}"),
+            svg.line(90 + may * scale, y - 4, 90 + may * scale, y + 24, "target"),
+            svg.text(668, y + 15, f"{used:,} of {have:,}", "number"),
+            svg.text(width, y + 15, f"{used / have:.0%} of the part, {used / may:.0%} of the budget", "detail", "end"),
+        ]
+    figure = svg.figure(width, 8 + step * len(_shares(view.cost.resources, view)), "resources against the board", parts)
+    what = "Predicted. The dashed line is the budget: the rest of the part is left to the shell and the router."
+    return _section("Resources against the board", what, f'<div class="scroll">{figure}</div>')
+
+
+def _shares(used: Resources, view: View) -> list[tuple[str, str, float]]:
+    """(label, key, share of the budget) of every resource the part has."""
+    budget = view.board.budget
+    return [(label, key, getattr(used, key) / getattr(budget, key)) for key, label in RESOURCES if getattr(budget, key)]
+
+
+def _engines(view: View) -> str:
+    if view.cost is None or view.design is None or view.graph is None:
+        return ""
+    rows = []
+    for node in view.cost.nodes:
+        engine = view.design.engine_of(node.node)
+        r = node.resources
+        figures = (engine.pe, engine.simd, node.macs, node.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
+        weighted = isinstance(view.graph.node(node.node), Conv)
+        kinds = "".join(
+            f"<td>{kind.value.upper() if applies else ''}</td>"
+            for kind, applies in (
+                (engine.multiplier, weighted),
+                (engine.weight_memory, weighted),
+                (engine.buffer_memory, not isinstance(view.graph.node(node.node), Add)),
+            )
+        )
+        rows.append(f"<tr><td>{escape(node.node)}</td>{_cells(figures[:2])}{kinds}{_cells(figures[2:])}</tr>")
+    s = view.cost.shell
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 7}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    names = ("PE", "SIMD", "multipliers", "weights", "buffer", "MACs", "cycles", "DSP", "BRAM18", "LUT", "FF")
+    head = "".join(f"<th>{n}</th>" for n in names)
+    table = f"<table><thead><tr><th>node</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')
+
+
+def _cells(figures: Iterable[int]) -> str:
+    return "".join(f"<td>{f:,}</td>" for f in figures)
+
+
+def _accuracy(view: View) -> str:
+    a = view.accuracy
+    if a is None:
+        return ""
+    names = (
+        ("float network", a.float_),
+        ("fake-quantized network", a.quantized),
+        ("golden model (integers)", a.golden),
+    )
+    rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in names if v is not None)
+    what = f"Share of {a.images:,} test images classified rightly; they served for nothing else, not for the search either."
+    if a.differing is not None:
+        what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
+    return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")
+
+
+def _course(view: View) -> str:
+    charts = "".join(f"<div>{svg.line_chart(s)}</div>" for s in view.course if s.points)
+    search = view.search
+    if search is None:
+        return ""
+    proved = "proved optimal" if search.proved_optimal else "not proved optimal"
+    what = (
+        f"{search.seconds:,.1f} s, {search.evaluations:,} designs considered; the design is {proved} for this network."
+    )
+    notes = "".join(f"<li>{escape(n)}</li>" for n in search.notes)
+    return _section("The search", what, (f"<ul>{notes}</ul>" if notes else "") + f'<div class="charts">{charts}</div>')
+
+
+def _proof(view: View) -> str:
+    facts: list[tuple[str, str]] = []
+    for name, m in (
+        ("C simulation", view.csim),
+        ("RTL simulation", view.rtlsim),
+        ("with random stalls", view.rtlsim_stalls),
+    ):
+        if m is not None:
+            verdict = "every word equals the golden model" if m.mismatches == 0 else f"{m.mismatches} words differ"
+            facts.append((name, f"{m.images} images, {verdict}; {_tool(m)}, {m.seconds:.1f} s"))
+    if view.graph is not None:
+        limit = limit_interval(view.graph, view.board.resources)
+        note = f"{limit:,} cycles: every DSP of the part busy every cycle; multipliers in LUTs can go below"
+        facts += [("limit of the interval", note), ("network", view.graph.digest())]
+    if view.design is not None:
+        facts.append(("design", view.design.digest()))
+    if view.rtlsim is not None:
+        facts += [(f"fullest: {n}", f"{w:,} words") for n, w in sorted(view.rtlsim.fifo_peak.items())]
+    rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts)
+    what = "No vendor tool has been run for this page unless its column above says so."
+    return _section("Proof", what, f'<dl class="facts">{rows}</dl>')
+
+
+def _section(title: str, what: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2><p>{escape(what)}</p>{body}</section>"
+
+
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    return (
+        '<p class="legend">'
+        + "".join(f'<span><i style="background:var({c})"></i>{escape(t)}</span>' for c, t in entries)
+        + "</p>"
+    )

@@ -1,0 +1,86 @@
+"""summary.json: the machine-readable result of a run. Its keys are an interface; `schema` rises when they change."""
+
+from typing import Any
+
+from codesign.ir.measurement import Measurement
+from codesign.report.view import View, limit_interval
+
+SCHEMA = 1
+
+
+def summary(view: View) -> dict[str, Any]:
+    """The result as plain data; a part that was not run is absent, never zero."""
+    clock_mhz = view.board.clock_mhz
+    parts: dict[str, Any] = {
+        "accuracy": _accuracy(view),
+        "predicted": _predicted(view),
+        "limit": _limit(view),
+        "csim": None if view.csim is None else _simulated(view.csim),
+        "rtlsim": None if view.rtlsim is None else _rtl(view.rtlsim, clock_mhz),
+        "search": _search(view),
+    }
+    head = {"schema": SCHEMA, "name": view.name, "board": view.board.name, "clock_mhz": clock_mhz}
+    return {**head, **{key: _present(part) for key, part in parts.items() if part is not None}}
+
+
+def fps(interval_cycles: int, clock_mhz: float) -> float:
+    """Images per second, to the hundredth."""
+    return round(clock_mhz * 1e6 / interval_cycles, 2)
+
+
+def _accuracy(view: View) -> dict[str, Any] | None:
+    a = view.accuracy
+    if a is None:
+        return None
+    return {"float": a.float_, "quantized": a.quantized, "golden": a.golden, "test_images": a.images}
+
+
+def _predicted(view: View) -> dict[str, Any] | None:
+    cost = view.cost
+    if cost is None:
+        return None
+    r = cost.resources
+    return {
+        "interval_cycles": cost.interval_cycles,
+        "latency_cycles": cost.latency_cycles,
+        "fps": fps(cost.interval_cycles, view.board.clock_mhz),
+        "dsp": r.dsp,
+        "bram18": r.bram18,
+        "uram": r.uram,
+        "lut": r.lut,
+        "ff": r.ff,
+        "dram_bytes": cost.dram_bytes,
+    }
+
+
+def _limit(view: View) -> dict[str, Any] | None:
+    if view.graph is None:
+        return None
+    interval = limit_interval(view.graph, view.board.resources)
+    return {"interval_cycles": interval, "fps": fps(interval, view.board.clock_mhz)}
+
+
+def _simulated(m: Measurement) -> dict[str, Any]:
+    return {"images": m.images, "mismatches": m.mismatches, "seconds": round(m.seconds, 3)}
+
+
+def _rtl(m: Measurement, clock_mhz: float) -> dict[str, Any]:
+    return {
+        "images": m.images,
+        "mismatches": m.mismatches,
+        "interval_cycles": m.interval_cycles,
+        "latency_cycles": m.latency_cycles,
+        "fps": None if m.interval_cycles is None else fps(m.interval_cycles, clock_mhz),
+        "seconds": round(m.seconds, 3),
+    }
+
+
+def _search(view: View) -> dict[str, Any] | None:
+    s = view.search
+    if s is None:
+        return None
+    return {"seconds": round(s.seconds, 3), "evaluations": s.evaluations, "proved_optimal": s.proved_optimal}
+
+
+def _present(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if value is not None}
