@@ -1,0 +1,309 @@
+"""The design space: the legal engines of every node of a graph on a board, each with its cycles and counts.
+
+A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. Choosing one option per
+site gives a design: its interval is the largest of the options', its counts are the sum of the options' and of one
+width converter per edge. A new kind of engine joins by adding its rows to `node_options`.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from codesign.ir.board import Board, Family, Shell
+from codesign.ir.cost import Resources
+from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.nodes import Add, Conv, Input, Pool, Shape
+from codesign.model import resource
+from codesign.model.resource import EngineColumns, div_up
+
+ALL_LANES = 12  # up to this extent every number of lanes is in the space
+_PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port, so of one AXI-Stream word
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Options:
+    """N options of one site, as columns.
+
+    `lanes_in`, `lanes_out`: elements of a word that enters or leaves. `interval`: cycles per image in steady state.
+    `steps`: cycles from the last word of a window to its first result. `counts` [N, 5] in the order of resource.NAMES.
+    `engines` is None for an AXI-Stream.
+    """
+
+    lanes_in: IntArray
+    lanes_out: IntArray
+    interval: IntArray
+    steps: IntArray
+    counts: IntArray
+    engines: EngineColumns | None
+
+    def __len__(self) -> int:
+        return len(self.interval)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Site:
+    """A node, or an AXI-Stream at either end, and its options. `need` is the share of its input map, in the order of
+    rows, that must be there before its first result; `last` the share of its work that waits for the last input word.
+    """
+
+    name: str
+    options: Options
+    need: float = 0.0
+    last: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A stream of elements of `bits` from one site to another (indices into Space.sites)."""
+
+    producer: int
+    consumer: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Space:
+    """All designs of a graph on a board: the first site is the input stream, the last the output stream."""
+
+    graph: Graph
+    sites: tuple[Site, ...]
+    edges: tuple[Edge, ...]
+    fifo_pixels: dict[tuple[str, int], int]
+    base: Resources
+
+    @property
+    def points(self) -> int:
+        """How many options there are, over all sites."""
+        return sum(len(site.options) for site in self.sites)
+
+    def design(self, rows: tuple[int, ...]) -> Design:
+        """The design that takes option rows[i] of site i."""
+        engines: list[LineEngine] = []
+        fifos: list[Fifo] = []
+        for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
+            assert site.options.engines is not None
+            engine = site.options.engines.engine(row)
+            engines.append(engine)
+            node = self.graph.node(site.name)
+            if isinstance(node, Add):
+                depths = (int(_fifo_depth(node, np.array(engine.pe), self.fifo_pixels[node.name, i])) for i in range(2))
+                fifos += [Fifo(node.name, i, depth) for i, depth in enumerate(depths)]
+        return Design(
+            engines=tuple(engines),
+            placements=tuple(Placement(site.name, i) for i, site in enumerate(self.sites[1:-1])),
+            fifos=tuple(fifos),
+            input_lanes=int(self.sites[0].options.lanes_out[rows[0]]),
+            output_lanes=int(self.sites[-1].options.lanes_in[rows[-1]]),
+        )
+
+
+def design_space(graph: Graph, board: Board) -> Space:
+    """The space of a graph on a board."""
+    pixels = fifo_pixels(graph)
+    first, last = graph.input, graph.output
+    sites = [Site("", stream_options(first.shape, first.otype.bits, board.shell))]
+    index = {first.name: 0}
+    edges: list[Edge] = []
+    for node in graph.nodes:
+        if isinstance(node, Input):
+            continue
+        options = _cached_options(_nameless(node), board.family)
+        if isinstance(node, Add):
+            options = _with_fifos(node, options, pixels, board.family)
+        edges += [Edge(index[source], len(sites), graph.node(source).otype.bits) for source in node.inputs]
+        index[node.name] = len(sites)
+        sites.append(Site(node.name, options, need_share(node), _last_share(node)))
+    edges.append(Edge(index[last.name], len(sites), last.otype.bits))
+    sites.append(Site("", stream_options(last.oshape, last.otype.bits, board.shell)))
+    return Space(graph, tuple(sites), tuple(edges), pixels, resource.base_resources())
+
+
+def lane_choices(extent: int) -> IntArray:
+    """Numbers of lanes for `extent` channels, ascending.
+
+    Every number up to ALL_LANES channels. Above, for every number of folds the smallest number of lanes (more lanes
+    would only idle) and the roundest, the multiple of the highest power of two, which its neighbours convert cheaply.
+    """
+    if extent <= ALL_LANES:
+        return np.arange(1, extent + 1)
+    lanes = np.arange(1, extent + 1)
+    folds = div_up(extent, lanes)
+    chosen = {int(lanes[folds == fold][0]) for fold in np.unique(folds)}
+    chosen |= {max((int(n) for n in lanes[folds == fold]), key=_roundness) for fold in np.unique(folds)}
+    return np.array(sorted(chosen))
+
+
+def node_options(node: Conv | Pool | Add, family: Family) -> Options:
+    """Every engine of the space that can run the node, less those that another beats at the same lanes."""
+    mixes = isinstance(node, Conv) and not node.depthwise
+    pe_choices = lane_choices(node.oshape.c)
+    simd_choices = lane_choices(node.ishape.c) if mixes else np.array([1])
+    pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
+    lanes_in = simd if mixes else pe
+    steps = _steps(node, simd)
+    emit = _emit(pe_choices, pe, steps)
+    interval = _interval(node, pe, lanes_in, emit, steps)
+    words = np.full_like(pe, 2) if isinstance(node, Add) else resource.buffer_words_at(node, lanes_in)
+    kinds = _kinds(node)
+    pairs = np.repeat(np.arange(len(pe)), len(kinds))
+    dsp, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
+    engines = EngineColumns(
+        pe=pe[pairs],
+        simd=simd[pairs],
+        emit=emit[pairs],
+        dsp=dsp,
+        weight_bram=weight_bram,
+        buffer_bram=buffer_bram,
+        buffer_words=words[pairs],
+    )
+    counts = resource.node_columns(node, engines, family)
+    kept = _best_kinds(counts, len(kinds))
+    return Options(
+        lanes_in=lanes_in[pairs][kept],
+        lanes_out=emit[pairs][kept],
+        interval=interval[pairs][kept],
+        steps=steps[pairs][kept],
+        counts=counts[kept],
+        engines=_take(engines, kept),
+    )
+
+
+def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
+    """AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps are packed densely."""
+    element_bits = 8 if bits <= 8 else 16
+    lanes = np.array([1 << i for i in range((_PORT_BITS[shell] // element_bits).bit_length())])
+    return Options(
+        lanes_in=lanes,
+        lanes_out=lanes,
+        interval=div_up(shape.elements, lanes),
+        steps=np.ones_like(lanes),
+        counts=resource.port_columns(lanes, bits),
+        engines=None,
+    )
+
+
+def need_share(node: Conv | Pool | Add) -> float:
+    """Share of the input map, row by row, that must have come in before the first result."""
+    if isinstance(node, Add):
+        return 1 / (node.ishape.y * node.ishape.x)
+    window = node.window
+    rows = min(max(window.fy - window.pad_top, 1), node.ishape.y)
+    columns = min(max(window.fx - window.pad_left, 1), node.ishape.x)
+    return ((rows - 1) * node.ishape.x + columns) / (node.ishape.y * node.ishape.x)
+
+
+def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
+    """Pixels that must wait in front of each input (node, index) of an addition for the slower branch to fill.
+
+    Counts what the windows of the longer branch need before their first result, and one more pixel and one row of
+    slack where the branches differ. An estimate for the search: the schedule sizes the FIFOs of the final design.
+    """
+    lead: dict[str, float] = {graph.input.name: 0.0}
+    wait: dict[tuple[str, int], int] = {}
+    for node in graph.nodes[1:]:
+        assert not isinstance(node, Input)
+        latest = max(lead[source] for source in node.inputs)
+        lead[node.name] = latest + need_share(node)
+        if isinstance(node, Add):
+            for i, source in enumerate(node.inputs):
+                pixels = round((latest - lead[source]) * node.ishape.y * node.ishape.x)
+                wait[node.name, i] = pixels + node.ishape.x if pixels else 1
+    return wait
+
+
+@lru_cache(maxsize=4096)
+def _cached_options(node: Conv | Pool | Add, family: Family) -> Options:
+    return node_options(node, family)
+
+
+def _nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:
+    """The node without its names, so that equal nodes of different blocks or networks share their options."""
+    if isinstance(node, Add):
+        return replace(node, name="n", sources=("a", "b"))
+    return replace(node, name="n", source="a")
+
+
+def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int], family: Family) -> Options:
+    """The options of an addition with the FIFOs in front of it counted in."""
+    counts = options.counts
+    for i, itype in enumerate(node.itypes):
+        depth = _fifo_depth(node, options.lanes_in, pixels[node.name, i])
+        counts = counts + resource.fifo_columns(depth, options.lanes_in * itype.bits, family)
+    return replace(options, counts=counts)
+
+
+def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
+    words = pixels * div_up(node.ishape.c, pe) + 1
+    return np.asarray(1 << resource.ceil_log2(words))
+
+
+def _last_share(node: Conv | Pool | Add) -> float:
+    """Share of the work that waits for the last input word: the last row of windows, or all where there is but one."""
+    return 1 / (node.oshape.y if not isinstance(node, Add) else node.oshape.y * node.oshape.x)
+
+
+def _steps(node: Conv | Pool | Add, simd: IntArray) -> IntArray:
+    """latency.reduction_steps over columns."""
+    match node:
+        case Conv():
+            return node.window.positions * div_up(node.c_per_group, simd)
+        case Pool():
+            return np.full_like(simd, node.window.positions)
+        case Add():
+            return np.ones_like(simd)
+
+
+def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
+    """latency.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
+    emit = np.empty_like(pe)
+    for lanes in pe_choices:
+        divisors = np.array([d for d in range(1, lanes + 1) if lanes % d == 0])
+        rows = pe == lanes
+        emit[rows] = divisors[np.searchsorted(divisors, div_up(lanes, steps[rows]))]
+    return emit
+
+
+def _interval(node: Conv | Pool | Add, pe: IntArray, lanes_in: IntArray, emit: IntArray, steps: IntArray) -> IntArray:
+    """latency.node_interval over columns."""
+    out, ins = node.oshape, node.ishape
+    compute = out.y * out.x * div_up(out.c, pe) * steps
+    words_in = ins.y * ins.x * div_up(ins.c, lanes_in)
+    words_out = out.y * out.x * div_up(out.c, emit)
+    return np.asarray(np.maximum(np.maximum(compute, words_in), words_out))
+
+
+def _kinds(node: Conv | Pool | Add) -> list[tuple[bool, bool, bool]]:
+    """The (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
+    multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
+    weights = (False, True) if isinstance(node, Conv) else (False,)
+    buffers = (False,) if isinstance(node, Add) else (False, True)
+    return [(m, w, b) for m in multipliers for w in weights for b in buffers]
+
+
+def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
+    """Rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the first."""
+    table = counts.reshape(-1, kinds, counts.shape[1])
+    no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
+    better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)
+    first = np.triu(np.ones((kinds, kinds), dtype=np.bool_), 1)
+    beaten = (no_worse & (better | first)).any(axis=1)
+    return np.flatnonzero(~beaten.ravel())
+
+
+def _take(engines: EngineColumns, rows: IntArray) -> EngineColumns:
+    return EngineColumns(
+        pe=engines.pe[rows],
+        simd=engines.simd[rows],
+        emit=engines.emit[rows],
+        dsp=engines.dsp[rows],
+        weight_bram=engines.weight_bram[rows],
+        buffer_bram=engines.buffer_bram[rows],
+        buffer_words=engines.buffer_words[rows],
+    )
+
+
+def _roundness(lanes: int) -> int:
+    """The highest power of two that divides."""
+    return lanes & -lanes

@@ -1,0 +1,341 @@
+"""The best design of a graph on a board, with its proof.
+
+The interval of a design is that of its slowest site, so a design of interval T exists if and only if every site finds
+an option of at most T cycles such that all fit the board together. The search walks the achievable intervals: cheap
+bounds and relaxed programs disprove the small ones, and the least that the exact program of search.selection can fill
+is the optimum. Among the designs of that interval it takes the one with the smallest share of the board.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from codesign.errors import CodesignError, InfeasibleError
+from codesign.ir.board import Board
+from codesign.ir.cost import Resources
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray
+from codesign.model.resource import NAMES, to_resources
+from codesign.model.space import Space, design_space
+from codesign.search.bounds import interval_bound
+from codesign.search.program import FloatArray, Verdict
+from codesign.search.selection import Prepared, Selection, Task, counts_of, interval_of, latency_of, prepare, select
+
+_LOG = logging.getLogger(__name__)
+GAP = 1e-4  # of the share of the board, between designs of one interval
+MORE = 0.05  # by how much Binding asks a resource to grow
+_FIRST = 1.0  # a relative gap that ends the solver at its first selection
+
+
+class Goal(Enum):
+    """What to minimise: the interval, the latency of one image (closed-form estimate), or the share of the board."""
+
+    INTERVAL = "interval"
+    LATENCY = "latency"
+    RESOURCES = "resources"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A resource that keeps the interval from shrinking, and the interval that 5 % more of it would allow."""
+
+    resource: str
+    used: int
+    available: int
+    interval_with_more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """A design and what is known of it.
+
+    `objective`, `bound`: in the goal's unit, cycles or mean share of the board's resources; no design of the space is
+    below the bound. `gap`: (objective - bound) / objective, 0 where proved optimal. `evaluations`: options priced;
+    `designs`: how many designs the space has. `bottlenecks`: the nodes at the interval. `binding`: empty if no single
+    resource keeps the interval from shrinking, as where the machine can go no faster.
+    """
+
+    design: Design
+    goal: Goal
+    interval_cycles: int
+    latency_estimate_cycles: int
+    resources: Resources
+    proved_optimal: bool
+    objective: float
+    bound: float
+    gap: float
+    evaluations: int
+    designs: int
+    seconds: float
+    bottlenecks: tuple[str, ...]
+    binding: tuple[Binding, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Query:
+    """A space, what a design may take of the board [5], the price of each resource [5], and when to stop."""
+
+    space: Space
+    budget: FloatArray
+    weights: FloatArray
+    deadline: float
+    prepared: dict[int, Prepared] = field(default_factory=dict)
+
+    def task(self, interval: int, *, latency: bool = False, overflow: bool = False) -> Prepared:
+        """The task of at most that interval, prepared."""
+        plain = not (latency or overflow)
+        if plain and interval in self.prepared:
+            return self.prepared[interval]
+        task = Task(
+            space=self.space,
+            max_interval=interval,
+            budget=self.budget,
+            weights=self.weights,
+            latency=latency,
+            overflow=overflow,
+        )
+        prepared = prepare(task)
+        if plain:
+            self.prepared[interval] = prepared
+        return prepared
+
+    @property
+    def left_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Least:
+    """The least interval found, its selection, and the least that is not disproved."""
+
+    interval: int
+    selection: Selection
+    bound: int
+
+
+def search_design(
+    graph: Graph,
+    board: Board,
+    goal: Goal = Goal.INTERVAL,
+    *,
+    max_interval: int | None = None,
+    time_limit_s: float = 60.0,
+    reserve: Resources | None = None,
+    others: Sequence[Board] = (),
+    explain: bool = True,
+) -> SearchResult:
+    """The best design of the graph on the board.
+
+    `max_interval`: no design of more cycles is taken. `reserve`: resources to leave free within the board's budget.
+    `others`: boards to name if this one is too small. `explain`: find the binding resources, which takes about as long
+    again. Deterministic unless the time limit is hit, when the result says how far from the bound it may be.
+
+    Raises InfeasibleError, naming resource, needed and available, if nothing fits.
+    """
+    begun = time.monotonic()
+    query = _query(graph, board, time_limit_s, reserve)
+    top = _achievable(query.space)[-1] if max_interval is None else max_interval
+    if select(query.task(int(top)), relaxed=True).verdict is Verdict.INFEASIBLE:
+        raise _infeasible(query, graph, board, max_interval, others)
+    if goal is Goal.INTERVAL:
+        least = _least_interval(query, int(top))
+        least = _frugal(query, least) if least else None
+    else:
+        found = select(query.task(int(top), latency=goal is Goal.LATENCY), gap=GAP, time_limit_s=query.left_s)
+        least = _Least(int(top), found, int(top)) if found.rows else None
+        if found.verdict is Verdict.INFEASIBLE:
+            raise _infeasible(query, graph, board, max_interval, others)
+    if least is None:
+        raise _infeasible(query, graph, board, max_interval, others)
+    binding = _binding(query, least) if explain and goal is Goal.INTERVAL else ()
+    return _result(query, goal, least, binding, begun)
+
+
+def _query(graph: Graph, board: Board, time_limit_s: float, reserve: Resources | None) -> _Query:
+    budget = _row(board.budget) - (0 if reserve is None else _row(reserve))
+    have = _row(board.resources)
+    weights = np.where(have > 0, 1 / np.maximum(have, 1), 0.0) / max(1, int((have > 0).sum()))
+    return _Query(design_space(graph, board), budget, weights, time.monotonic() + time_limit_s)
+
+
+def _row(resources: Resources) -> FloatArray:
+    return np.array([getattr(resources, name) for name in NAMES], dtype=np.float64)
+
+
+def _achievable(space: Space) -> IntArray:
+    """The intervals that a design can have, ascending: no site's own least is above the first."""
+    every = np.unique(np.concatenate([site.options.interval for site in space.sites]))
+    return every[every >= max(int(site.options.interval.min()) for site in space.sites)]
+
+
+def _least_interval(query: _Query, top: int) -> _Least | None:
+    """The least achievable interval up to `top` that fits; None if none does.
+
+    First the least that the relaxed program can fill, upward from the closed-form bound; then upward from there the
+    exact program, in growing steps until it succeeds and by halves back. An interval counts as disproved only when
+    the solver says so; those it left open lie above the bound of the result.
+    """
+    intervals = _achievable(query.space)
+    intervals = intervals[intervals <= top]
+    first = int(np.searchsorted(intervals, interval_bound(query.space, query.budget)))
+    start = _rise(first, len(intervals), lambda i: _relaxed_fits(query, int(intervals[i])))
+    if start is None:
+        return None
+    found: dict[int, Selection] = {}
+
+    def fits(index: int) -> bool:
+        found[index] = select(query.task(int(intervals[index])), gap=_FIRST, time_limit_s=_slice(query))
+        return found[index].rows is not None
+
+    least = _rise(start, len(intervals), fits)
+    if least is None and all(s.verdict is Verdict.INFEASIBLE for s in found.values()):
+        return None
+    if least is None:
+        raise CodesignError(
+            f"design search: no design found in time, though none is proved impossible from {intervals[start]} cycles "
+            "on; raise time_limit_s"
+        )
+    disproved = [i for i, s in found.items() if s.verdict is Verdict.INFEASIBLE]
+    bound = int(intervals[max(disproved, default=start - 1) + 1])
+    return _Least(int(intervals[least]), found[least], bound)
+
+
+def _frugal(query: _Query, least: _Least) -> _Least:
+    """The selection of that interval with the smallest share of the board, within GAP where time allows."""
+    best = select(query.task(least.interval), gap=GAP, time_limit_s=_slice(query))
+    return replace(least, selection=best) if best.rows else least
+
+
+def _rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
+    """The least index from `first` below `size` that fits, for a property that holds from some index on, or None."""
+    low, step = first, 1
+    high = first
+    while not fits(high):
+        if high == size - 1:
+            return None
+        low, high = high + 1, min(high + step, size - 1)
+        step *= 3
+    while low < high:
+        middle = (low + high) // 2
+        if fits(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def _relaxed_fits(query: _Query, interval: int) -> bool:
+    return select(query.task(interval), relaxed=True).verdict is not Verdict.INFEASIBLE
+
+
+def _slice(query: _Query) -> float:
+    """Seconds for one call of the solver: a third of what is left, so that others have their turn."""
+    return max(query.left_s / 3, 0.5)
+
+
+def _binding(query: _Query, least: _Least) -> tuple[Binding, ...]:
+    """The resources that alone keep the interval from shrinking, and what 5 % more of each would allow."""
+    shorter = _achievable(query.space)
+    shorter = shorter[shorter < least.interval]
+    if len(shorter) == 0 or least.selection.rows is None:
+        return ()
+    used = counts_of(query.space, least.selection.rows)
+    found: list[Binding] = []
+    for r, name in enumerate(NAMES):
+        free = _with_budget(query, r, np.inf)
+        if query.budget[r] <= 0 or not _relaxed_fits(free, int(shorter[-1])):
+            continue
+        if select(free.task(int(shorter[-1])), gap=_FIRST, time_limit_s=_slice(query)).rows is None:
+            continue
+        more = _least_interval(_with_budget(query, r, query.budget[r] * (1 + MORE)), least.interval)
+        found.append(Binding(name, int(used[r]), int(query.budget[r]), more.interval if more else least.interval))
+    return tuple(found)
+
+
+def _with_budget(query: _Query, resource: int, limit: float) -> _Query:
+    budget = query.budget.copy()
+    budget[resource] = limit
+    return _Query(query.space, budget, query.weights, query.deadline)
+
+
+def _result(query: _Query, goal: Goal, least: _Least, binding: tuple[Binding, ...], begun: float) -> SearchResult:
+    space, rows = query.space, least.selection.rows
+    if rows is None:
+        raise CodesignError("design search: no design found in time; raise time_limit_s")
+    counts, interval = counts_of(space, rows), interval_of(space, rows)
+    objectives = {
+        Goal.INTERVAL: (float(interval), float(least.bound)),
+        Goal.LATENCY: (latency_of(space, rows), least.selection.bound),
+        Goal.RESOURCES: (float(counts @ query.weights), least.selection.bound + _base_share(query)),
+    }
+    objective, bound = objectives[goal]
+    bound = min(max(bound, 0.0), objective)
+    gap = (objective - bound) / objective
+    proved = interval == least.bound if goal is Goal.INTERVAL else least.selection.verdict is Verdict.OPTIMAL
+    design = space.design(rows)
+    design.check(space.graph)
+    sites = zip(space.sites, rows, strict=True)
+    return SearchResult(
+        design=design,
+        goal=goal,
+        interval_cycles=interval,
+        latency_estimate_cycles=round(latency_of(space, rows)),
+        resources=to_resources(counts),
+        proved_optimal=proved,
+        objective=objective,
+        bound=bound,
+        gap=0.0 if proved and goal is Goal.INTERVAL else gap,
+        evaluations=space.points,
+        designs=math.prod(len(site.options) for site in space.sites),
+        seconds=time.monotonic() - begun,
+        bottlenecks=tuple(s.name or "stream" for s, row in sites if int(s.options.interval[row]) == interval),
+        binding=binding,
+    )
+
+
+def _base_share(query: _Query) -> float:
+    return float(_row(query.space.base) @ query.weights)
+
+
+def _infeasible(
+    query: _Query, graph: Graph, board: Board, max_interval: int | None, others: Sequence[Board]
+) -> InfeasibleError:
+    """The error that says which resource is short, by how much, and what would do."""
+    demand = "" if max_interval is None else f" at an interval of at most {max_interval} cycles"
+    top = int(_achievable(query.space)[-1]) if max_interval is None else max_interval
+    text = f"design: graph {graph.name!r} does not fit board {board.name!r}{demand}: "
+    nearest = select(query.task(top, overflow=True), gap=1e-2, time_limit_s=_slice(query))
+    if nearest.rows is None:
+        slowest = max(query.space.sites, key=lambda site: int(site.options.interval.min()))
+        least = int(slowest.options.interval.min())
+        return InfeasibleError(
+            f"{text}node {slowest.name or 'stream'!r} needs {least} cycles however many lanes it gets"
+        )
+    needed = counts_of(query.space, nearest.rows)
+    short = [
+        f"{name} needs about {count}, available {int(limit)}"
+        for name, count, limit in zip(NAMES, needed, query.budget, strict=True)
+        if count > limit
+    ]
+    text += "; ".join(short) + _advice(query, graph, max_interval, others)
+    return InfeasibleError(text)
+
+
+def _advice(query: _Query, graph: Graph, max_interval: int | None, others: Sequence[Board]) -> str:
+    """What would do: the smallest other board that fits, and the best interval on this one."""
+    advice = ""
+    for other in sorted(others, key=lambda b: (b.budget.lut, b.name)):
+        larger = _query(graph, other, query.left_s, None)
+        top = int(_achievable(larger.space)[-1]) if max_interval is None else max_interval
+        if select(larger.task(top), gap=_FIRST, time_limit_s=_slice(larger)).rows is not None:
+            advice += f"; nearest board that fits: {other.name}"
+            break
+    if max_interval is not None:
+        best = _least_interval(query, int(_achievable(query.space)[-1]))
+        advice += f"; the best interval on this board is {best.interval} cycles" if best else ""
+    return advice or "; use fewer channels or bits, or a larger board"
