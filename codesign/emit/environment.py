@@ -43,9 +43,9 @@ def c_value(value: int | bool) -> str:
     return f"({value + 1} - 1)" if value == -(1 << 31) else str(value)
 
 
-def hex32(value: int) -> str:
-    """A 32-bit C literal: 0x0000002a."""
-    return f"0x{value & 0xFFFFFFFF:08x}"
+def hex32(value: int, shift: int = 0) -> str:
+    """The 32 bits of value from bit `shift` on, as a C literal: 0x0000002a."""
+    return f"0x{value >> shift & 0xFFFFFFFF:08x}"
 
 
 def sv_hex(value: int, bits: int) -> str:

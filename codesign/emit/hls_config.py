@@ -1,0 +1,149 @@
+"""Constants of the HLS kernels: what each kernel's `Cfg` must supply, from a node and its engine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.emit.port import Port
+from codesign.emit.tables import Table, multiplies
+from codesign.ir.design import LineEngine, Multiplier
+from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
+from codesign.model.latency import ceil_div, compute_cycles, input_fold, is_streaming, words_in
+
+Fields = tuple[tuple[str, int | bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A C++ struct of constants."""
+
+    name: str
+    title: str
+    fields: Fields
+
+
+def node_config(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Config:
+    """The struct of one engine: its kernel's constants and those of its requantization."""
+    title = f"{type(node).__name__} {node.ishape} -> {node.oshape}"
+    own = add_fields(node, engine) if isinstance(node, Add) else window_fields(node, engine)
+    return Config(f"{node.name}_cfg", title, own + emit_fields(node, engine, tables))
+
+
+def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
+    """Constants of line_buffer.hpp and of the kernel behind it."""
+    window, shape, out = node.window, node.ishape, node.oshape
+    channelwise = isinstance(node, Pool) or node.depthwise
+    fold = input_fold(node, engine)
+    maximum = isinstance(node, Pool) and node.op is PoolOp.MAX
+    fields: Fields = (
+        ("IY", shape.y),
+        ("IX", shape.x),
+        ("OY", out.y),
+        ("OX", out.x),
+        ("FY", window.fy),
+        ("FX", window.fx),
+        ("STRIDE_Y", window.stride_y),
+        ("STRIDE_X", window.stride_x),
+        ("PAD_TOP", window.pad_top),
+        ("PAD_LEFT", window.pad_left),
+        ("LANES", engine.pe if channelwise else engine.simd),
+        ("PIXEL_WORDS", fold),
+        ("OUTER", ceil_div(out.c, engine.pe)),
+        ("INNER", 1 if channelwise else fold),
+        ("CHANNELWISE", channelwise),
+        ("STREAMING", is_streaming(node, engine)),
+        ("BUFFER_WORDS", buffer_words(node, engine)),
+        ("IBITS", node.itype.bits),
+        ("ISIGNED", node.itype.signed),
+        ("FILL", node.itype.qmin if maximum else 0),
+        ("STEPS", compute_cycles(node, engine)),
+    )
+    if isinstance(node, Pool):
+        return (*fields, ("MAXIMUM", maximum))
+    words = compute_cycles(node, engine) // (out.y * out.x)
+    multiplier = engine.multiplier is Multiplier.DSP
+    return (*fields, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
+
+
+def add_fields(node: Add, engine: LineEngine) -> Fields:
+    """Constants of add.hpp."""
+    a, b = node.itypes
+    return (
+        ("WORDS", words_in(node, engine)),
+        ("ABITS", a.bits),
+        ("ASIGNED", a.signed),
+        ("BBITS", b.bits),
+        ("BSIGNED", b.signed),
+        ("A_MULTIPLIER", node.multipliers[0]),
+        ("B_MULTIPLIER", node.multipliers[1]),
+    )
+
+
+def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
+    """Constants of requantize.hpp."""
+    bias, multiplier = (next(t for t in tables if t.name == name) for name in ("bias", "multiplier"))
+    largest = int(multiplier.values.max())
+    factor_bits = multiplier.bits if multiplies(node) else largest
+    return (
+        ("PE", engine.pe),
+        ("EMIT", engine.emit),
+        ("K", node.oshape.c),
+        ("PIXELS", node.oshape.y * node.oshape.x),
+        ("OUT_PIXEL_WORDS", ceil_div(node.oshape.c, engine.emit)),
+        ("SUM_BITS", sum_bits(node)),
+        ("BIAS_BITS", bias.bits),
+        ("BIAS_WORDS", bias.words),
+        ("MULTIPLY", multiplies(node)),
+        ("MULTIPLIER_BITS", multiplier.bits),
+        ("MULTIPLIER_WORDS", multiplier.words),
+        ("PRODUCT_BITS", max(node.acc_bits + factor_bits, node.shift) + 2),
+        ("SHIFT", node.shift),
+        ("OBITS", node.otype.bits),
+        ("OSIGNED", node.otype.signed),
+    )
+
+
+def sum_bits(node: Conv | Pool | Add) -> int:
+    """Signed width of what the array gives; a maximum needs no more than its inputs."""
+    if isinstance(node, Pool) and node.op is PoolOp.MAX:
+        return node.itype.bits + (not node.itype.signed)
+    return node.acc_bits
+
+
+def buffer_words(node: Conv | Pool, engine: LineEngine) -> int:
+    """Depth of the line buffer: the engine's, or more if the HLS kernel, which frees whole windows only, needs it."""
+    if is_streaming(node, engine):
+        return 1
+    fold, least = input_fold(node, engine), 2
+    rows, ends = _rows(node.window, node.oshape.y, node.ishape.y)
+    columns, right = _columns(node.window, node.oshape.x, node.ishape.x)
+    moves_on = (np.arange(node.oshape.y) + 1) * node.window.stride_y > node.window.pad_top
+    moves_on[-1] = True
+    held = (rows * node.ishape.x)[:, None] + np.where(moves_on[:, None], columns[None, :], 0)
+    last = (ends * node.ishape.x)[:, None] + right[None, :] + 1
+    least = max(least, int((last - held).max()) * fold)
+    return max(engine.buffer_words, 1 << (least - 1).bit_length())
+
+
+def port_config(name: str, title: str, port: Port) -> Config:
+    """The struct of one AXI-Stream."""
+    fields: Fields = (
+        ("ELEMENTS", port.shape.elements),
+        ("BITS", port.bits),
+        ("SIGNED", port.signed),
+        ("CONTAINER", port.container_bits),
+        ("LANES", port.lanes),
+        ("WORDS", port.words),
+        ("TAIL", port.shape.elements - (port.words - 1) * port.lanes),
+    )
+    return Config(name, title, fields)
+
+
+def _rows(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
+    first = np.arange(count) * window.stride_y - window.pad_top
+    return np.maximum(first, 0), np.minimum(first + window.fy, extent) - 1
+
+
+def _columns(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
+    first = np.arange(count) * window.stride_x - window.pad_left
+    return np.maximum(first, 0), np.minimum(first + window.fx, extent) - 1

@@ -1,0 +1,83 @@
+"""Parameters in the order in which an HLS engine reads them: one row per memory word, one column per lane."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.ir.design import LineEngine
+from codesign.ir.graph import IntArray, signed_bits
+from codesign.ir.nodes import Add, Conv, Pool, Scaling
+from codesign.model.latency import ceil_div
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The memory `name`: values[words, lanes], each of `bits` bits."""
+
+    name: str
+    bits: int
+    signed: bool
+    values: IntArray
+
+    @property
+    def words(self) -> int:
+        return len(self.values)
+
+    @property
+    def lanes(self) -> int:
+        return int(self.values.shape[1])
+
+
+def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+    """Words (outer, fy, fx, inner), lanes [pe][simd], where a depthwise convolution has simd 1; zeros beyond K and C."""
+    outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
+    fy, fx = node.window.fy, node.window.fx
+    padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)
+    padded[: node.k, :, :, : node.c_per_group] = params[f"{node.name}.weight"]
+    lanes = padded.reshape(outer, engine.pe, fy, fx, inner, engine.simd).transpose(0, 2, 3, 4, 1, 5)
+    return Table("weight", node.wtype.bits, True, lanes.reshape(-1, engine.pe * engine.simd))
+
+
+def bias_table(node: Conv | Pool | Add, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+    """One word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
+    bias = params[f"{node.name}.bias"] if isinstance(node, Conv) else np.zeros(node.oshape.c, np.int64)
+    values = _output_words(bias, engine.emit, 0)
+    return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
+
+
+def multiplier_table(node: Conv | Pool | Add, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+    """Multipliers, or exponents where all are powers of two; one word per output word, or one if they are all alike."""
+    channels = _multipliers(node, params)
+    values = _output_words(channels if multiplies(node) else _exponents(channels), engine.emit, None)
+    return Table("multiplier", max(1, int(values.max()).bit_length()), False, values)
+
+
+def multiplies(node: Conv | Pool | Add) -> bool:
+    """Whether scaling needs a multiplication; otherwise a shift does."""
+    match node:
+        case Conv():
+            return node.scaling is Scaling.GENERAL
+        case Pool():
+            return node.multiplier & (node.multiplier - 1) != 0
+        case Add():
+            return False
+
+
+def _multipliers(node: Conv | Pool | Add, params: Mapping[str, IntArray]) -> IntArray:
+    if isinstance(node, Conv):
+        return params[f"{node.name}.multiplier"]
+    return np.full(node.oshape.c, node.multiplier if isinstance(node, Pool) else 1, np.int64)
+
+
+def _exponents(powers: IntArray) -> IntArray:
+    return np.array([int(p).bit_length() - 1 for p in powers], np.int64)
+
+
+def _output_words(channels: IntArray, emit: int, beyond: int | None) -> IntArray:
+    """channels[K] as [words, emit]; lanes beyond K take `beyond`, or the last channel's value if it is None."""
+    words = ceil_div(len(channels), emit)
+    values = np.full(words * emit, channels[-1] if beyond is None else beyond, np.int64)
+    values[: len(channels)] = channels
+    table = values.reshape(words, emit)
+    return table[:1] if (table == table[0]).all() else table

@@ -1,0 +1,107 @@
+// Convolution: PE sums of products, complete once every FY * FX * INNER steps.
+//
+//     sum[oy,ox,k] = sum over fy,fx,c of weight[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, c]
+//
+// in:     pixels of PIXEL_WORDS words, LANES channels each; zeros above channel C.
+// weight: word (outer, fy, fx, inner), lanes [pe][simd], or [pe] where CHANNELWISE; zeros above K and C.
+// sums:   for oy, ox, outer one word of PE sums. Bias and scaling are emit's.
+// Cfg:    what line_buffer wants, and PE SUM_BITS WBITS WEIGHT_WORDS USE_DSP STEPS.
+// Mirrors conv of codesign/model/golden.py.
+#pragma once
+
+#include "line_buffer.hpp"
+
+// Products in DSPs or in LUTs.
+template <bool DSP>
+struct product {
+  template <class Sum, class Weight, class Lane>
+  static Sum of(const Weight& weight, const Lane& x) {
+    HLS_INLINE
+    const Sum result = weight * x;
+    HLS_MULTIPLY_DSP(result)
+    return result;
+  }
+};
+template <>
+struct product<false> {
+  template <class Sum, class Weight, class Lane>
+  static Sum of(const Weight& weight, const Lane& x) {
+    HLS_INLINE
+    const Sum result = weight * x;
+    HLS_MULTIPLY_LUT(result)
+    return result;
+  }
+};
+
+// Channels mix: LANES input channels are reduced in parallel.
+template <class Cfg>
+void convolve(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
+              const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::LANES],
+              in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
+  HLS_INLINE
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::OUTER * Cfg::FY * Cfg::FX * Cfg::INNER, "one weight word per step");
+  typedef typename sum<Cfg::SUM_BITS>::type sum_t;
+  sum_t total[Cfg::PE] = {};
+  HLS_REGISTERS(total)
+  line_buffer<Cfg> window(images);
+  int step = 0;
+loop_reduce:
+  while (window.busy()) {
+    HLS_PIPELINE
+    HLS_TRIPS(Cfg::STEPS)
+    HLS_WRITTEN_BEFORE(memory, 3)
+    in_lane<Cfg> x[Cfg::LANES];
+    HLS_REGISTERS(x)
+    if (window.step(in, memory, x)) {
+    loop_pe:
+      for (int p = 0; p < Cfg::PE; ++p) {
+        HLS_UNROLL
+        sum_t result = window.first() ? sum_t(0) : total[p];
+      loop_simd:
+        for (int s = 0; s < Cfg::LANES; ++s) {
+          HLS_UNROLL
+          result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p * Cfg::LANES + s], x[s]);
+        }
+        total[p] = result;
+      }
+      if (window.last()) sums.write(pack<Cfg::SUM_BITS>(total));
+      step = step == Cfg::WEIGHT_WORDS - 1 ? 0 : step + 1;
+      window.advance();
+    }
+  }
+}
+
+// Channels do not mix: PE = LANES channels in parallel, one filter each.
+template <class Cfg>
+void convolve_channelwise(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
+                          const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE],
+                          in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
+  HLS_INLINE
+  static_assert(Cfg::CHANNELWISE && Cfg::PE == Cfg::LANES, "one channel per lane");
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::OUTER * Cfg::FY * Cfg::FX, "one weight word per step");
+  typedef typename sum<Cfg::SUM_BITS>::type sum_t;
+  sum_t total[Cfg::PE] = {};
+  HLS_REGISTERS(total)
+  line_buffer<Cfg> window(images);
+  int step = 0;
+loop_reduce:
+  while (window.busy()) {
+    HLS_PIPELINE
+    HLS_TRIPS(Cfg::STEPS)
+    HLS_WRITTEN_BEFORE(memory, 3)
+    in_lane<Cfg> x[Cfg::LANES];
+    HLS_REGISTERS(x)
+    if (window.step(in, memory, x)) {
+    loop_pe:
+      for (int p = 0; p < Cfg::PE; ++p) {
+        HLS_UNROLL
+        sum_t result = window.first() ? sum_t(0) : total[p];
+        result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p], x[p]);
+        total[p] = result;
+      }
+      if (window.last()) sums.write(pack<Cfg::SUM_BITS>(total));
+      step = step == Cfg::WEIGHT_WORDS - 1 ? 0 : step + 1;
+      window.advance();
+    }
+  }
+}
