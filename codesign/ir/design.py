@@ -6,7 +6,7 @@ from enum import Enum
 
 from codesign.errors import ConfigError
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input
+from codesign.ir.nodes import Add, Conv, Input, Pool
 
 
 class Multiplier(Enum):
@@ -119,6 +119,21 @@ class Design:
                     f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
                     f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
                 )
+            if engine.pe > engine.emit * _reduction_steps(node, engine):
+                raise ConfigError(
+                    f"design: node {node.name!r} completes {engine.pe} results every {_reduction_steps(node, engine)} "
+                    f"cycles, but its engine emits only {engine.emit} a cycle"
+                )
         wanted = {(n.name, i) for n in nodes if isinstance(n, Add) for i in range(2)}
         if {(f.node, f.index) for f in self.fifos} != wanted:
             raise ConfigError("design: expected one FIFO per input of each addition")
+
+
+def _reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:
+    match node:
+        case Conv():
+            return node.window.positions * -(-node.c_per_group // engine.simd)
+        case Pool():
+            return node.window.positions
+        case Add():
+            return 1

@@ -56,3 +56,18 @@ def emit_lanes(node: Conv | Pool | Add, pe: int, simd: int) -> int:
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
+
+
+def is_streaming(node: Conv | Pool | Add, engine: LineEngine) -> bool:
+    """Whether the engine reads every input word once and in order, and so needs no line buffer.
+
+    One pass over windows that do not overlap and lie in stream order: the whole map, or 1x1 positions. An addition has
+    no windows at all.
+    """
+    if isinstance(node, Add):
+        return True
+    window = node.window
+    one_pass = node.oshape.c <= engine.pe
+    whole_map = (window.fy, window.fx) == (node.ishape.y, node.ishape.x)
+    pointwise = window.positions == window.stride_y == window.stride_x == 1
+    return one_pass and not window.is_padded and (whole_map or pointwise)

@@ -1,8 +1,8 @@
 """DSP, BRAM18, LUT and FF of every part of a design, in closed form.
 
 Formulas are written over columns of engines, so that one definition prices a single engine and all the options of a
-node at once. The counts of a design are the sum over its nodes, converters, FIFOs, ports and the control block.
-Coefficients are estimates for registered RTL; each stands beside what it counts.
+node at once. The counts of a design are the sum over its nodes, converters, forks, FIFOs, ports and the control block.
+Every function prices one module of templates/rtl/modules; coefficients stand beside what they count.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling
-from codesign.model.latency import ceil_div
+from codesign.ir.qtype import QType
+from codesign.model.latency import ceil_div, is_streaming
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -32,7 +33,9 @@ _LUT_MULTIPLY = ((4, 5), (9, 9), (16, 26), (32, 61), (36, 83), (64, 166), (144, 
 _BRAM18 = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
 # Distributed RAM, one write and one read port, as (LUTs of a primitive, bits wide at depth 32, at depth 64).
 _LUTRAM = {Family.SERIES7: (4, 6, 3), Family.ULTRASCALE_PLUS: (8, 14, 7)}
-_CONTROL_LUT, _CONTROL_FF = 60, 80  # loop counters, addresses and handshakes of one engine
+_FEED_LUT, _FEED_FF = 20, 12  # step counter and handshake of an engine without line buffer
+_FORK = Resources(lut=4, ff=2)
+FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
 _BASE = Resources(lut=450, ff=700)  # AXI-Lite registers, cycle counters, start and status
 
 
@@ -109,28 +112,41 @@ def can_use_dsp(node: Conv) -> bool:
     return _operand_bits(node) + node.wtype.bits >= _DSP_MIN_PRODUCT_BITS
 
 
-def buffer_words_at(node: Conv | Pool, lanes: IntArray) -> IntArray:
-    """Line buffer depth in words of `lanes` channels, a power of two.
+def streaming_columns(node: Conv | Pool | Add, pe: IntArray) -> BoolArray:
+    """latency.is_streaming over columns: whether engines of these PE need no line buffer."""
+    engine = LineEngine(pe=node.oshape.c, simd=1, emit=node.oshape.c)
+    return (pe >= node.oshape.c) & is_streaming(node, engine)
 
-    Holds the rows of one window, less what is already used up of its first row, and the rows or, where the window
-    covers the map, the next image that come in meanwhile.
+
+@lru_cache(maxsize=4096)
+def held_pixels(node: Conv | Pool) -> int:
+    """Pixels that a line buffer holds at most while the map comes in evenly and the engine works all the time.
+
+    The engine starts as late as its windows force it to, and frees a pixel after the last window that reads it; until
+    a window is done, the pixels of the next rows, or of the next image, come in.
     """
-    fold = div_up(node.ishape.c, lanes)
-    window, out = node.window, node.oshape
-    rows_ahead = window.stride_y if out.y > 1 else min(window.fy, node.ishape.y)
-    rows = min(window.fy - 1, node.ishape.y) + rows_ahead
-    columns = min(window.fx, node.ishape.x) if out.y > 1 else 0
-    if window.positions == 1:
-        rows, columns = 0, 2 * window.stride_x
-    if out.y == out.x == 1:
-        rows, columns = 2 * node.ishape.y, 0
-    words = np.maximum((rows * node.ishape.x + columns) * fold, 2)
-    return np.asarray(1 << ceil_log2(words))
+    window, shape, out = node.window, node.ishape, node.oshape
+    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
+    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
+    last_row = np.minimum(row + window.fy, shape.y) - 1
+    last_column = np.minimum(column + window.fx, shape.x) - 1
+    needed = (last_row * shape.x + last_column + 1).ravel()
+    kept_from = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0)).ravel()
+    pace = shape.y * shape.x / len(needed)
+    count = np.arange(len(needed))
+    late = (needed - count * pace).max()
+    return int(np.ceil((late + (count + 1) * pace - kept_from).max()))
+
+
+def buffer_words_at(node: Conv | Pool, lanes: IntArray) -> IntArray:
+    """Line buffer depth in words of `lanes` channels, a power of two."""
+    words = held_pixels(node) * div_up(node.ishape.c, lanes)
+    return np.asarray(1 << ceil_log2(np.maximum(words, 2)))
 
 
 def buffer_words(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    """Line buffer depth in input words, a power of two; 2 for an addition, which has none."""
-    if isinstance(node, Add):
+    """Line buffer depth in input words, a power of two; 2 where there is none. The schedule gives the exact depth."""
+    if isinstance(node, Add) or is_streaming(node, engine):
         return 2
     lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
     return int(buffer_words_at(node, np.array([lanes]))[0])
@@ -144,14 +160,13 @@ def node_columns(node: Conv | Pool | Add, engines: EngineColumns, family: Family
                 _conv_array(node, engines),
                 _conv_weights(node, engines),
                 _conv_requantize(node, engines, family),
-                _line_buffer(node, node.itype.bits, engines, family),
+                _feed(node, engines, family),
             ]
         case Pool():
-            parts = [_pool_array(node, engines, family), _line_buffer(node, node.itype.bits, engines, family)]
+            parts = [_pool_array(node, engines, family), _feed(node, engines, family)]
         case Add():
-            parts = [_add_array(node, engines, family)]
-    control = _counts(engines.pe, lut=_CONTROL_LUT, ff=_CONTROL_FF)
-    return np.asarray(sum(parts, control))
+            parts = [_scaled_sum(node, engines)]
+    return np.asarray(sum(parts))
 
 
 @lru_cache(maxsize=65536)
@@ -166,32 +181,41 @@ def to_resources(row: IntArray) -> Resources:
     return Resources(dsp=dsp, bram18=bram18, uram=uram, lut=lut, ff=ff)
 
 
-def converter_columns(lanes_in: IntArray, lanes_out: IntArray, bits: int) -> IntArray:
+def converter_columns(lanes_in: IntArray, lanes_out: IntArray, packet_in: int, packet_out: int, bits: int) -> IntArray:
     """Counts [N, 5] of width converters from lanes_in to lanes_out elements of `bits` a word (arrays broadcast).
 
-    Equal widths need none. Where one divides the other it is a shift register; else a buffer of both words.
+    Packets, in elements, are padded to whole words: the channels of a pixel, or all elements of a map. Equal widths
+    are a wire; where one divides the other, and every packet where packets differ, a register with parts; else a queue
+    of one input and two output words that shifts by their common divisor.
     """
     a, b = np.broadcast_arrays(lanes_in, lanes_out)
-    wide = np.maximum(a, b)
-    simple = (a % b == 0) | (b % a == 0)
-    ff = np.where(simple, wide, a + b) * bits + 2 * ceil_log2(wide + 1) + 4
-    lut = np.where(simple, (wide * bits + 1) // 2, (a + b) * bits * (1 + ceil_log2(np.minimum(a, b) + 1)) // 2) + 8
-    keep = a != b
-    return _counts(a, lut=lut * keep, ff=ff * keep)
+    narrow, wide = np.minimum(a, b), np.maximum(a, b)
+    is_even = packet_in == packet_out or ((packet_in % narrow == 0) & (packet_out % narrow == 0))
+    is_plain = (wide % narrow == 0) & is_even
+    unit = np.gcd(np.gcd(a, b), np.gcd(packet_in, packet_out))
+    queue = (a + 2 * b) * bits
+    # A queue element takes from above after an output word, or any of the units of an input word.
+    queue_lut = queue * (1 + div_up(a // unit, 2)) + 4 * ceil_log2((a + 2 * b) // unit + 1) + 8
+    plain_lut = np.where(a > b, a * bits, 0) + ceil_log2(wide // narrow + 1) + 6
+    plain_ff = wide * bits + ceil_log2(wide // narrow + 1) + 2
+    queue_ff = queue + ceil_log2((a + 2 * b) // unit + 1)
+    needed = ~(is_plain & (a == b))
+    lut, ff = np.where(is_plain, plain_lut, queue_lut), np.where(is_plain, plain_ff, queue_ff)
+    return _counts(a, lut=lut * needed, ff=ff * needed)
 
 
-def converter_resources(lanes_in: int, lanes_out: int, bits: int) -> Resources:
+def converter_resources(lanes_in: int, lanes_out: int, packet_in: int, packet_out: int, bits: int) -> Resources:
     """What a width converter takes; see converter_columns."""
-    return to_resources(converter_columns(np.array([lanes_in]), np.array([lanes_out]), bits)[0])
+    return to_resources(converter_columns(np.array([lanes_in]), np.array([lanes_out]), packet_in, packet_out, bits)[0])
 
 
 def fifo_columns(depth: IntArray, width: IntArray, family: Family) -> IntArray:
-    """Counts [N, 5] of FIFOs of depth words of width bits: BRAM from 512 words on, else distributed RAM."""
-    deep = depth >= 512
+    """Counts [N, 5] of FIFOs of depth words of width bits: block RAM above FIFO_LUTRAM_BITS, else distributed RAM."""
+    deep = depth * width > FIFO_LUTRAM_BITS
     pointers = 3 * ceil_log2(depth) + 6
     lut = pointers + np.where(deep, 0, lutram_luts(width, depth, family))
     bram = np.where(deep, bram18_count(width, depth), 0)
-    return _counts(depth, bram18=bram, lut=lut, ff=pointers + width)
+    return _counts(depth, bram18=bram, lut=lut, ff=pointers + np.where(deep, 0, width))
 
 
 def fifo_resources(depth: int, width: int, family: Family) -> Resources:
@@ -204,25 +228,40 @@ def port_columns(lanes: IntArray, bits: int) -> IntArray:
     return _counts(lanes, lut=lanes * bits + 30, ff=2 * lanes * bits + 40)
 
 
-def edge_lanes(graph: Graph, design: Design) -> tuple[tuple[int, int, int], ...]:
-    """(lanes that leave, lanes that enter, bits) of every edge, the AXI-Streams at either end included."""
-    found: list[tuple[int, int, int]] = []
-    for source, consumer, _ in graph.edges():
-        producer, node = graph.node(source), graph.node(consumer)
-        out = design.input_lanes if isinstance(producer, Input) else design.engine_of(source).emit
-        engine = design.engine_of(consumer)
-        mixes = isinstance(node, Conv) and not node.depthwise
-        found.append((out, engine.simd if mixes else engine.pe, producer.otype.bits))
+@dataclass(frozen=True, slots=True)
+class EdgeWords:
+    """An edge's words: lanes and packet where it leaves, where it enters, and the bits of an element."""
+
+    lanes_in: int
+    lanes_out: int
+    packet_in: int
+    packet_out: int
+    bits: int
+
+
+def edge_words(graph: Graph, design: Design) -> tuple[EdgeWords, ...]:
+    """The words of every edge; the AXI-Streams at either end are packets of a whole map."""
+    lanes = {graph.input.name: (design.input_lanes, graph.input.shape.elements)}
+    found: list[EdgeWords] = []
+    for node in graph.nodes:
+        if isinstance(node, Input):
+            continue
+        engine = design.engine_of(node.name)
+        into = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+        for source in node.inputs:
+            out, packet = lanes[source]
+            found.append(EdgeWords(out, into, packet, node.ishape.c, graph.node(source).otype.bits))
+        lanes[node.name] = (engine.emit, node.oshape.c)
     last = graph.output
-    out = design.input_lanes if isinstance(last, Input) else design.engine_of(last.name).emit
-    return (*found, (out, design.output_lanes, last.otype.bits))
+    out, packet = lanes[last.name]
+    return (*found, EdgeWords(out, design.output_lanes, packet, last.oshape.elements, last.otype.bits))
 
 
 def shell_resources(graph: Graph, design: Design, family: Family) -> Resources:
-    """What lies around the engines: control block, ports, width converters and the FIFOs of additions."""
-    total = _BASE + port_resources(graph, design)
-    for lanes_in, lanes_out, bits in edge_lanes(graph, design):
-        total = total + converter_resources(lanes_in, lanes_out, bits)
+    """What lies around the engines: control block, forks, ports, width converters and the FIFOs of additions."""
+    total = base_resources(graph) + port_resources(graph, design)
+    for e in edge_words(graph, design):
+        total = total + converter_resources(e.lanes_in, e.lanes_out, e.packet_in, e.packet_out, e.bits)
     for fifo in design.fifos:
         total = total + fifo_resources(fifo.depth, _fifo_width(graph, design, fifo), family)
     return total
@@ -237,9 +276,10 @@ def design_resources(graph: Graph, design: Design, family: Family) -> Resources:
     return total
 
 
-def base_resources() -> Resources:
-    """What every design takes, whatever its engines."""
-    return _BASE
+def base_resources(graph: Graph) -> Resources:
+    """What every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
+    forks = sum(len(node.inputs) - 1 for node in graph.nodes if not isinstance(node, Input))
+    return sum([_FORK] * forks, _BASE)
 
 
 def port_resources(graph: Graph, design: Design) -> Resources:
@@ -280,64 +320,77 @@ def _conv_weights(node: Conv, engines: EngineColumns) -> IntArray:
 
 
 def _conv_requantize(node: Conv, engines: EngineColumns, family: Family) -> IntArray:
-    """Bias and multiplier memories, PE results moved to `emit` lanes, and one requantizer per lane."""
-    pe, emit = engines.pe, engines.emit
-    groups = div_up(node.k, emit)
-    bias = rom_luts(emit * node.acc_bits, groups)
-    move = np.where(emit < pe, pe * node.acc_bits, 0)
-    product_bits = node.acc_bits + node.multiplier_bits
-    lane_lut = node.acc_bits + max(product_bits - node.shift, 1) + node.otype.bits
-    lane_ff = product_bits + node.acc_bits + node.otype.bits
-    dsp, multiplier_rom = 0, np.zeros_like(pe)
-    if node.scaling is Scaling.GENERAL:
-        dsp = _requantize_dsps(node.acc_bits, node.multiplier_bits, family)
+    """Collector, channel memory (factor and offset per channel), and one requantizer per emitted lane."""
+    factor_bits = node.multiplier_bits
     if node.scaling is Scaling.POWER_OF_TWO:
-        lane_lut += node.acc_bits * max(1, (node.multiplier_bits - 1).bit_length())
-    if node.scaling is not Scaling.SHIFT:
-        multiplier_rom = rom_luts(emit * node.multiplier_bits, groups)
-    lut = bias + multiplier_rom + move + emit * lane_lut
-    return _counts(pe, dsp=emit * dsp, lut=lut, ff=move + emit * lane_ff)
+        factor_bits = max(1, (node.multiplier_bits - 1).bit_length())
+    sum_bits = max(node.acc_bits + node.multiplier_bits, node.shift + 1)
+    word = engines.emit * (sum_bits + (0 if node.scaling is Scaling.SHIFT else factor_bits))
+    depth = div_up(node.k, engines.emit)
+    channels = _counts(depth, lut=rom_luts(word, depth) + ceil_log2(depth), ff=ceil_log2(depth))
+    lanes = engines.emit[:, None] * _requantizer(
+        node.scaling, node.acc_bits, factor_bits, node.shift, node.otype, family
+    )
+    return _collector(engines, node.acc_bits) + channels + lanes
 
 
-def _requantize_dsps(value_bits: int, multiplier_bits: int, family: Family) -> int:
-    """DSPs of one signed value times one unsigned multiplier of at most 16 bits."""
-    if value_bits + multiplier_bits + 1 < _DSP_MIN_PRODUCT_BITS:
-        return 0
-    return ceil_div(value_bits, _DSP_WIDE[family])
+def _collector(engines: EngineColumns, bits: int) -> IntArray:
+    """PE results in a register that moves down by `emit`; a wire where all leave at once."""
+    waits = engines.emit < engines.pe
+    count = ceil_log2(engines.pe // engines.emit + 1)
+    return _counts(engines.pe, lut=waits * (engines.pe * bits + count + 4), ff=waits * (engines.pe * bits + count))
 
 
-def _line_buffer(node: Conv | Pool, bits: int, engines: EngineColumns, family: Family) -> IntArray:
-    """The line buffer: one word written, one read a cycle."""
+def _requantizer(
+    scaling: Scaling, acc_bits: int, factor_bits: int, shift: int, otype: QType, family: Family
+) -> IntArray:
+    """Counts [5] of one lane: scale and offset, then clamp. A general factor is one DSP that adds the offset too."""
+    sum_bits = max(acc_bits + (factor_bits if scaling is Scaling.GENERAL else 1 << factor_bits), shift + 1)
+    sum_bits = min(sum_bits, acc_bits + 16)
+    clamp = otype.bits + max(sum_bits - shift - otype.bits, 0) // 3
+    dsp = ceil_div(acc_bits, _DSP_WIDE[family]) if scaling is Scaling.GENERAL else 0
+    lut = {Scaling.SHIFT: acc_bits, Scaling.POWER_OF_TWO: sum_bits * (1 + ceil_div(factor_bits, 2)), Scaling.GENERAL: 0}
+    ff = 0 if dsp else sum_bits
+    return _counts(np.array(0), dsp=dsp, lut=lut[scaling] + clamp, ff=ff + otype.bits)
+
+
+def _feed(node: Conv | Pool, engines: EngineColumns, family: Family) -> IntArray:
+    """The line buffer, one word written and one read a cycle, and its pointers; or a register where words stream."""
     mixes = isinstance(node, Conv) and not node.depthwise
-    width = (engines.simd if mixes else engines.pe) * bits
-    words = engines.buffer_words
-    bram = np.where(engines.buffer_bram, bram18_count(width, words), 0)
-    lut = np.where(engines.buffer_bram, 0, lutram_luts(width, words, family))
-    ff = np.where(engines.buffer_bram, 0, width)
-    return _counts(words, bram18=bram, lut=lut, ff=ff)
+    lanes = engines.simd if mixes else engines.pe
+    width, words = lanes * node.itype.bits, engines.buffer_words
+    streams = streaming_columns(node, engines.pe)
+    in_bram = engines.buffer_bram & ~streams
+    in_lut = ~engines.buffer_bram & ~streams
+    pointer = ceil_log2(words + node.ishape.y * node.ishape.x * div_up(node.ishape.c, lanes) + 1) + 2
+    return _counts(
+        words,
+        bram18=in_bram * bram18_count(width, words),
+        lut=np.where(streams, _FEED_LUT, 7 * pointer + 60) + in_lut * lutram_luts(width, words, family),
+        ff=np.where(streams, _FEED_FF, 4 * pointer + 30) + np.where(in_bram, 0, width),
+    )
 
 
 def _pool_array(node: Pool, engines: EngineColumns, family: Family) -> IntArray:
-    """Maximum: a comparator and a register per lane. Average: an accumulator, and a requantizer per emitted lane."""
-    pe, emit = engines.pe, engines.emit
-    if node.op is PoolOp.MAX:
-        return _counts(pe, lut=2 * pe * node.itype.bits, ff=2 * pe * node.itype.bits)
-    move = np.where(emit < pe, pe * node.acc_bits, 0)
-    scale_bits = node.multiplier.bit_length()
-    is_shift = node.multiplier & (node.multiplier - 1) == 0
-    dsp = 0 if is_shift else _requantize_dsps(node.acc_bits, scale_bits, family)
-    lane = 2 * node.acc_bits + scale_bits + node.otype.bits
-    bits = pe * node.acc_bits + move + emit * lane
-    return _counts(pe, dsp=emit * dsp, lut=bits, ff=bits)
-
-
-def _add_array(node: Add, engines: EngineColumns, family: Family) -> IntArray:
-    """Two multipliers by a constant, none where it is a power of two, one adder, rounding and clamp, per lane."""
+    """A comparator or an adder with a register per lane; for the average a requantizer per emitted lane."""
     pe = engines.pe
-    scaled = [(t.bits, m) for t, m in zip(node.itypes, node.multipliers, strict=True) if m & (m - 1)]
-    dsp = sum(_requantize_dsps(bits + 1, m.bit_length(), family) for bits, m in scaled)
-    lane = 2 * node.acc_bits + node.otype.bits
-    return _counts(pe, dsp=pe * dsp, lut=pe * lane, ff=pe * lane)
+    if node.op is PoolOp.MAX:
+        bits = node.itype.bits + (0 if node.itype.signed else 1)
+        return _counts(pe, lut=2 * pe * bits, ff=pe * bits) + _collector(engines, bits)
+    scaling = Scaling.GENERAL
+    if node.multiplier & (node.multiplier - 1) == 0:
+        scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO
+    factor_bits = max(1, node.multiplier.bit_length())
+    lane = _requantizer(scaling, node.acc_bits, factor_bits, node.shift, node.otype, family)
+    array = _counts(pe, lut=pe * node.acc_bits, ff=pe * node.acc_bits)
+    return array + _collector(engines, node.acc_bits) + engines.emit[:, None] * lane
+
+
+def _scaled_sum(node: Add, engines: EngineColumns) -> IntArray:
+    """Per lane an adder for every set bit of the two constant factors, the rounding, and the clamp: no DSP."""
+    adders = sum(m.bit_count() for m in node.multipliers)
+    lut = adders * node.acc_bits + node.otype.bits + max(node.acc_bits - node.shift - node.otype.bits, 0) // 3
+    return _counts(engines.pe, lut=engines.pe * lut + 10, ff=engines.pe * (node.acc_bits + node.otype.bits) + 4)
 
 
 def _operand_bits(node: Conv) -> int:

@@ -56,10 +56,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A stream of elements of `bits` from one site to another (indices into Space.sites)."""
+    """A stream of elements of `bits` from one site to another (indices into Space.sites), in packets of so many."""
 
     producer: int
     consumer: int
+    packet_in: int
+    packet_out: int
     bits: int
 
 
@@ -112,12 +114,14 @@ def design_space(graph: Graph, board: Board) -> Space:
         options = _cached_options(_nameless(node), board.family)
         if isinstance(node, Add):
             options = _with_fifos(node, options, pixels, board.family)
-        edges += [Edge(index[source], len(sites), graph.node(source).otype.bits) for source in node.inputs]
+        for source in node.inputs:
+            packet = graph.input.shape.elements if source == first.name else node.ishape.c
+            edges.append(Edge(index[source], len(sites), packet, node.ishape.c, graph.node(source).otype.bits))
         index[node.name] = len(sites)
         sites.append(Site(node.name, options, need_share(node), _last_share(node)))
-    edges.append(Edge(index[last.name], len(sites), last.otype.bits))
+    edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
     sites.append(Site("", stream_options(last.oshape, last.otype.bits, board.shell)))
-    return Space(graph, tuple(sites), tuple(edges), pixels, resource.base_resources())
+    return Space(graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph))
 
 
 def lane_choices(extent: int) -> IntArray:
@@ -145,7 +149,9 @@ def node_options(node: Conv | Pool | Add, family: Family) -> Options:
     steps = _steps(node, simd)
     emit = _emit(pe_choices, pe, steps)
     interval = _interval(node, pe, lanes_in, emit, steps)
-    words = np.full_like(pe, 2) if isinstance(node, Add) else resource.buffer_words_at(node, lanes_in)
+    words = np.full_like(pe, 2)
+    if not isinstance(node, Add):
+        words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
     kinds = _kinds(node)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
     dsp, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T

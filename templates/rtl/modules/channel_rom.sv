@@ -4,7 +4,7 @@ module channel_rom
 #(
   parameter int WORD_BITS = 8,
   parameter int DEPTH = 1,
-  parameter string FILE = "channels.hex"
+  parameter FILE = "channels.hex"
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,

@@ -23,8 +23,8 @@ module conv_engine
   parameter int EMIT = 1,
   parameter bit STREAMING = 0,
   parameter int BUFFER_DEPTH = 16,
-  parameter string BUFFER_STYLE = "distributed",
-  parameter string ROM_STYLE = "distributed",
+  parameter bit BLOCK_BUFFER = 0,
+  parameter bit BLOCK_ROM = 0,
   parameter bit USE_DSP = 1,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
@@ -36,8 +36,8 @@ module conv_engine
   parameter int SHIFT = 8,
   parameter int OUT_BITS = 8,
   parameter bit OUT_SIGNED = 0,
-  parameter string WEIGHT_FILE = "weights.hex",
-  parameter string CHANNEL_FILE = "channels.hex"
+  parameter WEIGHT_FILE = "weights.hex",
+  parameter CHANNEL_FILE = "channels.hex"
 ) (
   input  logic                                               clk_i,
   input  logic                                               rst_ni,
@@ -81,7 +81,7 @@ module conv_engine
       .PASSES(Passes),
       .CHANNELWISE(DEPTHWISE),
       .DEPTH(BUFFER_DEPTH),
-      .RAM_STYLE(BUFFER_STYLE)
+      .BLOCK_RAM(BLOCK_BUFFER)
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
@@ -99,7 +99,7 @@ module conv_engine
   weight_rom #(
     .WORD_BITS(PE * SIMD * W_BITS),
     .DEPTH(Passes * Steps),
-    .ROM_STYLE(ROM_STYLE),
+    .BLOCK_ROM(BLOCK_ROM),
     .FILE(WEIGHT_FILE)
   ) u_weights (
     .clk_i, .rst_ni,

@@ -30,7 +30,7 @@ module line_buffer
   parameter int PASSES = 1,
   parameter bit CHANNELWISE = 0,
   parameter int DEPTH = 16,
-  parameter string RAM_STYLE = "distributed"
+  parameter bit BLOCK_RAM = 0
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,
@@ -171,14 +171,17 @@ module line_buffer
   end
 
   // The limit keeps a word from being read and overwritten in one cycle.
-  (* ram_style = RAM_STYLE *)
-  logic [WORD_BITS-1:0] memory[DEPTH];
-  always_ff @(posedge clk_i) begin
-    if (accept) memory[write_q[AddressBits-1:0]] <= data_i;
-  end
-  always_ff @(posedge clk_i) begin
-    if (issue) data_o <= memory[read_q[AddressBits-1:0]];
-  end
+  simple_ram #(
+    .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
+  ) u_memory (
+    .clk_i,
+    .write_i(accept),
+    .write_address_i(write_q[AddressBits-1:0]),
+    .data_i,
+    .read_i(issue),
+    .read_address_i(read_q[AddressBits-1:0]),
+    .data_o
+  );
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) write_q <= '0;

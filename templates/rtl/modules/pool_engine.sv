@@ -20,7 +20,7 @@ module pool_engine
   parameter int EMIT = 1,
   parameter bit STREAMING = 0,
   parameter int BUFFER_DEPTH = 16,
-  parameter string BUFFER_STYLE = "distributed",
+  parameter bit BLOCK_BUFFER = 0,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
   parameter int ACC_BITS = 8,
@@ -70,7 +70,7 @@ module pool_engine
       .PASSES(Passes),
       .CHANNELWISE(1'b1),
       .DEPTH(BUFFER_DEPTH),
-      .RAM_STYLE(BUFFER_STYLE)
+      .BLOCK_RAM(BLOCK_BUFFER)
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
@@ -130,7 +130,7 @@ module pool_engine
     );
   end else begin : g_maximum
     for (genvar i = 0; i < EMIT; i++) begin : g_lane
-      assign data_o[i] = word[i];
+      assign data_o[i] = OUT_BITS'(word[i]);
     end
     assign valid_o    = word_valid;
     assign word_ready = ready_i;

@@ -25,6 +25,7 @@ module requantize #(
   output logic [LANES-1:0][OUT_BITS-1:0]        data_o
 );
 
+  localparam int ProductBits = (ACC_BITS + MULTIPLIER_BITS < SUM_BITS) ? ACC_BITS + MULTIPLIER_BITS : SUM_BITS;
   localparam int Stages = (SCALING == 2) ? 2 : 1;
   // What is left after the shift, and the rails to clamp to.
   localparam int HighBits = (SUM_BITS > SHIFT) ? SUM_BITS - SHIFT : 1;
@@ -67,7 +68,7 @@ module requantize #(
       end
     end else begin : g_multiply
       (* use_dsp = "yes" *)
-      logic signed [ACC_BITS+MULTIPLIER_BITS:0] product_q;
+      logic signed [ProductBits-1:0] product_q;
       logic signed [SUM_BITS-1:0] offset_q;
       logic signed [MULTIPLIER_BITS:0] multiplier;
       assign multiplier = signed'({1'b0, multiplier_i[i]});

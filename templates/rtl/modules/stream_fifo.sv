@@ -7,7 +7,7 @@ module stream_fifo
 #(
   parameter int WORD_BITS = 8,
   parameter int DEPTH = 16,
-  parameter string RAM_STYLE = "distributed"
+  parameter bit BLOCK_RAM = 0
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,
@@ -29,14 +29,17 @@ module stream_fifo
   assign accept  = valid_i && ready_o;
   assign fetch   = used != '0 && (!valid_o || ready_i);
 
-  (* ram_style = RAM_STYLE *)
-  logic [WORD_BITS-1:0] memory[DEPTH];
-  always_ff @(posedge clk_i) begin
-    if (accept) memory[write_q[AddressBits-1:0]] <= data_i;
-  end
-  always_ff @(posedge clk_i) begin
-    if (fetch) data_o <= memory[read_q[AddressBits-1:0]];
-  end
+  simple_ram #(
+    .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
+  ) u_memory (
+    .clk_i,
+    .write_i(accept),
+    .write_address_i(write_q[AddressBits-1:0]),
+    .data_i,
+    .read_i(fetch),
+    .read_address_i(read_q[AddressBits-1:0]),
+    .data_o
+  );
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin

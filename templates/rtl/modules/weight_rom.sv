@@ -6,8 +6,8 @@ module weight_rom
 #(
   parameter int WORD_BITS = 8,
   parameter int DEPTH = 1,
-  parameter string ROM_STYLE = "distributed",
-  parameter string FILE = "weights.hex"
+  parameter bit BLOCK_ROM = 0,
+  parameter FILE = "weights.hex"
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,
@@ -18,17 +18,26 @@ module weight_rom
   localparam int AddressBits = counter_bits(DEPTH);
   logic [AddressBits-1:0] address_q;
 
-  (* rom_style = ROM_STYLE *)
-  logic [WORD_BITS-1:0] memory[DEPTH];
-  initial $readmemh(FILE, memory);
-
   always_ff @(posedge clk_i) begin
     if (!rst_ni) address_q <= '0;
     else if (issue_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
   end
 
-  always_ff @(posedge clk_i) begin
-    if (issue_i) data_o <= memory[address_q];
+  // An attribute is a constant, so each kind of memory is spelt out.
+  if (BLOCK_ROM) begin : g_block
+    (* rom_style = "block" *)
+    logic [WORD_BITS-1:0] memory[DEPTH];
+    initial $readmemh(FILE, memory);
+    always_ff @(posedge clk_i) begin
+      if (issue_i) data_o <= memory[address_q];
+    end
+  end else begin : g_distributed
+    (* rom_style = "distributed" *)
+    logic [WORD_BITS-1:0] memory[DEPTH];
+    initial $readmemh(FILE, memory);
+    always_ff @(posedge clk_i) begin
+      if (issue_i) data_o <= memory[address_q];
+    end
   end
 
 endmodule
