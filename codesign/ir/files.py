@@ -100,6 +100,11 @@ def read_yaml_as(hint: type[T], path: Path) -> T:
     return parse(hint, read_yaml(path), str(path))
 
 
+def read_json_as(hint: type[T], path: Path) -> T:
+    """The file as a value of that type; see strict.parse."""
+    return parse(hint, read_json(path), str(path))
+
+
 def save_graph(graph: Graph, path: Path) -> None:
     """Write a `.npz` with the nodes as JSON and the parameters as arrays."""
     header = _GraphHeader(FORMAT, graph.name, graph.nodes, graph.input_scale, graph.output_scale, graph.labels)
@@ -112,6 +117,17 @@ def load_graph(path: Path) -> Graph:
         arrays = _read_npz(path)
         header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
         return Graph(header.name, header.nodes, arrays, header.input_scale, header.output_scale, header.labels)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, IntArray]) -> None:
+    """Write integer arrays by name as an `.npz`."""
+    write_bytes(path, _npz(arrays))
+
+
+def load_arrays(path: Path) -> dict[str, IntArray]:
+    """Read what save_arrays wrote. Raises ConfigError naming the file and what is wrong."""
+    with _naming(path):
+        return _read_npz(path)
 
 
 def save_design(design: Design, path: Path) -> None:

@@ -215,7 +215,7 @@ def _accuracy(view: View) -> str:
         ("golden model (integers)", a.golden),
     )
     rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in names if v is not None)
-    what = f"Share of {a.images:,} test images classified rightly; they served for nothing else, not for the search either."
+    what = f"Share of {a.images:,} test images classified rightly; they served for nothing else."
     if a.differing is not None:
         what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
     return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")

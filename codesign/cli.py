@@ -1,0 +1,199 @@
+"""The command line: each sub-command parses, calls one function of flow, and prints."""
+
+import argparse
+import logging
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import codesign
+from codesign.errors import CodesignError, ConfigError, InfeasibleError
+from codesign.flow.config import CompileConfig, ProofConfig
+from codesign.flow.display import Display, spent
+from codesign.flow.doctor import examine
+from codesign.ir.boards import list_boards
+from codesign.report.view import Column
+
+WRONG, INFEASIBLE, INTERRUPTED = 1, 2, 130
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted)."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
+    display = Display(sys.stderr, live=sys.stderr.isatty())
+    command: Callable[[Arguments, Display], int] = arguments.command
+    try:
+        return command(arguments, display)
+    except InfeasibleError as error:
+        display.close()
+        _complain(error)
+        return INFEASIBLE
+    except CodesignError as error:
+        display.close()
+        _complain(error)
+        return WRONG
+    except KeyboardInterrupt:
+        display.close()
+        again = " ".join(["codesign", *(sys.argv[1:] if argv is None else argv)])
+        print(f"interrupted; `{again}` goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return WRONG
+
+
+def _run(arguments: Arguments, display: Display) -> int:
+    from codesign.flow import verbs
+
+    out = arguments.out or Path("runs") / arguments.config.stem
+    return _finish(verbs.run(arguments.config, out, display))
+
+
+def _compile(arguments: Arguments, display: Display) -> int:
+    from codesign.flow import verbs
+
+    name = arguments.model.stem.lower().replace(".", "-")
+    try:
+        proof = ProofConfig(csim_images=arguments.csim_images, rtlsim_images=arguments.rtlsim_images)
+        config = CompileConfig(name=name, board=arguments.board, min_fps=arguments.min_fps, proof=proof)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    out = arguments.out or Path("runs") / name
+    return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images))
+
+
+def _repeat(arguments: Arguments, display: Display) -> int:
+    from codesign.flow import verbs
+
+    return _finish(verbs.repeat(verbs.Verb(arguments.verb), arguments.run, display))
+
+
+def _compare(arguments: Arguments, display: Display) -> int:
+    from codesign.flow import verbs
+
+    result, reading = verbs.compare(arguments.run, arguments.measured, even_if_older=arguments.even_if_older)
+    predicted, m = result.summary["predicted"], reading.measurement
+    found = {"interval_cycles": m.interval_cycles, "latency_cycles": m.latency_cycles}
+    if m.resources is not None:
+        found |= {name: getattr(m.resources, name) for name in ("dsp", "bram18", "uram", "lut", "ff")}
+    print(f"{'':<18}{Column.PREDICTED.value:>14}{reading.column.value:>16}{'error':>10}")
+    for name, value in found.items():
+        error = "" if not value else f"{(predicted[name] - value) / value:+.1%}"
+        print(f"{name:<18}{predicted[name]:>14,}{'' if value is None else f'{value:,}':>16}{error:>10}")
+    if m.mismatches is not None:
+        print(f"{m.images:,} images, {m.mismatches:,} mismatches")
+    for remark in reading.remarks:
+        print(remark)
+    print(f"report: {result.folder.report}")
+    return WRONG if m.mismatches else 0
+
+
+def _boards(arguments: Arguments, display: Display) -> int:
+    print(f"{'name':<12}{'part':<24}{'MHz':>6}{'DSP':>7}{'BRAM18':>8}{'URAM':>6}{'LUT':>9}{'FF':>9}  title")
+    for board in list_boards():
+        r = board.resources
+        figures = f"{board.clock_mhz:>6g}{r.dsp:>7,}{r.bram18:>8,}{r.uram:>6,}{r.lut:>9,}{r.ff:>9,}"
+        print(f"{board.name:<12}{board.part:<24}{figures}  {board.title}")
+    print("A board of your own: copy one of these files, and name it with its path; see the README.")
+    return 0
+
+
+def _doctor(arguments: Arguments, display: Display) -> int:
+    findings = examine()
+    for f in findings:
+        print(f"{'ok     ' if f.version else 'missing'}  {f.name:<14} {f.version or f'needed for: {f.needed_for}'}")
+        if not f.version:
+            print(f"{'':<24} without it: {f.without}. To have it: {f.remedy}")
+    missing = sum(f.version is None for f in findings)
+    print("everything is there" if not missing else f"{missing} missing")
+    return 0
+
+
+def _finish(result: Any) -> int:
+    """Print what a run came to; wrong simulations make the command fail."""
+    s = result.summary
+    lines = [f"{s['name']} on {s['board']}, {s['clock_mhz']:g} MHz"]
+    if "accuracy" in s:
+        a = s["accuracy"]
+        others = "".join(f", {key} {a[key]:.2%}" for key in ("float", "quantized") if key in a)
+        lines.append(f"accuracy   golden {a['golden']:.2%} of {a['test_images']:,} test images{others}")
+    if "predicted" in s:
+        p = s["predicted"]
+        lines.append(
+            f"predicted  {p['fps']:,.0f} FPS, interval {p['interval_cycles']:,}, latency {p['latency_cycles']:,}"
+        )
+        lines.append(f"           {p['dsp']} DSP, {p['bram18']} BRAM18, {p['lut']:,} LUT, {p['ff']:,} FF")
+    if "csim" in s:
+        c = s["csim"]
+        lines.append(f"csim       {c['images']} images, {c['mismatches']} mismatches, {spent(c['seconds'])}")
+    if "rtlsim" in s:
+        r = s["rtlsim"]
+        lines.append(f"rtlsim     {r['images']} images, {r['mismatches']} mismatches, {spent(r['seconds'])}")
+        if "interval_cycles" in r:
+            cycles = f"interval {r['interval_cycles']:,}, latency {r['latency_cycles']:,}"
+            lines.append(f"           {r['fps']:,.0f} FPS, {cycles} cycles (measured)")
+    folder = result.folder
+    lines += [f"report     {folder.report}", f"project    {folder.project}"]
+    print("\n".join(lines))
+    return WRONG if any(s.get(part, {}).get("mismatches") for part in ("csim", "rtlsim")) else 0
+
+
+def _complain(error: CodesignError) -> None:
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    text = f"codesign: {error}"
+    keep = {"break_long_words": False, "break_on_hyphens": False}
+    print("\n".join(textwrap.fill(part, width, **keep) for part in text.splitlines()), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="codesign", description="A neural network and an FPGA accelerator that fit each other, proven bit-exact."
+    )
+    parser.add_argument("--version", action="version", version=f"codesign {codesign.__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell what is done, on stderr")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    run = commands.add_parser("run", help="data set + board -> searched network, project, proof, report")
+    run.add_argument("config", type=Path, metavar="CONFIG.yaml")
+    run.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/CONFIG)")
+    run.set_defaults(command=_run)
+
+    compile_ = commands.add_parser("compile", help="your trained network -> project, proof, report")
+    compile_.add_argument("model", type=Path, metavar="MODEL.onnx")
+    compile_.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
+    compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
+    compile_.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
+    compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
+    compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
+    compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
+    compile_.set_defaults(command=_compile)
+
+    for verb, what in (
+        ("csim", "simulate the C++ of a run again, with g++"),
+        ("rtlsim", "simulate the SystemVerilog of a run again, with Verilator"),
+        ("predict", "predict the cost of a run's design again"),
+        ("report", "write summary.json and report.html of a run again"),
+    ):
+        again = commands.add_parser(verb, help=what)
+        again.add_argument("run", type=Path, metavar="RUN")
+        again.set_defaults(command=_repeat, verb=verb)
+
+    compare = commands.add_parser("compare", help="vendor reports or a board log against the prediction")
+    compare.add_argument("run", type=Path, metavar="RUN")
+    compare.add_argument("--measured", type=Path, required=True, metavar="FILE")
+    compare.add_argument("--even-if-older", action="store_true", help="take a file that is older than the project")
+    compare.set_defaults(command=_compare)
+
+    commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
+    commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

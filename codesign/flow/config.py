@@ -1,0 +1,62 @@
+"""What a user may set; type hints are the schema, see ir.strict. The search's half, with torch, is flow.learn's."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofConfig:
+    """How much is simulated: images in C and RTL simulation, and whether random stalls and synthesis follow."""
+
+    csim_images: int = 100
+    rtlsim_images: int = 8
+    stalls: bool = True
+    synthesis: bool = True
+    time_limit_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.csim_images <= 10_000:
+            raise ValueError(f"csim_images: expected 1 to 10000, got {self.csim_images}")
+        if not 2 <= self.rtlsim_images <= self.csim_images:
+            raise ValueError(f"rtlsim_images: expected 2 to csim_images, got {self.rtlsim_images}")
+        if self.time_limit_s <= 0:
+            raise ValueError(f"time_limit_s: expected a positive number, got {self.time_limit_s}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileConfig:
+    """`codesign compile`: a trained network and a board to an accelerator, and the proof.
+
+    `min_fps`: the cheapest design that is at least this fast; without it, the fastest.
+    """
+
+    name: str
+    board: str
+    min_fps: float | None = None
+    seed: int = 0
+    proof: ProofConfig = field(default_factory=ProofConfig)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.min_fps is not None and self.min_fps <= 0:
+            raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless the name of a run is a plain file name."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name: expected a letter, then letters, digits, '-' or '_' (all lower case), got {name!r}")
+
+
+def difference(old: Any, new: Any, key: str = "") -> str:
+    """The first key in which two plain configurations differ, with both values; empty if they agree."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(n for n in new if n not in old)]:
+            found = difference(old.get(name), new.get(name), f"{key}: {name}" if key else str(name))
+            if found:
+                return found
+        return ""
+    return "" if old == new else f"{key} was {old!r}, now {new!r}"

@@ -1,0 +1,229 @@
+"""The run folder: numbered checkpoint files, what each was made from, and one user at a time."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codesign.errors import ConfigError
+from codesign.flow.config import ProofConfig, difference
+from codesign.ir.board import Board
+from codesign.ir.files import read_json, read_yaml_as, write_json
+from codesign.ir.strict import parse, to_plain
+
+_LOG = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run, in the order in which they are made."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "0-config.json"
+
+    @property
+    def board(self) -> Path:
+        return self.path / "0-board.json"
+
+    @property
+    def model(self) -> Path:
+        """The user's ONNX file, for `compile`."""
+        return self.path / "0-model.onnx"
+
+    @property
+    def network(self) -> Path:
+        """The derived network, with the course of its search."""
+        return self.path / "1-network.json"
+
+    @property
+    def search_state(self) -> Path:
+        return self.path / "1-search"
+
+    @property
+    def train_state(self) -> Path:
+        return self.path / "2-train"
+
+    @property
+    def training(self) -> Path:
+        """Accuracy of the float and the quantized network, and the course of training."""
+        return self.path / "2-training.json"
+
+    @property
+    def quantized(self) -> Path:
+        """What the fake-quantized network gives for every test image."""
+        return self.path / "2-quantized.npz"
+
+    @property
+    def graph(self) -> Path:
+        return self.path / "2-graph.npz"
+
+    @property
+    def onnx(self) -> Path:
+        return self.path / "2-network.onnx"
+
+    @property
+    def accuracy(self) -> Path:
+        """Accuracy of the golden model on the test images."""
+        return self.path / "3-accuracy.json"
+
+    @property
+    def vectors(self) -> Path:
+        """Images for the simulations, and what the golden model makes of them."""
+        return self.path / "3-vectors.npz"
+
+    @property
+    def design(self) -> Path:
+        return self.path / "4-design.yaml"
+
+    @property
+    def design_search(self) -> Path:
+        return self.path / "4-search.json"
+
+    @property
+    def cost(self) -> Path:
+        return self.path / "5-cost.json"
+
+    @property
+    def project(self) -> Path:
+        return self.path / "project"
+
+    @property
+    def csim(self) -> Path:
+        return self.path / "6-csim.json"
+
+    @property
+    def rtlsim(self) -> Path:
+        return self.path / "7-rtlsim.json"
+
+    @property
+    def rtlsim_stalls(self) -> Path:
+        return self.path / "7-rtlsim-stalls.json"
+
+    @property
+    def synthesis(self) -> Path:
+        return self.path / "8-synthesis.json"
+
+    @property
+    def measured(self) -> Path:
+        """What `codesign compare` read of vendor reports and board logs."""
+        return self.path / "measured"
+
+    @property
+    def work(self) -> Path:
+        """Scratch of the tools, with their logs."""
+        return self.path / "work"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def stamps(self) -> Path:
+        return self.path / "steps.json"
+
+
+@contextlib.contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Keep a second command out of the folder. Raises ConfigError if one is at work there."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with (folder.path / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
+        yield
+
+
+def create(folder: RunFolder, command: str, config: object, board: Board) -> None:
+    """Begin a run, or go on with one. Raises ConfigError if the folder holds a run of another configuration."""
+    fresh = {"format": FORMAT, "command": command, **to_plain(config)}
+    board_plain = to_plain(board)
+    if folder.config.exists():
+        changed = difference(read_json(folder.config), fresh) or difference(
+            read_json(folder.board), board_plain, "board"
+        )
+        if changed:
+            raise ConfigError(
+                f"{folder.path}: this folder holds a run of another configuration: {changed}. "
+                "Name another folder with --out, or remove this one"
+            )
+        return
+    others = [p.name for p in folder.path.iterdir() if p.name not in (".lock", folder.board.name)]
+    if others:
+        raise ConfigError(
+            f"{folder.path}: not a run folder, and not empty: it has {others[0]!r}; name another with --out"
+        )
+    write_json(folder.board, board_plain)
+    write_json(folder.config, fresh)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What every step may need of the configuration. `config`: all of it as plain data."""
+
+    command: str
+    name: str
+    proof: ProofConfig
+    min_fps: float | None
+    config: dict[str, Any]
+
+
+def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
+    """The run in that folder, its settings and board. Raises ConfigError if there is none."""
+    folder = RunFolder(path)
+    if not folder.config.exists():
+        raise ConfigError(f"{path}: not a run folder: it has no {folder.config.name}; make one with `codesign run`")
+    plain = dict(read_json(folder.config))
+    if plain.pop("format", None) != FORMAT:
+        raise ConfigError(f"{folder.config}: format: expected {FORMAT}; written by another version")
+    command = str(plain.pop("command"))
+    proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
+    settings = Settings(
+        command=command, name=str(plain["name"]), proof=proof, min_fps=plain.get("min_fps"), config=plain
+    )
+    return folder, settings, read_yaml_as(Board, folder.board)
+
+
+def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path, ...]) -> bool:
+    """Whether the step's files are there and were made from these inputs."""
+    return all(p.exists() for p in outputs) and _stamps(folder).get(step) == _digest(inputs)
+
+
+def stamp(folder: RunFolder, step: str, inputs: object) -> None:
+    """Note that the step's files were made from these inputs."""
+    stamps = _stamps(folder)
+    write_json(folder.stamps, {**stamps, step: _digest(inputs)})
+    _LOG.info("%s: done", step)
+
+
+def forget(folder: RunFolder, steps: tuple[str, ...]) -> None:
+    """Let these steps be done again."""
+    kept = {step: digest for step, digest in _stamps(folder).items() if step not in steps}
+    write_json(folder.stamps, kept)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal; empty if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _stamps(folder: RunFolder) -> dict[str, Any]:
+    return dict(read_json(folder.stamps)) if folder.stamps.exists() else {}
+
+
+def _digest(inputs: object) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,231 @@
+"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over."""
+
+import importlib.util
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import codesign
+from codesign.emit.hls import render_hls
+from codesign.emit.rtl import render_rtl
+from codesign.emit.scripts import complete_project
+from codesign.errors import ConfigError, InfeasibleError
+from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, stamp
+from codesign.ir import files
+from codesign.ir.board import Board
+from codesign.ir.boards import list_boards
+from codesign.ir.cost import Cost, Resources
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.measurement import Measurement
+from codesign.ir.project import Project
+from codesign.ir.strict import to_plain
+from codesign.model import golden
+from codesign.model.predict import predict
+from codesign.model.schedule import size_buffers
+from codesign.progress import Progress
+from codesign.search.design import Goal, SearchResult, search_design
+from codesign.sim.csim import csim
+from codesign.sim.rtlsim import rtlsim
+from codesign.sim.synth import synthesize
+
+LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
+ROUNDS = 5  # of design search, each with more reserved for buffers
+
+# Stamps of the steps that can be done again.
+PREDICT = ("predict",)
+CSIM = ("C simulation",)
+RTLSIM = ("RTL simulation", "RTL simulation with stalls")
+SYNTHESIS = ("open synthesis",)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder with what is fixed from its beginning, and where to tell how far it is."""
+
+    folder: RunFolder
+    settings: Settings
+    board: Board
+    progress: Progress
+
+
+def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
+    """Write images for the simulations with what the golden model makes of them."""
+    files.save_arrays(folder.vectors, {"x": x, "y": golden.run(graph, x)})
+
+
+def design_step(run: Run) -> None:
+    """graph, board -> design, by exact search; buffers are sized from the schedule, and the whole checked again."""
+    folder, graph = run.folder, files.load_graph(run.folder.graph)
+    target = _max_interval(run)
+    inputs = [graph.digest(), to_plain(run.board), target]
+    if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
+        return
+    run.progress("design search", 0, 1)
+    result, design, cost = _search(run, graph, target)
+    files.save_design(design, folder.design)
+    files.write_json(folder.design_search, _search_plain(result))
+    stamp(folder, "design", inputs)
+    share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
+    run.progress("design search", 1, 1, share)
+
+
+def _search(run: Run, graph: Graph, target: int | None) -> tuple[SearchResult, Design, Cost]:
+    """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""
+    goal = Goal.INTERVAL if target is None else Goal.RESOURCES
+    others = tuple(b for b in list_boards() if b.name != run.board.name)
+    reserve = Resources()
+    for _ in range(ROUNDS):
+        found = search_design(graph, run.board, goal, max_interval=target, reserve=reserve, others=others)
+        design = size_buffers(graph, found.design)
+        design.check(graph)
+        cost = predict(graph, design, run.board)
+        excess = cost.resources.excess(run.board.budget)
+        if not excess:
+            return found, design, cost
+        more = {name: needed - available + getattr(reserve, name) for name, needed, available in excess}
+        reserve = replace(reserve, **more)
+    name, needed, available = excess[0]
+    raise InfeasibleError(
+        f"with its buffers, the design needs {needed} {name}, but {run.board.name} allows {available}"
+    )
+
+
+def _max_interval(run: Run) -> int | None:
+    """The interval that the demanded FPS allows; None if the fastest design is wanted."""
+    if run.settings.min_fps is None:
+        return None
+    interval = int(run.board.clock_mhz * 1e6 / run.settings.min_fps)
+    if interval < 1:
+        raise InfeasibleError(f"min_fps: {run.settings.min_fps:,.0f} FPS is more than one image a cycle")
+    return interval
+
+
+def _search_plain(result: SearchResult) -> dict[str, Any]:
+    plain = to_plain(result)
+    del plain["design"]
+    return dict(plain)
+
+
+def predict_step(run: Run) -> None:
+    """graph, design, board -> cost."""
+    folder, (graph, design) = run.folder, load_machine(run.folder)
+    inputs = [graph.digest(), design.digest(), to_plain(run.board)]
+    if is_current(folder, PREDICT[0], inputs, (folder.cost,)):
+        return
+    design.check(graph)
+    files.save_cost(predict(graph, design, run.board), folder.cost)
+    stamp(folder, PREDICT[0], inputs)
+
+
+def render_step(run: Run) -> None:
+    """graph, design, board, vectors -> project."""
+    folder, (graph, design) = run.folder, load_machine(run.folder)
+    inputs = [graph.digest(), design.digest(), file_digest(folder.cost), file_digest(folder.vectors)]
+    if is_current(folder, "render", [*inputs, _version()], (folder.project / "manifest.json",)):
+        return
+    run.progress("rendering", 0, 1)
+    x, y = load_vectors(folder)
+    proof = run.settings.proof
+    layers = golden.run_all(graph, x[:LAYER_IMAGES])
+    project = render_hls(graph, design, run.board, x[: proof.csim_images], y[: proof.csim_images], layers)
+    project = project.merge(render_rtl(graph, design, run.board, x[: proof.rtlsim_images], y[: proof.rtlsim_images]))
+    project = complete_project(graph, design, run.board, files.load_cost(folder.cost), project, x, y)
+    project.write(folder.project)
+    stamp(folder, "render", [*inputs, _version()])
+    run.progress("rendering", 1, 1, f"{len(project.files)} files")
+
+
+def csim_step(run: Run) -> None:
+    """Project -> measurement, with g++."""
+
+    def simulate(project: Project) -> Measurement:
+        return csim(project, run.folder.work / "csim", timeout_s=run.settings.proof.time_limit_s)
+
+    _measure(run, CSIM[0], run.folder.csim, [run.settings.proof.csim_images], simulate)
+
+
+def rtlsim_step(run: Run) -> None:
+    """Project -> measurement, with Verilator; again with random stalls on both ends if the configuration says so."""
+    proof = run.settings.proof
+
+    def simulate(seed: int | None) -> Callable[[Project], Measurement]:
+        work = run.folder.work / "rtlsim"
+        return lambda project: rtlsim(
+            project, work, images=proof.rtlsim_images, stall_seed=seed, timeout_s=proof.time_limit_s
+        )
+
+    _measure(run, RTLSIM[0], run.folder.rtlsim, [proof.rtlsim_images], simulate(None))
+    if proof.stalls:
+        inputs = [proof.rtlsim_images, "stalls"]
+        _measure(run, RTLSIM[1], run.folder.rtlsim_stalls, inputs, simulate(1))
+
+
+def synthesis_step(run: Run) -> None:
+    """Project -> measurement of resources, with Yosys, if the configuration says so."""
+
+    def synthesize_for_board(project: Project) -> Measurement:
+        return synthesize(project, run.board, run.folder.work / "synthesis")
+
+    if run.settings.proof.synthesis:
+        _measure(run, SYNTHESIS[0], run.folder.synthesis, [], synthesize_for_board)
+
+
+def _measure(run: Run, step: str, path: Path, inputs: list[object], simulate: Callable[[Project], Measurement]) -> None:
+    project = Project.read(run.folder.project)
+    key = [project.digest(), *inputs]
+    if is_current(run.folder, step, key, (path,)):
+        return
+    run.progress(step, 0, 1)
+    measurement = simulate(project)
+    files.save_measurement(measurement, path)
+    stamp(run.folder, step, key)
+    run.progress(step, 1, 1, _verdict(measurement))
+
+
+def _verdict(m: Measurement) -> str:
+    words = []
+    if m.mismatches is not None:
+        words.append(f"{m.images} images, {m.mismatches} mismatches")
+    if m.interval_cycles is not None:
+        words.append(f"interval {m.interval_cycles:,} cycles")
+    if m.resources is not None:
+        words.append(f"{m.resources.dsp} DSP, {m.resources.bram18} BRAM18, {m.resources.lut} LUT, {m.resources.ff} FF")
+    return ", ".join(words)
+
+
+def load_machine(folder: RunFolder) -> tuple[Graph, Design]:
+    """The graph and the design of the run."""
+    return files.load_graph(folder.graph), files.load_design(folder.design)
+
+
+def load_vectors(folder: RunFolder) -> tuple[IntArray, IntArray]:
+    """x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
+    arrays = files.load_arrays(folder.vectors)
+    return arrays["x"], arrays["y"]
+
+
+def random_images(graph: Graph, seed: int, images: int) -> IntArray:
+    """x[N,IY,IX,C] of the graph's input type, uniform; the second image all least, the third all largest."""
+    shape, otype = graph.input.shape, graph.input.otype
+    rng = np.random.default_rng(seed)
+    x = rng.integers(otype.qmin, otype.qmax + 1, (images, shape.y, shape.x, shape.c), dtype=np.int64)
+    if images > 2:
+        x[1], x[2] = otype.qmin, otype.qmax
+    return x
+
+
+def _version() -> str:
+    return codesign.__version__
+
+
+def check_vectors(graph: Graph, x: IntArray, source: str) -> None:
+    """Raise ConfigError, naming the source, unless x are images of the graph."""
+    try:
+        golden.check_input(graph, x)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from error

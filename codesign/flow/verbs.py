@@ -1,0 +1,164 @@
+"""What the command line can ask for: each verb brings a run folder up to where it is wanted, and reports."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codesign.emit.identity import design_hash
+from codesign.errors import ConfigError
+from codesign.flow import look, steps
+from codesign.flow.config import CompileConfig
+from codesign.flow.folder import RunFolder, create, forget, locked, opened
+from codesign.flow.steps import Run
+from codesign.ir import files
+from codesign.ir.boards import load_board
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.project import Project
+from codesign.nets.onnx_file import read_onnx
+from codesign.progress import Progress
+from codesign.report.vendor import Reading, read_measured
+
+
+class Verb(Enum):
+    """What can be done again on a run folder."""
+
+    PREDICT = "predict"
+    CSIM = "csim"
+    RTLSIM = "rtlsim"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Where a run stands: its folder, and what its summary.json says."""
+
+    folder: RunFolder
+    summary: dict[str, Any]
+
+
+def run(config_path: Path, out: Path, progress: Progress) -> Result:
+    """Data set and board to a searched network, its accelerator, the proof and the report.
+
+    Goes on where an earlier call with the same configuration was interrupted. Raises CodesignError.
+    """
+    # Only here, so that the other verbs work without torch.
+    from codesign.flow import learn
+
+    config = learn.load_config(config_path)
+    board = load_board(config.board)
+    folder = RunFolder(out)
+    with locked(folder):
+        create(folder, "run", config, board)
+        _, settings, board = opened(out)
+        now = Run(folder, settings, board, progress)
+        learn.network_step(now, config)
+        learn.train_step(now, config)
+        learn.accuracy_step(now, config)
+        _machine_steps(now)
+        return _report(now)
+
+
+def compile_model(
+    model: Path, config: CompileConfig, out: Path, progress: Progress, images: Path | None = None
+) -> Result:
+    """A trained network and a board to an accelerator, the proof and the report.
+
+    `images`: an .npy of integers [N,IY,IX,C] to simulate with; random ones otherwise. Raises CodesignError.
+    """
+    if not model.exists():
+        raise ConfigError(f"{model}: no such file; expected an ONNX file")
+    graph = read_onnx(model)
+    board = load_board(config.board)
+    x = _images(images, graph, config)
+    folder = RunFolder(out)
+    with locked(folder):
+        create(folder, "compile", config, board)
+        if folder.model.exists() and folder.model.read_bytes() != model.read_bytes():
+            raise ConfigError(f"{out}: this folder holds a run of another model than {model}; name another with --out")
+        files.write_bytes(folder.model, model.read_bytes())
+        if not folder.graph.exists() or files.load_graph(folder.graph).digest() != graph.digest():
+            files.save_graph(graph, folder.graph)
+        steps.save_vectors(folder, graph, x)
+        _, settings, board = opened(out)
+        now = Run(folder, settings, board, progress)
+        _machine_steps(now)
+        return _report(now)
+
+
+def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
+    """Do a verb again on a run folder, with what it needs brought up to date before. Raises CodesignError."""
+    folder, settings, board = opened(path)
+    with locked(folder):
+        now = Run(folder, settings, board, progress)
+        if not folder.graph.exists():
+            raise ConfigError(f"{path}: has no {folder.graph.name} yet; finish it with `codesign {settings.command}`")
+        if verb is not Verb.REPORT:
+            again: dict[Verb, tuple[Callable[[Run], None], ...]] = {
+                Verb.PREDICT: (),
+                Verb.CSIM: (steps.render_step, steps.csim_step),
+                Verb.RTLSIM: (steps.render_step, steps.rtlsim_step),
+            }
+            forget(folder, {Verb.PREDICT: steps.PREDICT, Verb.CSIM: steps.CSIM, Verb.RTLSIM: steps.RTLSIM}[verb])
+            for step in (steps.design_step, steps.predict_step, *again[verb]):
+                step(now)
+        return _report(now)
+
+
+def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple[Result, Reading]:
+    """Take a vendor report or board log into the run's report.
+
+    Raises ConfigError if it belongs to another design, part or clock, or is older than the run's project.
+    """
+    folder, settings, board = opened(path)
+    with locked(folder):
+        manifest = folder.project / "manifest.json"
+        if not manifest.exists():
+            raise ConfigError(f"{path}: has no project yet, so nothing can have been measured of it")
+        if not measured.exists():
+            raise ConfigError(f"{measured}: no such file")
+        graph, design = steps.load_machine(folder)
+        reading = read_measured(measured, board, design_hash(graph, design), Project.read(folder.project).digest())
+        if not even_if_older and measured.stat().st_mtime < manifest.stat().st_mtime:
+            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.stat(measured).st_mtime))
+            raise ConfigError(
+                f"{measured}: stale: of {made}, older than the project in {path}. If the project was rendered again "
+                "without a change, or the file's time was lost in copying, add --even-if-older"
+            )
+        files.save_measurement(reading.measurement, look.measured_file(folder, reading.column))
+        return _report(Run(folder, settings, board, _nothing)), reading
+
+
+def _nothing(stage: str, done: int, total: int, note: str = "") -> None:
+    """A comparison takes no time worth showing."""
+
+
+def _machine_steps(now: Run) -> None:
+    for step in (steps.design_step, steps.predict_step, steps.render_step, steps.proof_steps):
+        step(now)
+
+
+def _report(now: Run) -> Result:
+    return Result(now.folder, look.write_report(now.folder, now.settings, now.board))
+
+
+def _images(path: Path | None, graph: Graph, config: CompileConfig) -> IntArray:
+    wanted = config.proof.csim_images
+    if path is None:
+        return steps.random_images(graph, config.seed, wanted)
+    try:
+        x = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{path}: not an .npy file of integers: {error}") from error
+    if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.integer) or x.ndim != 4:
+        found = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
+        raise ConfigError(f"{path}: expected integers [N, IY, IX, C], got {found}")
+    if len(x) < wanted:
+        raise ConfigError(f"{path}: expected at least {wanted} images (proof.csim_images), got {len(x)}")
+    steps.check_vectors(graph, x.astype(np.int64), str(path))
+    return x[:wanted].astype(np.int64)
