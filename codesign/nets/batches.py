@@ -1,0 +1,64 @@
+"""The order of the images and what is done to them: a function of seed and epoch only, so that work can be resumed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from codesign.ir.dataset import Labels, Pixels
+from codesign.nets.net import to_input
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images x uint8 [N,C,Y,X], channels last in memory, and labels y [N], on one device."""
+
+    x: Tensor
+    y: Tensor
+
+    @staticmethod
+    def of(x: Pixels, y: Labels, device: torch.device) -> "Images":
+        """The images x[N,Y,X,C] and their labels, on the device."""
+        return Images(to_input(torch.tensor(x)).to(device), torch.tensor(y).to(device))
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, index: Tensor) -> "Images":
+        """The images of these indices, in this order."""
+        return Images(self.x[index], self.y[index])
+
+
+def generator(*keys: int) -> torch.Generator:
+    """A generator that these numbers decide; different numbers give unrelated ones."""
+    state = 0x9E3779B97F4A7C15
+    for key in keys:  # splitmix64, so that neighbouring seeds and epochs have nothing in common
+        state = (state + (key & 0xFFFFFFFFFFFFFFFF) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state ^= state >> 31
+    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
+
+
+def batch_count(images: int, batch: int) -> int:
+    """Batches of an epoch: whole ones only, but at least one."""
+    return max(images // batch, 1)
+
+
+def shuffled(images: Images, batch: int, rng: torch.Generator, *, flip: bool) -> Iterator[Images]:
+    """Batches of one epoch in a random order; with `flip` each image is mirrored left to right with probability 1/2."""
+    order = torch.randperm(len(images), generator=rng)
+    for i in range(batch_count(len(images), batch)):
+        index = order[i * batch : (i + 1) * batch]
+        part = images.take(index.to(images.y.device))
+        if flip:
+            mirrored = (torch.rand(len(part), generator=rng) < 0.5).to(images.y.device)
+            part = Images(torch.where(mirrored[:, None, None, None], part.x.flip(3), part.x), part.y)
+        yield part
+
+
+def in_order(images: Images, batch: int) -> Iterator[Images]:
+    """All images, `batch` at a time."""
+    for i in range(0, len(images), batch):
+        yield Images(images.x[i : i + batch], images.y[i : i + batch])

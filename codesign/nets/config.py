@@ -1,0 +1,64 @@
+"""How a derived network is trained, and on what."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+
+from codesign.errors import ConfigError
+
+
+class Device(Enum):
+    """Where torch computes."""
+
+    AUTO = "auto"  # CUDA where there is any
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Training of the derived network: first in float, then fake-quantized.
+
+    Rates are the largest of a warm-up and cosine schedule over each of the two. `threads` is torch's; on a CPU the
+    result depends on it in the last bits, so it belongs to the settings.
+    """
+
+    float_epochs: int = 8
+    quantized_epochs: int = 8
+    batch_images: int = 128
+    float_rate: float = 4e-3
+    quantized_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    label_smoothing: float = 0.05
+    flip: bool = True
+    calibration_images: int = 1024
+    seed: int = 0
+    threads: int = 2
+    device: Device = Device.AUTO
+
+    def __post_init__(self) -> None:
+        for name in ("float_epochs", "quantized_epochs", "batch_images", "calibration_images", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("float_rate", "quantized_rate"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")
+        if not 0.0 <= self.label_smoothing < 1.0 or self.weight_decay < 0.0:
+            raise ValueError("label_smoothing: expected 0 to 1; weight_decay: expected 0 or more")
+
+
+def use_device(device: Device, threads: int) -> torch.device:
+    """Set torch's threads and make its arithmetic repeatable; the device to compute on. Raises ConfigError."""
+    torch.set_num_threads(threads)
+    has_cuda = torch.cuda.is_available()
+    if device is Device.CUDA and not has_cuda:
+        raise ConfigError("device: 'cuda' was asked for, but torch finds no CUDA device; 'auto' or 'cpu' would do")
+    if device is Device.CPU or not has_cuda:
+        return torch.device("cpu")
+    # Sums of integers are exact in float32, but not in TF32.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    return torch.device("cuda")

@@ -1,0 +1,162 @@
+"""Training of a derived network: in float, then with its weights and activations quantized."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codesign.ir.dataset import Dataset
+from codesign.nets import checkpoint
+from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
+from codesign.nets.config import TrainConfig, use_device
+from codesign.nets.net import FloatNet, QuantNet
+from codesign.nets.network import Network
+from codesign.progress import Progress, silent
+
+_log = logging.getLogger(__name__)
+_SCORE_BATCH = 500
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainedNet:
+    """The quantized net and what it, and the float net that it came from, reach on the test images."""
+
+    net: QuantNet
+    float_accuracy: float
+    quantized_accuracy: float
+    test_images: int
+    losses: tuple[float, ...]  # mean training loss of each epoch, float ones first
+
+
+def train(
+    network: Network,
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress = silent,
+) -> TrainedNet:
+    """Train the network on the training part, and score it once, after the last epoch, on the test part.
+
+    After each epoch a checkpoint `train.npz` is left in `folder`; a call that finds one goes on from it and ends in the
+    same weights as if never interrupted. Raises ConfigError if the checkpoint is of other work.
+    """
+    device = use_device(config.device, config.threads)
+    images = Images.of(dataset.train_x, dataset.train_y, device)
+    run = _Run(network, config, folder / "train.npz", f"{network.digest()} {config} {dataset.digest()}", device)
+    run.resume(images)
+    for epoch in range(run.done, config.float_epochs + config.quantized_epochs):
+        run.epoch(epoch, images, progress)
+    test = Images.of(dataset.test_x, dataset.test_y, device)
+    assert isinstance(run.net, QuantNet)
+    run.net.eval()
+    return TrainedNet(
+        net=run.net,
+        float_accuracy=run.float_score(test),
+        quantized_accuracy=accuracy(run.net, test),
+        test_images=len(test),
+        losses=tuple(run.losses),
+    )
+
+
+@torch.no_grad()
+def accuracy(net: nn.Module, images: Images) -> float:
+    """Share of the images whose largest logit is their label's; of equal logits the first counts."""
+    net.eval()
+    hits = sum(int((net(part.x).argmax(1) == part.y).sum()) for part in in_order(images, _SCORE_BATCH))
+    return hits / len(images)
+
+
+def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:
+    """Learning rate after the share `done` of the steps: a linear rise over `warm`, then half a cosine down to zero."""
+    if done < warm:
+        return peak * (0.1 + 0.9 * done / warm)
+    return peak * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
+
+
+class _Run:
+    """The state of a training: which net, after how many epochs."""
+
+    def __init__(self, network: Network, config: TrainConfig, path: Path, key: str, device: torch.device) -> None:
+        self.config, self.path, self.key, self.device = config, path, key, device
+        self.float_net = FloatNet(network, config.seed).to(device)
+        self.net: FloatNet | QuantNet = self.float_net
+        self.optimizer = self._optimizer(config.float_rate)
+        self.done = 0
+        self.losses: list[float] = []
+
+    def resume(self, images: Images) -> None:
+        """Take up the state of the checkpoint, if there is one."""
+        found = checkpoint.load(self.path, self.key)
+        if found is None:
+            return
+        meta, tensors = found
+        self.float_net.load_state_dict(checkpoint.without_prefix("float", tensors))
+        self.done, self.losses = meta["done"], meta["losses"]
+        if self.done > self.config.float_epochs:
+            self.start_quantized(images)
+            self.net.load_state_dict(checkpoint.without_prefix("quantized", tensors))
+        checkpoint.restore_optimizer(self.optimizer, checkpoint.without_prefix("optimizer", tensors))
+        _log.info("training goes on after epoch %d", self.done)
+
+    def start_quantized(self, images: Images) -> None:
+        """Fold the trained float net and choose its scales."""
+        count = min(self.config.calibration_images, len(images))
+        index = torch.randperm(len(images), generator=generator(self.config.seed, 1, 0))[:count]
+        self.float_net.eval()
+        self.net = QuantNet.from_float(self.float_net, images.take(index.to(self.device)).x)
+        self.optimizer = self._optimizer(self.config.quantized_rate)
+
+    def epoch(self, epoch: int, images: Images, progress: Progress) -> None:
+        """Train for one epoch and leave a checkpoint."""
+        config = self.config
+        if epoch == config.float_epochs:
+            self.start_quantized(images)
+        is_float = epoch < config.float_epochs
+        first, epochs = (0, config.float_epochs) if is_float else (config.float_epochs, config.quantized_epochs)
+        peak = config.float_rate if is_float else config.quantized_rate
+        count = batch_count(len(images), config.batch_images)
+        stage = "train in float" if is_float else "train quantized"
+        self.net.train()
+        total = torch.zeros((), device=self.device)
+        batches = shuffled(images, config.batch_images, generator(config.seed, 2, epoch), flip=config.flip)
+        for i, batch in enumerate(batches):
+            step = (epoch - first) * count + i
+            _set_rate(self.optimizer, cosine_rate(peak, step / (epochs * count)))
+            total += self._step(batch)
+            if i % 20 == 19:
+                progress(stage, step + 1, epochs * count, f"epoch {epoch - first + 1} of {epochs}")
+        self.losses.append(float(total) / count)
+        self.done = epoch + 1
+        self._save()
+        progress(stage, (epoch - first + 1) * count, epochs * count, f"loss {self.losses[-1]:.3f}")
+
+    def float_score(self, test: Images) -> float:
+        """Accuracy of the float net."""
+        return accuracy(self.float_net, test)
+
+    def _step(self, batch: Images) -> Tensor:
+        loss = functional.cross_entropy(self.net(batch.x), batch.y, label_smoothing=self.config.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _optimizer(self, rate: float) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=self.config.weight_decay)
+
+    def _save(self) -> None:
+        tensors = checkpoint.prefixed("float", self.float_net.state_dict())
+        if isinstance(self.net, QuantNet):
+            tensors |= checkpoint.prefixed("quantized", self.net.state_dict())
+        tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(self.optimizer))
+        checkpoint.save(self.path, {"key": self.key, "done": self.done, "losses": self.losses}, tensors)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
