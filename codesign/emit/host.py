@@ -1,0 +1,150 @@
+"""Host side of a project: the PYNQ driver, the XRT program, the memory movers, the self-test vector, the manifest.
+
+The driver and the program write what they measured to a JSON file of this form, which `codesign compare --measured`
+reads; the project's host/README.md repeats it. A figure that nobody measured is absent.
+
+    schema           1
+    tool             "board"
+    driver           "pynq" or "xrt"
+    board, part      the board's name and its FPGA
+    design_hash      "0x" and 16 digits, read back from the device and equal to the manifest's
+    spelling         "rtl" or "hls": which one the bitstream was built from
+    timing           "hardware": fps and latency come from the accelerator's cycle counters; "host": fps comes from the
+                     host's clock, and so is a lower bound that includes the host's own work
+    clock_mhz        PYNQ: the clock as set; XRT: the clock as requested
+    images           images run, every result of them compared with the golden one
+    mismatches       elements of the results that differ: 0 on a good device
+    fps              (N - 1) / (t_last - t_first) in steady state
+    host_fps         the same by the host's clock, over batches
+    host_latency_us  one image through driver, DMA and accelerator, by the host's clock
+    interval_cycles  (cycles - first_out_cycles) / (N - 1) of one batch; a number, not always whole; RTL only
+    latency_cycles   first input beat to the end of the first image's output; RTL only
+    latency_us       the same in time; RTL only
+    date             UTC, ISO 8601
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.data import folder
+from codesign.emit.environment import render
+from codesign.emit.identity import design_hash
+from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.registers import REGISTERS
+from codesign.errors import ConfigError
+from codesign.ir.board import Board
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.project import Project
+
+SELFTEST_IMAGES = 8
+
+COPIED = {
+    "driver.py": "host/driver.py",
+    "axi_dma.py": "host/axi_dma.py",
+    "host.cpp": "host/host.cpp",
+    "host.mk": "host/Makefile",
+    "mover/mm2s.cpp": "hls/mover/mm2s.cpp",
+    "mover/s2mm.cpp": "hls/mover/s2mm.cpp",
+    "mover/tb.cpp": "hls/mover/tb.cpp",
+    "mover/ap_axi_sdata.h": "hls/mover/csim_include/ap_axi_sdata.h",
+}
+RENDERED = {
+    "accel_params.py.j2": "host/accel_params.py",
+    "accel_params.hpp.j2": "host/accel_params.hpp",
+    "host_readme.md.j2": "host/README.md",
+    "mover/mover.hpp.j2": "hls/mover/mover.hpp",
+    "mover/mm2s.cfg.j2": "hls/mover/mm2s.cfg",
+    "mover/s2mm.cfg.j2": "hls/mover/s2mm.cfg",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostParams:
+    """What the templates of host code and scripts read."""
+
+    name: str
+    board: str
+    title: str
+    part: str
+    shell: str
+    clock_mhz: float
+    hash: int
+    source: Port
+    sink: Port
+    input_scale: float
+    output_scale: float
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for key, text in (("name", self.board), ("part", self.part)):
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", text):
+                raise ConfigError(f"board: {key}: expected letters, digits and any of _ . -, got {text!r}")
+
+    @property
+    def hash_text(self) -> str:
+        return f"{self.hash:#018x}"
+
+    @property
+    def period_ns(self) -> str:
+        """The clock period with three decimals, rounded down: never slower than asked for."""
+        return f"{math.floor(1e6 / self.clock_mhz) / 1e3:.3f}"
+
+    @property
+    def clock_hz(self) -> int:
+        return round(self.clock_mhz * 1e6)
+
+
+def host_params(graph: Graph, design: Design, board: Board) -> HostParams:
+    """Gather what the templates read."""
+    return HostParams(
+        name=graph.name,
+        board=board.name,
+        title=board.title,
+        part=board.part,
+        shell=board.shell.value,
+        clock_mhz=board.clock_mhz,
+        hash=design_hash(graph, design),
+        source=input_port(graph, design),
+        sink=output_port(graph, design),
+        input_scale=graph.input_scale,
+        output_scale=graph.output_scale,
+        labels=graph.labels,
+    )
+
+
+def render_host(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
+    """Render the files below host/ and hls/mover/.
+
+    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector: their first images, eight at most.
+    Raises ConfigError if they do not fit the graph.
+    """
+    params = host_params(graph, design, board)
+    _check_vector(params.source, x, "input")
+    _check_vector(params.sink, y, "golden")
+    if len(x) != len(y):
+        raise ConfigError(f"self-test: expected as many golden results as inputs, got {len(y)} and {len(x)}")
+    home = folder("templates") / "host"
+    files: dict[str, str | bytes] = {target: (home / name).read_text() for name, target in COPIED.items()}
+    values: Mapping[str, object] = {"host": params, "registers": REGISTERS, "images": min(len(x), SELFTEST_IMAGES)}
+    files |= {target: render(f"host/{name}", values) for name, target in RENDERED.items()}
+    files["host/selftest/input.bin"] = _packed(params.source, x)
+    files["host/selftest/golden.bin"] = _packed(params.sink, y)
+    return Project(files)
+
+
+def _check_vector(port: Port, values: IntArray, what: str) -> None:
+    shape = (port.shape.y, port.shape.x, port.shape.c)
+    if values.ndim != 4 or len(values) == 0 or values.shape[1:] != shape:
+        raise ConfigError(f"self-test: {what}: expected [N, {', '.join(map(str, shape))}], got {list(values.shape)}")
+    if values.min() < port.qtype.qmin or values.max() > port.qtype.qmax:
+        raise ConfigError(f"self-test: {what}: expected {port.qtype} values, got {values.min()} to {values.max()}")
+
+
+def _packed(port: Port, values: IntArray) -> bytes:
+    """The first images as they lie in memory: containers, HWC, little endian, nothing between images."""
+    return np.ascontiguousarray(values[:SELFTEST_IMAGES]).astype(port.dtype).tobytes()

@@ -1,0 +1,150 @@
+"""Scripts and documents of a project: Tcl, configuration files, Makefile, README, manifest.
+
+They build on the files of the other renderers: `complete_project` takes those and gives the whole tree.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import codesign
+from codesign.data import folder
+from codesign.emit.environment import render
+from codesign.emit.host import HostParams, host_params, render_host
+from codesign.emit.port import Port
+from codesign.emit.registers import ADDRESS_BITS, REGISTERS
+from codesign.errors import ConfigError
+from codesign.ir.board import Board
+from codesign.ir.cost import Cost
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.project import Project
+
+MANIFEST_SCHEMA = 1
+
+COPIED = {
+    "project/run_hls.tcl": "hls/run_hls.tcl",
+    "project/package_ip.tcl": "rtl/package_ip.tcl",
+    "project/package_xo.tcl": "link/package_xo.tcl",
+    "project/spelling.tcl": "link/spelling.tcl",
+    "project/design.tcl": "link/design.tcl",
+    "project/Makefile": "Makefile",
+}
+RENDERED = {
+    "project/settings.tcl.j2": "settings.tcl",
+    "project/hls_config.cfg.j2": "hls/hls_config.cfg",
+    "project/link.cfg.j2": "link/link.cfg",
+    "project/readme.md.j2": "README.md",
+}
+
+
+def complete_project(
+    graph: Graph, design: Design, board: Board, cost: Cost, kernels: Project, x: IntArray, y: IntArray
+) -> Project:
+    """Add host code, scripts, documents and the manifest to the rendered kernels (files below hls/ and rtl/).
+
+    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector.
+    """
+    project = kernels.merge(render_host(graph, design, board, x, y))
+    project = project.merge(render_scripts(graph, design, board, cost, project))
+    return project.merge(render_manifest(graph, design, board, cost, project))
+
+
+def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kernels: Project) -> Project:
+    """Render the scripts, configuration files and README; `kernels` says which files the scripts must list."""
+    rtl = [PurePosixPath(name) for name in sorted(kernels.files) if name.startswith("rtl/")]
+    # The package must be read before the modules that import it.
+    sources = sorted((str(p) for p in rtl if p.suffix == ".sv"), key=lambda name: (not name.endswith("_pkg.sv"), name))
+    values: Mapping[str, object] = {
+        "host": host_params(graph, design, board),
+        "cost": cost,
+        "board": board,
+        "registers": REGISTERS,
+        "rtl_sources": sources,
+        "rtl_memories": [str(p) for p in rtl if p.suffix == ".hex"],
+        "version": codesign.__version__,
+    }
+    home = folder("templates") / "host"
+    files: dict[str, str | bytes] = {target: (home / name).read_text() for name, target in COPIED.items()}
+    files |= {target: render(f"host/{name}", values) for name, target in RENDERED.items()}
+    return Project(files)
+
+
+def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, project: Project) -> Project:
+    """Render manifest.json: what the project is, and the SHA-256 of each of its files."""
+    params = host_params(graph, design, board)
+    manifest = {
+        "schema": MANIFEST_SCHEMA,
+        "generator": {"name": "codesign", "version": codesign.__version__},
+        "network": {"name": graph.name, "digest": graph.digest(), "labels": list(graph.labels)},
+        "design": {"digest": design.digest(), "hash": params.hash_text},
+        "board": {"name": board.name, "part": board.part, "shell": board.shell.value, "clock_mhz": board.clock_mhz},
+        "input": _stream(params.source, graph.input_scale, ("IY", "IX", "C")),
+        "output": _stream(params.sink, graph.output_scale, ("OY", "OX", "K")),
+        "registers": _register_map(),
+        "predicted": _predicted(params, cost),
+        "files": {name: _sha256(content) for name, content in sorted(project.files.items())},
+    }
+    return Project({"manifest.json": json.dumps(manifest, indent=2) + "\n"})
+
+
+def check_manifest(project: Project) -> None:
+    """Raise ConfigError naming the files of a project that are missing, changed or not in its manifest."""
+    if "manifest.json" not in project.files:
+        raise ConfigError("project: manifest.json is missing; render the project again")
+    recorded: dict[str, str] = json.loads(project.files["manifest.json"])["files"]
+    present = {name: _sha256(content) for name, content in project.files.items() if name != "manifest.json"}
+    odd = sorted(name for name in recorded.keys() | present.keys() if recorded.get(name) != present.get(name))
+    if odd:
+        raise ConfigError(f"project: files differ from manifest.json: {', '.join(odd[:5])}; render the project again")
+
+
+def _stream(port: Port, scale: float, axes: tuple[str, str, str]) -> dict[str, object]:
+    return {
+        "layout": "HWC",
+        "axes": list(axes),
+        "shape": [port.shape.y, port.shape.x, port.shape.c],
+        "type": str(port.qtype),
+        "scale": scale,
+        "zero_point": 0,
+        "lanes": port.lanes,
+        "container_bits": port.container_bits,
+        "word_bits": port.word_bits,
+        "words_per_image": port.words,
+        "bytes_per_image": port.wire_bytes,
+        "byte_order": "little",
+    }
+
+
+def _register_map() -> dict[str, object]:
+    entries = [
+        {
+            "name": register.name,
+            "offset": register.offset,
+            "access": "read-write" if register.writable else "read-only",
+            "spellings": ["rtl"] if register.rtl_only else ["rtl", "hls"],
+            "what": register.what,
+        }
+        for register in REGISTERS
+    ]
+    return {"address_bits": ADDRESS_BITS, "width_bits": 32, "entries": entries}
+
+
+def _predicted(params: HostParams, cost: Cost) -> dict[str, object]:
+    have = cost.resources
+    return {
+        "interval_cycles": cost.interval_cycles,
+        "latency_cycles": cost.latency_cycles,
+        "fps": cost.fps(params.clock_mhz),
+        "dsp": have.dsp,
+        "bram18": have.bram18,
+        "uram": have.uram,
+        "lut": have.lut,
+        "ff": have.ff,
+        "dram_bytes": cost.dram_bytes,
+    }
+
+
+def _sha256(content: str | bytes) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()

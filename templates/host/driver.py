@@ -1,0 +1,373 @@
+"""PYNQ driver of the accelerator: loads the bitstream, checks that it is the right one, runs images, measures.
+
+The accelerator takes and gives integers; this driver neither normalises, crops nor picks a class. `quantize` turns
+real values into the integers that the network was exported for, `dequantize` turns its integers back.
+
+Images and results are HWC, channel innermost. Both directions of the AXI DMA run in scatter-gather mode with one
+descriptor per image, so that the bytes and the end of every single image are checked. Every wait has a time-out; it
+ends in DeviceTimeout, whose text is a dump of all that the hardware can tell.
+
+    python3 driver.py selftest  --bitstream accel.bit
+    python3 driver.py benchmark --bitstream accel.bit --images 2048 --result board.json
+    python3 driver.py run       --bitstream accel.bit --input images.npy --output results.npy
+
+Exit status: 0 good, 1 results differ from the golden vectors, 2 the device or the arguments are at fault.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import accel_params as params
+import numpy as np
+import pynq
+from axi_dma import (
+    CR_RESET,
+    DMACR,
+    DMASR,
+    RECEIVE_BLOCK,
+    SEND_BLOCK,
+    SR_HALTED,
+    SR_SCATTER_GATHER,
+    Channel,
+    DeviceError,
+    DeviceTimeout,
+)
+
+CTRL_START, CTRL_DONE, CTRL_IDLE = 1, 2, 4
+
+
+def container(bits, signed):
+    """The numpy type that holds one element on the stream, little endian."""
+    return np.dtype(("<i" if signed else "<u") + ("1" if bits == 8 else "2"))
+
+
+IN_DTYPE = container(params.IN_CONTAINER_BITS, params.IN_SIGNED)
+OUT_DTYPE = container(params.OUT_CONTAINER_BITS, params.OUT_SIGNED)
+
+
+def quantize(values):
+    """Real values -> integers of the input: round(value / INPUT_SCALE), half up, clamped to the type."""
+    low, high = integer_range(params.IN_BITS, params.IN_SIGNED)
+    return np.clip(np.floor(np.asarray(values) / params.INPUT_SCALE + 0.5), low, high).astype(IN_DTYPE)
+
+
+def dequantize(integers):
+    """Integers of the output -> real values."""
+    return np.asarray(integers) * params.OUTPUT_SCALE
+
+
+def integer_range(bits, signed):
+    """Smallest and largest value of the integer type."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def load_selftest():
+    """The self-test vector: images [N,IY,IX,C] and their golden results [N,OY,OX,K]."""
+    folder = Path(__file__).resolve().parent / "selftest"
+    images = np.frombuffer((folder / "input.bin").read_bytes(), dtype=IN_DTYPE)
+    golden = np.frombuffer((folder / "golden.bin").read_bytes(), dtype=OUT_DTYPE)
+    return images.reshape((-1, *params.IN_SHAPE)), golden.reshape((-1, *params.OUT_SHAPE))
+
+
+class Accelerator:
+    """The loaded accelerator. Use it in a `with` statement, or call `close`.
+
+    `capacity` is how many images go to the device in one start. Raises DeviceError if the bitstream does not hold the
+    design that this driver was rendered for.
+    """
+
+    def __init__(self, bitstream, timeout_s=10.0, capacity=256):
+        if not Path(bitstream).is_file() or not Path(bitstream).with_suffix(".hwh").is_file():
+            raise DeviceError(f"{bitstream}: expected this file and a .hwh of the same name beside it")
+        self.timeout_s, self.capacity, self.fault, self.channels = timeout_s, capacity, None, ()
+        self.overlay = pynq.Overlay(str(bitstream))
+        accel, dma = self._ip("accel_0"), self._ip("axi_dma_0")
+        # The library part of the IP's name says which spelling was built; only the RTL one counts cycles.
+        self.has_counters = ":rtl:" in accel["type"]
+        self.registers = pynq.MMIO(accel["phys_addr"], accel["addr_range"])
+        self.dma = pynq.MMIO(dma["phys_addr"], dma["addr_range"])
+        self._check_identity()
+        wide = int(dma.get("parameters", {}).get("c_addr_width", 32)) > 32
+        self.send = Channel("send", self.dma, SEND_BLOCK, params.IN_IMAGE_BYTES, params.IN_WIRE_BYTES, capacity, wide)
+        self.receive = Channel(
+            "receive", self.dma, RECEIVE_BLOCK, params.OUT_IMAGE_BYTES, params.OUT_WIRE_BYTES, capacity, wide
+        )
+        self.channels = (self.send, self.receive)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Stop the DMA and free the buffers. They are kept if the DMA cannot be stopped: it may still write."""
+        if self.channels and self._reset_dma():
+            for channel in self.channels:
+                channel.free()
+        self.channels = ()
+
+    def reload(self):
+        """Load the bitstream again, which is the only clean state after a time-out."""
+        self.overlay.download()
+        self._check_identity()
+        self.fault = None
+
+    def _ip(self, name):
+        try:
+            return self.overlay.ip_dict[name]
+        except KeyError as error:
+            found = ", ".join(sorted(self.overlay.ip_dict))
+            raise DeviceError(
+                f"bitstream: expected an IP named {name}, found {found}; was it built by link/design.tcl?"
+            ) from error
+
+    def register(self, name):
+        """Value of a register of the accelerator, by its name in manifest.json."""
+        return self.registers.read(params.REGISTERS[name])
+
+    def _check_identity(self):
+        found = self.register("hash_hi") << 32 | self.register("hash_lo")
+        if found != params.DESIGN_HASH:
+            raise DeviceError(
+                f"bitstream: it holds design {found:#018x}, this driver belongs to {params.DESIGN_HASH:#018x}; "
+                "use the driver.py that was rendered with the sources of this bitstream"
+            )
+        if not self.dma.read(SEND_BLOCK + DMASR) & SR_SCATTER_GATHER:
+            raise DeviceError("bitstream: its AXI DMA was built without scatter-gather; build it with link/design.tcl")
+
+    def _reset_dma(self):
+        """Reset both channels; False if the DMA does not answer in time."""
+        self.dma.write(SEND_BLOCK + DMACR, CR_RESET)
+        deadline = time.monotonic() + min(self.timeout_s, 1.0)
+        while self.dma.read(SEND_BLOCK + DMACR) & CR_RESET:
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def status(self):
+        """All that the hardware tells of its state, as text."""
+        ctrl = self.register("ctrl")
+        lines = [f"ctrl: {ctrl:#x} (start {ctrl & 1}, done {ctrl >> 1 & 1}, idle {ctrl >> 2 & 1})"]
+        names = ["images", "hash_lo", "hash_hi"] + (params.COUNTERS if self.has_counters else [])
+        lines += [f"{name}: {self.register(name)}" for name in names]
+        if self.has_counters:
+            images = self.register("images")
+            lines.append(f"expected beats: in {images * params.IN_WORDS}, out {images * params.OUT_WORDS}")
+        else:
+            lines.append("beats in and out: not counted by the HLS spelling")
+        for channel in self.channels:
+            state = channel.read(DMASR)
+            lines.append(
+                f"{channel.name}: DMASR {state:#x} (halted {state & 1}, idle {state >> 1 & 1}), "
+                f"{channel.completed()} of {channel.count} images complete; "
+                f"errors: {'; '.join(channel.errors()) or 'none'}"
+            )
+        return "\n".join(lines)
+
+    def _fail(self, what):
+        """Remember the fault, stop the DMA, raise DeviceTimeout with the state of before that."""
+        self.fault = f"{what} did not finish"
+        dump = self.status()
+        self._reset_dma()
+        raise DeviceTimeout(f"{self.fault} within {self.timeout_s} s. State of the device:\n{dump}")
+
+    def _wait(self, is_done, what):
+        deadline = time.monotonic() + self.timeout_s
+        while not is_done():
+            for channel in self.channels:
+                if channel.errors():
+                    self.fault = f"{channel.name}: {channel.errors()[0]}"
+                    raise DeviceError(f"{self.fault}. State of the device:\n{self.status()}")
+            if time.monotonic() > deadline:
+                self._fail(what)
+
+    def _start(self, count):
+        """Run the `count` images of the send buffer; on return the receive buffer holds their results."""
+        if self.fault:
+            raise DeviceError(f"the device failed before ({self.fault}); call reload()")
+        if not self.register("ctrl") & CTRL_IDLE:
+            self._fail("an earlier run")
+        if not self._reset_dma():
+            self._fail("the reset of the DMA")
+        self.registers.write(params.REGISTERS["images"], count)
+        # Receive first: a result that finds no waiting descriptor would stall the pipeline.
+        for channel in (self.receive, self.send):
+            channel.prepare(count, self.timeout_s)
+        self.receive.start()
+        if self.receive.read(DMASR) & SR_HALTED or self.receive.errors():
+            raise DeviceError("receive: the channel is not armed, so nothing was sent")
+        self.registers.write(params.REGISTERS["ctrl"], CTRL_START)
+        self.send.start()
+        self._wait(self.receive.is_done, "the last result")
+        self._wait(lambda: self.register("ctrl") & (CTRL_DONE | CTRL_IDLE), "the accelerator")
+        self.receive.buffer.invalidate()
+        self._check_run(count)
+
+    def _check_run(self, count):
+        for channel in self.channels:
+            channel.check()
+        if not self.has_counters:
+            return
+        expected = {"beats_in": count * params.IN_WORDS, "beats_out": count * params.OUT_WORDS, "images_out": count}
+        for name, value in expected.items():
+            if self.register(name) != value:
+                raise DeviceError(f"{name}: expected {value} after {count} images, got {self.register(name)}")
+
+    def _load(self, images):
+        packed = np.ascontiguousarray(images.astype(IN_DTYPE).reshape(len(images), -1)).view(np.uint8)
+        self.send.buffer[: len(images), : packed.shape[1]] = packed
+
+    @staticmethod
+    def _decode(slots):
+        """Slots of the receive buffer -> results[N,OY,OX,K]."""
+        elements = int(np.prod(params.OUT_SHAPE))
+        data = np.ascontiguousarray(slots[:, : elements * OUT_DTYPE.itemsize])
+        words = data.view(container(params.OUT_CONTAINER_BITS, False)).astype(np.int64)
+        # Only the low OUT_BITS of a container mean something; the sign is made here.
+        words &= (1 << params.OUT_BITS) - 1
+        if params.OUT_SIGNED:
+            words -= (words >> (params.OUT_BITS - 1)) << params.OUT_BITS
+        return words.astype(OUT_DTYPE).reshape((len(slots), *params.OUT_SHAPE))
+
+    def run(self, images):
+        """images[N,IY,IX,C] of integers -> results[N,OY,OX,K]. Raises ValueError if they do not fit the network."""
+        images = np.asarray(images)
+        if images.ndim != 4 or images.shape[1:] != tuple(params.IN_SHAPE) or len(images) == 0:
+            raise ValueError(
+                f"images: expected [N, {', '.join(map(str, params.IN_SHAPE))}] (HWC), got {list(images.shape)}"
+            )
+        if not np.issubdtype(images.dtype, np.integer):
+            raise ValueError(f"images: expected integers, got {images.dtype}; quantize() turns real values into them")
+        low, high = integer_range(params.IN_BITS, params.IN_SIGNED)
+        if images.min() < low or images.max() > high:
+            raise ValueError(f"images: expected values from {low} to {high}, got {images.min()} to {images.max()}")
+        results = []
+        for first in range(0, len(images), self.capacity):
+            batch = images[first : first + self.capacity]
+            self._load(batch)
+            self._start(len(batch))
+            results.append(self._decode(np.array(self.receive.buffer[: len(batch)])))
+        return np.concatenate(results)
+
+    def selftest(self):
+        """How many elements of the self-test's results differ from the golden ones: 0 on a good device."""
+        images, golden = load_selftest()
+        return int(np.count_nonzero(self.run(images) != golden))
+
+    def benchmark(self, images=2048):
+        """Run `images` self-test images and return the content of the result file; see README.md for its fields.
+
+        Images go in full batches of `capacity`, two at least; every result is compared with the golden one.
+        Throughput is (N-1) / (t_last - t_first): from the counters of the accelerator over the images of one batch
+        where it has them, else from the host's clock over the batches.
+        """
+        vector, golden = load_selftest()
+        batches = max(2, -(-images // self.capacity))
+        batch = np.resize(np.arange(len(vector)), self.capacity)
+        self._load(vector[batch])
+        results, done, cycles = [], [], []
+        for _ in range(batches):
+            self._start(self.capacity)
+            done.append(time.perf_counter())
+            if self.has_counters:
+                cycles.append((self.register("first_out_cycles"), self.register("cycles")))
+            results.append(np.array(self.receive.buffer))
+        mismatches = sum(int(np.count_nonzero(self._decode(result) != golden[batch])) for result in results)
+        began = time.perf_counter()
+        self._start(1)
+        alone = time.perf_counter() - began
+        clock = float(pynq.Clocks.fclk0_mhz)
+        host_fps = (batches - 1) * self.capacity / (done[-1] - done[0])
+        return result_record(batches * self.capacity, mismatches, clock, host_fps, alone, cycles, self.capacity)
+
+
+def result_record(images, mismatches, clock_mhz, host_fps, host_latency_s, cycles, batch):
+    """The result file's content. `cycles`: (first_out_cycles, cycles) of each batch, empty without counters."""
+    record = {
+        "schema": 1,
+        "tool": "board",
+        "driver": "pynq",
+        "board": params.BOARD,
+        "part": params.PART,
+        "design_hash": f"{params.DESIGN_HASH:#018x}",
+        "spelling": "rtl" if cycles else "hls",
+        "timing": "hardware" if cycles else "host",
+        "clock_mhz": clock_mhz,
+        "images": images,
+        "mismatches": mismatches,
+        "fps": host_fps,
+        "host_fps": host_fps,
+        "host_latency_us": host_latency_s * 1e6,
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+    if cycles and batch > 1:
+        first, last = cycles[-1]
+        record["interval_cycles"] = (last - first) / (batch - 1)
+        record["latency_cycles"] = first
+        record["fps"] = clock_mhz * 1e6 / record["interval_cycles"]
+        record["latency_us"] = first / clock_mhz
+    return record
+
+
+def write_result(record, path):
+    """Write the record as JSON; the file is complete or was not touched."""
+    temporary = Path(f"{path}.part")
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def parse_arguments(argv):
+    """The command line; argparse exits with status 2 if it is wrong."""
+    parser = argparse.ArgumentParser(description="Drive the accelerator on a PYNQ board.")
+    parser.add_argument("action", choices=("selftest", "benchmark", "run"))
+    parser.add_argument("--bitstream", default="accel.bit", help="the .bit file, its .hwh beside it")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the device")
+    parser.add_argument("--images", type=int, default=2048, help="benchmark: images to run")
+    parser.add_argument("--capacity", type=int, default=256, help="images per start of the accelerator")
+    parser.add_argument("--result", default="board.json", help="benchmark: JSON file to write")
+    parser.add_argument("--input", help="run: .npy file of integers [N, IY, IX, C]")
+    parser.add_argument("--output", default="results.npy", help="run: .npy file to write")
+    arguments = parser.parse_args(argv)
+    if arguments.capacity < 2 or arguments.images < 1 or arguments.timeout <= 0:
+        parser.error("expected --capacity of at least 2, --images of at least 1 and a positive --timeout")
+    if arguments.action == "run" and not arguments.input:
+        parser.error("run needs --input")
+    return arguments
+
+
+def main(argv=None):
+    """Do what the arguments say; returns the exit status."""
+    arguments = parse_arguments(argv)
+    try:
+        with Accelerator(arguments.bitstream, arguments.timeout, arguments.capacity) as accelerator:
+            return act(accelerator, arguments)
+    except (DeviceError, ValueError, OSError) as error:
+        print(f"driver: {error}", file=sys.stderr)
+        return 2
+
+
+def act(accelerator, arguments):
+    """One action on an open accelerator; returns the exit status."""
+    mismatches = accelerator.selftest()
+    print(f"self-test: {mismatches} elements differ")
+    if mismatches:
+        return 1
+    if arguments.action == "run":
+        np.save(arguments.output, accelerator.run(np.load(arguments.input)))
+        print(f"results written to {arguments.output}")
+    if arguments.action == "benchmark":
+        record = accelerator.benchmark(arguments.images)
+        write_result(record, arguments.result)
+        print(json.dumps(record, indent=2))
+        return 1 if record["mismatches"] else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

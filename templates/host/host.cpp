@@ -1,0 +1,314 @@
+// XRT host of the accelerator: checks the design, runs the self-test, measures, writes the result file.
+//
+// The accelerator is a user-managed kernel (registers through xrt::ip); the movers mm2s and s2mm between memory and
+// its streams are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
+// Every wait has a time-out, which ends in a dump of all that the hardware can tell.
+//
+//   host [--xclbin FILE] [--device N] [--images N] [--batch N] [--timeout-ms N] [--selftest DIR] [--result FILE]
+//
+// Exit status: 0 good, 1 results differ from the golden vectors, 2 the device or the arguments are at fault.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <experimental/xrt_ip.h>
+#include <xrt/xrt_bo.h>
+#include <xrt/xrt_device.h>
+#include <xrt/xrt_kernel.h>
+
+#include "accel_params.hpp"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::string xclbin = "accel.xclbin";
+  std::string selftest = "selftest";
+  std::string result = "board.json";
+  unsigned device = 0;
+  std::size_t images = 2048;
+  std::size_t batch = 256;
+  unsigned timeout_ms = 10000;
+};
+
+struct Batch {  // what one start of the accelerator gave
+  Clock::time_point done;
+  std::uint32_t first_out_cycles = 0;
+  std::uint32_t cycles = 0;
+};
+
+std::size_t parse_count(const std::string& name, const std::string& text) {
+  std::size_t used = 0;
+  unsigned long value = 0;
+  try {
+    value = std::stoul(text, &used);
+  } catch (const std::logic_error&) {
+    used = 0;
+  }
+  if (used == 0 || used != text.size() || value > 0xffffffffUL)
+    throw std::runtime_error(name + ": expected a number, got '" + text + "'");
+  return value;
+}
+
+Options parse_options(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string name = argv[i];
+    if (i + 1 == argc) throw std::runtime_error(name + ": expected a value after it");
+    const std::string value = argv[i + 1];
+    if (name == "--xclbin") options.xclbin = value;
+    else if (name == "--selftest") options.selftest = value;
+    else if (name == "--result") options.result = value;
+    else if (name == "--device") options.device = static_cast<unsigned>(parse_count(name, value));
+    else if (name == "--images") options.images = parse_count(name, value);
+    else if (name == "--batch") options.batch = parse_count(name, value);
+    else if (name == "--timeout-ms") options.timeout_ms = static_cast<unsigned>(parse_count(name, value));
+    else throw std::runtime_error("unknown option " + name);
+  }
+  if (options.batch < 2 || options.images == 0 || options.timeout_ms == 0)
+    throw std::runtime_error("expected --batch of at least 2, --images and --timeout-ms of at least 1");
+  return options;
+}
+
+std::vector<std::uint8_t> load(const std::string& path, std::size_t image_bytes) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(path + ": cannot be read");
+  std::vector<std::uint8_t> data{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (data.empty() || data.size() % image_bytes != 0)
+    throw std::runtime_error(path + ": expected a multiple of " + std::to_string(image_bytes) + " bytes, got " +
+                             std::to_string(data.size()));
+  return data;
+}
+
+// The value of one element: the low bits of its container, sign made here.
+std::int32_t element(const std::uint8_t* at, unsigned container_bytes, unsigned bits, bool is_signed) {
+  std::uint32_t word = at[0];
+  if (container_bytes == 2) word |= static_cast<std::uint32_t>(at[1]) << 8;
+  word &= (1u << bits) - 1u;
+  const bool negative = is_signed && ((word >> (bits - 1u)) & 1u) != 0;
+  return static_cast<std::int32_t>(word) - (negative ? std::int32_t{1} << bits : 0);
+}
+
+class Accelerator {
+ public:
+  explicit Accelerator(const Options& options)
+      : options_(options),
+        device_(options.device),
+        uuid_(device_.load_xclbin(options.xclbin)),
+        accel_(device_, uuid_, "accel:{accel_1}"),
+        mm2s_(device_, uuid_, "mm2s:{mm2s_1}"),
+        s2mm_(device_, uuid_, "s2mm:{s2mm_1}"),
+        input_(device_, options.batch * accel::in_wire_bytes, mm2s_.group_id(0)),
+        output_(device_, options.batch * accel::out_wire_bytes, s2mm_.group_id(1)),
+        status_(device_, sizeof(std::uint32_t), s2mm_.group_id(2)) {
+    const std::uint64_t high = accel_.read_register(accel::reg_hash_hi);
+    const std::uint64_t found = high << 32 | accel_.read_register(accel::reg_hash_lo);
+    if (found != accel::design_hash) {
+      std::ostringstream text;
+      text << std::hex << "the xclbin holds design 0x" << found << ", this program belongs to 0x" << accel::design_hash;
+      throw std::runtime_error(text.str());
+    }
+  }
+
+  // Only the RTL spelling counts; the HLS spelling reads zero here. Meaningful after a run.
+  bool has_counters() const { return accel_.read_register(accel::reg_beats_in) != 0; }
+
+  // Put images first, first + 1, ... of the vector (repeated as needed) into the input buffer.
+  void fill(const std::vector<std::uint8_t>& vector, std::size_t first, std::size_t count) {
+    auto* slots = input_.map<std::uint8_t*>();
+    std::memset(slots, 0, count * accel::in_wire_bytes);
+    const std::size_t available = vector.size() / accel::in_image_bytes;
+    for (std::size_t i = 0; i < count; ++i)
+      std::memcpy(slots + i * accel::in_wire_bytes, vector.data() + (first + i) % available * accel::in_image_bytes,
+                  accel::in_image_bytes);
+    input_.sync(XCL_BO_SYNC_BO_TO_DEVICE);
+  }
+
+  // Run the `count` images of the input buffer; on return the output buffer holds their results.
+  Batch run(std::size_t count) {
+    if ((accel_.read_register(accel::reg_ctrl) & accel::ctrl_idle) == 0) fail("an earlier run");
+    const auto images = static_cast<std::uint32_t>(count);
+    *status_.map<std::uint32_t*>() = ~std::uint32_t{0};
+    status_.sync(XCL_BO_SYNC_BO_TO_DEVICE);
+    accel_.write_register(accel::reg_images, images);
+    // Receive first: a result that finds nobody waiting would stall the pipeline.
+    auto receive = start_receive(images);
+    accel_.write_register(accel::reg_ctrl, accel::ctrl_start);
+    auto send = start_send(images);
+    const auto limit = std::chrono::milliseconds(options_.timeout_ms);
+    if (receive.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the receiving mover");
+    Batch batch;
+    batch.done = Clock::now();
+    if (send.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the sending mover");
+    wait_accelerator(limit);
+    check_run(images);
+    if (has_counters()) {
+      batch.first_out_cycles = accel_.read_register(accel::reg_first_out_cycles);
+      batch.cycles = accel_.read_register(accel::reg_cycles);
+    }
+    return batch;
+  }
+
+  // How many elements of the output buffer differ from the golden results.
+  std::size_t count_mismatches(const std::vector<std::uint8_t>& golden, std::size_t first, std::size_t count) {
+    output_.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
+    const auto* slots = output_.map<const std::uint8_t*>();
+    const std::size_t available = golden.size() / accel::out_image_bytes;
+    constexpr unsigned width = accel::out_container_bytes;
+    std::size_t mismatches = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint8_t* found = slots + i * accel::out_wire_bytes;
+      const std::uint8_t* expected = golden.data() + (first + i) % available * accel::out_image_bytes;
+      for (std::size_t e = 0; e < accel::out_image_bytes; e += width)
+        mismatches += element(found + e, width, accel::out_bits, accel::out_signed) !=
+                      element(expected + e, width, accel::out_bits, accel::out_signed);
+    }
+    return mismatches;
+  }
+
+ private:
+  // Arguments are set by index because the streams, index 0 of s2mm and 1 of mm2s, have none to set.
+  xrt::run start_receive(std::uint32_t images) {
+    xrt::run run(s2mm_);
+    run.set_arg(1, output_);
+    run.set_arg(2, status_);
+    run.set_arg(3, accel::out_words);
+    run.set_arg(4, images);
+    run.start();
+    return run;
+  }
+
+  xrt::run start_send(std::uint32_t images) {
+    xrt::run run(mm2s_);
+    run.set_arg(0, input_);
+    run.set_arg(2, accel::in_words);
+    run.set_arg(3, images);
+    run.start();
+    return run;
+  }
+
+  void wait_accelerator(std::chrono::milliseconds limit) {
+    const auto deadline = Clock::now() + limit;
+    while ((accel_.read_register(accel::reg_ctrl) & (accel::ctrl_done | accel::ctrl_idle)) == 0)
+      if (Clock::now() > deadline) fail("the accelerator");
+  }
+
+  void check_run(std::uint32_t images) {
+    status_.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
+    const std::uint32_t misplaced = *status_.map<const std::uint32_t*>();
+    if (misplaced != 0)
+      throw std::runtime_error(std::to_string(misplaced) + " words had TLAST where it does not belong, or lacked it");
+    if (!has_counters()) return;
+    const std::uint32_t in = accel_.read_register(accel::reg_beats_in);
+    const std::uint32_t out = accel_.read_register(accel::reg_beats_out);
+    if (in != images * accel::in_words || out != images * accel::out_words)
+      throw std::runtime_error("beats in and out: expected " + std::to_string(images * accel::in_words) + " and " +
+                               std::to_string(images * accel::out_words) + ", got " + std::to_string(in) + " and " +
+                               std::to_string(out));
+  }
+
+  [[noreturn]] void fail(const std::string& what) {
+    std::ostringstream text;
+    text << what << " did not finish within " << options_.timeout_ms << " ms. State of the device:";
+    for (const auto& entry : accel::readable_registers)
+      text << "\n" << entry.name << ": " << accel_.read_register(entry.offset)
+           << (entry.rtl_only ? " (counted by the RTL spelling only)" : "");
+    text << "\nexpected beats per image: in " << accel::in_words << ", out " << accel::out_words;
+    throw std::runtime_error(text.str());
+  }
+
+  Options options_;
+  xrt::device device_;
+  xrt::uuid uuid_;
+  mutable xrt::ip accel_;
+  xrt::kernel mm2s_;
+  xrt::kernel s2mm_;
+  xrt::bo input_;
+  xrt::bo output_;
+  xrt::bo status_;
+};
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S+00:00", std::gmtime(&now));
+  return text;
+}
+
+// Write the result file, whole or not at all; README.md says what its fields mean.
+void write_result(const std::string& path, std::size_t images, std::size_t mismatches, double host_fps,
+                  double host_latency_us, const Batch& last, std::size_t batch) {
+  const bool counted = last.cycles != 0;
+  const double interval = double(last.cycles - last.first_out_cycles) / double(batch - 1);
+  std::ostringstream json;
+  json.precision(17);
+  json << "{\n  \"schema\": 1,\n  \"tool\": \"board\",\n  \"driver\": \"xrt\",\n  \"board\": \"" << accel::board
+       << "\",\n  \"part\": \"" << accel::part << "\",\n  \"design_hash\": \"" << accel::design_hash_text
+       << "\",\n  \"spelling\": \"" << (counted ? "rtl" : "hls") << "\",\n  \"timing\": \""
+       << (counted ? "hardware" : "host") << "\",\n  \"clock_mhz\": " << accel::clock_mhz
+       << ",\n  \"images\": " << images << ",\n  \"mismatches\": " << mismatches
+       << ",\n  \"host_fps\": " << host_fps << ",\n  \"host_latency_us\": " << host_latency_us;
+  if (counted)
+    json << ",\n  \"interval_cycles\": " << interval << ",\n  \"latency_cycles\": " << last.first_out_cycles
+         << ",\n  \"latency_us\": " << last.first_out_cycles / accel::clock_mhz
+         << ",\n  \"fps\": " << accel::clock_mhz * 1e6 / interval;
+  else
+    json << ",\n  \"fps\": " << host_fps;
+  json << ",\n  \"date\": \"" << utc_now() << "\"\n}\n";
+  const std::string temporary = path + ".part";
+  {
+    std::ofstream file(temporary);
+    file << json.str();
+    if (!file.flush()) throw std::runtime_error(temporary + ": cannot be written");
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) throw std::runtime_error(path + ": cannot be written");
+}
+
+int measure(const Options& options) {
+  const auto vector = load(options.selftest + "/input.bin", accel::in_image_bytes);
+  const auto golden = load(options.selftest + "/golden.bin", accel::out_image_bytes);
+  if (vector.size() / accel::in_image_bytes != golden.size() / accel::out_image_bytes)
+    throw std::runtime_error(options.selftest + ": input.bin and golden.bin hold different numbers of images");
+  Accelerator accelerator(options);
+  const std::size_t batches = std::max<std::size_t>(2, (options.images + options.batch - 1) / options.batch);
+  std::size_t mismatches = 0;
+  std::vector<Batch> done;
+  accelerator.fill(vector, 0, options.batch);
+  for (std::size_t b = 0; b < batches; ++b) {
+    done.push_back(accelerator.run(options.batch));
+    mismatches += accelerator.count_mismatches(golden, 0, options.batch);
+  }
+  const auto began = Clock::now();
+  const auto alone = accelerator.run(1).done - began;
+  const std::chrono::duration<double> elapsed = done.back().done - done.front().done;
+  const double host_fps = double((batches - 1) * options.batch) / elapsed.count();
+  const std::size_t images = batches * options.batch;
+  std::cout << images << " images, " << mismatches << " elements differ from the golden results\n";
+  write_result(options.result, images, mismatches, host_fps, std::chrono::duration<double, std::micro>(alone).count(),
+               done.back(), options.batch);
+  std::cout << "measurement written to " << options.result << "\n";
+  return mismatches == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return measure(parse_options(argc, argv));
+  } catch (const std::exception& error) {
+    std::cerr << "host: " << error.what() << "\n";
+    return 2;
+  }
+}

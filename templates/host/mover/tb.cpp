@@ -1,0 +1,62 @@
+// C simulation of the movers: every word arrives in order, TLAST stands at the end of each image and nowhere else, and
+// s2mm counts a TLAST that is missing and one that is too many. Returns the number of failed checks.
+
+#include <cstdio>
+#include <vector>
+
+#include "mover.hpp"
+
+namespace {
+
+constexpr unsigned words = 5, images = 3;
+int failures = 0;
+
+void check(bool good, const char* what) {
+  if (good) return;
+  std::printf("FAILED: %s\n", what);
+  ++failures;
+}
+
+void check_mm2s() {
+  std::vector<in_word_t> source(words * images);
+  for (unsigned i = 0; i < source.size(); ++i) source[i] = int(3 * i + 1);
+  hls::stream<in_beat_t> stream;
+  mm2s(source.data(), stream, words, images);
+  for (unsigned i = 0; i < source.size(); ++i) {
+    if (stream.empty()) return check(false, "mm2s: the stream is short");
+    const in_beat_t beat = stream.read();
+    check(beat.data == source[i], "mm2s: data");
+    check((beat.last != 0) == (i % words == words - 1), "mm2s: TLAST");
+  }
+  check(stream.empty(), "mm2s: the stream is long");
+}
+
+unsigned misplaced(unsigned first_last, unsigned second_last) {
+  hls::stream<out_beat_t> stream;
+  for (unsigned i = 0; i < 2 * words; ++i) {
+    out_beat_t beat;
+    beat.data = int(7 * i + 2);
+    beat.keep = -1;
+    beat.strb = -1;
+    beat.last = i == first_last || i == second_last;
+    stream.write(beat);
+  }
+  std::vector<out_word_t> sink(2 * words + 1, out_word_t(0));
+  unsigned status = 99;
+  s2mm(stream, sink.data(), &status, words, 2);
+  for (unsigned i = 0; i < 2 * words; ++i) check(sink[i] == out_word_t(int(7 * i + 2)), "s2mm: data");
+  check(sink[2 * words] == out_word_t(0), "s2mm: wrote beyond the end");
+  check(stream.empty(), "s2mm: left words behind");
+  return status;
+}
+
+}  // namespace
+
+int main() {
+  check_mm2s();
+  check(misplaced(words - 1, 2 * words - 1) == 0, "s2mm: counts good packets");
+  check(misplaced(words - 1, words - 1) == 1, "s2mm: missing TLAST");
+  check(misplaced(words, 2 * words - 1) == 2, "s2mm: late TLAST");
+  if (failures == 0) std::printf("movers: all checks passed\n");
+  return failures;
+}

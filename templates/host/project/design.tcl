@@ -1,0 +1,167 @@
+# The whole chip for PYNQ: processor, AXI DMA, accelerator. Writes build/accel.bit, build/accel.hwh and two reports.
+#
+#   vivado -mode batch -source link/design.tcl
+#
+#   CODESIGN_SPELLING    rtl (default) or hls
+#   CODESIGN_BOARD_PART  board part of an installed board file, for the processor's preset; without it the processor
+#                        keeps Vivado's defaults, which PYNQ's own boot loader has already set right
+#   CODESIGN_JOBS        parallel jobs, by default 4
+
+set here [file normalize [file dirname [info script]]]
+set root [file dirname $here]
+source [file join $root settings.tcl]
+source [file join $here spelling.tcl]
+
+proc newest {name} {
+  set found [lsort -dictionary [get_ipdefs -all "xilinx.com:ip:$name:*"]]
+  if {[llength $found] == 0} {
+    error "Vivado's catalogue has no IP named $name for this part"
+  }
+  return [lindex $found end]
+}
+
+proc add_ip {name instance {settings {}}} {
+  set cell [create_bd_cell -type ip -vlnv [newest $name] $instance]
+  if {[llength $settings]} {
+    set_property -dict $settings $cell
+  }
+  return $cell
+}
+
+# The processor with one master for control and one 64- or 128-bit slave for data; returns the names of its pins.
+proc add_processor {shell clock_mhz} {
+  if {$shell eq "zynq"} {
+    set cell [add_ip processing_system7 ps]
+    apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 \
+      -config {make_external "FIXED_IO, DDR" apply_board_preset "1" Master "Disable" Slave "Disable"} $cell
+    set_property -dict [list CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_S_AXI_HP0 1 CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
+      CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1 CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz] $cell
+    return {clock FCLK_CLK0 reset FCLK_RESET0_N master M_AXI_GP0 master_clock M_AXI_GP0_ACLK \
+      slave S_AXI_HP0 slave_clock S_AXI_HP0_ACLK address_bits 32 data_bits 64}
+  }
+  set cell [add_ip zynq_ultra_ps_e ps]
+  apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config {apply_board_preset "1"} $cell
+  set_property -dict [list CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0 CONFIG.PSU__USE__M_AXI_GP2 0 \
+    CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 CONFIG.PSU__USE__S_AXI_GP2 1 CONFIG.PSU__SAXIGP2__DATA_WIDTH 128 \
+    CONFIG.PSU__FPGA_PL0_ENABLE 1 CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz] $cell
+  return {clock pl_clk0 reset pl_resetn0 master M_AXI_HPM0_FPD master_clock maxihpm0_fpd_aclk \
+    slave S_AXI_HP0_FPD slave_clock saxihp0_fpd_aclk address_bits 40 data_bits 128}
+}
+
+# A DMA port is a power of two of at least 32 bits on the memory side, and never narrower than its stream.
+proc memory_bits {stream_bits data_bits} {
+  return [expr {max(32, max($stream_bits, min($data_bits, 64)))}]
+}
+
+proc add_dma {in_bits out_bits ps} {
+  set length_bits 26
+  return [add_ip axi_dma axi_dma_0 [list \
+    CONFIG.c_include_sg 1 CONFIG.c_sg_include_stscntrl_strm 0 CONFIG.c_sg_length_width $length_bits \
+    CONFIG.c_addr_width [dict get $ps address_bits] CONFIG.c_include_mm2s 1 CONFIG.c_include_s2mm 1 \
+    CONFIG.c_m_axi_mm2s_data_width [memory_bits $in_bits [dict get $ps data_bits]] \
+    CONFIG.c_m_axis_mm2s_tdata_width $in_bits CONFIG.c_mm2s_burst_size 16 \
+    CONFIG.c_m_axi_s2mm_data_width [memory_bits $out_bits [dict get $ps data_bits]] \
+    CONFIG.c_s_axis_s2mm_tdata_width $out_bits CONFIG.c_s2mm_burst_size 16]]
+}
+
+# The stream or register interface of the accelerator that fits: the two spellings may name theirs differently.
+proc accel_interface {mode protocol} {
+  set found [get_bd_intf_pins -of_objects [get_bd_cells accel_0] -filter "MODE == $mode && VLNV =~ *:$protocol:*"]
+  if {[llength $found] != 1} {
+    error "accelerator: expected one $protocol interface of mode $mode, found '$found'"
+  }
+  return $found
+}
+
+proc connect_data {ps} {
+  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXIS_MM2S] [accel_interface Slave axis_rtl]
+  connect_bd_intf_net [accel_interface Master axis_rtl] [get_bd_intf_pins axi_dma_0/S_AXIS_S2MM]
+  add_ip smartconnect data_network {CONFIG.NUM_SI 3 CONFIG.NUM_MI 1}
+  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_MM2S] [get_bd_intf_pins data_network/S00_AXI]
+  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_S2MM] [get_bd_intf_pins data_network/S01_AXI]
+  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_SG] [get_bd_intf_pins data_network/S02_AXI]
+  connect_bd_intf_net [get_bd_intf_pins data_network/M00_AXI] [get_bd_intf_pins ps/[dict get $ps slave]]
+}
+
+proc connect_control {ps} {
+  add_ip smartconnect control_network {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2}
+  connect_bd_intf_net [get_bd_intf_pins ps/[dict get $ps master]] [get_bd_intf_pins control_network/S00_AXI]
+  connect_bd_intf_net [get_bd_intf_pins control_network/M00_AXI] [get_bd_intf_pins axi_dma_0/S_AXI_LITE]
+  connect_bd_intf_net [get_bd_intf_pins control_network/M01_AXI] [accel_interface Slave aximm_rtl]
+}
+
+# One clock, one reset for everything.
+proc connect_clock {ps} {
+  add_ip proc_sys_reset reset
+  set clock_pins {reset/slowest_sync_clk axi_dma_0/s_axi_lite_aclk axi_dma_0/m_axi_sg_aclk axi_dma_0/m_axi_mm2s_aclk \
+    axi_dma_0/m_axi_s2mm_aclk data_network/aclk control_network/aclk accel_0/ap_clk}
+  lappend clock_pins ps/[dict get $ps master_clock] ps/[dict get $ps slave_clock]
+  foreach pin $clock_pins {
+    connect_bd_net [get_bd_pins ps/[dict get $ps clock]] [get_bd_pins $pin]
+  }
+  connect_bd_net [get_bd_pins ps/[dict get $ps reset]] [get_bd_pins reset/ext_reset_in]
+  foreach pin {axi_dma_0/axi_resetn data_network/aresetn control_network/aresetn accel_0/ap_rst_n} {
+    connect_bd_net [get_bd_pins reset/peripheral_aresetn] [get_bd_pins $pin]
+  }
+}
+
+proc implement {root jobs} {
+  set_property STEPS.PHYS_OPT_DESIGN.IS_ENABLED true [get_runs impl_1]
+  launch_runs impl_1 -to_step write_bitstream -jobs $jobs
+  wait_on_run impl_1
+  if {[get_property PROGRESS [get_runs impl_1]] ne "100%"} {
+    error "implementation failed: [get_property STATUS [get_runs impl_1]]"
+  }
+  open_run impl_1
+  report_utilization -hierarchical -file [file join $root build utilization.rpt]
+  report_timing_summary -file [file join $root build timing.rpt]
+  set slack [get_property SLACK [get_timing_paths -max_paths 1 -setup]]
+  if {$slack < 0} {
+    error "timing is not met: worst slack $slack ns, see build/timing.rpt"
+  }
+}
+
+# Bitstream and handoff file under one name; where Vivado keeps them depends on its version.
+proc collect {root project} {
+  set bits [glob -directory $project/design.runs/impl_1 *.bit]
+  file copy -force [lindex $bits 0] [file join $root build accel.bit]
+  foreach place {design.gen/sources_1/bd/accel_bd/hw_handoff design.srcs/sources_1/bd/accel_bd/hw_handoff} {
+    set handoff [file join $project $place accel_bd.hwh]
+    if {[file exists $handoff]} {
+      file copy -force $handoff [file join $root build accel.hwh]
+      return
+    }
+  }
+  error "no accel_bd.hwh found below $project"
+}
+
+set jobs 4
+if {[info exists ::env(CODESIGN_JOBS)] && $::env(CODESIGN_JOBS) ne ""} {
+  set jobs $::env(CODESIGN_JOBS)
+}
+set project [file join $root build vivado]
+create_project -force design $project -part $accel(part)
+if {[info exists ::env(CODESIGN_BOARD_PART)] && $::env(CODESIGN_BOARD_PART) ne ""} {
+  set_property board_part $::env(CODESIGN_BOARD_PART) [current_project]
+}
+set_property ip_repo_paths [ip_folder $root] [current_project]
+update_ip_catalog
+
+create_bd_design accel_bd
+set ps [add_processor $accel(shell) $accel(clock_mhz)]
+create_bd_cell -type ip -vlnv codesign:[spelling]:accel:1.0 accel_0
+add_dma $accel(in_word_bits) $accel(out_word_bits) $ps
+connect_data $ps
+connect_control $ps
+connect_clock $ps
+assign_bd_address
+validate_bd_design
+save_bd_design
+
+set wrapper [make_wrapper -files [get_files accel_bd.bd] -top]
+add_files -norecurse $wrapper
+set_property top accel_bd_wrapper [current_fileset]
+update_compile_order -fileset sources_1
+implement $root $jobs
+collect $root $project
+puts "codesign: wrote build/accel.bit and build/accel.hwh"

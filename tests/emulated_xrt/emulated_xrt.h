@@ -1,0 +1,173 @@
+// A stand-in for XRT's native API: what host.cpp uses of it, over an emulated chip with the accelerator and its movers.
+//
+// The accelerator answers an image of EMULATED_SELFTEST/input.bin with its result in golden.bin. Buffers have a host's
+// and a device's side, joined by sync only. EMULATED_FAULT: hang, hash, wrong, tlast, lost_beat, hls, no_device.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "accel_params.hpp"
+
+enum ert_cmd_state { ERT_CMD_STATE_COMPLETED = 4, ERT_CMD_STATE_TIMEOUT = 8 };
+enum xclBOSyncDirection { XCL_BO_SYNC_BO_TO_DEVICE, XCL_BO_SYNC_BO_FROM_DEVICE };
+
+namespace emulated {
+
+inline bool fault(const char* name) {
+  const char* chosen = std::getenv("EMULATED_FAULT");
+  return chosen != nullptr && std::string(chosen) == name;
+}
+
+inline std::vector<std::uint8_t> read(const std::string& name) {
+  std::ifstream file(std::string(std::getenv("EMULATED_SELFTEST")) + "/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+struct Memory {
+  std::vector<std::uint8_t> host, device;
+};
+
+struct Mover {
+  std::vector<std::shared_ptr<Memory>> buffers{5};
+  std::vector<std::uint32_t> scalars = std::vector<std::uint32_t>(5);
+  bool running = false;
+};
+
+struct Chip {
+  std::map<std::uint32_t, std::uint32_t> registers;
+  std::shared_ptr<Mover> send, receive;
+  bool busy = false, done = false;
+
+  static Chip& instance() {
+    static Chip chip;
+    return chip;
+  }
+
+  void start() {
+    if (!receive || !receive->running) throw std::logic_error("started before the receiving mover was armed");
+    busy = true;
+    move();
+  }
+
+  void move() {
+    if (!busy || !send || !send->running || fault("hang")) return;
+    static const auto inputs = read("input.bin"), goldens = read("golden.bin");
+    const std::uint32_t images = registers[accel::reg_images];
+    for (std::uint32_t i = 0; i < images; ++i) {
+      const auto* image = send->buffers[0]->device.data() + i * accel::in_wire_bytes;
+      auto* result = receive->buffers[1]->device.data() + i * accel::out_wire_bytes;
+      std::size_t known = 0;
+      while (std::memcmp(inputs.data() + known * accel::in_image_bytes, image, accel::in_image_bytes) != 0) {
+        ++known;
+        if (known * accel::in_image_bytes >= inputs.size()) throw std::logic_error("an image nobody knows");
+      }
+      std::memcpy(result, goldens.data() + known * accel::out_image_bytes, accel::out_image_bytes);
+      if (fault("wrong")) result[0] ^= 1;
+    }
+    const std::uint32_t misplaced = fault("tlast") ? 2 : 0;
+    std::memcpy(receive->buffers[2]->device.data(), &misplaced, sizeof misplaced);
+    if (!fault("hls")) count(images);
+    send->running = receive->running = busy = false;
+    done = true;
+  }
+
+  void count(std::uint32_t images) {
+    registers[accel::reg_beats_in] = images * accel::in_words - (fault("lost_beat") ? 1 : 0);
+    registers[accel::reg_beats_out] = images * accel::out_words;
+    registers[accel::reg_images_out] = images;
+    registers[accel::reg_first_out_cycles] = 200;
+    registers[accel::reg_cycles] = 200 + (images - 1) * 40;
+  }
+};
+
+}  // namespace emulated
+
+namespace xrt {
+
+class uuid {};
+
+class device {
+ public:
+  explicit device(unsigned) {
+    if (emulated::fault("no_device")) throw std::runtime_error("no such device");
+  }
+  uuid load_xclbin(const std::string&) { return {}; }
+};
+
+class kernel {
+ public:
+  kernel(const device&, const uuid&, const std::string& name) : is_sender(name == "mm2s:{mm2s_1}") {
+    if (!is_sender && name != "s2mm:{s2mm_1}") throw std::runtime_error("no kernel " + name);
+  }
+  int group_id(int argument) const { return argument; }
+  bool is_sender;
+};
+
+class bo {
+ public:
+  bo(const device&, std::size_t bytes, int) : memory(std::make_shared<emulated::Memory>()) {
+    memory->host.assign(bytes, 0xa5);
+    memory->device.assign(bytes, 0x5a);
+  }
+  template <typename T>
+  T map() {
+    return reinterpret_cast<T>(memory->host.data());
+  }
+  void sync(xclBOSyncDirection direction) {
+    if (direction == XCL_BO_SYNC_BO_TO_DEVICE) memory->device = memory->host;
+    else memory->host = memory->device;
+  }
+  std::shared_ptr<emulated::Memory> memory;
+};
+
+class run {
+ public:
+  explicit run(const kernel& k) : mover_(std::make_shared<emulated::Mover>()) {
+    (k.is_sender ? emulated::Chip::instance().send : emulated::Chip::instance().receive) = mover_;
+  }
+  void set_arg(int index, const bo& buffer) { mover_->buffers[std::size_t(index)] = buffer.memory; }
+  void set_arg(int index, std::uint32_t value) { mover_->scalars[std::size_t(index)] = value; }
+  void start() {
+    mover_->running = true;
+    emulated::Chip::instance().move();
+  }
+  ert_cmd_state wait(const std::chrono::milliseconds&) {
+    return mover_->running ? ERT_CMD_STATE_TIMEOUT : ERT_CMD_STATE_COMPLETED;
+  }
+
+ private:
+  std::shared_ptr<emulated::Mover> mover_;
+};
+
+class ip {
+ public:
+  ip(const device&, const uuid&, const std::string& name) {
+    if (name != "accel:{accel_1}") throw std::runtime_error("no IP " + name);
+  }
+  void write_register(std::uint32_t offset, std::uint32_t value) {
+    if (offset == accel::reg_ctrl) emulated::Chip::instance().start();
+    else emulated::Chip::instance().registers[offset] = value;
+  }
+  std::uint32_t read_register(std::uint32_t offset) const {
+    auto& chip = emulated::Chip::instance();
+    if (offset == accel::reg_hash_lo) return std::uint32_t(accel::design_hash) ^ (emulated::fault("hash") ? 1u : 0u);
+    if (offset == accel::reg_hash_hi) return std::uint32_t(accel::design_hash >> 32);
+    if (offset != accel::reg_ctrl) return chip.registers[offset];
+    const std::uint32_t value = (chip.busy ? 1u : 4u) | (chip.done ? 2u : 0u);
+    chip.done = false;
+    return value;
+  }
+};
+
+}  // namespace xrt

@@ -1,0 +1,275 @@
+"""driver.py against an emulated board: it computes, it measures, and it notices whatever goes wrong."""
+
+import dataclasses
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from projects import small_project
+from small import small_design, small_graph
+
+from codesign.emit.identity import design_hash
+from codesign.emit.port import input_port, output_port
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Conv
+from codesign.ir.qtype import QType
+from codesign.model import golden
+
+EMULATED = Path(__file__).parent / "emulated_pynq"
+MODULES = ("pynq", "accel_params", "axi_dma", "driver")
+Boot = Callable[..., tuple[ModuleType, ModuleType]]
+
+
+def with_output(graph: Graph, otype: QType) -> Graph:
+    """The graph with another type at its end."""
+    last = graph.output
+    assert isinstance(last, Conv)
+    return dataclasses.replace(graph, nodes=(*graph.nodes[:-1], dataclasses.replace(last, otype=otype)))
+
+
+@pytest.fixture
+def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
+    """`boot(fault=..., spelling=...)` renders the project, plugs the board in and gives (driver, pynq)."""
+
+    def start(
+        fault: str | None = None, spelling: str = "rtl", graph: Graph | None = None, design: Design | None = None,
+        wrong_hash: bool = False,
+    ) -> tuple[ModuleType, ModuleType]:  # fmt: skip
+        graph, design = graph or small_graph(), design or small_design()
+        small_project(graph, design).write(tmp_path / "project")
+        host = tmp_path / "project" / "host"
+        for name in ("accel.bit", "accel.hwh"):
+            (host / name).touch()
+        monkeypatch.chdir(host)
+        monkeypatch.syspath_prepend(str(host))
+        monkeypatch.syspath_prepend(str(EMULATED))
+        for name in MODULES:
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        pynq = importlib.import_module("pynq")
+        source, sink, shape = input_port(graph, design), output_port(graph, design), graph.input.shape
+
+        def answer(image: bytes) -> bytes:
+            x = np.frombuffer(image, source.dtype).reshape(1, shape.y, shape.x, shape.c).astype(np.int64)
+            return golden.run(graph, x).astype(sink.dtype).tobytes()
+
+        wires = [pynq.Wire(p.image_bytes, p.wire_bytes, p.words) for p in (source, sink)]
+        found = design_hash(graph, design) ^ int(wrong_hash)
+        pynq.device = pynq.Device(answer, wires[0], wires[1], found, spelling, fault)
+        return importlib.import_module("driver"), pynq
+
+    yield start
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+CASES = {
+    "one lane": (small_graph, small_design),
+    "padded words": (small_graph, lambda: dataclasses.replace(small_design(), input_lanes=8, output_lanes=4)),
+    "signed bytes": (lambda: with_output(small_graph(), QType(5, signed=True)), small_design),
+    "unsigned bytes": (
+        lambda: with_output(small_graph(), QType(7, signed=False)),
+        lambda: dataclasses.replace(small_design(), input_lanes=64, output_lanes=2),
+    ),
+}
+
+
+@pytest.mark.parametrize("spelling", ["rtl", "hls"])
+@pytest.mark.parametrize("case", list(CASES))
+def test_results_equal_the_golden_model(boot: Boot, case: str, spelling: str) -> None:
+    graph, design = (make() for make in CASES[case])
+    driver, pynq = boot(spelling=spelling, graph=graph, design=design)
+    images = np.random.default_rng(3).integers(0, 256, (23, 6, 6, 1))
+    with driver.Accelerator("accel.bit", timeout_s=1.0, capacity=5) as accelerator:
+        assert accelerator.selftest() == 0
+        results = accelerator.run(images)
+    np.testing.assert_array_equal(results, golden.run(graph, images))
+    assert pynq.device.complaints == []
+    assert pynq.device.memory == {}, "buffers were not freed"
+
+
+def test_receive_is_armed_before_anything_is_sent(boot: Boot) -> None:
+    driver, pynq = boot()
+    with driver.Accelerator("accel.bit") as accelerator:
+        accelerator.selftest()
+    assert pynq.device.log == ["download", "receive", "start", "send"]
+
+
+def test_another_design_is_refused_with_both_hashes(boot: Boot) -> None:
+    driver, _ = boot(wrong_hash=True)
+    hashes = [f"{design_hash(small_graph(), small_design()) ^ bit:#018x}" for bit in (1, 0)]
+    with pytest.raises(driver.DeviceError, match=f"holds design {hashes[0]}, this driver belongs to {hashes[1]}"):
+        driver.Accelerator("accel.bit")
+
+
+def test_a_dma_without_scatter_gather_is_refused(boot: Boot) -> None:
+    driver, _ = boot(fault="no_sg")
+    with pytest.raises(driver.DeviceError, match="built without scatter-gather"):
+        driver.Accelerator("accel.bit")
+
+
+def test_a_bitstream_without_its_handoff_file_is_refused(boot: Boot) -> None:
+    driver, _ = boot()
+    Path("accel.hwh").unlink()
+    with pytest.raises(driver.DeviceError, match=r"expected this file and a \.hwh of the same name"):
+        driver.Accelerator("accel.bit")
+
+
+def test_an_overlay_without_the_accelerator_is_refused(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, pynq = boot()
+    overlay = pynq.Overlay("accel.bit")
+    del overlay.ip_dict["accel_0"]
+    monkeypatch.setattr(pynq, "Overlay", lambda name: overlay)
+    with pytest.raises(driver.DeviceError, match="expected an IP named accel_0, found axi_dma_0"):
+        driver.Accelerator("accel.bit")
+
+
+def test_a_receive_channel_that_does_not_arm_is_noticed_before_sending(boot: Boot) -> None:
+    driver, pynq = boot(fault="no_arm")
+    accelerator = driver.Accelerator("accel.bit", timeout_s=0.05)
+    with pytest.raises(driver.DeviceTimeout, match="receive: the channel stays halted"):
+        accelerator.selftest()
+    assert "send" not in pynq.device.log
+    assert "start" not in pynq.device.log
+
+
+@pytest.mark.parametrize("spelling", ["rtl", "hls"])
+def test_a_hanging_device_times_out_with_a_dump_and_stays_refused(boot: Boot, spelling: str) -> None:
+    driver, pynq = boot(fault="hang", spelling=spelling)
+    accelerator = driver.Accelerator("accel.bit", timeout_s=0.05)
+    with pytest.raises(driver.DeviceTimeout) as caught:
+        accelerator.selftest()
+    text = str(caught.value)
+    assert "the last result did not finish within 0.05 s" in text
+    assert "ctrl: 0x1 (start 1, done 0, idle 0)" in text
+    assert "receive: DMASR" in text
+    assert "1 of 8 images complete" in text
+    assert ("beats_in: 36\nbeats_out: 3\nimages_out: 1" in text) == (spelling == "rtl")
+    assert ("expected beats: in 288, out 24" in text) == (spelling == "rtl")
+    with pytest.raises(driver.DeviceError, match=r"failed before \(the last result did not finish\); call reload"):
+        accelerator.selftest()
+    pynq.device.fault = None
+    accelerator.reload()
+    assert accelerator.selftest() == 0
+
+
+def test_a_run_on_a_busy_device_is_refused(boot: Boot) -> None:
+    driver, pynq = boot()
+    accelerator = driver.Accelerator("accel.bit", timeout_s=0.05)
+    pynq.device.busy = True
+    with pytest.raises(driver.DeviceTimeout, match="an earlier run did not finish"):
+        accelerator.selftest()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("short", "receive: image 0 moved 5 bytes, expected 6"),
+        ("no_last", "receive: image 0 moved 6 bytes, expected 6; end of packet missing"),
+        ("dma_error", "receive: address decode error on data"),
+        ("lost_beat", "beats_in: expected 288 after 8 images, got 280"),
+        ("no_reset", "the reset of the DMA did not finish"),
+    ],
+)
+def test_a_faulty_transfer_is_an_error(boot: Boot, fault: str, message: str) -> None:
+    driver, _ = boot(fault=fault)
+    accelerator = driver.Accelerator("accel.bit", timeout_s=0.05)
+    with pytest.raises(driver.DeviceError, match=message):
+        accelerator.selftest()
+
+
+def test_buffers_are_kept_while_the_dma_may_still_write(boot: Boot) -> None:
+    driver, pynq = boot(fault="no_reset")
+    driver.Accelerator("accel.bit", timeout_s=0.05).close()
+    assert len(pynq.device.memory) == 4
+
+
+def test_buffers_above_4_gib_need_a_wide_dma(boot: Boot) -> None:
+    driver, pynq = boot()
+    pynq.device.next_buffer = (1 << 32) - 4096
+    with pytest.raises(driver.DeviceError, match="above 4 GiB, but this DMA has 32 address bits"):
+        driver.Accelerator("accel.bit")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 6, 5, 1), np.uint8), r"expected \[N, 6, 6, 1\] \(HWC\), got \[2, 6, 5, 1\]"),
+        (np.zeros((6, 6, 1), np.uint8), r"got \[6, 6, 1\]"),
+        (np.zeros((0, 6, 6, 1), np.uint8), r"got \[0, 6, 6, 1\]"),
+        (np.zeros((1, 6, 6, 1)), "expected integers, got float64; quantize"),
+        (np.full((1, 6, 6, 1), -1), "expected values from 0 to 255, got -1 to -1"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(boot: Boot, images: np.ndarray, message: str) -> None:
+    driver, pynq = boot()
+    with driver.Accelerator("accel.bit") as accelerator, pytest.raises(ValueError, match=message):
+        accelerator.run(images)
+    assert "send" not in pynq.device.log
+
+
+def test_real_values_are_rounded_half_up_and_clamped(boot: Boot) -> None:
+    driver, _ = boot()
+    np.testing.assert_array_equal(driver.quantize([-1.0, 0.0, 1.5 / 256, 2.5 / 256, 9.0]), [0, 0, 2, 3, 255])
+    np.testing.assert_array_equal(driver.dequantize([2, -3]), [2.0, -3.0])
+
+
+def test_throughput_comes_from_the_counters_of_the_hardware(boot: Boot) -> None:
+    driver, pynq = boot()
+    assert driver.main(["benchmark", "--images", "33", "--capacity", "16", "--result", "board.json"]) == 0
+    record = json.loads(Path("board.json").read_text())
+    expected = {
+        "schema": 1, "tool": "board", "driver": "pynq", "board": "bench-1", "part": "xc7z020clg400-1",
+        "design_hash": f"{design_hash(small_graph(), small_design()):#018x}", "spelling": "rtl", "timing": "hardware",
+        "clock_mhz": 100.0, "images": 48, "mismatches": 0, "interval_cycles": pynq.INTERVAL,
+        "latency_cycles": pynq.LATENCY, "fps": 100e6 / pynq.INTERVAL, "latency_us": pynq.LATENCY / 100.0,
+    }  # fmt: skip
+    assert {key: record[key] for key in expected} == expected
+    assert set(record) == set(expected) | {"host_fps", "host_latency_us", "date"}
+
+
+def test_throughput_without_counters_comes_from_the_host_and_says_so(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, _ = boot(spelling="hls")
+    ticks = iter(range(100))
+    monkeypatch.setattr(driver.time, "perf_counter", lambda: 0.5 * next(ticks))
+    with driver.Accelerator("accel.bit", capacity=16) as accelerator:
+        record = accelerator.benchmark(images=64)
+    assert (record["timing"], record["spelling"], record["images"]) == ("host", "hls", 64)
+    assert record["fps"] == record["host_fps"] == 3 * 16 / 1.5
+    assert record["host_latency_us"] == 0.5e6
+    assert not {"interval_cycles", "latency_cycles", "latency_us"} & set(record)
+
+
+def test_wrong_results_are_counted_and_are_status_1(boot: Boot, capsys: pytest.CaptureFixture[str]) -> None:
+    driver, _ = boot(fault="wrong")
+    assert driver.main(["benchmark", "--result", "board.json"]) == 1
+    assert "self-test: 8 elements differ" in capsys.readouterr().out
+    assert not Path("board.json").exists()
+
+
+def test_images_from_a_file(boot: Boot) -> None:
+    driver, _ = boot()
+    images = np.random.default_rng(5).integers(0, 256, (9, 6, 6, 1), dtype=np.uint8)
+    np.save("images.npy", images)
+    assert driver.main(["run", "--input", "images.npy", "--output", "results.npy"]) == 0
+    np.testing.assert_array_equal(np.load("results.npy"), golden.run(small_graph(), images))
+
+
+def test_a_device_at_fault_is_status_2_and_one_message(boot: Boot, capsys: pytest.CaptureFixture[str]) -> None:
+    driver, _ = boot(wrong_hash=True)
+    assert driver.main(["selftest"]) == 2
+    assert capsys.readouterr().err.startswith("driver: bitstream: it holds design")
+
+
+def test_the_selftest_vector_is_the_golden_models(boot: Boot) -> None:
+    driver, _ = boot()
+    images, results = driver.load_selftest()
+    assert len(images) == 8
+    np.testing.assert_array_equal(results, golden.run(small_graph(), images))

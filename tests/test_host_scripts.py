@@ -1,0 +1,418 @@
+"""Scripts, configuration files and documents of a project.
+
+No vendor tool runs here: Tcl is executed with stand-ins that offer exactly the commands of one tool, so that a command
+foreign to it fails; options are compared with what each tool's manual lists.
+"""
+
+import configparser
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+from projects import small_board, small_cost, small_kernels, small_project
+from small import small_design, small_graph
+
+from codesign.emit import host, scripts
+from codesign.emit.environment import environment
+from codesign.emit.identity import design_hash
+from codesign.emit.registers import REGISTERS
+from codesign.errors import ConfigError
+from codesign.ir.board import Shell
+from codesign.ir.project import Project
+
+STAND_INS = Path(__file__).parent / "vendor_tools.tcl"
+Calls = list[list[str]]
+
+# Options with a value, and without, by tool and command. Sources: UG902 2020.1, UG1399 2020.2, 2023.2 and 2024.2.
+COMMON = {
+    "set_top": ((), ()),
+    "add_files": (("-cflags",), ("-tb",)),
+    "set_part": ((), ()),
+    "create_clock": (("-period", "-name"), ()),
+    "set_clock_uncertainty": ((), ()),
+    "config_compile": (("-pipeline_loops",), ()),
+    "config_rtl": (("-reset",), ()),
+    "csim_design": (("-argv",), ()),
+    "csynth_design": ((), ()),
+    "cosim_design": (("-rtl", "-trace_level", "-argv"), ()),
+    "export_design": (("-rtl", "-format", "-vendor", "-library", "-version"), ()),
+}
+TOOLS = {
+    "vivado_hls": COMMON | {"open_project": ((), ("-reset",)), "open_solution": ((), ("-reset",))},
+    "vitis_hls": COMMON | {"open_project": ((), ("-reset",)), "open_solution": (("-flow_target",), ("-reset",))},
+    "vitis_run": COMMON | {"open_component": (("-flow_target",), ("-reset",))},
+}
+
+
+def run_tcl(tool: str, script: Path, **environment: str) -> tuple[int, Calls, str]:
+    """Exit status, calls and error text of a script run with the commands of one tool."""
+    if shutil.which("tclsh") is None:
+        if os.environ.get("CODESIGN_REQUIRE_TOOLS") == "1":
+            pytest.fail("tclsh is not installed, and CODESIGN_REQUIRE_TOOLS=1")
+        pytest.skip("tclsh is not installed")
+    defaults = {"FAKE_PROGRESS": "100%", "FAKE_SLACK": "0.123"}
+    argv = ["tclsh", str(STAND_INS), tool, str(script)]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=60, env=os.environ | defaults | environment, cwd=script.parent
+    )
+    calls = [line.split("\x1f") for line in done.stdout.splitlines() if not line.startswith("codesign: ")]
+    return done.returncode, calls, done.stderr
+
+
+def check_options(tool: str, call: list[str]) -> None:
+    name, *words = call
+    assert name in TOOLS[tool], f"{name} is foreign to {tool}"
+    valued, plain = TOOLS[tool][name]
+    while words:
+        word = words.pop(0)
+        if word in valued:
+            words.pop(0)
+        elif word.startswith("-"):
+            assert word in plain, f"{name} {word} is foreign to {tool}"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    small_project().write(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("tool", list(TOOLS))
+@pytest.mark.parametrize("named", [False, True])
+def test_run_hls_uses_only_what_the_tool_has(tree: Path, tool: str, named: bool) -> None:
+    steps = {"CODESIGN_HLS_STEPS": "csim csynth cosim export"} | ({"CODESIGN_HLS_TOOL": tool} if named else {})
+    status, calls, errors = run_tcl(tool, tree / "hls" / "run_hls.tcl", **steps)
+    assert (status, errors) == (0, "")
+    for call in calls:
+        check_options(tool, call)
+    names = [call[0] for call in calls]
+    assert [n for n in names if n.endswith("_design")] == [
+        "csim_design", "csynth_design", "cosim_design", "export_design",
+    ]  # fmt: skip
+    assert ["set_part", "xc7z020clg400-1"] in calls
+    assert ["create_clock", "-period", "6.666", "-name", "default"] in calls
+    assert ["set_clock_uncertainty", "1.800"] in calls
+    assert ("-flow_target" in str(calls)) == (tool != "vivado_hls")
+    for call in calls:
+        if call[0] == "add_files":
+            assert Path(call[-1]).is_file()
+
+
+def test_run_hls_does_the_steps_it_is_told_and_refuses_others(tree: Path) -> None:
+    script = tree / "hls" / "run_hls.tcl"
+    _, calls, _ = run_tcl("vitis_hls", script, CODESIGN_HLS_STEPS="csynth")
+    assert [c[0] for c in calls if c[0].endswith("_design")] == ["csynth_design"]
+    status, calls, errors = run_tcl("vitis_hls", script, CODESIGN_HLS_STEPS="csim synth")
+    assert (status, calls) == (1, [])
+    assert "CODESIGN_HLS_STEPS: expected steps out of 'csim csynth cosim export', got 'synth'" in errors
+    _, _, errors = run_tcl("vitis_hls", script, CODESIGN_HLS_TOOL="quartus")
+    assert "CODESIGN_HLS_TOOL: expected one of vivado_hls vitis_hls vitis_run, got 'quartus'" in errors
+
+
+def test_run_hls_leaves_the_rendered_tree_alone(tree: Path) -> None:
+    before = {p for p in tree.rglob("*") if p.is_file()}
+    run_tcl("vitis_run", tree / "hls" / "run_hls.tcl")
+    assert {p for p in tree.rglob("*") if p.is_file()} == before
+    assert (tree / "build" / "hls").is_dir()
+
+
+def test_package_ip_takes_every_source_and_names_the_registers(tree: Path) -> None:
+    status, calls, errors = run_tcl("vivado", tree / "rtl" / "package_ip.tcl")
+    assert (status, errors) == (0, "")
+    packaged = {
+        str(p.relative_to(tree / "build" / "ip_rtl")) for p in (tree / "build" / "ip_rtl").rglob("*") if p.is_file()
+    }
+    assert packaged == {"accel.sv", "conv_engine.sv", "codesign_pkg.sv", "data/conv_weight.hex"}
+    added = [c[2:] for c in calls if c[:2] == ["add_files", "-norecurse"]]
+    assert Path(added[0][0].split()[0]).name == "codesign_pkg.sv", "the package comes before what imports it"
+    registers = [c[1] for c in calls if c[0] == "ipx::add_register"]
+    assert registers == ["CONTROL", *(r.name.upper() for r in REGISTERS[1:])]
+    offsets = [int(c[2], 16) for c in calls if c[:2] == ["set_property", "address_offset"]]
+    assert offsets == [r.offset for r in REGISTERS]
+
+
+def test_package_ip_makes_a_memory_map_where_none_was_inferred(tree: Path) -> None:
+    status, calls, errors = run_tcl("vivado", tree / "rtl" / "package_ip.tcl", FAKE_NO_MAP="1")
+    assert (status, errors) == (0, "")
+    assert {"ipx::add_memory_map", "ipx::add_address_block"} <= {c[0] for c in calls}
+
+
+def test_package_ip_fails_when_a_bus_is_not_recognised(tree: Path) -> None:
+    status, _, errors = run_tcl("vivado", tree / "rtl" / "package_ip.tcl", FAKE_NO_BUS="1")
+    assert status == 1
+    assert "the ports of s_axis were not recognised as a bus" in errors
+
+
+def place_ip(tree: Path, place: str) -> None:
+    (tree / place).mkdir(parents=True)
+    (tree / place / "component.xml").touch()
+
+
+@pytest.mark.parametrize("shell", list(Shell))
+@pytest.mark.parametrize(("spelling", "place"), [("rtl", "build/ip_rtl"), ("hls", "build/hls/accel/solution1/impl/ip")])
+def test_design_connects_every_port_once(tmp_path: Path, shell: Shell, spelling: str, place: str) -> None:
+    tree = tmp_path / "project"
+    small_project(shell=shell).write(tree)
+    place_ip(tree, place)
+    status, calls, errors = run_tcl("vivado", tree / "link" / "design.tcl", CODESIGN_SPELLING=spelling)
+    assert (status, errors) == (0, "")
+    assert ["create_bd_cell", "-type", "ip", "-vlnv", f"codesign:{spelling}:accel:1.0", "accel_0"] in calls
+    interfaces = [word for c in calls if c[0] == "connect_bd_intf_net" for word in c[1:]]
+    assert len(interfaces) == len(set(interfaces)), "an interface is connected twice"
+    wanted = ["S_AXI_LITE", "M_AXIS_MM2S", "S_AXIS_S2MM", "M_AXI_MM2S", "M_AXI_S2MM", "M_AXI_SG"]
+    wanted = [f"axi_dma_0/{n}" for n in wanted]
+    wanted += [f"accel_0/{n}" for n in ("Slave-axis_rtl", "Master-axis_rtl", "Slave-aximm_rtl")]
+    assert set(wanted) <= set(interfaces)
+    driven = [c[2] for c in calls if c[0] == "connect_bd_net"]
+    assert len(driven) == len(set(driven)), "a pin is driven twice"
+    assert {"accel_0/ap_clk", "accel_0/ap_rst_n", "axi_dma_0/m_axi_sg_aclk", "axi_dma_0/axi_resetn"} <= set(driven)
+    assert (tree / "build" / "accel.bit").exists()
+    assert (tree / "build" / "accel.hwh").exists()
+
+
+def settings_of(calls: Calls, cell: str) -> dict[str, str]:
+    """The CONFIG values that were set on a cell."""
+    found: dict[str, str] = {}
+    for call in calls:
+        if call[:2] == ["set_property", "-dict"] and call[-1] == cell:
+            words = call[2].replace("{", " ").replace("}", " ").split()
+            found |= dict(zip(words[::2], words[1::2], strict=True))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shell", "clock_key", "port_key", "address_bits"),
+    [
+        (Shell.ZYNQ, "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ", ("CONFIG.PCW_S_AXI_HP0_DATA_WIDTH", "64"), "32"),
+        (Shell.ZYNQMP, "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ", ("CONFIG.PSU__SAXIGP2__DATA_WIDTH", "128"), "40"),
+    ],
+)
+def test_design_sets_clock_ports_and_dma(
+    tmp_path: Path, shell: Shell, clock_key: str, port_key: tuple[str, str], address_bits: str
+) -> None:
+    tree = tmp_path / "project"
+    small_project(shell=shell).write(tree)
+    place_ip(tree, "build/ip_rtl")
+    _, calls, _ = run_tcl("vivado", tree / "link" / "design.tcl")
+    ps, dma = settings_of(calls, "ps"), settings_of(calls, "axi_dma_0")
+    assert ps[clock_key] == "150.0"
+    assert ps[port_key[0]] == port_key[1]
+    assert (dma["CONFIG.c_include_sg"], dma["CONFIG.c_sg_length_width"]) == ("1", "26")
+    assert dma["CONFIG.c_addr_width"] == address_bits
+    assert (dma["CONFIG.c_m_axis_mm2s_tdata_width"], dma["CONFIG.c_s_axis_s2mm_tdata_width"]) == ("8", "16")
+    assert "xilinx.com:ip:axi_dma:1.10" in str(calls), "the newest version of an IP, 1.10 after 1.9"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"FAKE_SLACK": "-0.4"}, "timing is not met: worst slack -0.4 ns"),
+        ({"FAKE_PROGRESS": "57%"}, "implementation failed: route_design ERROR"),
+        ({"CODESIGN_SPELLING": "vhdl"}, "CODESIGN_SPELLING: expected rtl or hls, got 'vhdl'"),
+        ({"CODESIGN_SPELLING": "hls"}, "no packaged IP of spelling hls"),
+    ],
+)
+def test_design_fails_loudly(tree: Path, settings: dict[str, str], message: str) -> None:
+    place_ip(tree, "build/ip_rtl")
+    status, _, errors = run_tcl("vivado", tree / "link" / "design.tcl", **settings)
+    assert status == 1
+    assert message in errors
+    assert not (tree / "build" / "accel.bit").exists()
+
+
+def test_package_xo_makes_a_user_managed_kernel(tree: Path) -> None:
+    place_ip(tree, "build/ip_rtl")
+    status, calls, errors = run_tcl("vivado", tree / "link" / "package_xo.tcl")
+    assert (status, errors) == (0, "")
+    assert calls[-1][0] == "package_xo"
+    assert calls[-1][-2:] == ["-ctrl_protocol", "user_managed"]
+
+
+HLS_KEYS = {
+    "clock", "clock_uncertainty", "flow_target", "syn.top", "syn.file", "syn.cflags", "tb.file", "tb.cflags",
+    "syn.compile.pipeline_loops", "syn.rtl.reset", "csim.code_analyzer", "csim.argv", "cosim.argv",
+    "cosim.trace_level", "package.output.format", "package.output.syn", "package.ip.vendor", "package.ip.library",
+    "package.ip.name", "package.ip.version",
+}  # fmt: skip
+
+
+def parsed(text: str) -> dict[str, list[tuple[str, str]]]:
+    """The sections of a vendor's cfg file, whose keys may repeat; the first lines belong to section ''."""
+    sections: dict[str, list[tuple[str, str]]] = {"": []}
+    section = ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+            sections[section] = []
+        elif not line.startswith("#"):
+            key, equals, value = line.partition("=")
+            assert equals, line
+            assert "#" not in value, line
+            sections[section].append((key, value))
+    return sections
+
+
+@pytest.mark.parametrize("name", ["hls/hls_config.cfg", "hls/mover/mm2s.cfg", "hls/mover/s2mm.cfg"])
+def test_hls_configuration_has_known_keys_and_existing_files(name: str) -> None:
+    project = small_project()
+    sections = parsed(str(project.files[name]))
+    assert sections[""] == [("part", "xc7z020clg400-1")]
+    assert {key for key, _ in sections["hls"]} <= HLS_KEYS
+    assert dict(sections["hls"])["clock"] == "6.666ns"
+    folder = name.rpartition("/")[0]
+    for key, value in sections["hls"]:
+        if key in ("syn.file", "tb.file"):
+            path = f"{folder}/{value}"
+            assert any(n == path or n.startswith(path + "/") for n in project.files), path
+    configparser.ConfigParser(strict=False).read_string("[top]\n" + str(project.files[name]))
+
+
+def test_link_configuration_joins_the_movers_to_the_accelerator() -> None:
+    sections = parsed(str(small_project().files["link/link.cfg"]))
+    joins = [value for key, value in sections["connectivity"] if key == "stream_connect"]
+    assert joins == ["mm2s_1.stream_out:accel_1.s_axis", "accel_1.m_axis:s2mm_1.stream_in"]
+    assert {value for _, value in sections["clock"]} == {f"150000000:{n}_1.ap_clk" for n in ("accel", "mm2s", "s2mm")}
+
+
+def test_every_loop_of_the_movers_states_its_pipelining() -> None:
+    project = small_project()
+    for name in ("hls/mover/mm2s.cpp", "hls/mover/s2mm.cpp"):
+        pragmas = re.findall(r"#pragma HLS (\w+)", str(project.files[name]))
+        assert set(pragmas) == {"INTERFACE", "PIPELINE"}
+        loops, stated = len(re.findall(r"\bfor \(", str(project.files[name]))), pragmas.count("PIPELINE")
+        assert loops == stated
+
+
+def test_the_manifest_describes_the_project_and_holds_every_file() -> None:
+    project = small_project()
+    manifest = json.loads(project.files["manifest.json"])
+    assert set(manifest["files"]) == set(project.files) - {"manifest.json"}
+    for name, digest in manifest["files"].items():
+        content = project.files[name]
+        assert hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest() == digest
+    assert manifest["design"]["hash"] == f"{design_hash(small_graph(), small_design()):#018x}"
+    assert (manifest["input"]["shape"], manifest["input"]["type"]) == ([6, 6, 1], "uint8")
+    assert (manifest["output"]["container_bits"], manifest["output"]["words_per_image"]) == (16, 3)
+    assert [entry["name"] for entry in manifest["registers"]["entries"]] == [r.name for r in REGISTERS]
+    assert manifest["predicted"]["fps"] == small_cost().fps(150.0)
+
+
+def change(name: str) -> Callable[[dict[str, str | bytes]], None]:
+    return lambda files: files.update({name: "changed\n"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (change("settings.tcl"), "files differ from manifest.json: settings.tcl"),
+        (change("hls/new.hpp"), "files differ from manifest.json: hls/new.hpp"),
+        (lambda files: files.pop("Makefile"), "files differ from manifest.json: Makefile"),
+        (lambda files: files.pop("manifest.json"), "manifest.json is missing"),
+    ],
+)
+def test_a_spoilt_project_does_not_pass_its_manifest(
+    spoil: Callable[[dict[str, str | bytes]], None], message: str
+) -> None:
+    project = small_project()
+    scripts.check_manifest(project)
+    files = dict(project.files)
+    spoil(files)
+    with pytest.raises(ConfigError, match=message):
+        scripts.check_manifest(Project(files))
+
+
+def test_rendering_twice_gives_the_same_files() -> None:
+    assert small_project().digest() == small_project().digest()
+
+
+def test_the_rendered_tree(snapshot: Callable[[str, Project], None]) -> None:
+    kept = {n: c for n, c in small_project().files.items() if n not in small_kernels().files}
+    copied = {*host.COPIED.values(), *scripts.COPIED.values()}  # sources already
+    manifest = json.loads(kept["manifest.json"])
+    del manifest["files"]  # digests would change with every source
+    kept["manifest.json"] = json.dumps(manifest, indent=2) + "\n"
+    snapshot("host_tiny", Project({n: c for n, c in kept.items() if n not in copied}))
+
+
+def test_every_template_renders_and_a_misspelt_name_does_not() -> None:
+    for name in (*host.RENDERED, *scripts.RENDERED):
+        source, _, _ = environment().loader.get_source(environment(), f"host/{name}")  # type: ignore[union-attr]
+        first = source.splitlines()[0]
+        assert first.startswith("{# in: "), f"{name} does not say what goes in"
+        with pytest.raises(jinja2.UndefinedError):
+            environment().from_string(source).render()
+
+
+def test_the_readme_gives_the_predicted_figures_and_says_what_was_not_run() -> None:
+    for shell in Shell:
+        text = str(small_project(shell=shell).files["README.md"])
+        for figure in (
+            "| cycles between images | 144 |",
+            "| latency in cycles, first word in to last word out | 345 |",
+        ):
+            assert figure in text
+        assert "| LUT | 1234 of 53200 |" in text
+        assert "| images per second | 1041667 |" in text
+        assert "**rendered, not run: no vendor tool was available**" in text
+        assert ("make link" in text) == (shell is Shell.ZYNQMP)
+
+
+def test_a_board_whose_name_could_break_a_script_is_refused() -> None:
+    for key in ("name", "part"):
+        odd = dataclasses.replace(small_board(), **{key: 'a"b'})
+        with pytest.raises(ConfigError, match=f"board: {key}: expected letters, digits"):
+            host.host_params(small_graph(), small_design(), odd)
+
+
+def test_a_selftest_vector_that_does_not_fit_is_refused() -> None:
+    x, y = np.zeros((2, 6, 6, 1), np.int64), np.zeros((2, 1, 1, 3), np.int64)
+    for images, results, message in (
+        (x[:, :5], y, r"input: expected \[N, 6, 6, 1\], got \[2, 5, 6, 1\]"),
+        (x + 256, y, "input: expected uint8 values, got 256 to 256"),
+        (x, y[:1], "expected as many golden results as inputs, got 1 and 2"),
+        (x, y + 40000, "golden: expected int16 values"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            host.render_host(small_graph(), small_design(), small_board(), images, results)
+
+
+MAKE_NEEDS = {"csynth": "an HLS tool", "package-rtl": "vivado", "cosim": "an HLS tool"}
+
+
+@pytest.mark.parametrize("target", list(MAKE_NEEDS))
+def test_make_says_which_tool_is_missing(tree: Path, target: str) -> None:
+    bare = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(["make", target], cwd=tree, capture_output=True, text=True, timeout=60, env=bare)
+    assert done.returncode != 0
+    assert f"make: {MAKE_NEEDS[target]} is not in PATH" in done.stderr
+
+
+def test_make_calls_the_newest_hls_tool_there_is(tree: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool, expected in (
+        ("vivado_hls", "-f hls/run_hls.tcl"),
+        ("vitis_hls", "-f hls/run_hls.tcl"),
+        ("vitis-run", "--mode hls --tcl hls/run_hls.tcl"),
+    ):
+        program = tools / tool
+        program.write_text(f'#!/bin/sh\necho "{tool} $CODESIGN_HLS_STEPS: $@"\n')
+        program.chmod(0o755)
+        bare = {"PATH": f"{tools}:/usr/bin:/bin"}
+        done = subprocess.run(["make", "-s", "cosim"], cwd=tree, capture_output=True, text=True, timeout=60, env=bare)
+        assert done.stdout == f"{tool} csynth cosim: {expected}\n", done.stderr
+
+
+def test_make_without_a_target_is_help(tree: Path) -> None:
+    done = subprocess.run(["make"], cwd=tree, capture_output=True, text=True, timeout=60, check=True)
+    for target in ("csim", "csynth", "cosim", "package", "verilate", "link", "host", "clean"):
+        assert re.search(rf"\b{target}\b", done.stdout)
