@@ -1,5 +1,6 @@
 """What the command line can ask for: each verb brings a run folder up to where it is wanted, and reports."""
 
+import importlib.util
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from codesign.emit.identity import design_hash
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, create, forget, locked, opened
@@ -20,7 +21,6 @@ from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.project import Project
-from codesign.nets.onnx_file import read_onnx
 from codesign.progress import Progress
 from codesign.report.vendor import Reading, read_measured
 
@@ -47,7 +47,7 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result:
 
     Goes on where an earlier call with the same configuration was interrupted. Raises CodesignError.
     """
-    # Only here, so that the other verbs work without torch.
+    _need("torch", "codesign run", "codesign[train]")
     from codesign.flow import learn
 
     config = learn.load_config(config_path)
@@ -73,6 +73,9 @@ def compile_model(
     """
     if not model.exists():
         raise ConfigError(f"{model}: no such file; expected an ONNX file")
+    _need("onnx", "codesign compile", "codesign[onnx]")
+    from codesign.nets.onnx_file import read_onnx
+
     graph = read_onnx(model)
     board = load_board(config.board)
     x = _images(images, graph, config)
@@ -132,6 +135,15 @@ def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple
             )
         files.save_measurement(reading.measurement, look.measured_file(folder, reading.column))
         return _report(Run(folder, settings, board, _nothing)), reading
+
+
+def _need(package: str, command: str, requirement: str) -> None:
+    """Raise ToolError unless the package is there; what imports it is imported after this, where it is used."""
+    if importlib.util.find_spec(package) is None:
+        raise ToolError(
+            f"`{command}` needs {package}, which is not installed: pip install '{requirement}'. "
+            "`codesign doctor` says what works without it"
+        )
 
 
 def _nothing(stage: str, done: int, total: int, note: str = "") -> None:

@@ -1,0 +1,43 @@
+"""The house: sizes of files and functions, what may be imported where, what must not be named."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "codesign").rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+
+pytestmark = pytest.mark.skipif(not SOURCES, reason="not in a checkout")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION_LINES
+    ]
+    assert not long
+
+
+@pytest.mark.parametrize("package", ["codesign", "codesign.model.golden", "codesign.ir.files", "codesign.cli"])
+def test_torch_is_not_loaded_by(package: str) -> None:
+    code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_command_line_and_displays_write_to_a_stream() -> None:
+    assert [p.name for p in SOURCES if "print(" in p.read_text() and p.name != "cli.py"] == []
+
+
+def test_nothing_is_unpickled_or_evaluated() -> None:
+    for path in SOURCES:
+        names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
+        assert not names & {"pickle", "eval", "exec"}, path
