@@ -73,7 +73,8 @@ class _Flow:
     def stream(self, name: str, bits: int, lanes: int, depth: int = STREAM_DEPTH) -> Stream:
         """A new stream. Raises UnsupportedError if its words are too wide."""
         if bits * lanes > MAX_WORD_BITS:
-            raise UnsupportedError(f"stream {name!r}: a word of {bits * lanes} bits; HLS integers end at {MAX_WORD_BITS}")
+            found = f"{lanes} lanes of {bits} bits are wider than {MAX_WORD_BITS} bits"
+            raise UnsupportedError(f"stream {name!r}: {found}; lower the PE or SIMD at its ends")
         self.streams.append(Stream(name, bits, lanes, depth))
         return self.streams[-1]
 
@@ -94,7 +95,10 @@ def render_hls(
     ports = (input_port(graph, design), output_port(graph, design))
     flow = _flow(graph, design, ports)
     engines = tuple(_engine_code(node, design.engine_of(node.name), graph) for node in _nodes(graph))
-    configs = [port_config("input_cfg", "AXI-Stream in", ports[0]), port_config("output_cfg", "AXI-Stream out", ports[1])]
+    configs = [
+        port_config("input_cfg", "AXI-Stream in", ports[0]),
+        port_config("output_cfg", "AXI-Stream out", ports[1]),
+    ]
     configs += [
         node_config(node, design.engine_of(node.name), code.tables)
         for node, code in zip(_nodes(graph), engines, strict=True)
@@ -124,9 +128,10 @@ def _sources(values: Mapping[str, object], engines: tuple[EngineCode, ...]) -> d
 def _copied() -> dict[str, str | bytes]:
     """Files that are the same in every project."""
     source = folder("templates") / "hls"
-    files: dict[str, str | bytes] = {f"hls/kernel/{p.name}": p.read_text() for p in sorted(source.glob("kernels/*.hpp"))}
+    files: dict[str, str | bytes] = {"hls/tb/tb.cpp": (source / "project" / "tb.cpp").read_text()}
+    files |= {f"hls/kernel/{p.name}": p.read_text() for p in sorted(source.glob("kernels/*.hpp"))}
     files |= {f"hls/csim_include/{p.name}": p.read_text() for p in sorted(source.glob("csim_include/*.h"))}
-    return {**files, "hls/tb/tb.cpp": (source / "project" / "tb.cpp").read_text()}
+    return files
 
 
 def _data(x: IntArray, y: IntArray, layers: Mapping[str, IntArray]) -> dict[str, str | bytes]:
@@ -144,7 +149,7 @@ def _nodes(graph: Graph) -> tuple[Conv | Pool | Add, ...]:
 
 
 def _engine_code(node: Conv | Pool | Add, engine: LineEngine, graph: Graph) -> EngineCode:
-    tables = (bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params))
+    tables: tuple[Table, ...] = (bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params))
     if isinstance(node, Conv):
         tables = (weight_table(node, engine, graph.params), *tables)
     kernel = "pool"
@@ -192,7 +197,7 @@ def _share(flow: _Flow, graph: Graph, node: Node, out: Stream, words: int) -> di
         word = f"ap_uint<{out.bits * out.lanes}>"
         flow.calls.append(Call(f"fork_words<{word}, {words}>", (out.name, mine.name, rest.name)))
         shared[key], out = mine, rest
-    return shared | {key: out for key in consumers[-1:]}
+    return shared | dict.fromkeys(consumers[-1:], out)
 
 
 def _feed(flow: _Flow, node: Conv | Pool | Add, index: int, design: Design, graph: Graph, source: Stream) -> Stream:

@@ -69,6 +69,8 @@ def add_fields(node: Add, engine: LineEngine) -> Fields:
     """Constants of add.hpp."""
     a, b = node.itypes
     return (
+        ("OY", node.oshape.y),
+        ("OX", node.oshape.x),
         ("WORDS", words_in(node, engine)),
         ("ABITS", a.bits),
         ("ASIGNED", a.signed),
@@ -129,6 +131,9 @@ def port_config(name: str, title: str, port: Port) -> Config:
     """The struct of one AXI-Stream."""
     fields: Fields = (
         ("ELEMENTS", port.shape.elements),
+        ("Y", port.shape.y),
+        ("X", port.shape.x),
+        ("C", port.shape.c),
         ("BITS", port.bits),
         ("SIGNED", port.signed),
         ("CONTAINER", port.container_bits),

@@ -30,7 +30,7 @@ class Table:
 
 
 def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Words (outer, fy, fx, inner), lanes [pe][simd], where a depthwise convolution has simd 1; zeros beyond K and C."""
+    """Words (outer, fy, fx, inner), lanes [pe][simd], with simd 1 if it is depthwise; zeros beyond K and C."""
     outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
     fy, fx = node.window.fy, node.window.fx
     padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)

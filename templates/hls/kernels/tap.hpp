@@ -11,8 +11,8 @@
 
 #include <vector>
 
-// elements: of one image; values: all images, HWC.
-typedef void (*layer_tap_t)(const char* name, int elements, const std::vector<int>& values);
+// oy, ox, k: extents of one map; values: all images, HWC.
+typedef void (*layer_tap_t)(const char* name, int oy, int ox, int k, const std::vector<int>& values);
 
 template <class Cfg>
 void tap(layer_tap_t show, const char* name, out_stream<Cfg>& stream, uint32_t images) {
@@ -28,7 +28,7 @@ void tap(layer_tap_t show, const char* name, out_stream<Cfg>& stream, uint32_t i
     }
   }
   for (size_t i = 0; i < words.size(); ++i) stream.write(words[i]);
-  show(name, Cfg::PIXELS * Cfg::K, values);
+  show(name, Cfg::OY, Cfg::OX, Cfg::K, values);
 }
 
 #define HLS_TAP(Cfg, name, stream, images) tap<Cfg>(layer_tap, name, stream, images);

@@ -28,10 +28,11 @@ typedef std::vector<int> image_t;
 struct report_t {
   long mismatches;  // words of the output stream that are not as they should be
   bool shown;       // whether the first of them has been
+  size_t first;     // image of the present call
 };
 
 std::string data_folder;
-report_t report = {0, false};
+report_t report = {0, false, 0};
 
 bool exists(const std::string& path) {
   FILE* file = fopen(path.c_str(), "rb");
@@ -101,12 +102,13 @@ std::vector<image_t> load_port(const std::string& name) {
   return load_images(data_folder + "/" + name, Cfg::ELEMENTS, Cfg::SIGNED ? -most - 1 : 0, most);
 }
 
-// The element `index` of an image, as row, column and channel where they are known to the bench, is printed flat.
-void show(const char* layer, int image, int index, int expected, int got) {
+// Print the first difference of all; maps of `ox` columns and k channels, index in HWC order.
+void show(const char* layer, int ox, int k, size_t image, size_t index, int expected, int got) {
   if (report.shown) return;
   report.shown = true;
-  printf("MISMATCH {\"layer\": \"%s\", \"image\": %d, \"index\": %d, \"expected\": %d, \"got\": %d}\n", layer, image, index,
-         expected, got);
+  const int pixel = int(index) / k;
+  printf("MISMATCH {\"layer\": \"%s\", \"image\": %d, \"index\": [%d, %d, %d], \"expected\": %d, \"got\": %d}\n", layer,
+         int(image), pixel / ox, pixel % ox, int(index) % k, expected, got);
 }
 
 void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
@@ -148,9 +150,7 @@ image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int numb
       const int expected = valid ? golden[size_t(index)] : 0;
       const int got = static_cast<int>(lane[i]);
       if (valid) image.push_back(got);
-      if (got != expected) {
-        equal = false;
-      }
+      if (got != expected) equal = false;
       for (int byte = 0; byte < output_cfg::CONTAINER / 8; ++byte) {
         if ((keep[i * (output_cfg::CONTAINER / 8) + byte] != 0) != valid) equal = false;
       }
@@ -161,13 +161,15 @@ image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int numb
 }
 
 // Compare what a node gave in the second run with its golden output, where there is a file of it.
-void compare_layer(const char* name, int elements, const std::vector<int>& values) {
+void compare_layer(const char* name, int oy, int ox, int k, const std::vector<int>& values) {
   const std::string path = data_folder + "/layer_" + name + ".dat";
   if (report.shown || !exists(path)) return;
-  const std::vector<image_t> golden = load_images(path, elements, INT_MIN, INT_MAX);
-  for (size_t i = 0; i < values.size() && i / size_t(elements) < golden.size(); ++i) {
-    const int expected = golden[i / size_t(elements)][i % size_t(elements)];
-    if (values[i] != expected) show(name, int(i / size_t(elements)), int(i % size_t(elements)), expected, values[i]);
+  const size_t elements = size_t(oy * ox * k);
+  const std::vector<image_t> golden = load_images(path, oy * ox * k, INT_MIN, INT_MAX);
+  const size_t first = report.first;
+  for (size_t i = 0; i < values.size() && first + i / elements < golden.size(); ++i) {
+    const int expected = golden[first + i / elements][i % elements];
+    if (values[i] != expected) show(name, ox, k, first + i / elements, i % elements, expected, values[i]);
   }
 }
 
@@ -175,6 +177,7 @@ std::vector<image_t> run(const std::vector<image_t>& input, const std::vector<im
                          double& seconds) {
   hls::stream<axis_in_t> in;
   hls::stream<axis_out_t> out;
+  report.first = first;
   for (size_t i = first; i < first + count; ++i) push_image(input[i], in);
   uint32_t hash_lo = 0, hash_hi = 0;
   const clock_t start = clock();
@@ -209,15 +212,12 @@ void locate(const std::vector<image_t>& input, const std::vector<image_t>& golde
   double seconds = 0;
   const long mismatches = report.mismatches;
   layer_tap = compare_layer;
-  for (size_t first = 0; first < input.size() && first < size_t(BATCH_LIMIT); first += BATCH_LIMIT) {
-    const size_t left = input.size() - first;
-    run(input, golden, first, left < size_t(BATCH_LIMIT) ? left : size_t(BATCH_LIMIT), seconds);
-  }
+  for (size_t first = 0; first < input.size() && !report.shown; ++first) run(input, golden, first, 1, seconds);
   layer_tap = nullptr;
   report.mismatches = mismatches;
   for (size_t i = 0; i < got.size(); ++i) {
     for (size_t at = 0; at < got[i].size(); ++at) {
-      if (got[i][at] != golden[i][at]) show("output", int(i), int(at), golden[i][at], got[i][at]);
+      if (got[i][at] != golden[i][at]) show("output", output_cfg::X, output_cfg::C, i, at, golden[i][at], got[i][at]);
     }
   }
 }
