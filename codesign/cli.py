@@ -147,8 +147,8 @@ def _finish(result: Any) -> int:
 def _complain(error: CodesignError) -> None:
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     text = f"codesign: {error}"
-    keep = {"break_long_words": False, "break_on_hyphens": False}
-    print("\n".join(textwrap.fill(part, width, **keep) for part in text.splitlines()), file=sys.stderr)
+    for part in text.splitlines():
+        print(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
