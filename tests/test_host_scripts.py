@@ -23,11 +23,14 @@ from small import small_design, small_graph
 
 from codesign.emit import host, scripts
 from codesign.emit.environment import environment
+from codesign.emit.hls import render_hls
 from codesign.emit.identity import design_hash
 from codesign.emit.registers import REGISTERS
+from codesign.emit.rtl import render_rtl
 from codesign.errors import ConfigError
 from codesign.ir.board import Shell
 from codesign.ir.project import Project
+from codesign.model import golden
 
 STAND_INS = Path(__file__).parent / "vendor_tools.tcl"
 Calls = list[list[str]]
@@ -416,3 +419,51 @@ def test_make_without_a_target_is_help(tree: Path) -> None:
     done = subprocess.run(["make"], cwd=tree, capture_output=True, text=True, timeout=60, check=True)
     for target in ("csim", "csynth", "cosim", "package", "verilate", "link", "host", "clean"):
         assert re.search(rf"\b{target}\b", done.stdout)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project with its real kernels and RTL."""
+    folder = tmp_path_factory.mktemp("whole") / "project"
+    graph, design, board = small_graph(), small_design(), small_board(Shell.ZYNQMP)
+    x = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 1))
+    values = golden.run_all(graph, x)
+    y = values[graph.output.name]
+    kernels = render_hls(graph, design, board, x, y, values).merge(render_rtl(graph, design, board, x, y))
+    scripts.complete_project(graph, design, board, small_cost(), kernels, x, y).write(folder)
+    return folder
+
+
+@pytest.mark.gxx
+def test_make_csim_runs_accelerator_and_movers(whole: Path) -> None:
+    done = subprocess.run(["make", "csim", "csim-mover"], cwd=whole, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert '{"images": 9, "mismatches": 0' in done.stdout
+    assert "movers: all checks passed" in done.stdout
+
+
+@pytest.mark.gxx
+def test_the_kernels_keep_to_the_standard_that_the_scripts_ask_for(whole: Path) -> None:
+    flags = ["-fsyntax-only", "-std=c++14", "-pedantic-errors", "-Wno-unknown-pragmas", "-Icsim_include", "-Ikernel"]
+    done = subprocess.run(["g++", *flags, "kernel/top.cpp", "tb/tb.cpp"], cwd=whole / "hls", timeout=120)
+    assert done.returncode == 0
+    for name in ("run_hls.tcl", "hls_config.cfg"):
+        assert set(re.findall(r"c\+\+\d+", (whole / "hls" / name).read_text())) == {"c++14"}
+
+
+@pytest.mark.verilator
+@pytest.mark.slow
+def test_make_verilate_runs_the_systemverilog(whole: Path) -> None:
+    done = subprocess.run(["make", "verilate"], cwd=whole, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "result images 9 words 27 mismatches 0" in done.stdout
+
+
+def test_every_memory_file_stands_where_the_packaged_rtl_looks_for_it(whole: Path) -> None:
+    status, _, errors = run_tcl("vivado", whole / "rtl" / "package_ip.tcl")
+    assert (status, errors) == (0, "")
+    packaged = whole / "build" / "ip_rtl"
+    named = re.findall(r'_FILE\("([^"]+)"\)', (packaged / "accel.sv").read_text())
+    assert named
+    for name in named:
+        assert (packaged / name).is_file()

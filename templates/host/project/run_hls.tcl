@@ -49,8 +49,8 @@ proc checked_steps {} {
   return $steps
 }
 
-proc add_sources {here standard} {
-  set flags "-std=$standard -I[file join $here kernel]"
+proc add_sources {here} {
+  set flags "-std=c++14 -I[file join $here kernel]"
   add_files -cflags $flags [file join $here kernel top.cpp]
   add_files -tb -cflags $flags [file join $here tb tb.cpp]
 }
@@ -59,21 +59,21 @@ proc add_sources {here standard} {
 proc open_vivado_hls {here} {
   open_project -reset accel
   set_top accel
-  add_sources $here c++14
+  add_sources $here
   open_solution -reset solution1
 }
 
 proc open_vitis_hls {here} {
   open_project -reset accel
   set_top accel
-  add_sources $here c++17
+  add_sources $here
   open_solution -reset solution1 -flow_target vivado
 }
 
 proc open_vitis_run {here} {
   open_component -reset accel -flow_target vivado
   set_top accel
-  add_sources $here c++17
+  add_sources $here
 }
 
 set tool [hls_tool]
