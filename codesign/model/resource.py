@@ -140,8 +140,8 @@ def held_pixels(node: Conv | Pool) -> int:
 
 def buffer_words_at(node: Conv | Pool, lanes: IntArray) -> IntArray:
     """Line buffer depth in words of `lanes` channels, a power of two."""
-    words = held_pixels(node) * div_up(node.ishape.c, lanes)
-    return np.asarray(1 << ceil_log2(np.maximum(words, 2)))
+    words = held_pixels(node) * div_up(node.ishape.c, lanes) + 2  # a word waits one cycle before it can be read
+    return np.asarray(1 << ceil_log2(words))
 
 
 def buffer_words(node: Conv | Pool | Add, engine: LineEngine) -> int:

@@ -215,7 +215,7 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
         if isinstance(node, Add):
             for i, source in enumerate(node.inputs):
                 pixels = round((latest - lead[source]) * node.ishape.y * node.ishape.x)
-                wait[node.name, i] = pixels + node.ishape.x if pixels else 1
+                wait[node.name, i] = pixels + node.ishape.x if pixels else 0
     return wait
 
 
@@ -241,7 +241,7 @@ def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int],
 
 
 def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
-    words = pixels * div_up(node.ishape.c, pe) + 1
+    words = np.maximum(pixels * div_up(node.ishape.c, pe), 2)
     return np.asarray(1 << resource.ceil_log2(words))
 
 

@@ -5,6 +5,7 @@ Width converters couple neighbours and are exact: every edge has a variable for 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,7 @@ def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
     for edge in space.edges:
         lanes_in = space.sites[edge.producer].options.lanes_out[rows[edge.producer]]
         lanes_out = space.sites[edge.consumer].options.lanes_in[rows[edge.consumer]]
-        total += converter_columns(lanes_in, lanes_out, edge.bits)
+        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits)
     return np.asarray(total)
 
 
@@ -143,7 +144,9 @@ def _classed(space: Space, site: int, rows: IntArray) -> _Kept:
 def _converters(space: Space, kept: list[_Kept]) -> list[IntArray]:
     """Counts [A, B, 5] of the converter of every edge, for A widths of the producer and B of the consumer."""
     return [
-        converter_columns(kept[e.producer].lanes_out[:, None], kept[e.consumer].lanes_in[None, :], e.bits)
+        converter_columns(
+            kept[e.producer].lanes_out[:, None], kept[e.consumer].lanes_in[None, :], e.packet_in, e.packet_out, e.bits
+        )
         for e in space.edges
     ]
 
@@ -154,8 +157,10 @@ def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> 
     Cheapest first: each row that stays strikes out all that it beats, so the work is rows times rows that stay.
     """
     options, edges = task.space.sites[site].options, task.space.edges
-    into = [t.swapaxes(0, 1) for t, e in zip(tables, edges, strict=True) if e.consumer == site]
-    out = [t for t, e in zip(tables, edges, strict=True) if e.producer == site]
+    arriving = [t.swapaxes(0, 1) for t, e in zip(tables, edges, strict=True) if e.consumer == site]
+    leaving = [t for t, e in zip(tables, edges, strict=True) if e.producer == site]
+    into = lru_cache(lambda mine: _worst_excess(arriving, mine, len(kept.lanes_in)))
+    out = lru_cache(lambda mine: _worst_excess(leaving, mine, len(kept.lanes_out)))
     order = np.argsort(options.counts[kept.rows] @ task.weights, kind="stable")
     counts = options.counts[kept.rows[order]].T.copy()
     cycles = np.stack([options.interval[kept.rows[order]], options.steps[kept.rows[order]]])
@@ -164,8 +169,7 @@ def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> 
     while len(order):
         stays[order[0]] = True
         rest = np.zeros(len(order), dtype=np.bool_)
-        in_excess = _worst_excess(into, in_class[0], len(kept.lanes_in))
-        out_excess = _worst_excess(out, out_class[0], len(kept.lanes_out))
+        in_excess, out_excess = into(in_class[0]), out(out_class[0])
         for r, column in enumerate(counts):
             worst = column[0] + in_excess[r, in_class] + out_excess[r, out_class]
             rest |= worst > column
