@@ -10,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from projects import small_project
+from projects import small_board, small_project
 from small import small_design, small_graph
 
 from codesign.emit.identity import design_hash
@@ -20,6 +20,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv
 from codesign.ir.qtype import QType
 from codesign.model import golden
+from codesign.report.vendor import read_measured
 
 EMULATED = Path(__file__).parent / "emulated_pynq"
 MODULES = ("pynq", "accel_params", "axi_dma", "driver")
@@ -231,6 +232,8 @@ def test_throughput_comes_from_the_counters_of_the_hardware(boot: Boot) -> None:
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert set(record) == set(expected) | {"host_fps", "host_latency_us", "date"}
+    reading = read_measured(Path("board.json"), small_board(), int(record["design_hash"], 16), "")
+    assert (reading.measurement.interval_cycles, reading.measurement.mismatches) == (pynq.INTERVAL, 0)
 
 
 def test_throughput_without_counters_comes_from_the_host_and_says_so(

@@ -215,6 +215,15 @@ def test_design_sets_clock_ports_and_dma(
     assert "xilinx.com:ip:axi_dma:1.10" in str(calls), "the newest version of an IP, 1.10 after 1.9"
 
 
+@pytest.mark.parametrize(("board_part", "preset"), [("", "0"), ("vendor:board:part0:1.0", "1")])
+def test_design_uses_a_board_preset_only_with_a_board_part(tree: Path, board_part: str, preset: str) -> None:
+    place_ip(tree, "build/ip_rtl")
+    _, calls, _ = run_tcl("vivado", tree / "link" / "design.tcl", CODESIGN_BOARD_PART=board_part)
+    assert (["set_property", "board_part", board_part, ""] in calls) == bool(board_part)
+    automation = next(c for c in calls if c[0] == "apply_bd_automation")
+    assert f"apply_board_preset {preset}" in " ".join(automation)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -7,13 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import small_project
+from projects import small_board, small_project
 from small import small_design, small_graph
 
 from codesign.data import folder
 from codesign.emit.identity import design_hash
 from codesign.ir.board import Shell
 from codesign.ir.design import Design
+from codesign.report.vendor import read_measured
 
 EMULATED = Path(__file__).parent / "emulated_xrt"
 STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
@@ -73,6 +74,8 @@ def test_the_host_program_measures_an_emulated_device(emulated: Path) -> None:
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert set(record) == set(expected) | {"host_fps", "host_latency_us", "date"}
+    reading = read_measured(emulated / "board.json", small_board(), design_hash(small_graph(), design), "")
+    assert (reading.measurement.interval_cycles, reading.measurement.latency_cycles) == (40, 200)
 
 
 @pytest.mark.gxx

@@ -29,18 +29,18 @@ proc add_ip {name instance {settings {}}} {
 }
 
 # The processor with one master for control and one 64- or 128-bit slave for data; returns the names of its pins.
-proc add_processor {shell clock_mhz} {
+proc add_processor {shell clock_mhz preset} {
   if {$shell eq "zynq"} {
     set cell [add_ip processing_system7 ps]
     apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 \
-      -config {make_external "FIXED_IO, DDR" apply_board_preset "1" Master "Disable" Slave "Disable"} $cell
+      -config [list make_external {FIXED_IO, DDR} apply_board_preset $preset Master Disable Slave Disable] $cell
     set_property -dict [list CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_S_AXI_HP0 1 CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
       CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1 CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz] $cell
     return {clock FCLK_CLK0 reset FCLK_RESET0_N master M_AXI_GP0 master_clock M_AXI_GP0_ACLK \
       slave S_AXI_HP0 slave_clock S_AXI_HP0_ACLK address_bits 32 data_bits 64}
   }
   set cell [add_ip zynq_ultra_ps_e ps]
-  apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config {apply_board_preset "1"} $cell
+  apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config [list apply_board_preset $preset] $cell
   set_property -dict [list CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0 CONFIG.PSU__USE__M_AXI_GP2 0 \
     CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 CONFIG.PSU__USE__S_AXI_GP2 1 CONFIG.PSU__SAXIGP2__DATA_WIDTH 128 \
     CONFIG.PSU__FPGA_PL0_ENABLE 1 CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz] $cell
@@ -141,14 +141,16 @@ if {[info exists ::env(CODESIGN_JOBS)] && $::env(CODESIGN_JOBS) ne ""} {
 }
 set project [file join $root build vivado]
 create_project -force design $project -part $accel(part)
+set preset 0
 if {[info exists ::env(CODESIGN_BOARD_PART)] && $::env(CODESIGN_BOARD_PART) ne ""} {
   set_property board_part $::env(CODESIGN_BOARD_PART) [current_project]
+  set preset 1
 }
 set_property ip_repo_paths [ip_folder $root] [current_project]
 update_ip_catalog
 
 create_bd_design accel_bd
-set ps [add_processor $accel(shell) $accel(clock_mhz)]
+set ps [add_processor $accel(shell) $accel(clock_mhz) $preset]
 create_bd_cell -type ip -vlnv codesign:[spelling]:accel:1.0 accel_0
 add_dma $accel(in_word_bits) $accel(out_word_bits) $ps
 connect_data $ps
