@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import small_design, small_graph
-from strategies import designs_for, graphs
 
 from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
 from codesign.ir.measurement import Measurement
+from small import small_design, small_graph
+from strategies import designs_for, graphs
 
 counts = st.integers(0, 10**9)
 resources = st.builds(Resources, dsp=counts, bram18=counts, uram=counts, lut=counts, ff=counts)

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small import small_design, small_graph
 
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Cost, NodeCost, Resources
@@ -18,6 +17,7 @@ from codesign.report import svg
 from codesign.report.page import page
 from codesign.report.summary import summary
 from codesign.report.view import Accuracy, Column, Search, Series, View, limit_interval
+from small import small_design, small_graph
 
 GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
 NODES = tuple(
@@ -37,6 +37,7 @@ SIMULATED = Measurement(
     tool="Verilator", version="5.006", project_digest="d", images=8, seconds=1.23456, mismatches=0, latency_cycles=401,
     interval_cycles=COST.interval_cycles, node_cycles={n.node: n.interval_cycles for n in NODES}, fifo_peak={"conv": 9},
 )  # fmt: skip
+SYNTHESIZED = replace(SIMULATED, interval_cycles=None, latency_cycles=None, resources=Resources(dsp=6, lut=300))
 FULL = View(
     name="small", board=BOARD, graph=GRAPH, design=DESIGN, cost=COST,
     accuracy=Accuracy(images=100, golden=0.9, float_=0.92, quantized=0.9, differing=0),
@@ -44,7 +45,7 @@ FULL = View(
     course=(Series(title="loss", points=((0, 2.0), (1, 1.5)), target=1.0), Series(title="empty", points=())),
     csim=replace(SIMULATED, tool="csim", interval_cycles=None, latency_cycles=None, images=100),
     rtlsim=SIMULATED, rtlsim_stalls=SIMULATED,
-    measured=((Column.OPEN_SYNTHESIS, replace(SIMULATED, interval_cycles=None, latency_cycles=None, resources=Resources(dsp=6, lut=300))),),
+    measured=((Column.OPEN_SYNTHESIS, SYNTHESIZED),),
 )  # fmt: skip
 
 SHAPE = {

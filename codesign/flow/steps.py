@@ -31,7 +31,6 @@ from codesign.progress import Progress
 from codesign.search.design import Goal, SearchResult, search_design
 from codesign.sim.csim import csim
 from codesign.sim.rtlsim import rtlsim
-from codesign.sim.synth import synthesize
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
 ROUNDS = 5  # of design search, each with more reserved for buffers
@@ -167,6 +166,7 @@ def rtlsim_step(run: Run) -> None:
 
 def synthesis_step(run: Run) -> None:
     """Project -> measurement of resources, with Yosys, if the configuration says so."""
+    from codesign.sim.synth import synthesize  # not before it is known that pyosys is there
 
     def synthesize_for_board(project: Project) -> Measurement:
         return synthesize(project, run.board, run.folder.work / "synthesis")
