@@ -247,8 +247,10 @@ def _binding(query: _Query, least: _Least) -> tuple[Binding, ...]:
     used = counts_of(query.space, least.selection.rows)
     found: list[Binding] = []
     for r, name in enumerate(NAMES):
+        if not any(site.options.counts[:, r].any() for site in query.space.sites):
+            continue
         free = _with_budget(query, r, np.inf)
-        if query.budget[r] <= 0 or not _relaxed_fits(free, int(shorter[-1])):
+        if not _relaxed_fits(free, int(shorter[-1])):
             continue
         if select(free.task(int(shorter[-1])), gap=_FIRST, time_limit_s=_slice(query)).rows is None:
             continue
