@@ -1,0 +1,282 @@
+"""C simulation equals the golden model word for word, and fails where it must."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codesign.emit.hls import render_hls
+from codesign.errors import MismatchError, ToolError
+from codesign.ir.design import Design, LineEngine, Placement
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Scaling, Shape, Window
+from codesign.ir.project import Project
+from codesign.ir.qtype import QType
+from codesign.model import golden
+from codesign.model.schedule import size_buffers
+from codesign.sim.compare import first_difference, require_equal
+from codesign.sim.csim import compile_bench, csim
+from conftest import require_tool
+from hls_batch import Case, case_of, failures, random_case
+from projects import small_board
+from small import small_design, small_graph
+from strategies import random_design, random_inputs
+
+pytestmark = pytest.mark.gxx
+
+CASES = int(os.environ.get("CODESIGN_CASES", "64"))
+PER_PROGRAM = 32
+SANITIZE = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+AP_TYPES = "hls4ml==1.3.0"
+
+
+def small_project(images: int = 3) -> Project:
+    graph = small_graph()
+    x = random_inputs(graph, np.random.default_rng(5), images)
+    values = golden.run_all(graph, x)
+    layers = {node.name: values[node.name][:2] for node in graph.nodes[1:]}
+    return render_hls(graph, small_design(), small_board(), x, values[graph.output.name], layers)
+
+
+def with_file(project: Project, name: str, old: str, new: str) -> Project:
+    text = str(project.files[name])
+    assert old in text
+    return Project({**project.files, name: text.replace(old, new, 1)})
+
+
+def three_readers() -> Graph:
+    """An input that three nodes read: both branches of an addition, and a second addition directly."""
+    shape, itype, wtype = Shape(5, 4, 3), QType(5, signed=True), QType(4, signed=True)
+    rng = np.random.default_rng(11)
+    names = ("left", "right")
+    convs = tuple(
+        Conv(
+            name=name,
+            source="image",
+            ishape=shape,
+            itype=itype,
+            k=3,
+            depthwise=False,
+            wtype=wtype,
+            acc_bits=16,
+            window=Window(fy=3, fx=3, pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),
+            scaling=Scaling.SHIFT,
+            multiplier_bits=1,
+            shift=4,
+            otype=itype,
+        )
+        for name in names
+    )
+    first = Add(
+        name="first", sources=names, ishape=shape, itypes=(itype, itype), multipliers=(1, 3), shift=2, otype=itype
+    )
+    second = Add(
+        name="second", sources=("first", "image"), ishape=shape, itypes=(itype, itype), multipliers=(2, 1), shift=1,
+        otype=QType(9, signed=True),
+    )  # fmt: skip
+    params = {f"{name}.weight": rng.integers(-8, 8, (3, 3, 3, 3)) for name in names}
+    params |= {f"{name}.bias": rng.integers(-50, 50, 3) for name in names}
+    params |= {f"{name}.multiplier": np.ones(3, np.int64) for name in names}
+    return Graph("readers", (Input(name="image", shape=shape, otype=itype), *convs, first, second), params)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, CASES, PER_PROGRAM))
+def test_random_designs_equal_the_golden_model(first: int, tmp_path: Path) -> None:
+    cases = [random_case(seed) for seed in range(first, min(first + PER_PROGRAM, CASES))]
+    assert failures(cases, tmp_path) == ""
+
+
+def test_random_designs_with_the_buffers_of_the_schedule_equal_the_golden_model(tmp_path: Path) -> None:
+    assert failures([sized(random_case(seed)) for seed in range(500, 512)], tmp_path) == ""
+
+
+def sized(case: Case) -> Case:
+    rng = np.random.default_rng(case.seed)
+    return case_of(case.seed, case.graph, size_buffers(case.graph, case.design), rng, 3)
+
+
+def test_exact_widths_suffice_for_random_designs(tmp_path: Path) -> None:
+    assert failures([random_case(seed) for seed in range(600, 612)], tmp_path, ["-DCODESIGN_EXACT"]) == ""
+
+
+def test_native_integers_do_nothing_undefined_on_random_designs(tmp_path: Path) -> None:
+    assert failures([random_case(seed) for seed in range(612, 620)], tmp_path, SANITIZE) == ""
+
+
+@pytest.mark.slow
+def test_the_kernels_give_the_same_words_with_the_vendors_integers(tmp_path: Path) -> None:
+    include = ["-isystem", str(ap_types(tmp_path)), "-Wno-uninitialized", "-Wno-maybe-uninitialized"]
+    assert failures([random_case(seed) for seed in range(700, 706)], tmp_path, ["-DCODESIGN_EXACT"], include) == ""
+
+
+def ap_types(folder: Path) -> Path:
+    """The vendor's open headers: those of an installed hls4ml, else of its wheel."""
+    spec = importlib.util.find_spec("hls4ml")
+    inside = Path("templates") / "vivado" / "ap_types"
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent / inside
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(folder / "wheel"),
+        AP_TYPES,
+    ]
+    found = subprocess.run(wheel, capture_output=True, text=True, timeout=120, check=False)
+    if found.returncode != 0:
+        require_tool("ap_types (headers of the package hls4ml)")
+    return folder / "wheel" / "hls4ml" / inside
+
+
+def test_an_input_with_three_readers_is_forked(tmp_path: Path) -> None:
+    graph = three_readers()
+    rng = np.random.default_rng(1)
+    assert failures([case_of(i, graph, random_design(graph, rng), rng, 3) for i in range(6)], tmp_path) == ""
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++14"])
+def test_the_sources_compile_as(standard: str, tmp_path: Path) -> None:
+    assert failures([random_case(800), random_case(801)], tmp_path, [f"-std={standard}"]) == ""
+
+
+def test_csim_measures_and_returns_the_outputs(tmp_path: Path) -> None:
+    project = small_project(images=40)
+    measured = csim(project, tmp_path)
+    golden_rows = np.array(str(project.files["hls/tb/data/golden.dat"]).split(), dtype=np.int64)
+    assert (measured.images, measured.mismatches, measured.tool) == (40, 0, "csim")
+    assert measured.outputs is not None
+    assert measured.outputs.shape == (40, 1, 1, 3)
+    assert np.array_equal(measured.outputs.reshape(-1), golden_rows)
+    assert measured.project_digest == project.digest()
+    assert "g++" in measured.version
+    assert measured.interval_cycles is None
+
+
+def test_csim_runs_under_the_sanitizers(tmp_path: Path) -> None:
+    assert csim(small_project(), tmp_path, sanitize=True).mismatches == 0
+
+
+@pytest.mark.parametrize(
+    ("kernel", "old", "new"),
+    [
+        ("requantize.hpp", "rounded += half;", "rounded += half + 1 - 1 - half;"),
+        ("line_buffer.hpp", "iy_(-Cfg::PAD_TOP)", "iy_(1 - Cfg::PAD_TOP)"),
+    ],
+)
+def test_a_planted_bug_is_found_in_its_layer(kernel: str, old: str, new: str, tmp_path: Path) -> None:
+    project = with_file(small_project(), f"hls/kernel/{kernel}", old, new)
+    with pytest.raises(MismatchError, match=r"layer 'conv', image 0, index \[\d, \d, \d\]: expected \d+, got \d+"):
+        csim(project, tmp_path)
+
+
+def test_a_planted_short_output_is_found(tmp_path: Path) -> None:
+    old = "for (uint32_t left = images * Cfg::WORDS; left > 0; --left)"
+    source = str(small_project().files["hls/kernel/axis.hpp"])
+    at = source.rindex(old)
+    changed = source[:at] + old.replace("> 0", "> 1") + source[at + len(old) :]
+    project = Project({**small_project().files, "hls/kernel/axis.hpp": changed})
+    with pytest.raises(MismatchError, match="output words of 3 images differ"):
+        csim(project, tmp_path)
+
+
+def test_code_that_does_not_compile_is_shown(tmp_path: Path) -> None:
+    project = with_file(small_project(), "hls/kernel/top.cpp", "pipeline(in, out, images);", "pipeline(in, out);")
+    with pytest.raises(ToolError, match=r"(?s)g\+\+: ended with status 1.*csim_compile\.log"):
+        csim(project, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled bench of the small project, beside it the data in tb/data."""
+    work = tmp_path_factory.mktemp("bench")
+    small_project().write(work / "project")
+    compile_bench(work / "project" / "hls", work, timeout_s=100)
+    return work
+
+
+def run_bench(bench: Path, data: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([bench / "csim_bench", data], capture_output=True, text=True, timeout=60, check=False)
+
+
+def data_of(bench: Path, folder: Path) -> Path:
+    """A copy of the data, to be spoilt."""
+    for path in (bench / "project" / "hls" / "tb" / "data").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_the_bench_passes_on_its_own_data_and_finds_them(bench: Path) -> None:
+    run = subprocess.run(
+        [bench / "csim_bench"], cwd=bench / "project" / "hls", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0
+    assert "PASS: 3 images against tb/data/golden.dat" in run.stdout
+
+
+def test_one_wrong_golden_word_fails_with_layer_index_expected_and_got(bench: Path, tmp_path: Path) -> None:
+    data = data_of(bench, tmp_path)
+    rows = (data / "golden.dat").read_text().splitlines()
+    words = [int(v) for v in rows[2].split()]
+    rows[2] = " ".join(str(v) for v in [words[0], words[1] + 1, *words[2:]])
+    (data / "golden.dat").write_text("\n".join(rows) + "\n")
+    run = run_bench(bench, data)
+    assert run.returncode == 1
+    first = json.loads(re.findall(r"MISMATCH (.*)", run.stdout)[0])
+    assert first == {"layer": "output", "image": 2, "index": [0, 0, 1], "expected": words[1] + 1, "got": words[1]}
+    assert json.loads(re.findall(r"CSIM (.*)", run.stdout)[0])["mismatches"] == 1
+
+
+@pytest.mark.parametrize("name", ["input.dat", "golden.dat"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: None, "cannot be opened"),
+        (lambda text: "", "truncated"),
+        (lambda text: text[:-2], "truncated"),
+        (lambda text: "\n".join(text.splitlines()[:-1]) + "\n", "expected [23] images as in input.dat, found [23]"),
+        (lambda text: text.replace(" ", " 99999 ", 1), "line 1: 99999 is out of range"),
+        (lambda text: text.replace(" ", " 1 ", 1), "line 1: expected [0-9]+ integers, found [0-9]+"),
+        (lambda text: text.replace(" ", " x ", 1), "line 1: found something that is no integer"),
+    ],
+)
+def test_a_missing_or_malformed_file_fails(name: str, spoil, said: str, bench: Path, tmp_path: Path) -> None:
+    data = data_of(bench, tmp_path)
+    text = spoil((data / name).read_text())
+    (data / name).unlink()
+    if text is not None:
+        (data / name).write_text(text)
+    run = run_bench(bench, data)
+    assert run.returncode == 2
+    assert re.search(said, run.stderr)
+    assert "CSIM" not in run.stdout
+
+
+def test_the_first_difference_has_layer_index_expected_and_got() -> None:
+    expected = np.zeros((2, 2, 2, 3), np.int64)
+    got = expected.copy()
+    got[1, 0, 1, 2] = 7
+    got[1, 1, 1, 2] = 8
+    assert first_difference("conv", expected, expected) is None
+    with pytest.raises(MismatchError, match=r"layer 'conv', index \[1, 0, 1, 2\].*: expected 0, got 7; 2 elements"):
+        require_equal("conv", expected, got)
+    with pytest.raises(MismatchError, match=r"expected a map of shape \[2, 2, 2, 3\], got \[1, 2, 2, 3\]"):
+        require_equal("conv", expected, got[:1])
+
+
+def test_a_tiny_buffer_is_made_as_deep_as_the_kernel_needs(tmp_path: Path) -> None:
+    graph, rng = small_graph(), np.random.default_rng(3)
+    engines = tuple(LineEngine(pe=e.pe, simd=e.simd, emit=e.emit, buffer_words=2) for e in small_design().engines)
+    names = [n.name for n in graph.nodes[1:]]
+    design = Design(engines=engines, placements=tuple(Placement(n, i) for i, n in enumerate(names)))
+    assert failures([case_of(1, graph, design, rng, 3)], tmp_path) == ""

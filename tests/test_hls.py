@@ -1,0 +1,119 @@
+"""Rendering of the HLS project: tables, buffers, streams, and a small project as a readable tree."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codesign.emit.hls import render_hls
+from codesign.emit.hls_config import buffer_words
+from codesign.emit.registers import REGISTERS
+from codesign.emit.tables import bias_table, multiplier_table, weight_table
+from codesign.errors import ConfigError, UnsupportedError
+from codesign.ir.design import Design, LineEngine
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Conv, Input, Pool
+from codesign.ir.project import Project
+from codesign.model import golden
+from codesign.model.latency import input_fold, is_streaming
+from projects import small_board
+from small import small_design, small_graph
+from strategies import designs_for, graphs, random_inputs
+
+
+def render(graph: Graph, design: Design, images: int = 2, seed: int = 3) -> Project:
+    x = random_inputs(graph, np.random.default_rng(seed), images)
+    values = golden.run_all(graph, x)
+    layers = {node.name: values[node.name][:1] for node in graph.nodes[1:]}
+    return render_hls(graph, design, small_board(), x, values[graph.output.name], layers)
+
+
+def test_the_small_project_is_as_stored(snapshot: Callable[[str, Project], None]) -> None:
+    project = render(small_graph(), small_design())
+    written = {"params.hpp", "top.hpp", "top.cpp"}
+    files = {
+        name: content
+        for name, content in project.files.items()
+        if PurePosixPath(name).name in written or "weights_" in name or "/data/" in name
+    }
+    snapshot("hls_small", Project(files))
+
+
+def test_every_kernel_travels_with_the_project() -> None:
+    names = set(render(small_graph(), small_design()).files)
+    kernels = ("pragmas", "types", "line_buffer", "conv", "pool", "add", "requantize", "convert", "axis", "tap")
+    assert {f"hls/kernel/{kernel}.hpp" for kernel in kernels} <= names
+    assert {"hls/csim_include/ap_int.h", "hls/csim_include/hls_stream.h", "hls/tb/tb.cpp"} <= names
+
+
+def test_the_registers_are_those_of_the_table() -> None:
+    top = str(render(small_graph(), small_design()).files["hls/kernel/top.cpp"])
+    for register in REGISTERS:
+        if not register.rtl_only and register.name != "ctrl":
+            assert f"HLS_PORT_REGISTER({register.name}, 0x{register.offset:08x})" in top
+
+
+@given(st.data())
+def test_rendering_twice_gives_one_digest(data: st.DataObject) -> None:
+    graph = data.draw(graphs())
+    design = data.draw(designs_for(graph))
+    assert render(graph, design).digest() == render(graph, design).digest()
+
+
+@given(st.data())
+def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
+    graph = data.draw(graphs())
+    design = data.draw(designs_for(graph))
+    for node in graph.nodes:
+        if isinstance(node, Conv):
+            engine = design.engine_of(node.name)
+            weight = weight_table(node, engine, graph.params)
+            assert weight.values.sum() == graph.params[f"{node.name}.weight"].sum()
+            assert np.count_nonzero(weight.values) == np.count_nonzero(graph.params[f"{node.name}.weight"])
+            bias = np.tile(bias_table(node, engine, graph.params).values.reshape(-1), node.k)[: node.k]
+            assert (bias == graph.params[f"{node.name}.bias"]).all()
+            assert multiplier_table(node, engine, graph.params).lanes == engine.emit
+
+
+@given(st.data())
+def test_a_line_buffer_holds_a_window_and_never_less_than_the_design_says(data: st.DataObject) -> None:
+    graph = data.draw(graphs())
+    design = data.draw(designs_for(graph))
+    for node in graph.nodes:
+        if isinstance(node, (Conv, Pool)) and not is_streaming(node, design.engine_of(node.name)):
+            tight = replace(design.engine_of(node.name), buffer_words=2)
+            words, fold = buffer_words(node, tight), input_fold(node, tight)
+            rows = min(node.window.fy, node.ishape.y)
+            assert words & (words - 1) == 0
+            assert words <= max(2, 2 * rows * node.ishape.x * fold)
+            assert buffer_words(node, replace(tight, buffer_words=2 * words)) == 2 * words
+
+
+def test_a_graph_without_nodes_is_refused() -> None:
+    graph = Graph("empty", (small_graph().input,), {})
+    with pytest.raises(UnsupportedError, match="needs at least one node"):
+        render_hls(
+            graph, Design(engines=(), placements=()), small_board(), np.zeros((1, 6, 6, 1), np.int64), np.zeros(1), {}
+        )
+
+
+def test_words_too_wide_for_the_integer_library_are_refused() -> None:
+    shape = replace(small_graph().input.shape, c=1100)
+    graph_input = replace(small_graph().input, shape=shape)
+    pool = replace(small_graph().node("pool"), source="x", ishape=shape)
+    graph = Graph("wide", (graph_input, pool), {})
+    design = Design(engines=(LineEngine(pe=1100, simd=1, emit=1100),), placements=small_design().placements[1:2])
+    design = replace(design, placements=tuple(replace(p, engine=0) for p in design.placements))
+    with pytest.raises(UnsupportedError, match=r"stream 'pool_in0': 1100 lanes of 8 bits are wider than 8191 bits"):
+        render(graph, design, images=1)
+
+
+def test_a_design_of_another_graph_is_refused() -> None:
+    graph = small_graph()
+    assert isinstance(graph.nodes[0], Input)
+    with pytest.raises(ConfigError, match="one placement per node"):
+        render(graph, replace(small_design(), placements=small_design().placements[:2]))
