@@ -107,8 +107,8 @@ def container_bits(bits: int) -> int:
 
 def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
     """Signed width of acc * multiplier plus the rounding half."""
-    half = (1 << shift) >> 1
-    return signed_bits(-(1 << (acc_bits - 1)) * largest_multiplier, ((1 << (acc_bits - 1)) - 1) * largest_multiplier + half)
+    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
+    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
@@ -195,7 +195,8 @@ def _top(graph: Graph, design: Design) -> tuple[list[Stream], list[Instance]]:
                 name = f"{node.name}_in{index}"
                 bits = graph.node(source).otype.bits
                 streams.append(Stream(name, lanes * bits))
-                instances.append(_converter(name, _tap(graph, source, node.name, index), bits, emitted[source], (lanes, node.ishape.c)))
+                tap = _tap(graph, source, node.name, index)
+                instances.append(_converter(name, tap, bits, emitted[source], (lanes, node.ishape.c)))
                 if isinstance(node, Add):
                     fifo = f"{node.name}_fifo{index}"
                     streams.append(Stream(fifo, lanes * bits))
@@ -247,7 +248,7 @@ def _engine(node: Node, engine: LineEngine, ins: Sequence[str], graph: Graph) ->
             raise AssertionError("the input has no engine")
     if not isinstance(node, Add):
         ports += _sink(ins[0])
-    return Instance(module, f"u_{node.name}", _parameters(values), tuple([*ports, *_source(node.name)]))
+    return Instance(module, f"u_{node.name}", _parameters(values), (*ports, *_source(node.name)))
 
 
 def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> dict[str, Value]:
@@ -388,12 +389,12 @@ def _ports(graph: Graph, design: Design) -> Ports:
         out_container=out,
         in_stream=graph.input.name,
         out_stream="result",
-        in_lanes=tuple(_lane(i, itype.bits, into, signed=False, stream=graph.input.name) for i in range(design.input_lanes)),
-        out_lanes=tuple(_lane(i, otype.bits, out, signed=otype.signed, stream="result") for i in range(design.output_lanes)),
+        in_lanes=tuple(_lane(i, itype.bits, into, False, graph.input.name) for i in range(design.input_lanes)),
+        out_lanes=tuple(_lane(i, otype.bits, out, otype.signed, "result") for i in range(design.output_lanes)),
     )
 
 
-def _lane(index: int, bits: int, container: int, *, signed: bool, stream: str) -> Lane:
+def _lane(index: int, bits: int, container: int, signed: bool, stream: str) -> Lane:
     low, axis_low = index * bits, index * container
     value = f"{stream}_data[{low + bits - 1}:{low}]"
     fill = f"{stream}_data[{low + bits - 1}]" if signed else "1'b0"
@@ -415,7 +416,8 @@ def _sink(stream: str, prefix: str = "") -> list[tuple[str, str]]:
 
 def _source(stream: str, prefix: str = "") -> list[tuple[str, str]]:
     """Ports of the side that gives a stream."""
-    return [(f"{prefix}data_o", f"{stream}_data"), (f"{prefix}valid_o", f"{stream}_valid"), (f"{prefix}ready_i", f"{stream}_ready")]
+    signals = (("data", "o"), ("valid", "o"), ("ready", "i"))
+    return [(f"{prefix}{signal}_{way}", f"{stream}_{signal}") for signal, way in signals]
 
 
 def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tuple[str, str], ...]:

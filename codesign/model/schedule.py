@@ -100,17 +100,13 @@ class _Course:
                 continue
             engine = self.design.engine_of(node.name)
             wanted = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
-            target = self._input_packet(node)
-            words = [self._convert(times[s], lanes[s], packet[s], wanted, target) for s in node.inputs]
+            words = [self._convert(times[s], lanes[s], packet[s], wanted, node.ishape.c) for s in node.inputs]
             times[node.name] = self._engine(node, engine, words)
             lanes[node.name] = engine.emit
             packet[node.name] = node.oshape.c
         out = self.graph.output
-        return self._convert(times[out.name], lanes[out.name], packet[out.name], self.design.output_lanes, out.oshape.elements)
-
-    @staticmethod
-    def _input_packet(node: Conv | Pool | Add) -> int:
-        return node.ishape.c
+        last = (times[out.name], lanes[out.name], packet[out.name])
+        return self._convert(*last, self.design.output_lanes, out.oshape.elements)
 
     def _convert(self, times: IntArray, lanes: int, packet: int, to_lanes: int, to_packet: int) -> IntArray:
         """Times of a width_converter's output words; the three kinds of templates/rtl/modules/width_converter.sv."""
@@ -119,7 +115,8 @@ class _Course:
             return times
         if to_lanes % lanes == 0 and (same or (packet % lanes == 0 and to_packet % lanes == 0)):
             per_packet = ceil_div(to_packet, lanes)
-            ends = np.minimum(np.arange(ceil_div(to_packet, to_lanes)) * (to_lanes // lanes) + to_lanes // lanes, per_packet) - 1
+            parts = to_lanes // lanes
+            ends = np.minimum((np.arange(ceil_div(to_packet, to_lanes)) + 1) * parts, per_packet) - 1
             packets = len(times) // per_packet
             return times[(np.arange(packets)[:, None] * per_packet + ends).ravel()] + 1
         if lanes % to_lanes == 0 and (same or (packet % to_lanes == 0 and to_packet % to_lanes == 0)):

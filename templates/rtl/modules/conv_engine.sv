@@ -53,6 +53,8 @@ module conv_engine
   localparam int Fold = ceil_div(C, InLanes);
   localparam int Passes = ceil_div(K, PE);
   localparam int Steps = FY * FX * (DEPTHWISE ? 1 : Fold);
+  // Weights that never change need no DSP: products with constants are a few additions.
+  localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
   logic [InLanes-1:0][X_BITS-1:0] fed, x;
   logic advance, issue, fed_valid, fed_first, fed_last;
@@ -112,7 +114,7 @@ module conv_engine
   assign advance = !result_valid || result_ready;
   mac_array #(
     .PE(PE), .SIMD(SIMD), .CHANNELWISE(DEPTHWISE),
-    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(USE_DSP)
+    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp)
   ) u_array (
     .clk_i, .rst_ni,
     .enable_i(advance),

@@ -1,0 +1,134 @@
+"""RTL simulation: builds the SystemVerilog project with Verilator, runs its C++ test bench, and reads the cycles.
+
+The bench owns the clock; Python only starts it and reads what it printed.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+
+from codesign.errors import MismatchError, ToolError
+from codesign.ir.graph import IntArray
+from codesign.ir.measurement import Measurement
+from codesign.ir.project import Project
+from codesign.sim.tool import run_tool, tool_version
+
+VERILATOR = "verilator"
+MIN_SETTLED_IMAGES = 2  # a measured interval needs two images after the pipeline has filled
+
+
+def rtlsim(
+    project: Project, work: Path, *, images: int | None = None, stall_seed: int | None = None, timeout_s: float = 900.0
+) -> Measurement:
+    """Simulate `images` images (default: all of rtl/tb/data) back to back in the folder `work`; build only if needed.
+
+    With `stall_seed` both ends of the machine hold back at random; then the cycles mean nothing and are left out.
+    Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images;
+    `latency_cycles` is from the first input beat to the last output beat of the first image. Raises MismatchError,
+    naming image, index, expected and got, if a word differs from the golden model's; ToolError, naming full and empty
+    buffers, if nothing moves any more, or if a tool fails or takes longer than timeout_s seconds.
+    """
+    folder, bench = build(project, work, timeout_s=timeout_s)
+    output, log = work.resolve() / "rtlsim_output.dat", work / "rtlsim.log"
+    output.unlink(missing_ok=True)
+    argv: list[str | Path] = [bench, "tb/data", "--outputs", output]
+    argv += [] if images is None else ["--images", str(images)]
+    argv += [] if stall_seed is None else ["--stalls", str(stall_seed)]
+    started = time.perf_counter()
+    try:
+        text = run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)
+    except ToolError as error:
+        raise _diagnosis(log) or error from error
+    seconds = time.perf_counter() - started
+    times = [int(t) for t in re.findall(r"^image \d+ out (\d+)$", text, re.MULTILINE)]
+    timed = stall_seed is None
+    return Measurement(
+        tool="rtlsim",
+        version=tool_version([VERILATOR, "--version"], cwd=work),
+        project_digest=project.digest(),
+        images=len(times),
+        seconds=seconds,
+        outputs=_outputs(output),
+        mismatches=int(_figures(text, "result")["mismatches"]),
+        interval_cycles=_interval(times) if timed else None,
+        latency_cycles=times[0] if timed else None,
+        node_cycles=_node_cycles(text, len(times)),
+        fifo_peak={name: int(f["peak"]) for name, f in _buffers(text).items()},
+    )
+
+
+def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path]:
+    """The RTL folder and the compiled test bench, built unless this project's build stands there already.
+
+    Raises ToolError; a lint warning of Verilator is an error.
+    """
+    digest = project.digest()
+    folder = work.resolve() / "project" / "rtl"
+    bench, stamp = work.resolve() / "rtlsim_build" / "Vaccel", work / "rtlsim_build.sha256"
+    if bench.is_file() and stamp.is_file() and stamp.read_text() == digest:
+        return folder, bench
+    stamp.unlink(missing_ok=True)
+    project.write(work / "project")
+    flags = f"-std=c++17 -O1 -I{folder / 'tb'}"
+    argv: list[str | Path] = [VERILATOR, "--cc", "--exe", "--build", "-j", "2", "-O3", "-Wall", "--top-module", "accel"]
+    argv += ["-CFLAGS", flags, "--Mdir", bench.parent, "-y", "modules"]
+    argv += ["modules/codesign_pkg.sv", "accel.sv", folder / "tb" / "tb.cpp"]
+    run_tool(argv, cwd=folder, timeout_s=timeout_s, log=work / "rtlsim_build.log")
+    stamp.write_text(digest)
+    return folder, bench
+
+
+def _diagnosis(log: Path) -> MismatchError | ToolError | None:
+    """What the bench itself said went wrong, if it did."""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    stuck = re.search(r"^stuck: (.*)$", text, re.MULTILINE)
+    if stuck:
+        full = [n for n, f in _buffers(text).items() if f["now"] >= f["depth"]]
+        empty = [n for n, f in _buffers(text).items() if f["now"] == 0]
+        what = f"full: {', '.join(full) or 'none'}; empty: {', '.join(empty) or 'none'}"
+        return ToolError(f"rtlsim: {stuck[1]}\n{what}\nlog: {log}")
+    first = re.search(r"^mismatch image (\d+) index (\d+) expected (-?\d+) got (-?\d+)$", text, re.MULTILINE)
+    if first:
+        counts = _figures(text, "result")
+        return MismatchError(
+            f"rtlsim: layer 'result', image {first[1]}, index {first[2]}: expected {first[3]}, got {first[4]}; "
+            f"{counts['mismatches']} of {counts['words']} output words differ from the golden model"
+        )
+    return None
+
+
+def _interval(times: list[int]) -> int | None:
+    """Cycles between images once the pipeline is full, from the second half of the images; rounded up."""
+    middle = len(times) // 2
+    if len(times) - middle < MIN_SETTLED_IMAGES:
+        return None
+    return -(-(times[-1] - times[middle]) // (len(times) - 1 - middle))
+
+
+def _figures(text: str, name: str) -> dict[str, int]:
+    """The numbers of the line that begins with `name`."""
+    line = re.search(rf"^{name} (.*)$", text, re.MULTILINE)
+    if line is None:
+        raise ToolError(f"rtlsim: the test bench printed no line {name!r}")
+    return {key: int(value) for key, value in re.findall(r"(\w+) (-?\d+)", line[1])}
+
+
+def _buffers(text: str) -> dict[str, dict[str, int]]:
+    """depth, peak, now and steps by buffer, named after its instance below the top level, without the `u_`."""
+    pattern = r"^buffer \S*?accel\.u_(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
+    lines = re.findall(pattern, text, re.MULTILINE)
+    return {n: {"depth": int(d), "peak": int(p), "now": int(w), "steps": int(s)} for n, d, p, w, s in lines}
+
+
+def _node_cycles(text: str, images: int) -> dict[str, int]:
+    """Busy cycles per image of every engine: the steps that its feed took."""
+    return {name: figures["steps"] // images for name, figures in _buffers(text).items()}
+
+
+def _outputs(path: Path) -> IntArray:
+    """The bench's output file as [N, elements]."""
+    rows = [[int(v) for v in line.split()] for line in path.read_text().splitlines()]
+    return np.array(rows, dtype=np.int64)
+

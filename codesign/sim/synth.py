@@ -1,0 +1,107 @@
+"""Open synthesis: counts primitives of the SystemVerilog project with Yosys, through the `pyosys` package.
+
+Synthesis only: no placement, no routing, no clock rate. The counts are for the RTL spelling; the HLS spelling's are a
+vendor tool's to tell.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from codesign.errors import ToolError
+from codesign.ir.board import Board, Family
+from codesign.ir.cost import Resources
+from codesign.ir.measurement import Measurement
+from codesign.ir.project import Project
+from codesign.sim.tool import run_tool, tool_version
+
+# Runs one pass a line of the script that it is given; Yosys has no program of its own in the package.
+_RUNNER = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for line in open(sys.argv[1]):
+    design.run_pass(line.strip())
+"""
+_VERSION = "import importlib.metadata; print('pyosys', importlib.metadata.version('pyosys'))"
+
+# LUTs of a primitive that is built of LUTs; every LUT1 to LUT6 counts one, an inverter is part of another LUT.
+_LUTS = {
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1D": 8,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+    "SRL16E": 1,
+    "SRLC32E": 1,
+}
+
+
+def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 1800.0) -> Measurement:
+    """Synthesize the files below `rtl/` for the board's family in the folder `work`; resources of the whole machine.
+
+    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds.
+    """
+    project.write(work / "synth_project")
+    folder, stat = work / "synth_project" / "rtl", work.resolve() / "synth_stat.json"
+    script = work.resolve() / "synth.ys"
+    script.write_text("\n".join(synthesis_script(folder, board.family, "accel", stat)) + "\n")
+    stat.unlink(missing_ok=True)
+    started = time.perf_counter()
+    run_tool([sys.executable, "-c", _RUNNER, script], cwd=folder, timeout_s=timeout_s, log=work / "synth.log")
+    seconds = time.perf_counter() - started
+    return Measurement(
+        tool="yosys",
+        version=tool_version([sys.executable, "-c", _VERSION], cwd=work),
+        project_digest=project.digest(),
+        images=0,
+        seconds=seconds,
+        resources=count_resources(read_cells(stat)),
+    )
+
+
+def synthesis_script(
+    folder: Path, family: Family, top: str, stat: Path, parameters: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Yosys passes that synthesize module `top` of an RTL folder and write its cell counts to `stat`.
+
+    Vendor tools call a constant memory in LUTs "distributed", Yosys calls it "logic"; the script translates.
+    """
+    modules = sorted(path.name for path in (folder / "modules").glob("*.sv") if path.name != "codesign_pkg.sv")
+    sources = ["modules/codesign_pkg.sv", *(f"modules/{name}" for name in modules)]
+    if (folder / f"{top}.sv").is_file():
+        sources.append(f"{top}.sv")
+    overrides = "".join(f"-G {name}={value} " for name, value in (parameters or {}).items())
+    return (
+        f"read_slang -DSYNTHESIS=1 --top {top} {overrides}{' '.join(sources)}",
+        'setattr -set rom_style "logic" a:rom_style=distributed',
+        f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
+        f"tee -q -o {stat} stat -json",
+    )
+
+
+def read_cells(stat: Path) -> dict[str, int]:
+    """Cell counts by type. Raises ToolError if Yosys wrote none."""
+    try:
+        cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ToolError(f"yosys: no cell counts in {stat}") from error
+    return {str(name): int(count) for name, count in cells.items()}
+
+
+def count_resources(cells: Mapping[str, int]) -> Resources:
+    """Resources of the cells: a RAMB36 is two BRAM18, a distributed memory as many LUTs as it is built of."""
+    luts = sum(count for name, count in cells.items() if name in {f"LUT{i}" for i in range(1, 7)})
+    luts += sum(count * _LUTS[name] for name, count in cells.items() if name in _LUTS)
+    return Resources(
+        dsp=sum(count for name, count in cells.items() if name.startswith("DSP48")),
+        bram18=sum(count * (2 if "36" in name else 1) for name, count in cells.items() if name.startswith("RAMB")),
+        uram=sum(count for name, count in cells.items() if name.startswith("URAM")),
+        lut=luts,
+        ff=sum(count for name, count in cells.items() if name.startswith("FD")),
+    )
