@@ -173,7 +173,7 @@ def create(folder: RunFolder, command: str, config: object, board: Board) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every step may need of the configuration. `config`: all of it as plain data."""
+    """What every step may need of the configuration. `min_fps`: the demand; `config`: all of it as plain data."""
 
     command: str
     name: str
@@ -192,9 +192,8 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
         raise ConfigError(f"{folder.config}: format: expected {FORMAT}; written by another version")
     command = str(plain.pop("command"))
     proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
-    settings = Settings(
-        command=command, name=str(plain["name"]), proof=proof, min_fps=plain.get("min_fps"), config=plain
-    )
+    min_fps = plain.get("search", plain).get("min_fps")
+    settings = Settings(command=command, name=str(plain["name"]), proof=proof, min_fps=min_fps, config=plain)
     return folder, settings, read_yaml_as(Board, folder.board)
 
 

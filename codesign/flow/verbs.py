@@ -57,9 +57,9 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result:
         create(folder, "run", config, board)
         _, settings, board = opened(out)
         now = Run(folder, settings, board, progress)
-        learn.network_step(now, config)
-        learn.train_step(now, config)
-        learn.accuracy_step(now, config)
+        dataset = learn.dataset_of(now, config)
+        for step in (learn.network_step, learn.train_step, learn.accuracy_step):
+            step(now, config, dataset)
         _machine_steps(now)
         return _report(now)
 

@@ -1,0 +1,183 @@
+"""The half of `run` that needs torch: data set -> searched network -> trained and exported graph -> its accuracy."""
+
+import importlib.util
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codesign.datasets.load import DataConfig, load_dataset
+from codesign.errors import MismatchError
+from codesign.flow.config import ProofConfig, check_name
+from codesign.flow.folder import file_digest, is_current, stamp
+from codesign.flow.steps import Run, save_vectors
+from codesign.ir import files
+from codesign.ir.dataset import Dataset
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.strict import parse, to_plain
+from codesign.model import golden
+from codesign.nets.config import TrainConfig
+from codesign.nets.export import export
+from codesign.nets.network import Network
+from codesign.nets.outputs import integer_outputs
+from codesign.nets.space import Space, preset
+from codesign.nets.train import TrainedNet, train
+from codesign.search.config import SearchConfig
+from codesign.search.cosearch import CosearchResult, cosearch
+
+BATCH = 250  # images at a time through the golden model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """`codesign run`: a data set and a board to a searched network, its accelerator, and the proof.
+
+    `space`: the name of a built-in space, or one written out.
+    """
+
+    name: str
+    board: str
+    data: DataConfig = field(default_factory=DataConfig)
+    space: str | Space = "fashion"
+    search: SearchConfig = field(default_factory=SearchConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    proof: ProofConfig = field(default_factory=ProofConfig)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if isinstance(self.space, str):
+            preset(self.space)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a configuration file. Raises ConfigError naming file and key."""
+    return files.read_yaml_as(RunConfig, path)
+
+
+def dataset_of(run: Run, config: RunConfig) -> Dataset:
+    """The data set; a relative path in the configuration is taken from where the command runs."""
+    run.progress("reading the data set", 0, 1)
+    dataset = load_dataset(config.data)
+    run.progress(
+        "reading the data set", 1, 1, f"{dataset.name}: {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
+    )
+    return dataset
+
+
+def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
+    """Data set, board -> derived network, by co-search with a design that meets the demand."""
+    folder = run.folder
+    inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(config)["space"]]
+    if is_current(folder, "network", inputs, (folder.network,)):
+        return
+    space = preset(config.space) if isinstance(config.space, str) else config.space
+    found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress)
+    plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
+    files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
+    stamp(folder, "network", inputs)
+
+
+def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
+    """Network, data set -> graph, with the accuracy of the float and the fake-quantized network."""
+    folder = run.folder
+    network = load_network(folder.network)
+    inputs = [network.digest(), dataset.digest(), to_plain(config.train)]
+    outputs = (folder.graph, folder.training, folder.quantized)
+    if is_current(folder, "train", inputs, outputs):
+        return
+    trained = train(network, dataset, config.train, folder.train_state, run.progress)
+    graph = export(trained.net)
+    files.save_graph(graph, folder.graph)
+    files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})
+    files.write_json(folder.training, _training_plain(trained))
+    if importlib.util.find_spec("onnx") is not None:
+        from codesign.nets.onnx_file import write_onnx  # not before it is known that onnx is there
+
+        write_onnx(graph, folder.onnx)
+    stamp(folder, "train", inputs)
+
+
+def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
+    """Graph, test images -> accuracy of the golden model, equal to the fake-quantized network's in every integer.
+
+    Also leaves the first test images as vectors for the simulations. Raises MismatchError.
+    """
+    folder, graph = run.folder, files.load_graph(run.folder.graph)
+    images = config.proof.csim_images
+    inputs = [graph.digest(), dataset.digest(), images, file_digest(folder.quantized)]
+    if is_current(folder, "accuracy", inputs, (folder.accuracy, folder.vectors)):
+        return
+    x = dataset.test_x.astype(np.int64)
+    y = _golden_outputs(run, graph, x)
+    expected = files.load_arrays(folder.quantized)["y"]
+    differing = int((y != expected).sum())
+    if differing:
+        index = tuple(int(i) for i in np.argwhere(y != expected)[0])
+        raise MismatchError(
+            f"golden model: {differing} outputs differ from the fake-quantized network's, first at "
+            f"{graph.output.name}{list(index)}: expected {expected[index]}, got {y[index]}"
+        )
+    right = float((y.reshape(len(y), -1).argmax(axis=1) == dataset.test_y).mean())
+    files.write_json(folder.accuracy, {"images": len(y), "golden": right, "differing": differing})
+    save_vectors(folder, graph, x[:images])
+    stamp(folder, "accuracy", inputs)
+
+
+def load_network(path: Path) -> Network:
+    """The derived network of a run. Raises ConfigError naming file and key."""
+    return parse(Network, files.read_json(path)["network"], f"{path}: network")
+
+
+def _golden_outputs(run: Run, graph: Graph, x: IntArray) -> IntArray:
+    parts = []
+    for start in range(0, len(x), BATCH):
+        parts.append(golden.run(graph, x[start : start + BATCH]))
+        run.progress("golden model on the test images", min(start + BATCH, len(x)), len(x))
+    return np.concatenate(parts)
+
+
+def _data_line(dataset: Dataset) -> str:
+    return f"{dataset.name}, {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
+
+
+def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float) -> dict[str, Any]:
+    notes = [
+        f"{len(found.choices)} choices span {found.space_networks:.3g} networks; {found.priced_networks:,} were "
+        f"priced, {found.design_searches:,} had their design searched exactly",
+    ]
+    if target is not None:
+        notes.append(f"demanded: {target:,.0f} FPS, and the search found an exact design that gives them")
+    epochs = found.history
+    return {
+        "network": to_plain(found.network),
+        "choices": dict(found.choices),
+        "seconds": found.seconds,
+        "evaluations": found.priced_networks,
+        "notes": notes,
+        "course": [
+            _series("loss of the weights", ((e.epoch, e.weight_loss) for e in epochs)),
+            _series("loss of the choices", ((e.epoch, e.choice_loss) for e in epochs)),
+            _series(
+                "interval of the likeliest network, cycles",
+                ((e.epoch, e.exact_interval_cycles) for e in epochs),
+                target=None if target is None else float(int(clock_mhz * 1e6 / target)),
+            ),
+            _series("interval of the drawn networks, cycles", ((e.epoch, e.drawn_interval_cycles) for e in epochs)),
+            _series("entropy of the choices", ((e.epoch, e.entropy) for e in epochs)),
+        ],
+    }
+
+
+def _training_plain(trained: TrainedNet) -> dict[str, Any]:
+    losses: Sequence[float] = trained.losses
+    return {
+        "float": trained.float_accuracy,
+        "quantized": trained.quantized_accuracy,
+        "course": [_series("loss of the training, float then quantized", enumerate(losses))],
+    }
+
+
+def _series(title: str, points: Iterable[tuple[int, float | None]], target: float | None = None) -> dict[str, Any]:
+    return {"title": title, "points": [[x, float(y)] for x, y in points if y is not None], "target": target}

@@ -1,0 +1,187 @@
+"""The command line: what it prints, its exit statuses, and that nobody ever sees a traceback."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import codesign
+from codesign.cli import main
+from codesign.flow import steps
+from codesign.ir import files
+from codesign.ir.boards import load_board
+from small import small_graph
+from test_flow import begin
+
+FEW = ("--csim-images", "4", "--rtlsim-images", "2")
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """An ONNX file of the small network, as this package writes it."""
+    pytest.importorskip("onnx")
+    from codesign.nets.onnx_file import write_onnx
+
+    path = tmp_path / "small.onnx"
+    write_onnx(small_graph(), path)
+    return path
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """What went to stderr, as one line."""
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    return re.sub(r"\s+", " ", text)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"codesign {codesign.__version__}\n"
+
+
+def test_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["boards"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("pynq-z2", "zc706", "ultra96-v2", "zcu102", "kv260"))
+
+
+def test_the_doctor_says_what_is_missing_and_what_works_without_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "verilator" else f"/usr/bin/{name}")
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "missing  verilator      needed for: RTL simulation" in text
+    assert "without it: cycles are predicted, not measured. To have it: apt-get install verilator" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "nowhere"], "nowhere: not a run folder: it has no 0-config.json; make one with `codesign run`"),
+        (["compile", "nowhere.onnx", "--board", "pynq-z2"], "nowhere.onnx: no such file"),
+        (
+            ["compile", "x.onnx", "--board", "pynq-z2", "--min-fps", "-1"],
+            "min_fps: expected a positive number",
+        ),
+        (
+            ["compile", "x.onnx", "--board", "pynq-z2", "--rtlsim-images", "1"],
+            "rtlsim_images: expected 2 to",
+        ),
+        (["compile", "X Y.onnx", "--board", "pynq-z2"], "name: expected a letter"),
+        (["compare", "nowhere", "--measured", "x"], "nowhere: not a run folder"),
+    ],
+)
+def test_wrong_input_gets_one_paragraph_and_status_1(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    text = complaint(capsys)
+    assert message in text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.gxx
+@pytest.mark.verilator
+def test_a_trained_network_is_compiled_and_every_verb_works_again(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert "csim       4 images, 0 mismatches" in text
+    assert "rtlsim     2 images, 0 mismatches" in text
+    first = json.loads((out / "summary.json").read_text())
+    assert first["rtlsim"]["interval_cycles"] == first["predicted"]["interval_cycles"]
+    stamps = (out / "7-rtlsim.json").stat().st_mtime_ns
+    assert main(command) == 0
+    assert (out / "7-rtlsim.json").stat().st_mtime_ns == stamps
+    for verb in ("predict", "csim", "rtlsim", "report"):
+        assert main([verb, str(out)]) == 0
+    assert (out / "7-rtlsim.json").stat().st_mtime_ns > stamps
+    assert {k: v for k, v in json.loads((out / "summary.json").read_text()).items() if k not in ("csim", "rtlsim")} == {
+        k: v for k, v in first.items() if k not in ("csim", "rtlsim")
+    }
+
+
+def test_a_board_that_is_too_small_is_status_2(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["compile", str(model), "--board", "pynq-z2", "--out", str(out), "--min-fps", "9e7", *FEW]) == 2
+    assert complaint(capsys).startswith("codesign: ")
+
+
+def test_images_of_ones_own_are_checked(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(tmp_path / "run"), *FEW, "--images"]
+    for array, message in (
+        (np.zeros((4, 6, 6, 1)), "expected integers [N, IY, IX, C], got float64 [4, 6, 6, 1]"),
+        (np.zeros((3, 6, 6, 1), dtype=int), "expected at least 4 images (proof.csim_images), got 3"),
+        (np.zeros((4, 6, 5, 1), dtype=int), "expected [B, 6, 6, 1] (HWC), got [4, 6, 5, 1]"),
+        (np.full((4, 6, 6, 1), 256), "expected uint8 values, got 256 to 256"),
+    ):
+        np.save(tmp_path / "x.npy", array)
+        assert main([*command, str(tmp_path / "x.npy")]) == 1
+        assert message in complaint(capsys)
+    (tmp_path / "x.npy").write_bytes(b"no array")
+    assert main([*command, str(tmp_path / "x.npy")]) == 1
+    assert "not an .npy file" in complaint(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_board_log_is_compared_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = begin(tmp_path / "run")
+    for step in (steps.design_step, steps.predict_step, steps.render_step):
+        step(run)
+    manifest = json.loads((run.folder.project / "manifest.json").read_text())
+    cost = files.load_cost(run.folder.cost)
+    log = {
+        "schema": 1, "tool": "board", "driver": "pynq", "board": "pynq-z2", "part": load_board("pynq-z2").part,
+        "design_hash": manifest["design"]["hash"], "spelling": "rtl", "timing": "hardware", "clock_mhz": 100.0,
+        "images": 64, "mismatches": 0, "fps": 1e8 / cost.interval_cycles, "interval_cycles": cost.interval_cycles,
+        "latency_cycles": cost.latency_cycles * 2,
+    }  # fmt: skip
+    measured = tmp_path / "board.json"
+    measured.write_text(json.dumps(log))
+    command = ["compare", str(tmp_path / "run"), "--measured", str(measured)]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"interval_cycles +{cost.interval_cycles:,} +{cost.interval_cycles:,} +\+0\.0%", text)
+    assert re.search(r"latency_cycles .* -50\.0%", text)
+    assert "pynq-z2, pynq" in run.folder.report.read_text()
+    os.utime(measured, (0, 0))
+    assert main(command) == 1
+    assert "stale" in complaint(capsys)
+    assert main([*command, "--even-if-older"]) == 0
+    measured.write_text(json.dumps({**log, "mismatches": 3}))
+    assert main(command) == 1
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "run"
+    code = "import sys; from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["compile", str(model), "--board", "pynq-z2", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "work" / "csim").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in text
+    assert "goes on from here" in text
+    assert not [p for p in out.rglob(".*-*") if p.is_file() or p.is_dir()]
