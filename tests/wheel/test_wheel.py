@@ -1,6 +1,7 @@
 """The built wheel in an environment without torch, onnx or any other extra, run from another folder."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 
 import codesign
 from codesign.data import folder
+from codesign.flow import steps
+from codesign.flow.config import CompileConfig, ProofConfig
+from codesign.flow.folder import RunFolder, create
+from codesign.ir import files
+from codesign.ir.boards import load_board
 
 SCRIPT = Path(sys.executable).parent / "codesign"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -66,3 +72,21 @@ def test_a_run_without_torch_says_what_to_install(tmp_path: Path) -> None:
     assert "needs torch" in result.stderr
     assert "codesign[train]" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(shutil.which("g++") is None or shutil.which("verilator") is None, reason="needs g++ and verilator")
+def test_a_run_folder_is_rendered_and_simulated_with_what_the_wheel_brings(tmp_path: Path) -> None:
+    sys.path.append(str(CHECKOUT / "tests"))
+    from small import small_graph
+
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    proof = ProofConfig(csim_images=3, rtlsim_images=2)
+    create(run, "compile", CompileConfig(name="small", board="pynq-z2", proof=proof), load_board("pynq-z2"))
+    files.save_graph(small_graph(), run.graph)
+    steps.save_vectors(run, small_graph(), steps.random_images(small_graph(), 0, 3))
+    for verb in ("csim", "rtlsim", "report"):
+        result = call(verb, str(run.path))
+        assert result.returncode == 0, result.stderr
+    assert "rtlsim     2 images, 0 mismatches" in result.stdout
+    assert run.report.exists()
