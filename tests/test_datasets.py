@@ -230,7 +230,7 @@ def test_broken_arrays_file_is_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"a\.npz: not a whole \.npz file"):
             load_dataset(config)
     np.save(tmp_path / "one.npy", np.zeros(3))
-    with pytest.raises(ConfigError, match="not a whole .npz file"):
+    with pytest.raises(ConfigError, match=r"not a whole \.npz file"):
         load_dataset(DataConfig(kind=DataKind.ARRAYS, path=str(tmp_path / "one.npy")))
     with pytest.raises(ConfigError, match="no such file"):
         load_dataset(DataConfig(kind=DataKind.ARRAYS, path=str(tmp_path / "absent.npz")))

@@ -63,6 +63,16 @@ def covering_exponent(weight: Tensor, bits: int) -> Tensor:
     return torch.ceil(torch.log2(peak / QType(bits, signed=True).qmax)).to(torch.int64)
 
 
+def typical_exponent(weight: Tensor, bits: int) -> Tensor:
+    """Per output channel, an exponent for weights in training, from their mean magnitude: few bits clip; int64 [K].
+
+    The step is 2 * mean|w| / sqrt(largest integer), the usual start of learned steps, but never beyond covering.
+    """
+    largest = QType(bits, signed=True).qmax
+    step = 2.0 * weight.detach().abs().flatten(1).mean(1).clamp_min(1e-8) / largest**0.5
+    return torch.minimum(torch.round(torch.log2(step)).to(torch.int64), covering_exponent(weight, bits))
+
+
 def best_weight_exponent(weight: Tensor, bits: int, spread: int) -> Tensor:
     """Per output channel, the exponent of least squared error, no two further than `spread` apart; int64 [K]."""
     top = covering_exponent(weight, bits)

@@ -1,0 +1,284 @@
+"""The search space as plain data: stages of blocks with their choices, and the network that a row of choices gives."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from codesign.errors import ConfigError
+from codesign.ir.nodes import PoolOp, Shape
+from codesign.nets.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
+
+
+class Kind(Enum):
+    """The kinds of candidate blocks."""
+
+    CONV = "conv"  # one convolution
+    SEPARABLE = "separable"  # depthwise, then 1x1
+    INVERTED = "inverted"  # 1x1 to `expansion` times the channels, depthwise, 1x1 back; added to its input if it can
+    SKIP = "skip"  # nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A candidate of a block; kernel and expansion where its kind has them."""
+
+    kind: Kind
+    kernel: int = 1
+    expansion: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.kernel <= MAX_WINDOW:
+            raise ValueError(f"kernel: expected 1 to {MAX_WINDOW}, got {self.kernel}")
+        if self.expansion < 1:
+            raise ValueError(f"expansion: expected at least 1, got {self.expansion}")
+
+    def __str__(self) -> str:
+        if self.kind is Kind.SKIP:
+            return "skip"
+        expansion = f"x{self.expansion}" if self.kind is Kind.INVERTED else ""
+        return f"{self.kind.value}{self.kernel}{expansion}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSpace:
+    """The choices of one block."""
+
+    operators: tuple[Operator, ...]
+    weight_bits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSpace:
+    """Blocks with one width and one activation type; the first has the stride, the others keep the map's size."""
+
+    stride: int
+    widths: tuple[int, ...]
+    activation_bits: tuple[int, ...]
+    blocks: tuple[BlockSpace, ...]
+
+    def __post_init__(self) -> None:
+        if not self.blocks or not self.widths or not self.activation_bits:
+            raise ValueError("stage: expected at least one block, one width and one number of activation bits")
+        if any(op.kind is Kind.SKIP for op in self.blocks[0].operators):
+            raise ValueError("stage: its first block changes width or size and cannot be skipped")
+        for block in self.blocks:
+            if not block.operators or not block.weight_bits:
+                raise ValueError("block: expected at least one operator and one number of weight bits")
+
+
+class HeadPool(Enum):
+    """What is between the last block and the classifier."""
+
+    NONE = "none"  # the classifier sees the whole map
+    MAXIMUM = "maximum"  # of 2x2
+    GLOBAL = "global"  # average over the map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Stages, then a classifier. Every bit width is 2 to 8."""
+
+    stages: tuple[StageSpace, ...]
+    head_pools: tuple[HeadPool, ...]
+    head_weight_bits: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.stages or not self.head_pools or not self.head_weight_bits:
+            raise ValueError("space: expected at least one stage, one head_pool and one head_weight_bits")
+        bits = [b for s in self.stages for b in s.activation_bits + sum((k.weight_bits for k in s.blocks), ())]
+        for found in (*bits, *self.head_weight_bits):
+            if not 2 <= found <= 8:
+                raise ValueError(f"bits: expected 2 to 8, got {found}")
+
+    @property
+    def networks(self) -> int:
+        """How many networks the space holds; blocks that are skipped count once for each of their weight bits."""
+        return math.prod(len(d.options) for d in decisions(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice: its name, and what can be chosen, as text."""
+
+    name: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageSlots:
+    """Where a stage's decisions are in the row of all: width, activation bits, and each block's operator and bits."""
+
+    width: int
+    bits: int
+    operators: tuple[int, ...]
+    weight_bits: tuple[int, ...]
+
+
+def decisions(space: Space) -> tuple[Decision, ...]:
+    """All decisions, in the order of `slots`."""
+    row: list[Decision] = []
+    for i, stage in enumerate(space.stages):
+        row.append(Decision(f"stage {i} width", tuple(map(str, stage.widths))))
+        row.append(Decision(f"stage {i} activation bits", tuple(map(str, stage.activation_bits))))
+        for j, block in enumerate(stage.blocks):
+            row.append(Decision(f"stage {i} block {j} operator", tuple(map(str, block.operators))))
+            row.append(Decision(f"stage {i} block {j} weight bits", tuple(map(str, block.weight_bits))))
+    row.append(Decision("head pool", tuple(p.value for p in space.head_pools)))
+    row.append(Decision("head weight bits", tuple(map(str, space.head_weight_bits))))
+    return tuple(row)
+
+
+def slots(space: Space) -> tuple[StageSlots, ...]:
+    """The places of every stage's decisions; the last two decisions are the head's pool and weight bits."""
+    found, at = [], 0
+    for stage in space.stages:
+        blocks = range(len(stage.blocks))
+        found.append(
+            StageSlots(at, at + 1, tuple(at + 2 + 2 * j for j in blocks), tuple(at + 3 + 2 * j for j in blocks))
+        )
+        at += 2 + 2 * len(stage.blocks)
+    return tuple(found)
+
+
+def depth(space: Space, row: Sequence[int]) -> int:
+    """Blocks of the network that are not skipped."""
+    pairs = [(k.operators[row[at]].kind, at) for s, w in zip(space.stages, slots(space), strict=True)
+             for k, at in zip(s.blocks, w.operators, strict=True)]  # fmt: skip
+    return sum(kind is not Kind.SKIP for kind, _ in pairs)
+
+
+def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:
+    """The network of a row of choices, one index for each of decisions(space)."""
+    layers: list[Layer] = []
+    source, channels = INPUT, shape.c
+    for i, (stage, where) in enumerate(zip(space.stages, slots(space), strict=True)):
+        width, bits = stage.widths[row[where.width]], stage.activation_bits[row[where.bits]]
+        for j, block in enumerate(stage.blocks):
+            operator = block.operators[row[where.operators[j]]]
+            made = block_layers(
+                f"s{i}b{j}",
+                source,
+                operator,
+                channels=channels,
+                width=width,
+                stride=stage.stride if j == 0 else 1,
+                weight_bits=block.weight_bits[row[where.weight_bits[j]]],
+                bits=bits,
+            )
+            layers += made
+            source, channels = (made[-1].name, width) if made else (source, channels)
+    head = head_layers(source, space.head_pools[row[-2]], len(labels), space.head_weight_bits[row[-1]])
+    return Network(name=name, shape=shape, layers=(*layers, *head), labels=labels)
+
+
+def block_layers(
+    name: str,
+    source: str,
+    operator: Operator,
+    *,
+    channels: int,
+    width: int,
+    stride: int,
+    weight_bits: int,
+    bits: int,
+) -> list[Layer]:
+    """The layers of a block that makes `width` of `channels` channels; none if it is skipped."""
+
+    def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, wide: bool = False) -> ConvLayer:
+        return ConvLayer(
+            name=name + part,
+            source=after,
+            k=k,
+            kernel=kernel,
+            stride=stride,
+            depthwise=part == "_dw",
+            weight_bits=weight_bits,
+            bits=residual_bits(bits) if wide else bits,
+            relu=not wide,
+        )
+
+    match operator.kind:
+        case Kind.SKIP:
+            return []
+        case Kind.CONV:
+            return [conv("", source, width, kernel=operator.kernel, stride=stride)]
+        case Kind.SEPARABLE:
+            first = conv("_dw", source, channels, kernel=operator.kernel, stride=stride)
+            return [first, conv("_pw", first.name, width)]
+        case Kind.INVERTED:
+            inner = channels * operator.expansion
+            expand = conv("_up", source, inner)
+            middle = conv("_dw", expand.name, inner, kernel=operator.kernel, stride=stride)
+            adds = channels == width and stride == 1 and source != INPUT
+            last = conv("_pw", middle.name, width, wide=adds)
+            total = [AddLayer(name=name + "_add", sources=(source, last.name), bits=bits)] if adds else []
+            return [expand, middle, last, *total]
+
+
+def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:
+    """The classifier, and the pooling before it."""
+    before: list[Layer] = []
+    if pool is HeadPool.MAXIMUM:
+        before = [PoolLayer(name="pool", source=source, op=PoolOp.MAX, kernel=2)]
+    elif pool is HeadPool.GLOBAL:
+        before = [PoolLayer(name="pool", source=source, op=PoolOp.AVERAGE, kernel=0)]
+    dense = ConvLayer(
+        name="classifier",
+        source="pool" if before else source,
+        k=labels,
+        kernel=1,
+        covers=True,
+        weight_bits=weight_bits,
+        bits=LOGIT_BITS,
+        relu=False,
+    )
+    return [*before, dense]
+
+
+def residual_bits(bits: int) -> int:
+    """Bits of the signed branch that is added to activations of `bits`."""
+    return min(bits + 2, 8)
+
+
+def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of the input, and after every stage."""
+    extents = [(shape.y, shape.x)]
+    for stage in space.stages:
+        extents.append((-(-extents[-1][0] // stage.stride), -(-extents[-1][1] // stage.stride)))
+    return tuple(extents)
+
+
+def fashion() -> Space:
+    """A space for small grey images, 28x28 and the like: minutes of search on two cores."""
+    three, five = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.CONV, kernel=5)
+    separable = tuple(Operator(kind=Kind.SEPARABLE, kernel=k) for k in (3, 5))
+    inverted = Operator(kind=Kind.INVERTED, kernel=3, expansion=2)
+    skip = Operator(kind=Kind.SKIP)
+    bits = (3, 4, 6)
+    first = BlockSpace(operators=(three, five, *separable), weight_bits=bits)
+    later = BlockSpace(operators=(three, *separable, inverted, skip), weight_bits=bits)
+    return Space(
+        stages=(
+            StageSpace(
+                stride=2,
+                widths=(8, 16, 24),
+                activation_bits=(3, 4),
+                blocks=(
+                    BlockSpace(operators=(three, Operator(kind=Kind.CONV, kernel=4), five), weight_bits=(4, 6, 8)),
+                    later,
+                ),
+            ),
+            StageSpace(stride=2, widths=(16, 32, 48), activation_bits=(3, 4), blocks=(first, later)),
+            StageSpace(stride=1, widths=(32, 48, 64), activation_bits=(3, 4), blocks=(first, later)),
+        ),
+        head_pools=(HeadPool.NONE, HeadPool.MAXIMUM, HeadPool.GLOBAL),
+        head_weight_bits=(3, 4, 6),
+    )
+
+
+def preset(name: str) -> Space:
+    """The built-in space of that name. Raises ConfigError."""
+    if name == "fashion":
+        return fashion()
+    raise ConfigError(f"space: there is no built-in space {name!r}; expected 'fashion', or a space written out")

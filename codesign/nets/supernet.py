@@ -1,0 +1,267 @@
+"""All networks of a space in one: every candidate has weights, widths are masks, bits are quantizers.
+
+Activations are quantized over a fixed range after batch normalization, which learns to use it; weights over their own.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codesign.ir.nodes import Shape
+from codesign.ir.qtype import QType
+from codesign.nets.network import same_window
+from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
+from codesign.nets.space import (
+    BlockSpace,
+    HeadPool,
+    Kind,
+    Operator,
+    Space,
+    StageSpace,
+    map_shapes,
+    residual_bits,
+    slots,
+)
+
+_RANGE_EXPONENT = 2  # activations are clipped at 2**2, four standard deviations
+
+
+class Chosen(Protocol):
+    """A drawn choice: `weights` one-hot in value, and the candidates to run, best first."""
+
+    @property
+    def weights(self) -> Tensor:
+        """One weight per option, with a gradient if the choice is to learn."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """The option drawn."""
+        ...
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The options to run."""
+        ...
+
+
+class Bits:
+    """The quantization of tensors by a drawn number of bits."""
+
+    def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
+        self.options, self.draw = options, draw
+
+    def weight(self, weight: Tensor) -> Tensor:
+        """weight[K,...] on the drawn grid."""
+        return self._mixed(list(self.options), lambda b: quantize_weight(weight, typical_exponent(weight, b), b))
+
+    def activation(self, x: Tensor, *, signed: bool = False) -> Tensor:
+        """The map on the drawn grid: a ReLU, or for the branch of a residual two more bits and a sign."""
+
+        def one(bits: int) -> Tensor:
+            qtype = QType(residual_bits(bits) if signed else bits, signed=signed)
+            return quantize(x, _RANGE_EXPONENT - qtype.bits + int(signed), qtype)
+
+        return self._mixed(list(self.options), one)
+
+    def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
+        """The drawn one's value; the others join for the gradient of the choice, where it is to learn."""
+        weights = self.draw.weights
+        if not weights.requires_grad:
+            return quantized(options[self.draw.index])
+        return sum(weights[i] * quantized(b) for i, b in enumerate(options))
+
+
+class Width:
+    """A drawn width: how many channels are computed, and the mask over them where the width is to learn."""
+
+    def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
+        self.options, self.draw = options, draw
+        self.learns = draw.weights.requires_grad and len(options) > 1
+        self.computed = max(options) if self.learns else options[draw.index]
+        self.mask = self._mask() if self.learns else None
+
+    def times(self, factor: int) -> "Width":
+        """The width of an expansion of this one."""
+        return self if factor == 1 else Width(tuple(o * factor for o in self.options), self.draw)
+
+    def _mask(self) -> Tensor:
+        """1 for the drawn channels, 0 for the others; [largest]."""
+        channel = torch.arange(self.computed, device=self.draw.weights.device)
+        widths = torch.tensor(self.options, device=channel.device)
+        return self.draw.weights @ (channel < widths[:, None]).to(torch.float32)
+
+
+class MaskedConv(nn.Module):
+    """Convolution and batch normalization for every width: where the width is to learn, channels beyond the drawn one
+    become zero; where it is not, they are not computed.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self, channels: int, width: int, kernel: int, stride: int, shape: tuple[int, int], *, depthwise: bool
+    ) -> None:
+        super().__init__()
+        self.window = same_window(Shape(*shape, channels), kernel, stride)
+        self.depthwise = depthwise
+        self.weight = nn.Parameter(torch.empty(width, 1 if depthwise else channels, self.window.fy, self.window.fx))
+        self.gain = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+        self.momentum = 0.1
+
+    def forward(self, x: Tensor, width: Width | None, weight_bits: Bits, bits: Bits, *, signed: bool = False) -> Tensor:
+        """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the largest where widths are to learn."""
+        k = len(self.gain) if width is None else width.computed
+        weight = weight_bits.weight(self.weight[:k] if self.depthwise else self.weight[:k, : x.shape[1]])
+        acc = self._convolved(x, weight)
+        mean, var = self.running_mean[:k], self.running_var[:k]
+        acc = functional.batch_norm(acc, mean, var, self.gain[:k], self.shift[:k], self.training, self.momentum)
+        value = bits.activation(acc, signed=signed)
+        return value if width is None or width.mask is None else value * width.mask[:, None, None]
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        window = self.window
+        groups = x.shape[1] if self.depthwise else 1
+        stride = (window.stride_y, window.stride_x)
+        if (window.pad_top, window.pad_left) == (window.pad_bottom, window.pad_right):
+            return functional.conv2d(x, weight, None, stride, (window.pad_top, window.pad_left), groups=groups)
+        padded = functional.pad(x, (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom))
+        return functional.conv2d(padded, weight, None, stride, groups=groups)
+
+
+class Candidate(nn.Module):
+    """One operator of a block, at the largest widths."""
+
+    def __init__(
+        self, operator: Operator, channels: int, width: int, stride: int, shape: tuple[int, int], *, adds: bool
+    ) -> None:
+        super().__init__()
+        self.operator, self.adds = operator, adds and operator.kind is Kind.INVERTED
+        inner = channels * operator.expansion
+        out = (-(-shape[0] // stride), -(-shape[1] // stride))
+        parts: list[MaskedConv] = []
+        if operator.kind is Kind.CONV:
+            parts = [MaskedConv(channels, width, operator.kernel, stride, shape, depthwise=False)]
+        if operator.kind is Kind.INVERTED:
+            parts = [MaskedConv(channels, inner, 1, 1, shape, depthwise=False)]
+        if operator.kind in (Kind.SEPARABLE, Kind.INVERTED):
+            parts.append(MaskedConv(inner, inner, operator.kernel, stride, shape, depthwise=True))
+            parts.append(MaskedConv(inner, width, 1, 1, out, depthwise=False))
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor, before: Width | None, width: Width, weight_bits: Bits, bits: Bits) -> Tensor:
+        """x[B,C,IY,IX] -> y[B,K,OY,OX]; `before`: the drawn width of x, None for the network's input."""
+        inner = None if before is None else before.times(self.operator.expansion)
+        value = x
+        for i, part in enumerate(self.parts):
+            is_last = i == len(self.parts) - 1
+            value = part(value, width if is_last else inner, weight_bits, bits, signed=is_last and self.adds)
+        return bits.activation(x + value) if self.adds else value
+
+
+class Block(nn.Module):
+    """The candidates of one block."""
+
+    def __init__(
+        self, space: BlockSpace, channels: int, width: int, stride: int, shape: tuple[int, int], *, adds: bool
+    ) -> None:
+        super().__init__()
+        self.candidates = nn.ModuleList(
+            Candidate(op, channels, width, stride, shape, adds=adds) for op in space.operators
+        )
+
+    def forward(
+        self, x: Tensor, draw: Chosen, before: Width | None, width: Width, weight_bits: Bits, bits: Bits
+    ) -> Tensor:
+        """The drawn candidate's map; another active one adds nothing but a gradient to its weight."""
+        values = [self.candidates[i](x, before, width, weight_bits, bits) for i in draw.active]
+        if not draw.weights.requires_grad:
+            return values[0]
+        return sum(draw.weights[i] * v for i, v in zip(draw.active, values, strict=True))
+
+
+class Head(nn.Module):
+    """The classifier after one kind of pooling."""
+
+    def __init__(self, pool: HeadPool, width: int, labels: int, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.pool = pool
+        y, x = shape if pool is HeadPool.NONE else (1, 1)
+        if pool is HeadPool.MAXIMUM:
+            y, x = (shape[0] - min(2, shape[0])) // 2 + 1, (shape[1] - min(2, shape[1])) // 2 + 1
+        self.weight = nn.Parameter(torch.zeros(labels, width, y, x))
+        self.bias = nn.Parameter(torch.zeros(labels))
+
+    def forward(self, x: Tensor, weight_bits: Bits) -> Tensor:
+        """x[B,C,Y,X] -> logits [B,labels]."""
+        if self.pool is HeadPool.MAXIMUM:
+            size = (min(2, x.shape[2]), min(2, x.shape[3]))
+            x = functional.max_pool2d(x, size)
+        elif self.pool is HeadPool.GLOBAL:
+            x = x.mean((2, 3), keepdim=True)
+        weight = weight_bits.weight(self.weight[:, : x.shape[1]].flatten(1))
+        return functional.linear(x.flatten(1), weight, self.bias)
+
+
+class SuperNet(nn.Module):
+    """Every network of the space, at shared weights."""
+
+    def __init__(self, space: Space, shape: Shape, labels: int, rng: torch.Generator) -> None:
+        super().__init__()
+        self.space, self.slots = space, slots(space)
+        extents = map_shapes(space, shape)
+        channels, first = shape.c, True
+        blocks: list[nn.ModuleList] = []
+        for i, stage in enumerate(space.stages):
+            width = max(stage.widths)
+            row = [Block(stage.blocks[0], channels, width, stage.stride, extents[i], adds=False)]
+            row += [Block(b, width, width, 1, extents[i + 1], adds=True) for b in stage.blocks[1:]]
+            blocks.append(nn.ModuleList(row))
+            channels, first = width, False
+        assert not first
+        self.blocks = nn.ModuleList(blocks)
+        self.heads = nn.ModuleList(Head(p, channels, labels, extents[-1]) for p in space.head_pools)
+        for module in self.modules():
+            if isinstance(module, MaskedConv):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, draws: Sequence[Chosen]) -> Tensor:
+        """Images x uint8 [B,C,Y,X] and a draw for each decision of the space -> logits [B,labels]."""
+        value = x.to(torch.float32) * 2.0**-8
+        before: Width | None = None
+        for stage, where, blocks in zip(self.space.stages, self.slots, self.blocks, strict=True):
+            value, before = self._stage(stage, draws, where, blocks, value, before)  # type: ignore[arg-type]
+        draw, weight_bits = draws[-2], Bits(self.space.head_weight_bits, draws[-1])
+        logits = [self.heads[i](value, weight_bits) for i in draw.active]
+        if not draw.weights.requires_grad:
+            return logits[0]
+        return sum(draw.weights[i] * v for i, v in zip(draw.active, logits, strict=True))
+
+    def _stage(self, stage: StageSpace, draws: Sequence[Chosen], where, blocks, value, before):  # type: ignore[no-untyped-def]
+        width = Width(stage.widths, draws[where.width])
+        bits = Bits(stage.activation_bits, draws[where.bits])
+        for j, block in enumerate(blocks):
+            weight_bits = Bits(stage.blocks[j].weight_bits, draws[where.weight_bits[j]])
+            value = block(value, draws[where.operators[j]], before, width, weight_bits, bits)
+            before = width
+        return value, before
+
+
+def recalibrate(net: SuperNet, batches: Sequence[Tensor], draws: Sequence[Chosen]) -> None:
+    """Set the running statistics of the batch normalizations that the drawn network uses to their mean over batches."""
+    convs = [m for m in net.modules() if isinstance(m, MaskedConv)]
+    net.train()
+    with torch.no_grad():
+        for i, batch in enumerate(batches):
+            for conv in convs:
+                conv.momentum = 1.0 / (i + 1)
+            net(batch, draws)
+    net.eval()

@@ -1,0 +1,50 @@
+"""How a network is searched together with its accelerator."""
+
+from dataclasses import dataclass
+
+from codesign.nets.config import Device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """Settings of the co-search.
+
+    `min_fps` is a demand on the derived network at the board's clock: it must have a design that is at least this
+    fast. `cost_weight` is the price of a factor e in interval, in units of the loss; at 0 a network that meets the
+    demand has no reason to become cheaper. `images` of the training part are used, of which `validation_share` decide
+    about choices and never train weights. `temperatures`: of the relaxed draws at the begin and the end.
+    """
+
+    min_fps: float | None = None
+    cost_weight: float = 0.0
+    epochs: int = 12
+    warmup_epochs: int = 4
+    images: int = 24_000
+    validation_share: float = 0.25
+    batch_images: int = 128
+    weight_rate: float = 3e-3
+    choice_rate: float = 0.03
+    temperatures: tuple[float, float] = (4.0, 0.5)
+    minimum_depth: int = 4
+    finalists: int = 16
+    seed: int = 0
+    threads: int = 2
+    device: Device = Device.AUTO
+
+    def __post_init__(self) -> None:
+        if self.min_fps is not None and self.min_fps <= 0.0:
+            raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(f"warmup_epochs: expected 0 to epochs - 1, got {self.warmup_epochs}")
+        if not 0.0 < self.validation_share < 1.0:
+            raise ValueError(f"validation_share: expected a share in (0, 1), got {self.validation_share}")
+        if self.cost_weight < 0.0:
+            raise ValueError(f"cost_weight: expected 0 or more, got {self.cost_weight}")
+        if min(self.temperatures) <= 0.0:
+            raise ValueError(f"temperatures: expected positive numbers, got {self.temperatures}")
+        for name in ("images", "batch_images", "finalists", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("weight_rate", "choice_rate"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")

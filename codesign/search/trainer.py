@@ -1,0 +1,261 @@
+"""The epochs of a co-search: weights and choices move in turn, each on its own images, and all can be resumed."""
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from codesign.ir.nodes import Shape
+from codesign.nets import checkpoint
+from codesign.nets.batches import Images, batch_count, generator, shuffled
+from codesign.nets.space import Kind, Space, decisions, slots
+from codesign.nets.supernet import SuperNet
+from codesign.nets.train import cosine_rate
+from codesign.progress import Progress
+from codesign.search.choice import Draw, entropy, fixed, sample, temperature_at
+from codesign.search.config import SearchConfig
+from codesign.search.pricing import Pricing
+
+_log = logging.getLogger(__name__)
+_CHOICE_EVERY = 2  # steps of the weights for one of the choices
+_MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
+_QUADRATIC = 1.0  # weight of the squared violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One epoch: losses of the drawn networks, the mean estimate of their intervals, and of the likeliest network's.
+
+    `exact_interval_cycles` is None where the likeliest network fits the board at no interval. `entropy`: mean over all
+    choices, as a share of the uniform distribution's. `skipped`: mean number of blocks that drawn networks skip.
+    """
+
+    epoch: int
+    temperature: float
+    weight_loss: float
+    choice_loss: float | None
+    drawn_interval_cycles: float
+    likeliest_interval_cycles: float
+    exact_interval_cycles: int | None
+    multiplier: float
+    entropy: float
+    skipped: float
+
+
+@dataclass(eq=False)
+class _Sums:
+    """Sums over the steps of an epoch."""
+
+    weight_loss: Tensor
+    choice_loss: Tensor
+    log_cost: float = 0.0
+    skipped: int = 0
+    weight_steps: int = 0
+    choice_steps: int = 0
+
+
+class Trainer:
+    """Shared weights, the logits of all choices, and what moves them."""
+
+    def __init__(
+        self, space: Space, shape: Shape, labels: int, config: SearchConfig, pricing: Pricing, device: torch.device
+    ) -> None:
+        self.space, self.config, self.pricing, self.device = space, config, pricing, device
+        self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
+        self.skips = _skips(space)
+        allowed = pricing.allowed()
+        self.closed = [torch.tensor(~a, device=device) for a in allowed]
+        self.logits = [torch.zeros(len(d.options), device=device, requires_grad=True) for d in decisions(space)]
+        self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
+        self.choice_optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
+        self.multiplier = 0.0
+        self.done = 0
+        self.priced = 0
+        self.history: list[EpochRecord] = []
+        self.visited: list[list[int]] = []  # the likeliest network after every epoch
+
+    def open_logits(self, i: int) -> Tensor:
+        """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
+        return self.logits[i].masked_fill(self.closed[i], float("-inf"))
+
+    def likeliest(self) -> list[int]:
+        """The option of largest logit of every decision, with as many blocks as are demanded."""
+        with torch.no_grad():
+            row = [int(self.open_logits(i).argmax()) for i in range(len(self.logits))]
+            for at, skip in self._too_shallow(row):
+                row[at] = int(
+                    self.open_logits(at).index_fill(0, torch.tensor([skip], device=self.device), -math.inf).argmax()
+                )
+        return row
+
+    def epoch(self, train: Images, held: Images, progress: Progress) -> None:
+        """One epoch; afterwards the record of it lacks the exact interval, which the caller gives to `finish`."""
+        config, epoch = self.config, self.done
+        self.net.train()
+        warm = epoch < config.warmup_epochs
+        rng = generator(config.seed, 11, epoch)
+        temperature = temperature_at(*config.temperatures, epoch / max(config.epochs - 1, 1))
+        self._sums = _Sums(torch.zeros((), device=self.device), torch.zeros((), device=self.device))
+        count = batch_count(len(train), config.batch_images)
+        choice_batches = _endless(held, config.batch_images, rng)
+        for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=True)):
+            step = epoch * count + i
+            self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
+            self._weight_step(batch, rng, warm=warm)
+            if not warm and i % _CHOICE_EVERY == 0:
+                self._choice_step(next(choice_batches), temperature, rng)
+            if i % 10 == 9:
+                progress("search", step + 1, config.epochs * count, f"epoch {epoch + 1} of {config.epochs}")
+        self.done += 1
+        self.temperature = temperature
+
+    def finish(self, exact: int | None) -> EpochRecord:
+        """Record the epoch, with the interval of the exact design of the likeliest network."""
+        sums, row = self._sums, self.likeliest()
+        steps = max(sums.choice_steps, 1)
+        self.visited.append(row)
+        record = EpochRecord(
+            epoch=self.done,
+            temperature=self.temperature,
+            weight_loss=float(sums.weight_loss) / max(sums.weight_steps, 1),
+            choice_loss=float(sums.choice_loss) / steps if sums.choice_steps else None,
+            drawn_interval_cycles=self.pricing.target * math.exp(sums.log_cost / max(sums.weight_steps, 1)),
+            likeliest_interval_cycles=self.pricing.target * math.exp(self.pricing.log_cost(row)),
+            exact_interval_cycles=exact,
+            multiplier=self.multiplier,
+            entropy=sum(entropy(self.open_logits(i).detach()) for i in range(len(self.logits))) / len(self.logits),
+            skipped=sums.skipped / max(sums.weight_steps, 1),
+        )
+        self.history.append(record)
+        return record
+
+    def draw(self, rng: torch.Generator, temperature: float, *, paths: int = 1, uniform: bool = False) -> list[Draw]:
+        """A draw of every decision; too shallow networks get the likelier of the other operators instead."""
+        logits = [self.open_logits(i) for i in range(len(self.logits))]
+        if uniform:
+            logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
+        branching = {*(at for at, _ in self.skips), *self._operator_slots(), len(logits) - 2}
+        draws = [sample(x, temperature, rng, paths if i in branching else 1) for i, x in enumerate(logits)]
+        for at, skip in self._too_shallow([d.index for d in draws]):
+            closed = logits[at].index_fill(0, torch.tensor([skip], device=self.device), -math.inf)
+            draws[at] = sample(closed, temperature, rng, paths)
+        return draws
+
+    def save(self, path: Path, key: str, extra: dict[str, float]) -> None:
+        """Leave everything that `resume` needs."""
+        meta = {
+            "key": key,
+            "done": self.done,
+            "multiplier": self.multiplier,
+            "priced": self.priced,
+            "history": [asdict(r) for r in self.history],
+            "visited": self.visited,
+            "prices": self.pricing.prices.tolist(),
+            "capacity": self.pricing.capacity,
+            "extra": extra,
+        }
+        tensors = checkpoint.prefixed("net", self.net.state_dict())
+        tensors |= checkpoint.prefixed("logits", {str(i): x for i, x in enumerate(self.logits)})
+        tensors |= checkpoint.prefixed("weight_optimizer", checkpoint.optimizer_tensors(self.weight_optimizer))
+        tensors |= checkpoint.prefixed("choice_optimizer", checkpoint.optimizer_tensors(self.choice_optimizer))
+        checkpoint.save(path, meta, tensors)
+
+    def resume(self, path: Path, key: str) -> dict[str, float]:
+        """Take up what `save` left; its extra, or nothing if there is no checkpoint."""
+        found = checkpoint.load(path, key)
+        if found is None:
+            return {}
+        meta, tensors = found
+        self.net.load_state_dict(checkpoint.without_prefix("net", tensors))
+        with torch.no_grad():
+            for name, value in checkpoint.without_prefix("logits", tensors).items():
+                self.logits[int(name)].copy_(value)
+        checkpoint.restore_optimizer(self.weight_optimizer, checkpoint.without_prefix("weight_optimizer", tensors))
+        checkpoint.restore_optimizer(self.choice_optimizer, checkpoint.without_prefix("choice_optimizer", tensors))
+        self.done, self.multiplier, self.priced = meta["done"], meta["multiplier"], meta["priced"]
+        self.history = [EpochRecord(**r) for r in meta["history"]]
+        self.visited = meta["visited"]
+        self.pricing.restore(meta["prices"], meta["capacity"])
+        _log.info("search goes on after epoch %d", self.done)
+        extra: dict[str, float] = meta["extra"]
+        return extra
+
+    def _weight_step(self, batch: Images, rng: torch.Generator, *, warm: bool) -> None:
+        with torch.no_grad():
+            draws = self.draw(rng, 1.0, uniform=warm)
+        loss = functional.cross_entropy(self.net(batch.x, draws), batch.y)
+        self.weight_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.weight_optimizer.step()
+        sums, row = self._sums, [d.index for d in draws]
+        sums.weight_loss += loss.detach()
+        sums.log_cost += self.pricing.log_cost(row)
+        sums.skipped += sum(row[at] == skip for at, skip in self.skips)
+        sums.weight_steps += 1
+        self.priced += 1
+
+    def _choice_step(self, batch: Images, temperature: float, rng: torch.Generator) -> None:
+        draws = self.draw(rng, temperature, paths=2)
+        task = functional.cross_entropy(self.net(batch.x, draws), batch.y)
+        price, violation = self._price(draws)
+        self.choice_optimizer.zero_grad(set_to_none=True)
+        gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
+        for logit, gradient in zip(self.logits, gradients, strict=True):
+            logit.grad = gradient
+        self.choice_optimizer.step()
+        self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
+        self._sums.choice_loss += task.detach()
+        self._sums.choice_steps += 1
+
+    def _price(self, draws: list[Draw]) -> tuple[Tensor, float]:
+        """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
+        row = [d.index for d in draws]
+        log_cost = self.pricing.log_cost(row)
+        weight = self.config.cost_weight
+        if self.config.min_fps is not None:
+            weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
+        tables = self.pricing.alternatives(row)
+        self.priced += sum(len(t) for t in tables)
+        costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
+        expected = sum((d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True))
+        price: Tensor = weight * (log_cost + expected)
+        return price, (log_cost if self.config.min_fps is not None else 0.0)
+
+    def _too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
+        """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
+        skipped = [(at, skip) for at, skip in self.skips if row[at] == skip]
+        blocks = len(self._operator_slots())
+        missing = min(self.config.minimum_depth, blocks) - (blocks - len(skipped))
+        yield from skipped[: max(missing, 0)]
+
+    def _operator_slots(self) -> list[int]:
+        return [at for where in slots(self.space) for at in where.operators]
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.weight_optimizer.param_groups:
+            group["lr"] = rate
+
+
+def _skips(space: Space) -> list[tuple[int, int]]:
+    """(decision, option) of every block that can be skipped."""
+    found = []
+    for stage, where in zip(space.stages, slots(space), strict=True):
+        for block, at in zip(stage.blocks, where.operators, strict=True):
+            found += [(at, i) for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
+    return found
+
+
+def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Images]:
+    while True:
+        yield from shuffled(images, batch, rng, flip=False)
+
+
+def certain(space: Space, row: list[int], device: torch.device) -> list[Draw]:
+    """The draws that give exactly this network."""
+    return [fixed(i, len(d.options), device) for i, d in zip(row, decisions(space), strict=True)]
