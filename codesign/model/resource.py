@@ -18,6 +18,7 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling
 from codesign.ir.qtype import QType
 from codesign.model.latency import ceil_div, is_streaming
+from codesign.model.memory import bram18_count, ceil_log2, div_up, lutram_luts, rom_luts
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -29,10 +30,6 @@ _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}
 _DSP_MIN_PRODUCT_BITS = 9
 # LUTs of one signed multiplier without DSP, by the product of its operand widths (Yosys 0.23, xc7, registers outside).
 _LUT_MULTIPLY = ((4, 5), (9, 9), (16, 26), (32, 61), (36, 83), (64, 166), (144, 345), (256, 631))
-# Shapes of one RAMB18 as (width, depth).
-_BRAM18 = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
-# Distributed RAM, one write and one read port, as (LUTs of a primitive, bits wide at depth 32, at depth 64).
-_LUTRAM = {Family.SERIES7: (4, 6, 3), Family.ULTRASCALE_PLUS: (8, 14, 7)}
 _FEED_LUT, _FEED_FF = 20, 12  # step counter and handshake of an engine without line buffer
 _FORK = Resources(lut=4, ff=2)
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
@@ -75,36 +72,6 @@ class EngineColumns:
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
         )
-
-
-def div_up(a: IntArray | int, b: IntArray | int) -> IntArray:
-    """The least integers not below a / b."""
-    return np.asarray(-(-np.asarray(a) // b))
-
-
-def ceil_log2(count: IntArray) -> IntArray:
-    """The least e with 2**e >= count, for count >= 1."""
-    return np.frexp((np.asarray(count) - 1).astype(np.float64))[1].astype(np.int64)
-
-
-def bram18_count(width: IntArray, depth: IntArray) -> IntArray:
-    """RAMB18 of a memory of depth words of width bits, in the best of the shapes; a RAMB36 counts two."""
-    counts = [div_up(width, w) * div_up(depth, d) for w, d in _BRAM18]
-    return np.asarray(np.minimum.reduce(counts))
-
-
-def lutram_luts(width: IntArray, depth: IntArray, family: Family) -> IntArray:
-    """LUTs of a distributed RAM of depth words of width bits, with its read multiplexers."""
-    luts, wide, narrow = _LUTRAM[family]
-    banks = div_up(depth, 64)
-    deep = banks * luts * div_up(width, narrow) + width * (div_up(banks, 4) - 1) + (banks > 1) * banks
-    return np.where(depth <= 32, luts * div_up(width, wide), deep)
-
-
-def rom_luts(width: IntArray, depth: IntArray) -> IntArray:
-    """LUTs of a constant memory: one LUT6 per bit and 64 words, F7 and F8 join four; a single word is wires."""
-    banks = div_up(depth, 64)
-    return np.where(depth <= 1, 0, width * (banks + div_up(banks, 4) - 1))
 
 
 def can_use_dsp(node: Conv) -> bool:

@@ -16,7 +16,8 @@ from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool, Shape
 from codesign.model import resource
-from codesign.model.resource import EngineColumns, div_up
+from codesign.model.memory import ceil_log2, div_up
+from codesign.model.resource import EngineColumns
 
 ALL_LANES = 12  # up to this extent every number of lanes is in the space
 _PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port, so of one AXI-Stream word
@@ -242,7 +243,7 @@ def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int],
 
 def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
     words = np.maximum(pixels * div_up(node.ishape.c, pe), 2)
-    return np.asarray(1 << resource.ceil_log2(words))
+    return np.asarray(1 << ceil_log2(words))
 
 
 def _last_share(node: Conv | Pool | Add) -> float:
