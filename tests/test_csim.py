@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,19 @@ def test_an_input_with_three_readers_is_forked(tmp_path: Path) -> None:
     graph = three_readers()
     rng = np.random.default_rng(1)
     assert failures([case_of(i, graph, random_design(graph, rng), rng, 3) for i in range(6)], tmp_path) == ""
+
+
+@pytest.mark.parametrize("names", [("int", "output", "accel"), ("in", "out", "images"), ("pool", "emit", "tap")])
+def test_no_name_of_a_node_gets_in_the_way(names: tuple[str, str, str], tmp_path: Path) -> None:
+    old = small_graph()
+    new = dict(zip(("conv", "pool", "dense"), names, strict=True))
+    nodes = tuple(
+        replace(n, name=new.get(n.name, n.name), **({} if isinstance(n, Input) else {"source": new.get(*n.inputs * 2)}))
+        for n in old.nodes
+    )
+    params = {f"{new[key.split('.')[0]]}.{key.split('.')[1]}": value for key, value in old.params.items()}
+    graph, rng = Graph("names", nodes, params), np.random.default_rng(2)
+    assert failures([case_of(1, graph, random_design(graph, rng), rng, 2)], tmp_path) == ""
 
 
 @pytest.mark.parametrize("standard", ["c++11", "c++14"])

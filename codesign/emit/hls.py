@@ -96,8 +96,8 @@ def render_hls(
     flow = _flow(graph, design, ports)
     engines = tuple(_engine_code(node, design.engine_of(node.name), graph) for node in _nodes(graph))
     configs = [
-        port_config("input_cfg", "AXI-Stream in", ports[0]),
-        port_config("output_cfg", "AXI-Stream out", ports[1]),
+        port_config("AxisIn", "AXI-Stream in", ports[0]),
+        port_config("AxisOut", "AXI-Stream out", ports[1]),
     ]
     configs += [
         node_config(node, design.engine_of(node.name), code.tables)
@@ -170,7 +170,7 @@ def _engine_code(node: Conv | Pool | Add, engine: LineEngine, graph: Graph) -> E
 def _flow(graph: Graph, design: Design, ports: tuple[Port, Port]) -> _Flow:
     flow = _Flow()
     inlet = flow.stream("image_words", ports[0].bits, ports[0].lanes)
-    flow.calls.append(Call("read_axis<input_cfg>", ("in", inlet.name)))
+    flow.calls.append(Call("read_axis<AxisIn>", ("in", inlet.name)))
     waiting = _share(flow, graph, graph.input, inlet, ports[0].words)
     for node in _nodes(graph):
         engine = design.engine_of(node.name)
@@ -183,7 +183,7 @@ def _flow(graph: Graph, design: Design, ports: tuple[Port, Port]) -> _Flow:
         last = out
     packets = (graph.output.oshape.c, graph.output.oshape.elements)
     outlet = _converted(flow, "result", last, ports[1].lanes, packets, graph.output.oshape.elements, STREAM_DEPTH)
-    flow.calls.append(Call("write_axis<output_cfg>", (outlet.name, "out")))
+    flow.calls.append(Call("write_axis<AxisOut>", (outlet.name, "out")))
     return flow
 
 
@@ -229,7 +229,7 @@ def _converted(
         ("OUT_PACKET", packets[1]),
         ("OUT_WORDS", words),
     )
-    config = Config(f"{name}_convert_cfg", f"words of {source.lanes} -> words of {lanes}", fields)
+    config = Config(f"Convert_{name}", f"words of {source.lanes} -> words of {lanes}", fields)
     flow.converters.append(config)
     flow.calls.append(Call(f"convert_words<{config.name}>", (source.name, out.name)))
     return out

@@ -28,34 +28,24 @@ struct exact<BITS, false> {
   typedef ap_uint<BITS> type;
 };
 
-template <int BYTES, bool SIGNED>
+// The signed native integer of so many bytes.
+template <int BYTES>
 struct native;
 template <>
-struct native<1, true> {
-  typedef int8_t type;
-};
-template <>
-struct native<1, false> {
-  typedef uint8_t type;
-};
-template <>
-struct native<2, true> {
+struct native<2> {
   typedef int16_t type;
 };
 template <>
-struct native<2, false> {
-  typedef uint16_t type;
-};
-template <bool SIGNED>
-struct native<4, SIGNED> {
+struct native<4> {
   typedef int32_t type;
 };
-template <bool SIGNED>
-struct native<8, SIGNED> {
+template <>
+struct native<8> {
   typedef int64_t type;
 };
 
-// number<BITS, SIGNED>::type: what is stored. sum<BITS>::type: what is added up in, signed.
+// number<BITS, SIGNED>::type: what is stored. sum<BITS>::type: what is added up in, signed. Products of 16-bit integers
+// are what vector instructions add up fastest, so native numbers are no smaller.
 #if defined(CODESIGN_EXACT)
 template <int BITS, bool SIGNED>
 struct number : exact<BITS, SIGNED> {};
@@ -63,9 +53,9 @@ template <int BITS>
 struct sum : exact<BITS, true> {};
 #else
 template <int BITS, bool SIGNED>
-struct number : native<(BITS <= 8 ? 1 : BITS <= 16 ? 2 : BITS <= 31 ? 4 : 8), SIGNED> {};
+struct number : native<(BITS + !SIGNED <= 16 ? 2 : BITS + !SIGNED <= 32 ? 4 : 8)> {};
 template <int BITS>
-struct sum : native<(BITS <= 32 ? 4 : 8), true> {};
+struct sum : native<(BITS <= 32 ? 4 : 8)> {};
 #endif
 
 // value * 2**by, which for native integers must not shift a sign out.

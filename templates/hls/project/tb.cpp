@@ -112,18 +112,18 @@ void show(const char* layer, int ox, int k, size_t image, size_t index, int expe
 }
 
 void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
-  for (int word = 0; word < input_cfg::WORDS; ++word) {
-    int lane[input_cfg::LANES];
-    int keep[input_cfg::LANES * input_cfg::CONTAINER / 8];
-    for (int i = 0; i < input_cfg::LANES; ++i) {
-      const int index = word * input_cfg::LANES + i;
-      lane[i] = index < input_cfg::ELEMENTS ? image[size_t(index)] : 0;
+  for (int word = 0; word < AxisIn::WORDS; ++word) {
+    int lane[AxisIn::LANES];
+    int keep[AxisIn::LANES * AxisIn::CONTAINER / 8];
+    for (int i = 0; i < AxisIn::LANES; ++i) {
+      const int index = word * AxisIn::LANES + i;
+      lane[i] = index < AxisIn::ELEMENTS ? image[size_t(index)] : 0;
     }
     for (int& bit : keep) bit = 1;
     axis_in_t beat;
-    beat.data = pack<input_cfg::CONTAINER>(lane);
+    beat.data = pack<AxisIn::CONTAINER>(lane);
     beat.keep = pack<1>(keep);
-    beat.last = word == input_cfg::WORDS - 1;
+    beat.last = word == AxisIn::WORDS - 1;
     in.write(beat);
   }
 }
@@ -131,28 +131,28 @@ void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
 // Take one image from the stream and count the words that differ from the golden ones in data, keep or last.
 image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int number) {
   image_t image;
-  for (int word = 0; word < output_cfg::WORDS; ++word) {
+  for (int word = 0; word < AxisOut::WORDS; ++word) {
     if (out.empty()) {
-      fprintf(stderr, "error: image %d: expected %d words, got %d\n", number, output_cfg::WORDS, word);
+      fprintf(stderr, "error: image %d: expected %d words, got %d\n", number, AxisOut::WORDS, word);
       ++report.mismatches;
       return image;
     }
     const axis_out_t beat = out.read();
-    typename number<output_cfg::CONTAINER, output_cfg::SIGNED>::type lane[output_cfg::LANES];
-    int keep[output_cfg::LANES * output_cfg::CONTAINER / 8];
-    unpack<output_cfg::CONTAINER, output_cfg::SIGNED>(beat.data, lane);
+    typename number<AxisOut::CONTAINER, AxisOut::SIGNED>::type lane[AxisOut::LANES];
+    int keep[AxisOut::LANES * AxisOut::CONTAINER / 8];
+    unpack<AxisOut::CONTAINER, AxisOut::SIGNED>(beat.data, lane);
     unpack<1, false>(beat.keep, keep);
-    bool equal = bool(beat.last) == (word == output_cfg::WORDS - 1);
+    bool equal = bool(beat.last) == (word == AxisOut::WORDS - 1);
     if (!equal && !report.shown) fprintf(stderr, "error: image %d: last is wrong on word %d\n", number, word);
-    for (int i = 0; i < output_cfg::LANES; ++i) {
-      const int index = word * output_cfg::LANES + i;
-      const bool valid = index < output_cfg::ELEMENTS;
+    for (int i = 0; i < AxisOut::LANES; ++i) {
+      const int index = word * AxisOut::LANES + i;
+      const bool valid = index < AxisOut::ELEMENTS;
       const int expected = valid ? golden[size_t(index)] : 0;
       const int got = static_cast<int>(lane[i]);
       if (valid) image.push_back(got);
       if (got != expected) equal = false;
-      for (int byte = 0; byte < output_cfg::CONTAINER / 8; ++byte) {
-        if ((keep[i * (output_cfg::CONTAINER / 8) + byte] != 0) != valid) equal = false;
+      for (int byte = 0; byte < AxisOut::CONTAINER / 8; ++byte) {
+        if ((keep[i * (AxisOut::CONTAINER / 8) + byte] != 0) != valid) equal = false;
       }
     }
     if (!equal) ++report.mismatches;
@@ -217,7 +217,7 @@ void locate(const std::vector<image_t>& input, const std::vector<image_t>& golde
   report.mismatches = mismatches;
   for (size_t i = 0; i < got.size(); ++i) {
     for (size_t at = 0; at < got[i].size(); ++at) {
-      if (got[i][at] != golden[i][at]) show("output", output_cfg::X, output_cfg::C, i, at, golden[i][at], got[i][at]);
+      if (got[i][at] != golden[i][at]) show("output", AxisOut::X, AxisOut::C, i, at, golden[i][at], got[i][at]);
     }
   }
 }
@@ -226,8 +226,8 @@ void locate(const std::vector<image_t>& input, const std::vector<image_t>& golde
 
 int main(int argc, char** argv) {
   data_folder = argc > 1 ? argv[1] : find_data();
-  const std::vector<image_t> input = load_port<input_cfg>("input.dat");
-  const std::vector<image_t> golden = load_port<output_cfg>("golden.dat");
+  const std::vector<image_t> input = load_port<AxisIn>("input.dat");
+  const std::vector<image_t> golden = load_port<AxisOut>("golden.dat");
   if (input.size() != golden.size()) {
     refuse(data_folder + "/golden.dat",
            "expected " + std::to_string(input.size()) + " images as in input.dat, found " + std::to_string(golden.size()));

@@ -8,7 +8,7 @@ static const uint32_t DESIGN_HASH_LO = 0x2335dee5;
 static const uint32_t DESIGN_HASH_HI = 0x82a83c70;
 
 // AXI-Stream in
-struct input_cfg {
+struct AxisIn {
   static constexpr int ELEMENTS = 36;
   static constexpr int Y = 6;
   static constexpr int X = 6;
@@ -22,7 +22,7 @@ struct input_cfg {
 };
 
 // AXI-Stream out
-struct output_cfg {
+struct AxisOut {
   static constexpr int ELEMENTS = 3;
   static constexpr int Y = 1;
   static constexpr int X = 1;
@@ -163,7 +163,7 @@ struct dense_cfg {
 };
 
 // words of 1 -> words of 2
-struct pool_in0_convert_cfg {
+struct Convert_pool_in0 {
   static constexpr int BITS = 8;
   static constexpr int IN_LANES = 1;
   static constexpr int OUT_LANES = 2;
@@ -173,7 +173,7 @@ struct pool_in0_convert_cfg {
 };
 
 // words of 1 -> words of 3
-struct dense_in0_convert_cfg {
+struct Convert_dense_in0 {
   static constexpr int BITS = 8;
   static constexpr int IN_LANES = 1;
   static constexpr int OUT_LANES = 3;

@@ -106,16 +106,16 @@ static void pipeline(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, u
   HLS_STREAM(dense_in0, 2)
   hls::stream<word<16, 1>::type> dense_out;
   HLS_STREAM(dense_out, 2)
-  read_axis<input_cfg>(in, image_words, images);
+  read_axis<AxisIn>(in, image_words, images);
   conv_engine(image_words, conv_out, images);
   HLS_TAP(conv_cfg, "conv", conv_out, images)
-  convert_words<pool_in0_convert_cfg>(conv_out, pool_in0, images);
+  convert_words<Convert_pool_in0>(conv_out, pool_in0, images);
   pool_engine(pool_in0, pool_out, images);
   HLS_TAP(pool_cfg, "pool", pool_out, images)
-  convert_words<dense_in0_convert_cfg>(pool_out, dense_in0, images);
+  convert_words<Convert_dense_in0>(pool_out, dense_in0, images);
   dense_engine(dense_in0, dense_out, images);
   HLS_TAP(dense_cfg, "dense", dense_out, images)
-  write_axis<output_cfg>(dense_out, out, images);
+  write_axis<AxisOut>(dense_out, out, images);
 }
 
 extern "C" void accel(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, uint32_t images, uint32_t& hash_lo,

@@ -5,8 +5,8 @@
 #include "params.hpp"
 #include "tap.hpp"
 
-typedef axis_word<input_cfg::LANES * input_cfg::CONTAINER>::type axis_in_t;
-typedef axis_word<output_cfg::LANES * output_cfg::CONTAINER>::type axis_out_t;
+typedef axis_word<AxisIn::LANES * AxisIn::CONTAINER>::type axis_in_t;
+typedef axis_word<AxisOut::LANES * AxisOut::CONTAINER>::type axis_out_t;
 
 // Process `images` images; the design's hash can be read back at any time.
 extern "C" void accel(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, uint32_t images, uint32_t& hash_lo,
