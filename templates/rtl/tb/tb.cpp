@@ -1,10 +1,11 @@
 // Test bench of the SystemVerilog machine: drives the top level as a board would and owns the clock.
 //
-//   tb DATA_FOLDER [--images N] [--stalls SEED] [--patience CYCLES] [--outputs FILE]
+//   tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE]
 //
 // Reads the design hash, starts N images over AXI-Lite, sends them back to back and compares every word that comes out
-// with golden.dat, their number and TLAST included. With --stalls both ends hold back at random. When nothing moves for
-// so many cycles it stops and prints what every buffer holds. The exit status is 0 only if all words are right.
+// with golden.dat, their number and TLAST included. With --stalls both ends hold back at random; with --pace the source
+// sends an image in so many cycles, evenly. When nothing moves for --patience cycles it stops and prints what every buffer
+// holds. The exit status is 0 only if all words are right.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -49,18 +50,20 @@ struct Options {
   std::string folder;
   int images = -1;
   unsigned stalls = 0;
+  long pace = 0;
   long patience = 200000;
   std::string outputs;
 };
 
 Options parse(int argc, char** argv) {
   Options options;
-  if (argc < 2) fail("usage: tb DATA_FOLDER [--images N] [--stalls SEED] [--patience CYCLES] [--outputs FILE]");
+  if (argc < 2) fail("usage: tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE]");
   options.folder = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string key = argv[i];
     if (key == "--images") options.images = std::atoi(argv[i + 1]);
     else if (key == "--stalls") options.stalls = unsigned(std::atoi(argv[i + 1]));
+    else if (key == "--pace") options.pace = std::atol(argv[i + 1]);
     else if (key == "--patience") options.patience = std::atol(argv[i + 1]);
     else if (key == "--outputs") options.outputs = argv[i + 1];
     else fail("unknown option " + key);
@@ -179,11 +182,13 @@ Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs,
   Vaccel& top = bench.top();
   Course course;
   Pace source(options.stalls, 0), sink(options.stalls, 1);
-  long sent = 0, got = 0, last_move = bench.cycle();
+  const long start = bench.cycle();
+  long sent = 0, got = 0, last_move = start;
   bool offering = false;
   Row image;
   while (got < long(images) * beats_out) {
-    if (!offering && sent < long(images) * beats_in && source()) offering = true;
+    const long due = start + sent / beats_in * options.pace + sent % beats_in * options.pace / beats_in;
+    if (!offering && sent < long(images) * beats_in && bench.cycle() >= due && source()) offering = true;
     top.s_axis_tvalid = offering;
     if (offering) {
       const Row& row = inputs[size_t(sent / beats_in)];
