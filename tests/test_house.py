@@ -37,3 +37,8 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
     for path in SOURCES:
         names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
         assert not names & {"pickle", "eval", "exec"}, path
+
+
+def test_the_system_page_names_every_file() -> None:
+    text = (ROOT / "docs" / "system.md").read_text()
+    assert [str(p.relative_to(ROOT)) for p in SOURCES if p.name != "__init__.py" and p.name not in text] == []

@@ -1,0 +1,134 @@
+"""The learning half of a run: a tiny data set to a graph whose golden model equals the trained network."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from codesign.errors import ConfigError, MismatchError
+from codesign.flow import learn, verbs
+from codesign.flow.folder import RunFolder, create, opened
+from codesign.flow.steps import Run
+from codesign.ir import files
+from codesign.ir.boards import load_board
+from codesign.ir.nodes import Shape
+from codesign.ir.strict import to_plain
+from codesign.nets.network import ConvLayer, Network
+from codesign.progress import silent
+
+pytestmark = pytest.mark.torch
+
+CONFIG = """
+name: tiny
+board: pynq-z2
+data: {{kind: arrays, path: {data}}}
+search: {{min_fps: 50000.0, epochs: 2, warmup_epochs: 1, images: 64, batch_images: 16, finalists: 2, threads: 1,
+  device: cpu, minimum_depth: 1}}
+train: {{float_epochs: 1, quantized_epochs: 1, batch_images: 16, calibration_images: 16, threads: 1, device: cpu}}
+proof: {{csim_images: 4, rtlsim_images: 2, synthesis: false}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration file, and two classes of 8x8 images that differ in brightness."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 96), ("test", 40)):
+        y = np.arange(count) % 2
+        arrays[f"x_{part}"] = (rng.integers(0, 128, (count, 8, 8, 1)) + 120 * y[:, None, None, None]).astype(np.uint8)
+        arrays[f"y_{part}"] = y
+    np.savez(tmp_path / "data.npz", **arrays)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG.format(data=tmp_path / "data.npz"))
+    return path
+
+
+def begin(config_path: Path, out: Path) -> tuple[Run, learn.RunConfig]:
+    """A run whose network was not searched but written by hand."""
+    config = learn.load_config(config_path)
+    out.mkdir()
+    create(RunFolder(out), "run", config, load_board(config.board))
+    folder, settings, board = opened(out)
+    layers = (
+        ConvLayer(name="c", source="input", k=3, kernel=3, stride=2, weight_bits=4, bits=4, relu=True),
+        ConvLayer(name="d", source="c", k=2, kernel=4, covers=True, weight_bits=4, bits=16, relu=False),
+    )
+    network = Network(name="tiny", shape=Shape(8, 8, 1), layers=layers, labels=("dark", "bright"))
+    files.write_json(folder.network, {"network": to_plain(network)})
+    return Run(folder, settings, board, silent), config
+
+
+def test_training_and_golden_model_agree_and_are_not_done_twice(tmp_path: Path, config: Path) -> None:
+    run, settings = begin(config, tmp_path / "run")
+    dataset = learn.dataset_of(run, settings)
+    learn.train_step(run, settings, dataset)
+    learn.accuracy_step(run, settings, dataset)
+    accuracy = files.read_json(run.folder.accuracy)
+    training = files.read_json(run.folder.training)
+    assert accuracy == {"images": 40, "golden": training["quantized"], "differing": 0}
+    assert accuracy["golden"] > 0.9
+    assert len(files.load_arrays(run.folder.vectors)["x"]) == 4
+    before = {p: p.stat().st_mtime_ns for p in run.folder.path.rglob("*.npz")}
+    learn.train_step(run, settings, dataset)
+    learn.accuracy_step(run, settings, dataset)
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_a_graph_that_is_not_the_trained_network_is_noticed(tmp_path: Path, config: Path) -> None:
+    run, settings = begin(config, tmp_path / "run")
+    dataset = learn.dataset_of(run, settings)
+    learn.train_step(run, settings, dataset)
+    quantized = files.load_arrays(run.folder.quantized)["y"].copy()
+    quantized[7, 0, 0, 1] += 1
+    files.save_arrays(run.folder.quantized, {"y": quantized})
+    with pytest.raises(MismatchError, match=r"1 outputs differ .* first at d\[7, 0, 0, 1\]: expected"):
+        learn.accuracy_step(run, settings, dataset)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 2", "epochs: many", r"tiny\.yaml: search: epochs: expected int, got 'many'"),
+        ("name: tiny", "name: Tiny", r"tiny\.yaml: name: expected a letter"),
+        ("search:", "saerch:", r"tiny\.yaml: unknown key 'saerch'; did you mean 'search'\?"),
+        ("name: tiny", "name: tiny\nspace: huge", r"tiny\.yaml: .*no built-in space 'huge'"),
+        ("name: tiny", "name: tiny\nspace: {}", r"tiny\.yaml: space: missing key 'stages'"),
+        ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10000, got 0"),
+        ("kind: arrays", "kind: mnist", r"tiny\.yaml: data: kind: expected one of 'fashion-mnist'"),
+    ],
+)
+def test_a_wrong_configuration_names_file_and_key(config: Path, old: str, new: str, message: str) -> None:
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        learn.load_config(config)
+
+
+def test_the_demos_configuration_is_read() -> None:
+    from codesign.data import folder
+
+    for path in folder("examples").glob("*.yaml"):
+        assert learn.load_config(path).name == path.stem
+
+
+@pytest.mark.gxx
+@pytest.mark.verilator
+@pytest.mark.slow
+def test_a_run_goes_from_data_to_proof_and_a_second_call_changes_nothing(tmp_path: Path, config: Path) -> None:
+    out = tmp_path / "run"
+    first = verbs.run(config, out, silent).summary
+    assert first["accuracy"]["test_images"] == 40
+    assert first["csim"]["mismatches"] == first["rtlsim"]["mismatches"] == 0
+    assert first["rtlsim"]["interval_cycles"] == first["predicted"]["interval_cycles"] <= 2000
+    assert set(first) == {
+        "schema", "name", "board", "clock_mhz", "accuracy", "predicted", "limit", "csim", "rtlsim", "search",
+    }  # fmt: skip
+    assert verbs.run(config, out, silent).summary == first == json.loads((out / "summary.json").read_text())
+    config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"))
+    with pytest.raises(ConfigError, match="search: epochs was 2, now 3"):
+        verbs.run(config, out, silent)
