@@ -343,3 +343,17 @@ class _Net:
 
     def graph(self):
         return Graph(name="net", nodes=tuple(self.nodes), params=self.params)
+
+
+@given(graphs())
+@settings(max_examples=15)
+def test_a_search_of_a_part_of_the_space_stays_in_it(graph):
+    whole = space.design_space(graph, BIG)
+    narrow = [site.options.take(np.flatnonzero(site.options.lanes_out == 1)) for site in whole.sites]
+    if not all(len(options) for options in narrow):
+        return
+    sites = tuple(dataclasses.replace(s, options=o) for s, o in zip(whole.sites, narrow, strict=True))
+    found = search_design(graph, BIG, explain=False, space=dataclasses.replace(whole, sites=sites))
+    assert {engine.emit for engine in found.design.engines} == {1}
+    assert found.design.input_lanes == 1
+    assert found.interval_cycles >= search_design(graph, BIG, explain=False).interval_cycles

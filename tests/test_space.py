@@ -143,3 +143,15 @@ def test_pricing_passes_a_hundred_thousand_points_a_second():
     begun = time.process_time()
     points = len(space.node_options(wide, Family.SERIES7))
     assert points / (time.process_time() - begun) > 1e5
+
+
+@given(graphs(), st.data())
+@settings(max_examples=15)
+def test_options_taken_are_those_of_their_rows(graph, data):
+    node = data.draw(st.sampled_from(graph.nodes[1:]))
+    options = space.node_options(node, Family.SERIES7)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(options) - 1), min_size=1, max_size=5)))
+    taken = options.take(rows)
+    assert [taken.engines.engine(i) for i in range(len(rows))] == [options.engines.engine(int(row)) for row in rows]
+    assert (taken.counts == options.counts[rows]).all()
+    assert (taken.interval == options.interval[rows]).all()

@@ -42,6 +42,17 @@ class Options:
     def __len__(self) -> int:
         return len(self.interval)
 
+    def take(self, rows: IntArray) -> "Options":
+        """The options of those rows only."""
+        return Options(
+            lanes_in=self.lanes_in[rows],
+            lanes_out=self.lanes_out[rows],
+            interval=self.interval[rows],
+            steps=self.steps[rows],
+            counts=self.counts[rows],
+            engines=None if self.engines is None else _take(self.engines, rows),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
@@ -166,15 +177,15 @@ def node_options(node: Conv | Pool | Add, family: Family) -> Options:
         buffer_words=words[pairs],
     )
     counts = resource.node_columns(node, engines, family)
-    kept = _best_kinds(counts, len(kinds))
-    return Options(
-        lanes_in=lanes_in[pairs][kept],
-        lanes_out=emit[pairs][kept],
-        interval=interval[pairs][kept],
-        steps=steps[pairs][kept],
-        counts=counts[kept],
-        engines=_take(engines, kept),
+    every = Options(
+        lanes_in=lanes_in[pairs],
+        lanes_out=engines.emit,
+        interval=interval[pairs],
+        steps=steps[pairs],
+        counts=counts,
+        engines=engines,
     )
+    return every.take(_best_kinds(counts, len(kinds)))
 
 
 def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:

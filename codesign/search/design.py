@@ -128,17 +128,19 @@ def search_design(
     reserve: Resources | None = None,
     others: Sequence[Board] = (),
     explain: bool = True,
+    space: Space | None = None,
 ) -> SearchResult:
     """The best design of the graph on the board.
 
     `max_interval`: no design of more cycles is taken. `reserve`: resources to leave free within the board's budget.
     `others`: boards to name if this one is too small. `explain`: find the binding resources, which takes about as long
-    again. Deterministic unless the time limit is hit, when the result says how far from the bound it may be.
+    again. `space`: the part of the graph's design space on the board that is searched; all of it by default.
+    Deterministic unless the time limit is hit, when the result says how far from the bound it may be.
 
     Raises InfeasibleError, naming resource, needed and available, if nothing fits.
     """
     begun = time.monotonic()
-    query = _query(graph, board, time_limit_s, reserve)
+    query = _query(space or design_space(graph, board), board, time_limit_s, reserve)
     top = _achievable(query.space)[-1] if max_interval is None else max_interval
     if select(query.task(int(top)), relaxed=True).verdict is Verdict.INFEASIBLE:
         raise _infeasible(query, graph, board, max_interval, others)
@@ -156,11 +158,11 @@ def search_design(
     return _result(query, goal, least, binding, begun)
 
 
-def _query(graph: Graph, board: Board, time_limit_s: float, reserve: Resources | None) -> _Query:
+def _query(space: Space, board: Board, time_limit_s: float, reserve: Resources | None) -> _Query:
     budget = _row(board.budget) - (0 if reserve is None else _row(reserve))
     have = _row(board.resources)
     weights = np.where(have > 0, 1 / np.maximum(have, 1), 0.0) / max(1, int((have > 0).sum()))
-    return _Query(design_space(graph, board), budget, weights, time.monotonic() + time_limit_s)
+    return _Query(space, budget, weights, time.monotonic() + time_limit_s)
 
 
 def _row(resources: Resources) -> FloatArray:
@@ -332,7 +334,7 @@ def _advice(query: _Query, graph: Graph, max_interval: int | None, others: Seque
     """What would do: the smallest other board that fits, and the best interval on this one."""
     advice = ""
     for other in sorted(others, key=lambda b: (b.budget.lut, b.name)):
-        larger = _query(graph, other, query.left_s, None)
+        larger = _query(design_space(graph, other), other, query.left_s, None)
         top = int(_achievable(larger.space)[-1]) if max_interval is None else max_interval
         if select(larger.task(top), gap=_FIRST, time_limit_s=_slice(larger)).rows is not None:
             advice += f"; nearest board that fits: {other.name}"
