@@ -60,6 +60,17 @@ def test_the_time_left_of_resumed_work_counts_from_where_it_began() -> None:
     assert " 90%, 10 s left" in stream.getvalue()
 
 
+def test_a_stage_that_ends_twice_is_told_once() -> None:
+    stream = io.StringIO()
+    show = Display(stream, live=False, clock=Clock())
+    show("train", 5, 9)
+    show("train", 9, 9, "first")
+    show("train", 9, 9, "again")
+    assert stream.getvalue().splitlines() == ["train ...", "train: 0.0 s, first"]
+    show("train", 0, 9)
+    assert stream.getvalue().splitlines()[-1] == "train ..."
+
+
 def test_durations_read_as_a_person_says_them() -> None:
     assert [spent(s) for s in (0.04, 9.94, 42, 93, 3599, 3700)] == [
         "0.0 s", "9.9 s", "42 s", "1 min 33 s", "59 min 59 s", "1 h 01 min",

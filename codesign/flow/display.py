@@ -19,13 +19,15 @@ class Display:
 
     def __init__(self, stream: TextIO, *, live: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._live, self._clock = stream, live, clock
-        self._stage = ""
+        self._stage = self._ended = ""
         self._begun = self._shown = 0.0
         self._first = 0
         self._is_open = False
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         """Take note of how far the stage is, and show it if it is time to."""
+        if stage == self._ended and done >= total:
+            return
         now = self._clock()
         if stage != self._stage:
             self._begin(stage, done, now)
@@ -48,7 +50,7 @@ class Display:
 
     def _begin(self, stage: str, done: int, now: float) -> None:
         self.close()
-        self._stage, self._begun, self._first = stage, now, done
+        self._stage, self._ended, self._begun, self._first = stage, "", now, done
         self._shown = now if not self._live else now - REFRESH_S
         if not self._live:
             self._write(f"{stage} ...")
@@ -60,7 +62,7 @@ class Display:
             self.close()
         else:
             self._write(line)
-        self._stage = ""
+        self._stage, self._ended = "", self._stage
 
     def _line(self, done: int, total: int, note: str, now: float) -> str:
         tail = f"  {note}" if note else ""
