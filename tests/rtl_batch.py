@@ -39,7 +39,9 @@ class Result:
 
     @property
     def peaks(self) -> dict[str, int]:
-        found = re.findall(r"^buffer \S*?accel\.u_(\w+)(?:\.\S+)? depth \d+ peak (\d+)", self.text, re.MULTILINE)
+        found = re.findall(
+            r"^buffer \S*?accel\.u_(?:node_)?(\w+)(?:\.\S+)? depth \d+ peak (\d+)", self.text, re.MULTILINE
+        )
         return {name: int(peak) for name, peak in found}
 
 

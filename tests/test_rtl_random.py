@@ -54,6 +54,6 @@ def test_buffers_fill_exactly_as_far_as_the_schedule_says(tmp_path: Path) -> Non
     for result in run_batch(range(2000, 2020), tmp_path, images=SETTLED_IMAGES, at_own_pace=True):
         check_words(result)
         plan = schedule(result.graph, result.design)
-        fifos = {f"{node}_fifo{index}": words for (node, index), words in plan.fifo_words.items()}
+        fifos = {f"fifo{index}_{node}": words for (node, index), words in plan.fifo_words.items()}
         expected = plan.buffer_words | fifos
         assert {name: result.peaks[name] for name in expected} == expected, f"seed {result.seed}"

@@ -192,45 +192,53 @@ def _top(graph: Graph, design: Design) -> tuple[list[Stream], list[Instance]]:
             ins: list[str] = []
             for index, source in enumerate(node.inputs):
                 lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
-                name = f"{node.name}_in{index}"
+                name = f"in{index}_{node.name}"
                 bits = graph.node(source).otype.bits
                 streams.append(Stream(name, lanes * bits))
                 tap = _tap(graph, source, node.name, index)
                 instances.append(_converter(name, tap, bits, emitted[source], (lanes, node.ishape.c)))
                 if isinstance(node, Add):
-                    fifo = f"{node.name}_fifo{index}"
+                    fifo = f"fifo{index}_{node.name}"
                     streams.append(Stream(fifo, lanes * bits))
                     instances.append(_fifo(fifo, name, lanes * bits, design.fifo_depth(node.name, index)))
                     name = fifo
                 ins.append(name)
             instances.append(_engine(node, engine, ins, graph))
         lanes, _ = emitted[node.name]
-        streams.append(Stream(node.name, lanes * node.otype.bits))
+        streams.append(Stream(_stream(node.name), lanes * node.otype.bits))
         instances.extend(_forks(graph, node, lanes * node.otype.bits, streams))
     out = graph.output
     streams.append(Stream("result", design.output_lanes * out.otype.bits))
     instances.append(
-        _converter("result", out.name, out.otype.bits, emitted[out.name], (design.output_lanes, out.oshape.elements))
+        _converter(
+            "result", _stream(out.name), out.otype.bits, emitted[out.name], (design.output_lanes, out.oshape.elements)
+        )
     )
     return streams, instances
+
+
+def _stream(node: str) -> str:
+    """The stream of a node's output; its prefix keeps any node's name apart from all other names of the top level."""
+    return f"node_{node}"
 
 
 def _tap(graph: Graph, source: str, consumer: str, index: int) -> str:
     """The stream on which a consumer gets its copy of a source."""
     taps = [(n.name, i) for n, i in graph.consumers(source)]
     position = taps.index((consumer, index))
-    return source if len(taps) == 1 else f"{source}_tap{position}"
+    return _stream(source) if len(taps) == 1 else f"tap{position}_{source}"
 
 
 def _forks(graph: Graph, node: Node, bits: int, streams: list[Stream]) -> Iterator[Instance]:
     """A chain of forks, one fewer than the consumers."""
     taps = len(graph.consumers(node.name))
-    source = node.name
+    source = _stream(node.name)
     for i in range(taps - 1):
-        rest = f"{node.name}_tap{i + 1}" if i == taps - 2 else f"{node.name}_rest{i}"
-        streams += [Stream(f"{node.name}_tap{i}", bits), Stream(rest, bits)]
-        ports = [*_clock(), *_sink(source), *_source(f"{node.name}_tap{i}", "a_"), *_source(rest, "b_")]
-        yield Instance("stream_fork", f"u_{node.name}_fork{i}", _parameters({"WORD_BITS": bits}), tuple(ports))
+        tap = f"tap{i}_{node.name}"
+        rest = f"tap{i + 1}_{node.name}" if i == taps - 2 else f"rest{i}_{node.name}"
+        streams += [Stream(tap, bits), Stream(rest, bits)]
+        ports = (*_clock(), *_sink(source), *_source(tap, "a_"), *_source(rest, "b_"))
+        yield Instance("stream_fork", f"u_{tap}", _parameters({"WORD_BITS": bits}), ports)
         source = rest
 
 
@@ -248,7 +256,8 @@ def _engine(node: Node, engine: LineEngine, ins: Sequence[str], graph: Graph) ->
             raise AssertionError("the input has no engine")
     if not isinstance(node, Add):
         ports += _sink(ins[0])
-    return Instance(module, f"u_{node.name}", _parameters(values), (*ports, *_source(node.name)))
+    stream = _stream(node.name)
+    return Instance(module, f"u_{stream}", _parameters(values), (*ports, *_source(stream)))
 
 
 def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> dict[str, Value]:
@@ -348,7 +357,7 @@ def _converter(name: str, source: str, bits: int, given: tuple[int, int], wanted
         "OUT_PACKET": wanted[1],
     }
     ports = (*_clock(), *_sink(source), *_source(name))
-    return Instance("width_converter", f"u_{name}_width", _parameters(values), ports)
+    return Instance("width_converter", f"u_{name}", _parameters(values), ports)
 
 
 def _fifo(name: str, source: str, bits: int, depth: int) -> Instance:
@@ -387,9 +396,9 @@ def _ports(graph: Graph, design: Design) -> Ports:
         out_bits=out * design.output_lanes,
         in_container=into,
         out_container=out,
-        in_stream=graph.input.name,
+        in_stream=_stream(graph.input.name),
         out_stream="result",
-        in_lanes=tuple(_lane(i, itype.bits, into, False, graph.input.name) for i in range(design.input_lanes)),
+        in_lanes=tuple(_lane(i, itype.bits, into, False, _stream(graph.input.name)) for i in range(design.input_lanes)),
         out_lanes=tuple(_lane(i, otype.bits, out, otype.signed, "result") for i in range(design.output_lanes)),
     )
 
@@ -435,5 +444,3 @@ def _weight_file(node: Conv) -> str:
 
 def _channel_file(node: Conv) -> str:
     return f"data/{node.name}_channels.hex"
-
-

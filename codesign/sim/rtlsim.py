@@ -117,7 +117,7 @@ def _figures(text: str, name: str) -> dict[str, int]:
 
 def _buffers(text: str) -> dict[str, dict[str, int]]:
     """depth, peak, now and steps by buffer, named after its instance below the top level, without the `u_`."""
-    pattern = r"^buffer \S*?accel\.u_(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
+    pattern = r"^buffer \S*?accel\.u_(?:node_)?(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
     lines = re.findall(pattern, text, re.MULTILINE)
     return {n: {"depth": int(d), "peak": int(p), "now": int(w), "steps": int(s)} for n, d, p, w, s in lines}
 
@@ -131,4 +131,3 @@ def _outputs(path: Path) -> IntArray:
     """The bench's output file as [N, elements]."""
     rows = [[int(v) for v in line.split()] for line in path.read_text().splitlines()]
     return np.array(rows, dtype=np.int64)
-

@@ -1,0 +1,191 @@
+"""The rendered SystemVerilog: memory contents, the snapshot, lint, and what simulation says of trouble."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codesign.emit.rtl import channel_words, render_rtl, sum_bits, weight_words
+from codesign.errors import MismatchError, ToolError
+from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.nodes import Add, Conv, Input
+from codesign.ir.project import Project
+from codesign.model import golden
+from codesign.model.schedule import interval_cycles, schedule, size_buffers
+from codesign.sim.rtlsim import rtlsim
+from projects import small_board
+from rtl_batch import Result, build_runtime, run_machine
+from small import small_design, small_graph
+from strategies import random_graph
+
+
+def images_of(graph: Graph, count: int) -> IntArray:
+    shape, otype = graph.input.shape, graph.input.otype
+    rng = np.random.default_rng(5)
+    return rng.integers(otype.qmin, otype.qmax + 1, (count, shape.y, shape.x, shape.c), dtype=np.int64)
+
+
+def small_rtl(count: int = 8) -> Project:
+    graph, x = small_graph(), images_of(small_graph(), count)
+    return render_rtl(graph, small_design(), small_board(), x, golden.run(graph, x))
+
+
+def with_golden_word_changed(project: Project) -> Project:
+    rows = [[int(v) for v in line.split()] for line in str(project.files["rtl/tb/data/golden.dat"]).splitlines()]
+    rows[3][1] += 1
+    text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+    return Project({**project.files, "rtl/tb/data/golden.dat": text})
+
+
+def test_weight_words_have_pe_by_simd_lanes_and_zeros_beyond() -> None:
+    graph = small_graph()
+    node = graph.node("dense")
+    assert isinstance(node, Conv)
+    engine = LineEngine(pe=2, simd=3, emit=1)
+    words = [int(line, 16) for line in weight_words(node, engine, graph.params).splitlines()]
+    weight = graph.params["dense.weight"]
+    fy, fx, fold, passes = node.window.fy, node.window.fx, 2, 2
+    assert len(words) == passes * fy * fx * fold
+    for index, word in enumerate(words):
+        p, y, x, c = np.unravel_index(index, (passes, fy, fx, fold))
+        for pe in range(2):
+            for simd in range(3):
+                k, channel = p * 2 + pe, c * 3 + simd
+                expected = int(weight[k, y, x, channel]) if k < node.k and channel < node.ishape.c else 0
+                assert (word >> (4 * (pe * 3 + simd))) & 15 == expected & 15
+
+
+def test_channel_words_fold_bias_and_rounding_into_one_offset() -> None:
+    graph = small_graph()
+    node = graph.node("conv")
+    assert isinstance(node, Conv)
+    words = [int(w, 16) for w in channel_words(node, LineEngine(pe=3, simd=1, emit=1), graph.params).splitlines()]
+    bits = sum_bits(node.acc_bits, 1, node.shift)
+    offsets = [w & ((1 << bits) - 1) for w in words]
+    assert offsets == [(int(b) + 4) & ((1 << bits) - 1) for b in graph.params["conv.bias"]]
+
+
+def test_sum_bits_hold_the_extremes() -> None:
+    assert sum_bits(8, 1, 0) == 8
+    assert sum_bits(8, 1, 8) == 9  # 127 + 128
+    assert sum_bits(8, 3, 1) == 10
+
+
+def test_snapshot(snapshot: Callable[[str, Project], None]) -> None:
+    files = {n: c for n, c in small_rtl(2).files.items() if "/modules/" not in n and not n.endswith("tb.cpp")}
+    snapshot("rtl_small", Project(files))
+
+
+def test_rendering_twice_gives_one_digest() -> None:
+    assert small_rtl().digest() == small_rtl().digest()
+
+
+@pytest.mark.verilator
+@pytest.mark.gxx
+def test_measurement_of_the_small_network(tmp_path: Path) -> None:
+    graph, design = small_graph(), small_design()
+    measured = rtlsim(small_rtl(), tmp_path)
+    plan = schedule(graph, design)
+    assert (measured.images, measured.mismatches) == (8, 0)
+    assert measured.interval_cycles == plan.interval_cycles
+    assert measured.latency_cycles == plan.latency_cycles
+    assert measured.outputs is not None
+    assert np.array_equal(measured.outputs, golden.run(graph, images_of(graph, 8)).reshape(8, -1))
+    stalled = rtlsim(small_rtl(), tmp_path, stall_seed=1)
+    assert (stalled.mismatches, stalled.interval_cycles) == (0, None)
+    with pytest.raises(MismatchError, match=r"image 3, index 1: expected -?\d+, got -?\d+; 1 of 24 output words"):
+        rtlsim(with_golden_word_changed(small_rtl()), tmp_path)
+
+
+@pytest.mark.verilator
+@pytest.mark.gxx
+@pytest.mark.parametrize(
+    ("name", "spoil", "said"),
+    [
+        ("rtl/tb/data/golden.dat", lambda text: text.splitlines()[0] + "\n", "input.dat has 2 images, golden.dat 1"),
+        ("rtl/tb/data/input.dat", lambda text: text.replace(" ", " x", 1), "line 1: expected 36 integers, found 1"),
+    ],
+)
+def test_the_bench_refuses_short_and_malformed_data(
+    name: str, spoil: Callable[[str], str], said: str, tmp_path: Path
+) -> None:
+    project = small_rtl(2)
+    with pytest.raises(ToolError, match=said):
+        rtlsim(Project({**project.files, name: spoil(str(project.files[name]))}), tmp_path)
+
+
+def branched() -> tuple[Graph, Design]:
+    """A graph with an addition whose short branch waits, with buffers and FIFOs as the schedule wants them.
+
+    The FIFO of the short branch needs its whole depth, so that one word less must show.
+    """
+    for seed in range(2000):
+        graph = random_graph(np.random.default_rng(seed))
+        adds = [n for n in graph.nodes if isinstance(n, Add)]
+        if len(adds) != 1 or graph.input.shape.elements < 30:
+            continue
+        nodes = [n for n in graph.nodes if not isinstance(n, Input)]
+        design = Design(
+            engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in nodes),
+            placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+            fifos=tuple(Fifo(adds[0].name, i, 2) for i in range(2)),
+        )
+        words = schedule(graph, design).fifo_words
+        if max(words.values()) in (16, 32, 64):
+            return graph, size_buffers(graph, design)
+    raise AssertionError("no such graph among the seeds")
+
+
+def planted(old: str, new: str, module: str) -> Callable[[Path], None]:
+    def alter(rtl: Path) -> None:
+        path = rtl / "modules" / f"{module}.sv"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return alter
+
+
+def run_branched(work: Path, alter: Callable[[Path], None] | None, design: Design | None = None) -> Result:
+    graph, sized = branched()
+    design = design or sized
+    pace = ["--pace", str(interval_cycles(graph, design)), "--patience", "20000"]
+    return run_machine(0, graph, design, images_of(graph, 6), work, build_runtime(work), pace, alter)
+
+
+@pytest.mark.verilator
+@pytest.mark.gxx
+def test_planted_bugs_are_found(tmp_path: Path) -> None:
+    graph, design = branched()
+    sound = run_branched(tmp_path, None)
+    assert sound.status == 0
+    assert sound.times[-1] - sound.times[-2] == interval_cycles(graph, design)
+
+    def fails(work: str, alter: Callable[[Path], None]) -> Result:
+        (tmp_path / work).mkdir()
+        return run_branched(tmp_path / work, alter)
+
+    rounding = fails("rounding", planted("sum_q <= SUM_BITS'(acc) + offset;", "sum_q <= SUM_BITS'(acc);", "requantize"))
+    assert rounding.status == 1
+    assert "mismatch image" in rounding.text
+    padding = fails(
+        "padding", planted("row_q    <= row_t'(-PAD_TOP);", "row_q    <= row_t'(1 - PAD_TOP);", "line_buffer")
+    )
+    assert padding.status == 1
+    # One word short: the short branch's fork now holds its word back, and with it the long branch.
+    short = fails("short", planted("used != ptr_t'(DEPTH)", "used != ptr_t'(DEPTH - 1)", "stream_fifo"))
+    assert short.status != 0 or short.times != sound.times
+
+
+@pytest.mark.verilator
+@pytest.mark.gxx
+def test_a_deadlock_names_full_and_empty_buffers(tmp_path: Path) -> None:
+    graph, design = branched()
+    starved = replace(design, fifos=tuple(replace(f, depth=2) for f in design.fifos))
+    x = images_of(graph, 6)
+    project = render_rtl(graph, starved, small_board(), x, golden.run(graph, x))
+    with pytest.raises(ToolError, match=r"nothing moved for \d+ cycles(.|\n)*full: (.*)fifo\d_add(.|\n)*empty: "):
+        rtlsim(project, tmp_path)
