@@ -169,19 +169,43 @@ def test_a_board_log_is_compared_and_reported(tmp_path: Path, capsys: pytest.Cap
     assert main(command) == 1
 
 
-def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path, model: Path) -> None:
-    out = tmp_path / "run"
+def started(arguments: list[str], until: Path) -> "subprocess.Popen[str]":
+    """A command of its own process group, once the folder `until` is there."""
     code = "import sys; from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
-    arguments = ["compile", str(model), "--board", "pynq-z2", "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
-    while not (out / "work" / "csim").exists() and time.monotonic() < deadline:
+    while not until.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
+    return process
+
+
+def unfinished(out: Path) -> list[Path]:
+    """Files and folders that were begun and not finished."""
+    return [p for p in out.iterdir() if p.name.startswith(".") and p.name != ".lock"]
+
+
+@pytest.mark.gxx
+def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
+    out = begin(tmp_path / "run").folder.path
+    process = started(["csim", str(out)], out / "work" / "csim")
     os.kill(process.pid, signal.SIGINT)
     _, text = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in text
-    assert "goes on from here" in text
-    assert not [p for p in out.rglob(".*-*") if p.is_file() or p.is_dir()]
+    assert f"interrupted; `codesign csim {out}` goes on from here" in text.replace("-c csim", "codesign csim")
+    assert unfinished(out) == []
+
+
+@pytest.mark.gxx
+def test_a_command_that_was_killed_is_finished_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = begin(tmp_path / "run").folder.path
+    process = started(["csim", str(out)], out / "work" / "csim")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    (out / ".project-abc").mkdir()
+    (out / ".5-cost.json-abc").write_text("half")
+    assert main(["csim", str(out)]) == 0
+    assert "csim       5 images, 0 mismatches" in capsys.readouterr().out
+    assert unfinished(out) == []

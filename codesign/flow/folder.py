@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,18 @@ def locked(folder: RunFolder) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
+        _tidy(folder)
         yield
+
+
+def _tidy(folder: RunFolder) -> None:
+    """Remove what a command that was killed had not finished writing; see ir.files.write_bytes and Project.write."""
+    for home in (folder.path, folder.search_state, folder.train_state, folder.measured):
+        for leftover in home.glob(".?*-*"):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def create(folder: RunFolder, command: str, config: object, board: Board) -> None:
