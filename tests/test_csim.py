@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign.data import folder
 from codesign.emit.hls import render_hls
 from codesign.errors import MismatchError, ToolError
 from codesign.ir.design import Design, LineEngine, Placement
@@ -24,7 +25,7 @@ from codesign.model.schedule import size_buffers
 from codesign.sim.compare import first_difference, require_equal
 from codesign.sim.csim import compile_bench, csim
 from conftest import require_tool
-from hls_batch import Case, case_of, failures, random_case
+from hls_batch import OPTIONS, Case, case_of, failures, random_case
 from projects import small_board
 from small import small_design, small_graph
 from strategies import random_design, random_inputs
@@ -117,7 +118,7 @@ def test_the_kernels_give_the_same_words_with_the_vendors_integers(tmp_path: Pat
     assert failures([random_case(seed) for seed in range(700, 706)], tmp_path, ["-DCODESIGN_EXACT"], include) == ""
 
 
-def ap_types(folder: Path) -> Path:
+def ap_types(work: Path) -> Path:
     """The vendor's open headers: those of an installed hls4ml, else of its wheel."""
     spec = importlib.util.find_spec("hls4ml")
     inside = Path("templates") / "vivado" / "ap_types"
@@ -131,13 +132,13 @@ def ap_types(folder: Path) -> Path:
         "--quiet",
         "--no-deps",
         "--target",
-        str(folder / "wheel"),
+        str(work / "wheel"),
         AP_TYPES,
     ]
     found = subprocess.run(wheel, capture_output=True, text=True, timeout=120, check=False)
     if found.returncode != 0:
         require_tool("ap_types (headers of the package hls4ml)")
-    return folder / "wheel" / "hls4ml" / inside
+    return work / "wheel" / "hls4ml" / inside
 
 
 def test_an_input_with_three_readers_is_forked(tmp_path: Path) -> None:
@@ -162,6 +163,28 @@ def test_no_name_of_a_node_gets_in_the_way(names: tuple[str, str, str], tmp_path
 @pytest.mark.parametrize("standard", ["c++11", "c++14"])
 def test_the_sources_compile_as(standard: str, tmp_path: Path) -> None:
     assert failures([random_case(800), random_case(801)], tmp_path, [f"-std={standard}"]) == ""
+
+
+@pytest.mark.parametrize("compiler", [(), ("__SYNTHESIS__",), ("__SYNTHESIS__", "__VITIS_HLS__"), ("__BAMBU__",)])
+def test_what_each_compiler_sees_is_correct(compiler: tuple[str, ...], tmp_path: Path) -> None:
+    small_project().write(tmp_path / "project")
+    folders = [folder("templates") / "host" / "mover", "project/hls/csim_include", "project/hls/kernel"]
+    command = [
+        "g++",
+        *OPTIONS,
+        "-fsyntax-only",
+        *(f"-D{name}" for name in compiler),
+        *(f"-I{path}" for path in folders),
+    ]
+    source = "project/hls/kernel/top.cpp"
+    run = subprocess.run([*command, source], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    text = subprocess.run(
+        [*command, "-E", source], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    assert ("#pragma HLS PIPELINE II=1" in text) == ("__SYNTHESIS__" in compiler)
+    assert ("type=ram_s2p impl=lutram" in text) == ("__VITIS_HLS__" in compiler)
+    assert ("#pragma HLS STREAM variable=sums depth=2" in text) == ("__SYNTHESIS__" in compiler)
 
 
 def test_csim_measures_and_returns_the_outputs(tmp_path: Path) -> None:
@@ -223,11 +246,11 @@ def run_bench(bench: Path, data: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([bench / "csim_bench", data], capture_output=True, text=True, timeout=60, check=False)
 
 
-def data_of(bench: Path, folder: Path) -> Path:
+def data_of(bench: Path, copy: Path) -> Path:
     """A copy of the data, to be spoilt."""
     for path in (bench / "project" / "hls" / "tb" / "data").iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    return folder
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
 
 
 def test_the_bench_passes_on_its_own_data_and_finds_them(bench: Path) -> None:

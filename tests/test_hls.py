@@ -1,14 +1,16 @@
 """Rendering of the HLS project: tables, buffers, streams, and a small project as a readable tree."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codesign.data import folder
 from codesign.emit.hls import render_hls
 from codesign.emit.hls_config import buffer_words
 from codesign.emit.registers import REGISTERS
@@ -117,3 +119,12 @@ def test_a_design_of_another_graph_is_refused() -> None:
     assert isinstance(graph.nodes[0], Input)
     with pytest.raises(ConfigError, match="one placement per node"):
         render(graph, replace(small_design(), placements=small_design().placements[:2]))
+
+
+@pytest.mark.parametrize("path", sorted((folder("templates") / "hls" / "kernels").glob("*.hpp")), ids=lambda p: p.name)
+def test_every_loop_of_a_kernel_has_a_label_and_says_how_it_runs(path: Path) -> None:
+    lines = path.read_text().splitlines() if path.name != "tap.hpp" else []
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith(("for (", "while (")):
+            assert re.fullmatch(r" *loop_\w+:", lines[number - 1]), f"line {number + 1}: no label"
+            assert lines[number + 1].strip() in {"HLS_PIPELINE", "HLS_UNROLL"}, f"line {number + 1}: no directive"

@@ -4,8 +4,8 @@
 //
 // sums:       for every pixel ceil(K/PE) words of PE sums.
 // out:        for every pixel OUT_PIXEL_WORDS = ceil(K/EMIT) words of EMIT channels; zeros above K.
-// bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers, otherwise
-//             exponents of powers of two.
+// bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers,
+//             otherwise exponents of powers of two.
 // Cfg: PE EMIT PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
 //      MULTIPLIER_WORDS PRODUCT_BITS SHIFT OBITS OSIGNED.
 // Mirrors requantize of codesign/model/golden.py.

@@ -68,7 +68,9 @@ std::string read_file(const std::string& path) {
 // The images of a file; each line must hold `elements` integers from least to most.
 std::vector<image_t> load_images(const std::string& path, int elements, long least, long most) {
   const std::string text = read_file(path);
-  if (text.empty() || text[text.size() - 1] != '\n') refuse(path, "does not end with a complete line; is it truncated?");
+  if (text.empty() || text[text.size() - 1] != '\n') {
+    refuse(path, "does not end with a complete line; is it truncated?");
+  }
   std::vector<image_t> images(1);
   for (const char* at = text.c_str(); *at != '\0';) {
     if (*at == '\n') {
@@ -173,8 +175,9 @@ void compare_layer(const char* name, int oy, int ox, int k, const std::vector<in
   }
 }
 
-std::vector<image_t> run(const std::vector<image_t>& input, const std::vector<image_t>& golden, size_t first, size_t count,
-                         double& seconds) {
+// Give `count` images from `first` on to one call of the top function, and take what comes out.
+std::vector<image_t> run(const std::vector<image_t>& input, const std::vector<image_t>& golden, size_t first,
+                         size_t count, double& seconds) {
   hls::stream<axis_in_t> in;
   hls::stream<axis_out_t> out;
   report.first = first;
@@ -229,8 +232,8 @@ int main(int argc, char** argv) {
   const std::vector<image_t> input = load_port<AxisIn>("input.dat");
   const std::vector<image_t> golden = load_port<AxisOut>("golden.dat");
   if (input.size() != golden.size()) {
-    refuse(data_folder + "/golden.dat",
-           "expected " + std::to_string(input.size()) + " images as in input.dat, found " + std::to_string(golden.size()));
+    const std::string expected = "expected " + std::to_string(input.size()) + " images as in input.dat, found ";
+    refuse(data_folder + "/golden.dat", expected + std::to_string(golden.size()));
   }
   double seconds = 0;
   std::vector<image_t> got;
@@ -246,6 +249,7 @@ int main(int argc, char** argv) {
   if (argc > 2) write_images(argv[2], got);
   printf("%s: %d images against %s/golden.dat, %ld words differ\n", report.mismatches == 0 ? "PASS" : "FAIL",
          int(input.size()), data_folder.c_str(), report.mismatches);
-  printf("CSIM {\"images\": %d, \"mismatches\": %ld, \"seconds\": %.6f}\n", int(input.size()), report.mismatches, seconds);
+  printf("CSIM {\"images\": %d, \"mismatches\": %ld, \"seconds\": %.6f}\n", int(input.size()), report.mismatches,
+         seconds);
   return report.mismatches == 0 ? 0 : 1;
 }
