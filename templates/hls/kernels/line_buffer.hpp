@@ -24,8 +24,8 @@ class line_buffer {
 
   explicit line_buffer(uint32_t images)
       : supply_(images * IMAGE), windows_(images * WINDOWS), taken_(0), seen_(0), arrived_(0), ripe_(0), base_(0),
-        held_(0), origin_(START), address_(START), oy_(0), ox_(0), outer_(0), fy_(0), fx_(0), inner_(0), iy_(-Cfg::PAD_TOP),
-        ix_(-Cfg::PAD_LEFT) {}
+        held_(0), origin_(START), address_(START), oy_(0), ox_(0), outer_(0), fy_(0), fx_(0), inner_(0),
+        iy_(-Cfg::PAD_TOP), ix_(-Cfg::PAD_LEFT) {}
 
   // Whether words or windows are left.
   bool busy() const {
