@@ -46,7 +46,7 @@ class Result:
 
 
 def random_machine(seed: int) -> tuple[Graph, Design, np.random.Generator]:
-    """The graph and design of this seed, the same as in the C simulation's batch, with buffers sized by the schedule."""
+    """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule."""
     rng = np.random.default_rng(seed)
     graph = random_graph(rng)
     return graph, size_buffers(graph, random_design(graph, rng)), rng

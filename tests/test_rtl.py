@@ -168,12 +168,12 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
         (tmp_path / work).mkdir()
         return run_branched(tmp_path / work, alter)
 
-    rounding = fails("rounding", planted("sum_q <= SUM_BITS'(acc) + offset;", "sum_q <= SUM_BITS'(acc);", "requantize"))
+    added = "sum_q <= SUM_BITS'(acc) + offset"
+    rounding = fails("rounding", planted(f"{added};", f"{added} - SUM_BITS'(1);", "requantize"))
     assert rounding.status == 1
     assert "mismatch image" in rounding.text
-    padding = fails(
-        "padding", planted("row_q    <= row_t'(-PAD_TOP);", "row_q    <= row_t'(1 - PAD_TOP);", "line_buffer")
-    )
+    first_row = "row_q    <= row_t'({}PAD_TOP);"
+    padding = fails("padding", planted(first_row.format("-"), first_row.format("1 - "), "line_buffer"))
     assert padding.status == 1
     # One word short: the short branch's fork now holds its word back, and with it the long branch.
     short = fails("short", planted("used != ptr_t'(DEPTH)", "used != ptr_t'(DEPTH - 1)", "stream_fifo"))
