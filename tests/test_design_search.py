@@ -184,6 +184,14 @@ def test_eighty_nodes_of_mobile_blocks_are_proved_in_seconds():
     assert time.process_time() - begun < 20.0  # typically four
 
 
+def test_a_large_latency_search_is_no_worse_than_the_fastest_design():
+    fastest = search_design(network(), BOARD, explain=False)
+    found = search_design(network(), BOARD, Goal.LATENCY, time_limit_s=3.0)
+    assert found.latency_estimate_cycles <= fastest.latency_estimate_cycles
+    assert 0.0 < found.bound <= found.objective
+    assert abs(schedule.schedule(network(), found.design).latency_cycles / found.objective - 1) < 0.1
+
+
 def test_a_reserve_is_left_free():
     kept = Resources(lut=8000, dsp=20)
     found = search_design(network(), BOARD, reserve=kept, explain=False)

@@ -29,6 +29,7 @@ from codesign.search.selection import Prepared, Selection, Task, counts_of, inte
 _LOG = logging.getLogger(__name__)
 GAP = 1e-4  # of the share of the board, between designs of one interval
 MORE = 0.05  # by how much Binding asks a resource to grow
+_LADDER = (1.0, 1.03, 1.1, 1.2, 1.4, 1.7, 2.0)  # times the least interval, where designs of small latency are sought
 _FIRST = 1.0  # a relative gap that ends the solver at its first selection
 
 
@@ -86,9 +87,9 @@ class _Query:
     deadline: float
     prepared: dict[int, Prepared] = field(default_factory=dict)
 
-    def task(self, interval: int, *, latency: bool = False, overflow: bool = False) -> Prepared:
-        """The task of at most that interval, prepared."""
-        plain = not (latency or overflow)
+    def task(self, interval: int, *, cutoff: float | None = None, overflow: bool = False) -> Prepared:
+        """The task of at most that interval, prepared; with a cutoff, that of the least latency below it."""
+        plain = cutoff is None and not overflow
         if plain and interval in self.prepared:
             return self.prepared[interval]
         task = Task(
@@ -96,7 +97,7 @@ class _Query:
             max_interval=interval,
             budget=self.budget,
             weights=self.weights,
-            latency=latency,
+            latency=cutoff,
             overflow=overflow,
         )
         prepared = prepare(task)
@@ -147,11 +148,11 @@ def search_design(
     if goal is Goal.INTERVAL:
         least = _least_interval(query, int(top))
         least = _frugal(query, least) if least else None
+    elif goal is Goal.LATENCY:
+        least = _least_latency(query, int(top))
     else:
-        found = select(query.task(int(top), latency=goal is Goal.LATENCY), gap=GAP, time_limit_s=query.left_s)
-        least = _Least(int(top), found, int(top)) if found.rows else None
-        if found.verdict is Verdict.INFEASIBLE:
-            raise _infeasible(query, graph, board, max_interval, others)
+        found = select(query.task(int(top)), gap=GAP, time_limit_s=query.left_s)
+        least = None if found.verdict is Verdict.INFEASIBLE else _Least(int(top), found, int(top))
     if least is None:
         raise _infeasible(query, graph, board, max_interval, others)
     binding = _binding(query, least) if explain and goal is Goal.INTERVAL else ()
@@ -229,6 +230,29 @@ def _rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
         else:
             low = middle + 1
     return high
+
+
+def _least_latency(query: _Query, top: int) -> _Least | None:
+    """A selection of small latency, and a bound of it; None if nothing fits.
+
+    The latency's relaxed program is weak, so good designs come first: the frugal ones of a ladder of intervals. Then
+    the exact program looks for something better than the best of them, among options no slower than that.
+    """
+    first = _least_interval(query, top)
+    if first is None:
+        return None
+    ladder = sorted({min(int(first.interval * step), top) for step in _LADDER})
+    found = [_frugal(query, replace(first, interval=interval)).selection.rows for interval in ladder]
+    best = min((rows for rows in found if rows), key=lambda rows: latency_of(query.space, rows))
+    latency = latency_of(query.space, best)
+    better = select(
+        query.task(min(top, int(latency)), cutoff=latency * (1 - GAP)), gap=GAP, time_limit_s=max(query.left_s, 0.5)
+    )
+    if better.rows:
+        return replace(first, selection=better)
+    bound = latency * (1 - GAP) if better.verdict is Verdict.INFEASIBLE else better.bound
+    verdict = Verdict.OPTIMAL if better.verdict is Verdict.INFEASIBLE else Verdict.FEASIBLE
+    return replace(first, selection=Selection(verdict, best, latency, bound))
 
 
 def _relaxed_fits(query: _Query, interval: int) -> bool:

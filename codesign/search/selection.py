@@ -30,15 +30,15 @@ class Selection:
 class Task:
     """Choose among options of at most `max_interval` cycles, with counts of the whole design of at most `budget` [5].
 
-    The objective is `weights` [5] times the counts; where `latency`, the latency estimate; where `overflow`, the
-    largest ratio of counts to budget, which then is no constraint.
+    The objective is `weights` [5] times the counts; with `latency`, a limit in cycles, the latency estimate; where
+    `overflow`, the largest ratio of counts to budget, which then is no constraint.
     """
 
     space: Space
     max_interval: int
     budget: FloatArray
     weights: FloatArray
-    latency: bool = False
+    latency: float | None = None
     overflow: bool = False
 
 
@@ -173,7 +173,7 @@ def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> 
         for r, column in enumerate(counts):
             worst = column[0] + in_excess[r, in_class] + out_excess[r, out_class]
             rest |= worst > column
-        if task.latency:
+        if task.latency is not None:
             rest |= (cycles[:, :1] > cycles).any(axis=0)
         rest[0] = False
         order, counts, cycles = order[rest], counts[:, rest], cycles[:, rest]
@@ -192,7 +192,7 @@ def _worst_excess(tables: list[IntArray], mine: int, classes: int) -> IntArray:
 def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
     """The program over the kept rows, and the first choice variable of every site."""
     program, space = Program(), task.space
-    plain = not (task.latency or task.overflow)
+    plain = task.latency is None and not task.overflow
     counts = [site.options.counts[k.rows] for site, k in zip(space.sites, kept, strict=True)]
     tables = [t.reshape(-1, len(NAMES)) for t in _converters(space, kept)]
     spread = [(table, True) for table in counts] + [(table, False) for table in tables]
@@ -209,7 +209,7 @@ def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
     for column, name in enumerate(NAMES):
         terms = [(first, t[:, column].astype(np.float64)) for first, (t, _) in zip(firsts, spread, strict=True)]
         _limit(program, terms, float(task.budget[column]) - getattr(space.base, name), slack)
-    if task.latency:
+    if task.latency is not None:
         _minimise_latency(program, task, kept, choices)
     return program, choices
 
@@ -230,6 +230,7 @@ def _minimise_latency(program: Program, task: Task, kept: list[_Kept], choices: 
     times = program.variables(np.zeros(2 * len(kept)), choice=False)
     program.set_cost(times + 2 * last + 1, 1.0)
     one = np.ones(1)
+    program.line([(times + 2 * last + 1, one)], -np.inf, np.inf if task.latency is None else task.latency)
     for i, (site, k) in enumerate(zip(space.sites, kept, strict=True)):
         work = site.options.interval[k.rows].astype(np.float64)
         steps = site.options.steps[k.rows].astype(np.float64)
