@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codesign.emit.rtl import channel_words, render_rtl, sum_bits, weight_words
+from codesign.emit.rtl import render_rtl
+from codesign.emit.rtl_words import channel_words, sum_bits, weight_words
 from codesign.errors import MismatchError, ToolError
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray

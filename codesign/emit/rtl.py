@@ -7,12 +7,12 @@ joins their streams.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
+from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import ADDRESS_BITS
+from codesign.emit.rtl_words import channel_words, factor, factor_bits, sum_bits, weight_words
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph, IntArray, signed_bits
@@ -98,80 +98,6 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
             files[f"rtl/{_weight_file(node)}"] = weight_words(node, engine, graph.params)
             files[f"rtl/{_channel_file(node)}"] = channel_words(node, engine, graph.params)
     return Project(files)
-
-
-def container_bits(bits: int) -> int:
-    """Bits of one element in an AXI-Stream beat: a byte, or two where the type is wider."""
-    return 8 if bits <= 8 else 16
-
-
-def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
-    """Signed width of acc * multiplier plus the rounding half."""
-    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
-    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
-
-
-def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
-
-    Lanes beyond K or C are zero.
-    """
-    weight = params[f"{node.name}.weight"]
-    passes, fold = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
-    padded = np.zeros((passes * engine.pe, node.window.fy, node.window.fx, fold * engine.simd), np.int64)
-    padded[: node.k, :, :, : node.c_per_group] = weight
-    lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
-    words = lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe * engine.simd)
-    return _hex_lines(words, node.wtype.bits)
-
-
-def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Contents of channel_rom: one line per output word, multipliers above offsets; lanes beyond K are zero."""
-    multiplier, bias = params[f"{node.name}.multiplier"], params[f"{node.name}.bias"]
-    half = (1 << node.shift) >> 1
-    words = ceil_div(node.k, engine.emit)
-    offsets = np.zeros(words * engine.emit, np.int64)
-    factors = np.zeros(words * engine.emit, np.int64)
-    offsets[: node.k] = bias * multiplier + half
-    factors[: node.k] = [_factor(node.scaling, int(m)) for m in multiplier]
-    high = _words_of(factors.reshape(words, -1), _factor_bits(node))
-    low_bits = sum_bits(node.acc_bits, int(multiplier.max()), node.shift)
-    low = _words_of(offsets.reshape(words, -1), low_bits)
-    total = engine.emit * (low_bits + _factor_bits(node))
-    joined = [(h << (engine.emit * low_bits)) | w for h, w in zip(high, low, strict=True)]
-    return "".join(f"{word:0{ceil_div(total, 4)}x}\n" for word in joined)
-
-
-def _factor(scaling: Scaling, multiplier: int) -> int:
-    """What the hardware stores for a multiplier: nothing, its exponent, or itself."""
-    match scaling:
-        case Scaling.SHIFT:
-            return 0
-        case Scaling.POWER_OF_TWO:
-            return multiplier.bit_length() - 1
-        case Scaling.GENERAL:
-            return multiplier
-
-
-def _factor_bits(node: Conv) -> int:
-    match node.scaling:
-        case Scaling.SHIFT:
-            return 1
-        case Scaling.POWER_OF_TWO:
-            return max(1, (node.multiplier_bits - 1).bit_length())
-        case Scaling.GENERAL:
-            return node.multiplier_bits
-
-
-def _words_of(lanes: IntArray, bits: int) -> list[int]:
-    """Pack rows of lanes into words, lane 0 lowest, each modulo 2**bits."""
-    mask = (1 << bits) - 1
-    return [sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes]
-
-
-def _hex_lines(lanes: IntArray, bits: int) -> str:
-    digits = ceil_div(lanes.shape[1] * bits, 4)
-    return "".join(f"{word:0{digits}x}\n" for word in _words_of(lanes, bits))
 
 
 def _rows(values: IntArray) -> str:
@@ -275,7 +201,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "W_BITS": node.wtype.bits,
         "ACC_BITS": node.acc_bits,
         "SCALING": _SCALING[node.scaling],
-        "MULTIPLIER_BITS": _factor_bits(node),
+        "MULTIPLIER_BITS": factor_bits(node),
         "SUM_BITS": sum_bits(node.acc_bits, largest, node.shift),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
@@ -289,7 +215,7 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     average = node.op is PoolOp.AVERAGE
     is_power = node.multiplier & (node.multiplier - 1) == 0
     scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
-    factor = _factor(scaling, node.multiplier)
+    stored = factor(scaling, node.multiplier)
     acc_bits = node.acc_bits if average else node.itype.bits + int(not node.itype.signed)
     return {
         "C": node.ishape.c,
@@ -299,8 +225,8 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "X_SIGNED": node.itype.signed,
         "ACC_BITS": acc_bits,
         "SCALING": _SCALING[scaling],
-        "MULTIPLIER_BITS": max(1, factor.bit_length()),
-        "MULTIPLIER": factor,
+        "MULTIPLIER_BITS": max(1, stored.bit_length()),
+        "MULTIPLIER": stored,
         "SUM_BITS": sum_bits(acc_bits, node.multiplier, node.shift),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
@@ -389,24 +315,28 @@ def _control(graph: Graph, design: Design) -> Instance:
 
 
 def _ports(graph: Graph, design: Design) -> Ports:
-    itype, otype = graph.input.otype, graph.output.otype
-    into, out = container_bits(itype.bits), container_bits(otype.bits)
+    into, out = input_port(graph, design), output_port(graph, design)
     return Ports(
-        in_bits=into * design.input_lanes,
-        out_bits=out * design.output_lanes,
-        in_container=into,
-        out_container=out,
+        in_bits=into.word_bits,
+        out_bits=out.word_bits,
+        in_container=into.container_bits,
+        out_container=out.container_bits,
         in_stream=_stream(graph.input.name),
         out_stream="result",
-        in_lanes=tuple(_lane(i, itype.bits, into, False, _stream(graph.input.name)) for i in range(design.input_lanes)),
-        out_lanes=tuple(_lane(i, otype.bits, out, otype.signed, "result") for i in range(design.output_lanes)),
+        in_lanes=_lanes(into, _stream(graph.input.name)),
+        out_lanes=_lanes(out, "result"),
     )
 
 
-def _lane(index: int, bits: int, container: int, signed: bool, stream: str) -> Lane:
+def _lanes(port: Port, stream: str) -> tuple[Lane, ...]:
+    return tuple(_lane(i, port, stream) for i in range(port.lanes))
+
+
+def _lane(index: int, port: Port, stream: str) -> Lane:
+    bits, container = port.bits, port.container_bits
     low, axis_low = index * bits, index * container
     value = f"{stream}_data[{low + bits - 1}:{low}]"
-    fill = f"{stream}_data[{low + bits - 1}]" if signed else "1'b0"
+    fill = f"{stream}_data[{low + bits - 1}]" if port.signed else "1'b0"
     pad = container - bits
     # A space keeps nested braces apart from the template's own.
     extended = f"{{ {{ {pad} {{ {fill} }} }}, {value} }}" if pad else value

@@ -1,0 +1,80 @@
+"""Contents of the machine's memories: weights and per-channel constants, as the lines of a $readmemh file."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from codesign.ir.design import LineEngine
+from codesign.ir.graph import IntArray, signed_bits
+from codesign.ir.nodes import Conv, Scaling
+from codesign.model.latency import ceil_div
+
+
+def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
+    """Signed width of acc * multiplier plus the rounding half."""
+    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
+    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
+
+
+def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
+    """Contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
+
+    Lanes beyond K or C are zero.
+    """
+    weight = params[f"{node.name}.weight"]
+    passes, fold = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
+    padded = np.zeros((passes * engine.pe, node.window.fy, node.window.fx, fold * engine.simd), np.int64)
+    padded[: node.k, :, :, : node.c_per_group] = weight
+    lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
+    words = lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe * engine.simd)
+    return _hex_lines(words, node.wtype.bits)
+
+
+def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
+    """Contents of channel_rom: one line per output word, multipliers above offsets; lanes beyond K are zero."""
+    multiplier, bias = params[f"{node.name}.multiplier"], params[f"{node.name}.bias"]
+    half = (1 << node.shift) >> 1
+    words = ceil_div(node.k, engine.emit)
+    offsets = np.zeros(words * engine.emit, np.int64)
+    factors = np.zeros(words * engine.emit, np.int64)
+    offsets[: node.k] = bias * multiplier + half
+    factors[: node.k] = [factor(node.scaling, int(m)) for m in multiplier]
+    high = _words_of(factors.reshape(words, -1), factor_bits(node))
+    low_bits = sum_bits(node.acc_bits, int(multiplier.max()), node.shift)
+    low = _words_of(offsets.reshape(words, -1), low_bits)
+    total = engine.emit * (low_bits + factor_bits(node))
+    joined = [(h << (engine.emit * low_bits)) | w for h, w in zip(high, low, strict=True)]
+    return "".join(f"{word:0{ceil_div(total, 4)}x}\n" for word in joined)
+
+
+def factor(scaling: Scaling, multiplier: int) -> int:
+    """What the hardware stores for a multiplier: nothing, its exponent, or itself."""
+    match scaling:
+        case Scaling.SHIFT:
+            return 0
+        case Scaling.POWER_OF_TWO:
+            return multiplier.bit_length() - 1
+        case Scaling.GENERAL:
+            return multiplier
+
+
+def factor_bits(node: Conv) -> int:
+    """Width of the stored factor, at least 1."""
+    match node.scaling:
+        case Scaling.SHIFT:
+            return 1
+        case Scaling.POWER_OF_TWO:
+            return max(1, (node.multiplier_bits - 1).bit_length())
+        case Scaling.GENERAL:
+            return node.multiplier_bits
+
+
+def _words_of(lanes: IntArray, bits: int) -> list[int]:
+    """Pack rows of lanes into words, lane 0 lowest, each modulo 2**bits."""
+    mask = (1 << bits) - 1
+    return [sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes]
+
+
+def _hex_lines(lanes: IntArray, bits: int) -> str:
+    digits = ceil_div(lanes.shape[1] * bits, 4)
+    return "".join(f"{word:0{digits}x}\n" for word in _words_of(lanes, bits))
