@@ -15,7 +15,7 @@ class Kind(Enum):
 
     CONV = "conv"  # one convolution
     SEPARABLE = "separable"  # depthwise, then 1x1
-    INVERTED = "inverted"  # 1x1 to `expansion` times the channels, depthwise, 1x1 back; added to its input if it can
+    INVERTED = "inverted"  # 1x1 to `expansion` times the channels, depthwise, 1x1 back
     SKIP = "skip"  # nothing
 
 
@@ -50,7 +50,10 @@ class BlockSpace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpace:
-    """Blocks with one width and one activation type; the first has the stride, the others keep the map's size."""
+    """Blocks with one width and one activation type.
+
+    The first has the stride and makes the width; the others are residual, their result is added to their input.
+    """
 
     stride: int
     widths: tuple[int, ...]
@@ -165,6 +168,7 @@ def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tu
                 stride=stage.stride if j == 0 else 1,
                 weight_bits=block.weight_bits[row[where.weight_bits[j]]],
                 bits=bits,
+                adds=j > 0,
             )
             layers += made
             source, channels = (made[-1].name, width) if made else (source, channels)
@@ -182,8 +186,9 @@ def block_layers(
     stride: int,
     weight_bits: int,
     bits: int,
+    adds: bool,
 ) -> list[Layer]:
-    """The layers of a block that makes `width` of `channels` channels; none if it is skipped."""
+    """The layers of a block that makes `width` of `channels` channels, and adds them to its input if it says so."""
 
     def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, wide: bool = False) -> ConvLayer:
         return ConvLayer(
@@ -198,22 +203,23 @@ def block_layers(
             relu=not wide,
         )
 
+    made: list[Layer] = []
     match operator.kind:
         case Kind.SKIP:
             return []
         case Kind.CONV:
-            return [conv("", source, width, kernel=operator.kernel, stride=stride)]
+            made = [conv("", source, width, kernel=operator.kernel, stride=stride, wide=adds)]
         case Kind.SEPARABLE:
             first = conv("_dw", source, channels, kernel=operator.kernel, stride=stride)
-            return [first, conv("_pw", first.name, width)]
+            made = [first, conv("_pw", first.name, width, wide=adds)]
         case Kind.INVERTED:
             inner = channels * operator.expansion
             expand = conv("_up", source, inner)
             middle = conv("_dw", expand.name, inner, kernel=operator.kernel, stride=stride)
-            adds = channels == width and stride == 1 and source != INPUT
-            last = conv("_pw", middle.name, width, wide=adds)
-            total = [AddLayer(name=name + "_add", sources=(source, last.name), bits=bits)] if adds else []
-            return [expand, middle, last, *total]
+            made = [expand, middle, conv("_pw", middle.name, width, wide=adds)]
+    if adds:
+        made.append(AddLayer(name=name + "_add", sources=(source, made[-1].name), bits=bits))
+    return made
 
 
 def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:

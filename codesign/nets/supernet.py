@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.ir.nodes import Shape
+from codesign.ir.nodes import Shape, Window
 from codesign.ir.qtype import QType
 from codesign.nets.network import same_window
 from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
@@ -68,11 +68,11 @@ class Bits:
         return self._mixed(list(self.options), one)
 
     def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
-        """The drawn one's value; the others join for the gradient of the choice, where it is to learn."""
+        """The drawn one's value; the other active one joins for the gradient of the choice, where it is to learn."""
         weights = self.draw.weights
         if not weights.requires_grad:
             return quantized(options[self.draw.index])
-        return sum(weights[i] * quantized(b) for i, b in enumerate(options))
+        return sum(weights[i] * quantized(options[i]) for i in self.draw.active)
 
 
 class Width:
@@ -81,7 +81,7 @@ class Width:
     def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
         self.options, self.draw = options, draw
         self.learns = draw.weights.requires_grad and len(options) > 1
-        self.computed = max(options) if self.learns else options[draw.index]
+        self.computed = max(options[i] for i in draw.active) if self.learns else options[draw.index]
         self.mask = self._mask() if self.learns else None
 
     def times(self, factor: int) -> "Width":
@@ -89,7 +89,7 @@ class Width:
         return self if factor == 1 else Width(tuple(o * factor for o in self.options), self.draw)
 
     def _mask(self) -> Tensor:
-        """1 for the drawn channels, 0 for the others; [largest]."""
+        """1 for the drawn channels, 0 for the others; [computed]."""
         channel = torch.arange(self.computed, device=self.draw.weights.device)
         widths = torch.tensor(self.options, device=channel.device)
         return self.draw.weights @ (channel < widths[:, None]).to(torch.float32)
@@ -104,87 +104,109 @@ class MaskedConv(nn.Module):
     running_var: Tensor
 
     def __init__(
-        self, channels: int, width: int, kernel: int, stride: int, shape: tuple[int, int], *, depthwise: bool
+        self, channels: int, width: int, kernels: tuple[int, ...], stride: int, shape: Shape, *, depthwise: bool
     ) -> None:
         super().__init__()
-        self.window = same_window(Shape(*shape, channels), kernel, stride)
+        self.windows = {k: same_window(shape, k, stride) for k in kernels}
+        self.largest = self.windows[max(kernels)]
         self.depthwise = depthwise
-        self.weight = nn.Parameter(torch.empty(width, 1 if depthwise else channels, self.window.fy, self.window.fx))
+        self.weight = nn.Parameter(torch.empty(width, 1 if depthwise else channels, self.largest.fy, self.largest.fx))
         self.gain = nn.Parameter(torch.ones(width))
         self.shift = nn.Parameter(torch.zeros(width))
         self.register_buffer("running_mean", torch.zeros(width))
         self.register_buffer("running_var", torch.ones(width))
         self.momentum = 0.1
 
-    def forward(self, x: Tensor, width: Width | None, weight_bits: Bits, bits: Bits, *, signed: bool = False) -> Tensor:
-        """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the largest where widths are to learn."""
+    def forward(
+        self, x: Tensor, kernel: int, width: Width | None, weight_bits: Bits, bits: Bits, *, signed: bool = False
+    ) -> Tensor:
+        """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they learn."""
         k = len(self.gain) if width is None else width.computed
-        weight = weight_bits.weight(self.weight[:k] if self.depthwise else self.weight[:k, : x.shape[1]])
-        acc = self._convolved(x, weight)
+        window = self.windows[kernel]
+        weight = self._part(window, k, 1 if self.depthwise else x.shape[1])
+        acc = _convolved(x, weight_bits.weight(weight), window, x.shape[1] if self.depthwise else 1)
         mean, var = self.running_mean[:k], self.running_var[:k]
         acc = functional.batch_norm(acc, mean, var, self.gain[:k], self.shift[:k], self.training, self.momentum)
         value = bits.activation(acc, signed=signed)
         return value if width is None or width.mask is None else value * width.mask[:, None, None]
 
-    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
-        window = self.window
-        groups = x.shape[1] if self.depthwise else 1
-        stride = (window.stride_y, window.stride_x)
-        if (window.pad_top, window.pad_left) == (window.pad_bottom, window.pad_right):
-            return functional.conv2d(x, weight, None, stride, (window.pad_top, window.pad_left), groups=groups)
-        padded = functional.pad(x, (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom))
-        return functional.conv2d(padded, weight, None, stride, groups=groups)
+    def _part(self, window: Window, k: int, c: int) -> Tensor:
+        """The weights of the first k and c channels that lie where the smaller window does."""
+        y, x = self.largest.pad_top - window.pad_top, self.largest.pad_left - window.pad_left
+        return self.weight[:k, :c, y : y + window.fy, x : x + window.fx]
+
+
+def _convolved(x: Tensor, weight: Tensor, window: Window, groups: int) -> Tensor:
+    stride = (window.stride_y, window.stride_x)
+    if (window.pad_top, window.pad_left) == (window.pad_bottom, window.pad_right):
+        return functional.conv2d(x, weight, None, stride, (window.pad_top, window.pad_left), groups=groups)
+    padded = functional.pad(x, (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom))
+    return functional.conv2d(padded, weight, None, stride, groups=groups)
 
 
 class Candidate(nn.Module):
-    """One operator of a block, at the largest widths."""
+    """The operators of a block that differ in their kernel only, at the largest widths."""
 
     def __init__(
-        self, operator: Operator, channels: int, width: int, stride: int, shape: tuple[int, int], *, adds: bool
+        self, operators: tuple[Operator, ...], channels: int, width: int, stride: int, shape: Shape, *, adds: bool
     ) -> None:
         super().__init__()
-        self.operator, self.adds = operator, adds and operator.kind is Kind.INVERTED
-        inner = channels * operator.expansion
-        out = (-(-shape[0] // stride), -(-shape[1] // stride))
+        kind, self.expansion = operators[0].kind, operators[0].expansion
+        self.adds = adds and kind is not Kind.SKIP
+        kernels = tuple(op.kernel for op in operators)
+        inner = channels * self.expansion
+        middle = Shape(shape.y, shape.x, inner)
+        out = Shape(-(-shape.y // stride), -(-shape.x // stride), inner)
         parts: list[MaskedConv] = []
-        if operator.kind is Kind.CONV:
-            parts = [MaskedConv(channels, width, operator.kernel, stride, shape, depthwise=False)]
-        if operator.kind is Kind.INVERTED:
-            parts = [MaskedConv(channels, inner, 1, 1, shape, depthwise=False)]
-        if operator.kind in (Kind.SEPARABLE, Kind.INVERTED):
-            parts.append(MaskedConv(inner, inner, operator.kernel, stride, shape, depthwise=True))
-            parts.append(MaskedConv(inner, width, 1, 1, out, depthwise=False))
+        if kind is Kind.CONV:
+            parts = [MaskedConv(channels, width, kernels, stride, shape, depthwise=False)]
+        if kind is Kind.INVERTED:
+            parts = [MaskedConv(channels, inner, (1,), 1, shape, depthwise=False)]
+        if kind in (Kind.SEPARABLE, Kind.INVERTED):
+            parts.append(MaskedConv(inner, inner, kernels, stride, middle, depthwise=True))
+            parts.append(MaskedConv(inner, width, (1,), 1, out, depthwise=False))
         self.parts = nn.ModuleList(parts)
+        if self.adds:
+            nn.init.zeros_(parts[-1].gain)  # a residual block begins as nothing, so that all fit together
 
-    def forward(self, x: Tensor, before: Width | None, width: Width, weight_bits: Bits, bits: Bits) -> Tensor:
+    def forward(
+        self, x: Tensor, kernel: int, before: Width | None, width: Width, weight_bits: Bits, bits: Bits
+    ) -> Tensor:
         """x[B,C,IY,IX] -> y[B,K,OY,OX]; `before`: the drawn width of x, None for the network's input."""
-        inner = None if before is None else before.times(self.operator.expansion)
+        inner = None if before is None else before.times(self.expansion)
         value = x
         for i, part in enumerate(self.parts):
             is_last = i == len(self.parts) - 1
-            value = part(value, width if is_last else inner, weight_bits, bits, signed=is_last and self.adds)
+            own = kernel if kernel in part.windows else 1
+            value = part(value, own, width if is_last else inner, weight_bits, bits, signed=is_last and self.adds)
         return bits.activation(x + value) if self.adds else value
 
 
 class Block(nn.Module):
-    """The candidates of one block."""
+    """The candidates of one block; those that differ in their kernel only share weights, smaller inside larger."""
 
-    def __init__(
-        self, space: BlockSpace, channels: int, width: int, stride: int, shape: tuple[int, int], *, adds: bool
-    ) -> None:
+    def __init__(self, space: BlockSpace, channels: int, width: int, stride: int, shape: Shape, *, adds: bool) -> None:
         super().__init__()
-        self.candidates = nn.ModuleList(
-            Candidate(op, channels, width, stride, shape, adds=adds) for op in space.operators
-        )
+        self.operators = space.operators
+        kinds = list(dict.fromkeys((op.kind, op.expansion) for op in space.operators))
+        self.member = [kinds.index((op.kind, op.expansion)) for op in space.operators]
+        alike = [tuple(op for op in space.operators if (op.kind, op.expansion) == kind) for kind in kinds]
+        self.candidates = nn.ModuleList(Candidate(ops, channels, width, stride, shape, adds=adds) for ops in alike)
 
     def forward(
         self, x: Tensor, draw: Chosen, before: Width | None, width: Width, weight_bits: Bits, bits: Bits
     ) -> Tensor:
         """The drawn candidate's map; another active one adds nothing but a gradient to its weight."""
-        values = [self.candidates[i](x, before, width, weight_bits, bits) for i in draw.active]
+
+        def run(i: int) -> Tensor:
+            value: Tensor = self.candidates[self.member[i]](
+                x, self.operators[i].kernel, before, width, weight_bits, bits
+            )
+            return value
+
         if not draw.weights.requires_grad:
-            return values[0]
-        return sum(draw.weights[i] * v for i, v in zip(draw.active, values, strict=True))
+            return run(draw.index)
+        return sum((draw.weights[i] * run(i) for i in draw.active), torch.zeros((), device=x.device))
 
 
 class Head(nn.Module):
@@ -221,8 +243,9 @@ class SuperNet(nn.Module):
         blocks: list[nn.ModuleList] = []
         for i, stage in enumerate(space.stages):
             width = max(stage.widths)
-            row = [Block(stage.blocks[0], channels, width, stage.stride, extents[i], adds=False)]
-            row += [Block(b, width, width, 1, extents[i + 1], adds=True) for b in stage.blocks[1:]]
+            row = [Block(stage.blocks[0], channels, width, stage.stride, Shape(*extents[i], channels), adds=False)]
+            inside = Shape(*extents[i + 1], width)
+            row += [Block(b, width, width, 1, inside, adds=True) for b in stage.blocks[1:]]
             blocks.append(nn.ModuleList(row))
             channels, first = width, False
         assert not first
@@ -238,7 +261,7 @@ class SuperNet(nn.Module):
         value = x.to(torch.float32) * 2.0**-8
         before: Width | None = None
         for stage, where, blocks in zip(self.space.stages, self.slots, self.blocks, strict=True):
-            value, before = self._stage(stage, draws, where, blocks, value, before)  # type: ignore[arg-type]
+            value, before = self._stage(stage, draws, where, blocks, value, before)
         draw, weight_bits = draws[-2], Bits(self.space.head_weight_bits, draws[-1])
         logits = [self.heads[i](value, weight_bits) for i in draw.active]
         if not draw.weights.requires_grad:

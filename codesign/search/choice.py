@@ -18,6 +18,10 @@ class Draw:
     index: int
     active: tuple[int, ...]
 
+    def without_gradient(self) -> "Draw":
+        """The same draw as a constant."""
+        return Draw(self.weights.detach(), self.index, self.active[:1])
+
 
 def sample(logits: Tensor, temperature: float, rng: torch.Generator, paths: int = 1) -> Draw:
     """Draw from softmax(logits[n]); entries of -inf are never drawn.

@@ -226,6 +226,7 @@ def _block_group(
             stride=1 if j else stage.stride,
             weight_bits=block.weight_bits[weight],
             bits=stage.activation_bits[bits],
+            adds=j > 0,
         )
         nodes[index] = _priced(layers, source)
     return _Group(axes, nodes)

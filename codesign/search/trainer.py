@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _CHOICE_EVERY = 2  # steps of the weights for one of the choices
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # weight of the squared violation
+_EXPLORE = 0.5  # share of decisions that are drawn when weights move; the others are the likeliest ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,10 @@ class Trainer:
         self.space, self.config, self.pricing, self.device = space, config, pricing, device
         self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
         self.skips = _skips(space)
+        self.branches = {*self._operator_slots(), len(decisions(space)) - 2}
         allowed = pricing.allowed()
         self.closed = [torch.tensor(~a, device=device) for a in allowed]
-        self.logits = [torch.zeros(len(d.options), device=device, requires_grad=True) for d in decisions(space)]
+        self.logits = [_even_logits(len(d.options), d.name, device) for d in decisions(space)]
         self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
         self.choice_optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
@@ -106,7 +108,7 @@ class Trainer:
         for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=True)):
             step = epoch * count + i
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
-            self._weight_step(batch, rng, warm=warm)
+            self._weight_step(batch, self._explored(rng, step / max(config.warmup_epochs * count, 1)))
             if not warm and i % _CHOICE_EVERY == 0:
                 self._choice_step(next(choice_batches), temperature, rng)
             if i % 10 == 9:
@@ -139,8 +141,7 @@ class Trainer:
         logits = [self.open_logits(i) for i in range(len(self.logits))]
         if uniform:
             logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
-        branching = {*(at for at, _ in self.skips), *self._operator_slots(), len(logits) - 2}
-        draws = [sample(x, temperature, rng, paths if i in branching else 1) for i, x in enumerate(logits)]
+        draws = [sample(x, temperature, rng, paths) for x in logits]
         for at, skip in self._too_shallow([d.index for d in draws]):
             closed = logits[at].index_fill(0, torch.tensor([skip], device=self.device), -math.inf)
             draws[at] = sample(closed, temperature, rng, paths)
@@ -185,15 +186,28 @@ class Trainer:
         extra: dict[str, float] = meta["extra"]
         return extra
 
-    def _weight_step(self, batch: Images, rng: torch.Generator, *, warm: bool) -> None:
-        with torch.no_grad():
-            draws = self.draw(rng, 1.0, uniform=warm)
+    @torch.no_grad()
+    def _explored(self, rng: torch.Generator, warmed: float) -> list[int]:
+        """The network whose weights move: the likeliest, with some decisions drawn.
+
+        Candidates learn to fit their neighbours one by one, in a network that works; were all drawn at once from the
+        beginning, none would learn. During the warm-up (warmed < 1) draws are uniform, and become more.
+        """
+        draws = self.draw(rng, 1.0, uniform=warmed < 1.0)
+        coins = torch.rand(len(draws), generator=rng) < _EXPLORE * min(warmed, 1.0)
+        row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), self.likeliest(), strict=True)]
+        for at, skip in self._too_shallow(row):
+            row[at] = next(i for i in range(len(self.closed[at])) if i != skip and not bool(self.closed[at][i]))
+        return row
+
+    def _weight_step(self, batch: Images, row: list[int]) -> None:
+        draws = certain(self.space, row, self.device)
         loss = functional.cross_entropy(self.net(batch.x, draws), batch.y)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         self.weight_optimizer.step()
-        sums, row = self._sums, [d.index for d in draws]
+        sums = self._sums
         sums.weight_loss += loss.detach()
         sums.log_cost += self.pricing.log_cost(row)
         sums.skipped += sum(row[at] == skip for at, skip in self.skips)
@@ -202,7 +216,10 @@ class Trainer:
 
     def _choice_step(self, batch: Images, temperature: float, rng: torch.Generator) -> None:
         draws = self.draw(rng, temperature, paths=2)
-        task = functional.cross_entropy(self.net(batch.x, draws), batch.y)
+        # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
+        branching = self._sums.choice_steps % 2 == 0
+        drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
+        task = functional.cross_entropy(self.net(batch.x, drawn), batch.y)
         price, violation = self._price(draws)
         self.choice_optimizer.zero_grad(set_to_none=True)
         gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
@@ -249,6 +266,13 @@ def _skips(space: Space) -> list[tuple[int, int]]:
         for block, at in zip(stage.blocks, where.operators, strict=True):
             found += [(at, i) for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
     return found
+
+
+def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
+    """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
+    logits = torch.zeros(options, device=device)
+    logits[0 if "operator" in name or "pool" in name else options // 2] = 1e-3
+    return logits.requires_grad_()
 
 
 def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Images]:

@@ -1,0 +1,338 @@
+"""The Graph as an ONNX file of quantize and dequantize nodes (QDQ), and back from a file that was written here.
+
+Opset 21, IR version 10. A node becomes DequantizeLinear -> Conv, MaxPool or Add -> Clip -> QuantizeLinear; types below
+8 or 16 bits live in the next larger container behind a Clip. QuantizeLinear rounds halves to even and the machine
+rounds them up, so halves are avoided: weights are stored doubled at half the scale, and the bias gets one such half
+step more where the output is coarser than the accumulator. Every such value is an odd number of half steps, never a
+tie, and the file computes the graph exactly, as long as multipliers and scales are powers of two and sums stay below
+2**24 (float32). For other multipliers some ties remain, which go to even. An average pooling becomes the depthwise
+convolution that it is.
+
+Runtimes may fuse the pattern into integer kernels; some saturate 16-bit intermediate sums on older processors, so
+`run_onnx` turns that off.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.ir.files import write_bytes
+from codesign.ir.graph import Graph, IntArray
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
+from codesign.ir.qtype import QType
+from codesign.ir.strict import parse, to_plain
+from codesign.model import golden
+
+PRODUCER = "codesign"
+OPSET, IR_VERSION = 21, 10
+_FORMAT = 1
+_HEADER, _DIGEST = "codesign.graph", "codesign.digest"
+_CONTAINERS = {
+    (8, False): (TensorProto.UINT8, np.uint8),
+    (8, True): (TensorProto.INT8, np.int8),
+    (16, False): (TensorProto.UINT16, np.uint16),
+    (16, True): (TensorProto.INT16, np.int16),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """What the ONNX nodes do not say of a graph."""
+
+    format: int
+    name: str
+    nodes: tuple[Node, ...]
+    input_scale: float
+    output_scale: float
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxComparison:
+    """onnxruntime against the golden model: of all words and all predictions of the images, how many differ."""
+
+    images: int
+    words: int
+    differing_words: int
+    differing_predictions: int
+    largest_difference: int
+
+
+def write_onnx(graph: Graph, path: Path) -> None:
+    """Write the graph as ONNX. Input: integers [N,C,IY,IX]; output: real values, [N,K] if the last map is 1x1.
+
+    Raises UnsupportedError if a weight or bias is too large for its container.
+    """
+    write_bytes(path, to_onnx(graph).SerializeToString(deterministic=True))
+
+
+def read_onnx(path: Path) -> Graph:
+    """The graph of a file that write_onnx wrote, exactly.
+
+    Raises ConfigError if the file is broken or was changed, UnsupportedError if another program wrote it.
+    """
+    model = _parsed(path)
+    held = {p.key: p.value for p in model.metadata_props}
+    if model.producer_name != PRODUCER or _HEADER not in held or _DIGEST not in held:
+        raise _foreign(path, model)
+    try:
+        header = parse(_Header, json.loads(held[_HEADER]), f"{path}: {_HEADER}")
+        if header.format != _FORMAT:
+            raise ConfigError(f"{path}: format {header.format} of another version of codesign; expected {_FORMAT}")
+        params = _params(header, {t.name: numpy_helper.to_array(t) for t in model.graph.initializer})
+        graph = Graph(header.name, header.nodes, params, header.input_scale, header.output_scale, header.labels)
+    except (json.JSONDecodeError, KeyError, UnsupportedError) as error:
+        raise ConfigError(f"{path}: changed since it was written: {error}") from error
+    if graph.digest() != held[_DIGEST] or to_onnx(graph).graph != model.graph:
+        raise ConfigError(f"{path}: changed since it was written: its nodes or weights are not those of its header")
+    return graph
+
+
+def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
+    """What onnxruntime computes for x[N,IY,IX,C], as integers of the last node's type [N,OY,OX,K].
+
+    Raises ToolError if onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ToolError("onnxruntime is not installed; `pip install onnxruntime` brings it") from error
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    dtype = _container(graph.input.otype)[1]
+    parts = []
+    for i in range(0, len(x), batch):
+        images = np.ascontiguousarray(x[i : i + batch].transpose(0, 3, 1, 2).astype(dtype))
+        parts.append(session.run(None, {graph.input.name: images})[0])
+    out = graph.output.oshape
+    values = np.concatenate(parts).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
+    return np.floor(values.astype(np.float64) / graph.output_scale + 0.5).astype(np.int64)
+
+
+def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
+    """Run the file in onnxruntime and the graph in the golden model on x[N,IY,IX,C]."""
+    found, expected = run_onnx(path, graph, x), golden.run(graph, x)
+    flat = [a.reshape(len(x), -1) for a in (found, expected)]
+    return OnnxComparison(
+        images=len(x),
+        words=flat[0].size,
+        differing_words=int((flat[0] != flat[1]).sum()),
+        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
+        largest_difference=int(np.abs(flat[0] - flat[1]).max()),
+    )
+
+
+def to_onnx(graph: Graph) -> Any:
+    """The graph as an onnx.ModelProto."""
+    builder = _Builder(graph)
+    for node in graph.nodes[1:]:
+        builder.add(node)
+    out = graph.output
+    builder.dequantize(
+        f"{out.name}.q", "real" if out.oshape.y * out.oshape.x == 1 else "output", graph.output_scale, out.otype
+    )
+    shape: list[str | int] = ["N", out.oshape.c, out.oshape.y, out.oshape.x]
+    if out.oshape.y * out.oshape.x == 1:
+        builder.nodes.append(helper.make_node("Flatten", ["real"], ["output"], name="flatten", axis=1))
+        shape = shape[:2]
+    entry = graph.input
+    made = helper.make_graph(
+        builder.nodes,
+        graph.name,
+        [
+            helper.make_tensor_value_info(
+                entry.name, _container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
+            )
+        ],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        builder.initializers,
+    )
+    model = helper.make_model(
+        made, producer_name=PRODUCER, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
+    header = _Header(
+        format=_FORMAT,
+        name=graph.name,
+        nodes=graph.nodes,
+        input_scale=graph.input_scale,
+        output_scale=graph.output_scale,
+        labels=graph.labels,
+    )
+    helper.set_model_props(model, {_HEADER: json.dumps(to_plain(header)), _DIGEST: graph.digest()})
+    return model
+
+
+class _Builder:
+    """ONNX nodes and initializers of a graph. The integers of node n are the tensor `n.q`, the input's its own name.
+
+    Real values between nodes are the integers themselves (scale 1), but for the graph's input and output.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+
+    def add(self, node: Node) -> None:
+        """Append the ONNX nodes of one node."""
+        name = node.name
+        match node:
+            case Conv():
+                weight, bias, multiplier = (self.graph.params[f"{name}.{p}"] for p in ("weight", "bias", "multiplier"))
+                self._conv(node, weight, bias, multiplier, node.k if node.depthwise else 1)
+            case Pool() if node.op is PoolOp.MAX:
+                x = self._source(node.source, name, self._scale(name))
+                self.nodes.append(helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **_window(node)))
+                self._finish(node, f"{name}.acc")
+            case Pool():
+                c, window = node.ishape.c, node.window
+                ones = np.ones((c, window.fy, window.fx, 1), np.int64)
+                self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
+            case Add():
+                self._add(node)
+            case Input():
+                raise AssertionError("the input is not a node of the ONNX graph")
+
+    def _conv(self, node: Conv | Pool, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
+        """weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
+        name, source = node.name, self._scale(node.source)
+        x = self._source(node.source, name, source)
+        step = multiplier / 2.0 ** (node.shift + 1) * self._scale(name)
+        doubled = _fitting(2 * weight.transpose(0, 3, 1, 2), name)
+        self._constant(f"{name}.weight", doubled)
+        self._constant(f"{name}.weight_scale", (step / source).astype(np.float32))
+        self._constant(f"{name}.weight_zero", np.zeros(len(step), doubled.dtype))
+        self._constant(f"{name}.bias", _fitting(2 * bias + _half_steps(multiplier, node.shift), name, np.int32))
+        self._constant(f"{name}.bias_scale", step.astype(np.float32))
+        for part, zero in (("weight", [f"{name}.weight_zero"]), ("bias", [])):
+            inputs = [f"{name}.{part}", f"{name}.{part}_scale", *zero]
+            made = helper.make_node("DequantizeLinear", inputs, [f"{name}.{part}.r"], name=f"{name}.{part}.dq", axis=0)
+            self.nodes.append(made)
+        inputs = [x, f"{name}.weight.r", f"{name}.bias.r"]
+        self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
+        self._finish(node, f"{name}.acc")
+
+    def _add(self, node: Add) -> None:
+        name, own = node.name, self._scale(node.name)
+        scales = [m / 2.0**node.shift * own for m in node.multipliers]
+        pair = [self._source(s, f"{name}.{i}", scales[i]) for i, s in enumerate(node.sources)]
+        self.nodes.append(helper.make_node("Add", pair, [f"{name}.acc"], name=name))
+        if node.shift == 0:
+            self._finish(node, f"{name}.acc")
+            return
+        self._constant(f"{name}.half", np.array(0.5 ** (node.shift + 1) * own, np.float32))
+        self.nodes.append(
+            helper.make_node("Add", [f"{name}.acc", f"{name}.half"], [f"{name}.up"], name=f"{name}.half_up")
+        )
+        self._finish(node, f"{name}.up")
+
+    def _finish(self, node: Conv | Pool | Add, tensor: str) -> None:
+        """Clamp to the type if its container is larger, and quantize."""
+        name, qtype, scale = node.name, node.otype, self._scale(node.name)
+        if qtype.bits not in (8, 16):
+            self._constant(f"{name}.low", np.array(qtype.qmin * scale, np.float32))
+            self._constant(f"{name}.high", np.array(qtype.qmax * scale, np.float32))
+            inputs = [tensor, f"{name}.low", f"{name}.high"]
+            self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
+            tensor = f"{name}.clip"
+        self._constant(f"{name}.scale", np.array(scale, np.float32))
+        self._constant(f"{name}.zero", np.zeros((), _container(qtype)[1]))
+        inputs = [tensor, f"{name}.scale", f"{name}.zero"]
+        self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
+
+    def _source(self, source: str, reader: str, scale: float) -> str:
+        """Dequantize the output of a node for one reader; the real tensor's name."""
+        is_input = source == self.graph.input.name
+        self.dequantize(source if is_input else f"{source}.q", f"{reader}.x", scale, self.graph.node(source).otype)
+        return f"{reader}.x"
+
+    def dequantize(self, integers: str, real: str, scale: float, qtype: QType) -> None:
+        """Append a DequantizeLinear."""
+        self._constant(f"{real}.scale", np.array(scale, np.float32))
+        self._constant(f"{real}.zero", np.zeros((), _container(qtype)[1]))
+        inputs = [integers, f"{real}.scale", f"{real}.zero"]
+        self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
+
+    def _scale(self, name: str) -> float:
+        if name == self.graph.input.name:
+            return self.graph.input_scale
+        return self.graph.output_scale if name == self.graph.output.name else 1.0
+
+    def _constant(self, name: str, array: npt.NDArray[Any]) -> None:
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+
+
+def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, IntArray]:
+    """The parameters of the graph from the doubled ones and the scales of the file."""
+    params: dict[str, IntArray] = {}
+    last = header.nodes[-1].name
+    for node in header.nodes:
+        if isinstance(node, Conv):
+            own = header.output_scale if node.name == last else 1.0
+            multiplier = held[f"{node.name}.bias_scale"].astype(np.float64) * 2.0 ** (node.shift + 1) / own
+            params[f"{node.name}.weight"] = held[f"{node.name}.weight"].transpose(0, 2, 3, 1).astype(np.int64) // 2
+            params[f"{node.name}.bias"] = held[f"{node.name}.bias"].astype(np.int64) // 2
+            params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
+    return params
+
+
+def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
+    """1 for the channels whose output step is a power of two times a larger one than the accumulator's, else 0."""
+    return (((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << shift)).astype(np.int64)
+
+
+def _window(node: Conv | Pool) -> dict[str, list[int]]:
+    window = node.window
+    return {
+        "kernel_shape": [window.fy, window.fx],
+        "strides": [window.stride_y, window.stride_x],
+        "pads": [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right],
+    }
+
+
+def _container(qtype: QType) -> tuple[int, Any]:
+    return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
+
+
+def _fitting(array: IntArray, name: str, *types: Any) -> npt.NDArray[Any]:
+    """The array in the smallest of the types that holds it."""
+    for dtype in types or (np.int8, np.int16):
+        if array.min() >= np.iinfo(dtype).min and array.max() <= np.iinfo(dtype).max:
+            return array.astype(dtype)
+    raise UnsupportedError(
+        f"node {name!r}: a doubled weight or bias, {np.abs(array).max()}, is too large for its ONNX type"
+    )
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return onnx.load_model_from_string(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except Exception as error:  # protobuf's own exceptions differ between its versions
+        raise ConfigError(f"{path}: not an ONNX file: {error}") from error
+
+
+def _foreign(path: Path, model: Any) -> UnsupportedError:
+    producer = model.producer_name or "an unnamed program"
+    first = _first_other(n.op_type for n in model.graph.node)
+    detail = f", and uses the operator {first}" if first else ""
+    return UnsupportedError(
+        f"{path}: written by {producer}{detail}; only ONNX files that codesign wrote are read, "
+        "with the weights and the header that it put in"
+    )
+
+
+def _first_other(operators: Iterable[str]) -> str:
+    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Flatten"}
+    return next((op for op in operators if op not in known), "")
