@@ -118,15 +118,15 @@ static void pipeline(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, u
   write_axis<AxisOut>(dense_out, out, images);
 }
 
-extern "C" void accel(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, uint32_t images, uint32_t& hash_lo,
-                      uint32_t& hash_hi) {
-  HLS_PORT_AXIS(in)
-  HLS_PORT_AXIS(out)
+extern "C" void accel(hls::stream<axis_in_t>& s_axis, hls::stream<axis_out_t>& m_axis, uint32_t images,
+                      uint32_t& hash_lo, uint32_t& hash_hi) {
+  HLS_PORT_AXIS(s_axis)
+  HLS_PORT_AXIS(m_axis)
   HLS_PORT_REGISTER(images, 0x00000010)
   HLS_PORT_REGISTER(hash_lo, 0x00000020)
   HLS_PORT_REGISTER(hash_hi, 0x00000030)
   HLS_PORT_CONTROL
   hash_lo = DESIGN_HASH_LO;
   hash_hi = DESIGN_HASH_HI;
-  pipeline(in, out, images);
+  pipeline(s_axis, m_axis, images);
 }

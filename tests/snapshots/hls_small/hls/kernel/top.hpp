@@ -9,8 +9,8 @@ typedef axis_word<AxisIn::LANES * AxisIn::CONTAINER>::type axis_in_t;
 typedef axis_word<AxisOut::LANES * AxisOut::CONTAINER>::type axis_out_t;
 
 // Process `images` images; the design's hash can be read back at any time.
-extern "C" void accel(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, uint32_t images, uint32_t& hash_lo,
-                      uint32_t& hash_hi);
+extern "C" void accel(hls::stream<axis_in_t>& s_axis, hls::stream<axis_out_t>& m_axis, uint32_t images,
+                      uint32_t& hash_lo, uint32_t& hash_hi);
 
 #if !defined(__SYNTHESIS__) && !defined(__BAMBU__)
 extern layer_tap_t layer_tap;
