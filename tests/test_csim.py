@@ -228,7 +228,7 @@ def test_a_planted_short_output_is_found(tmp_path: Path) -> None:
 
 
 def test_code_that_does_not_compile_is_shown(tmp_path: Path) -> None:
-    project = with_file(small_project(), "hls/kernel/top.cpp", "pipeline(in, out, images);", "pipeline(in, out);")
+    project = with_file(small_project(), "hls/kernel/top.cpp", "pipeline(s_axis, m_axis, images);", "pipeline(s_axis);")
     with pytest.raises(ToolError, match=r"(?s)g\+\+: ended with status 1.*csim_compile\.log"):
         csim(project, tmp_path)
 
