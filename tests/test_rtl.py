@@ -15,6 +15,7 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input
 from codesign.ir.project import Project
 from codesign.model import golden
+from codesign.model.latency import compute_cycles
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
 from projects import small_board
@@ -93,6 +94,8 @@ def test_measurement_of_the_small_network(tmp_path: Path) -> None:
     assert (measured.images, measured.mismatches) == (8, 0)
     assert measured.interval_cycles == plan.interval_cycles
     assert measured.latency_cycles == plan.latency_cycles
+    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
+    assert measured.node_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
     assert measured.outputs is not None
     assert np.array_equal(measured.outputs, golden.run(graph, images_of(graph, 8)).reshape(8, -1))
     stalled = rtlsim(small_rtl(), tmp_path, stall_seed=1)

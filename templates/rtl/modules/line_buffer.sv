@@ -202,18 +202,21 @@ module line_buffer
   end
 
 `ifndef SYNTHESIS
-  int occupancy, peak, steps;
+  // `image_steps` leaves out the steps into the next image's padding, which need no word.
+  int occupancy, peak, steps, image_steps;
   assign occupancy = DEPTH + int'(room);
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
+      peak        <= 0;
+      steps       <= 0;
+      image_steps <= 0;
     end else begin
       if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
       if (issue) steps <= steps + 1;
+      if (issue && last_row) image_steps <= steps + 1;
     end
   end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, steps);
+  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, image_steps);
 `endif
 
 endmodule
