@@ -16,7 +16,7 @@ from codesign.ir.boards import load_board
 from codesign.progress import silent
 from small import small_graph
 
-PROOF = ProofConfig(csim_images=5, rtlsim_images=3, synthesis=False)
+PROOF = ProofConfig(csim_images=5, rtlsim_images=4, synthesis=False)
 
 
 def begin(path: Path, *, proof: ProofConfig = PROOF, min_fps: float | None = None) -> Run:
@@ -43,7 +43,7 @@ def test_every_step_leaves_its_file_and_the_machine_is_exact(tmp_path: Path) -> 
         step(run)
     plain = look.write_report(run.folder, run.settings, run.board)
     assert (plain["csim"]["images"], plain["csim"]["mismatches"]) == (5, 0)
-    assert (plain["rtlsim"]["images"], plain["rtlsim"]["mismatches"]) == (3, 0)
+    assert (plain["rtlsim"]["images"], plain["rtlsim"]["mismatches"]) == (4, 0)
     assert plain["rtlsim"]["interval_cycles"] == plain["predicted"]["interval_cycles"]
     assert plain["search"]["proved_optimal"]
     assert "accuracy" not in plain
@@ -102,7 +102,7 @@ def test_a_folder_of_another_configuration_is_refused_with_the_key(tmp_path: Pat
     begin(tmp_path / "run")
     begin(tmp_path / "run")
     with pytest.raises(ConfigError, match="proof: csim_images was 5, now 6"):
-        begin(tmp_path / "run", proof=ProofConfig(csim_images=6, rtlsim_images=3, synthesis=False))
+        begin(tmp_path / "run", proof=ProofConfig(csim_images=6, rtlsim_images=4, synthesis=False))
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("torch")
 
@@ -25,10 +26,16 @@ CONFIG = """
 name: tiny
 board: pynq-z2
 data: {{kind: arrays, path: {data}}}
+space:
+  stages:
+    - {{stride: 2, widths: [2, 4], activation_bits: [3, 4], blocks: [
+        {{operators: [{{kind: conv, kernel: 3}}, {{kind: separable, kernel: 3}}], weight_bits: [3, 4]}}]}}
+  head_pools: [none, global]
+  head_weight_bits: [4]
 search: {{min_fps: 50000.0, epochs: 2, warmup_epochs: 1, images: 64, batch_images: 16, finalists: 2, threads: 1,
   device: cpu, minimum_depth: 1}}
 train: {{float_epochs: 1, quantized_epochs: 1, batch_images: 16, calibration_images: 16, threads: 1, device: cpu}}
-proof: {{csim_images: 4, rtlsim_images: 2, synthesis: false}}
+proof: {{csim_images: 4, rtlsim_images: 4, synthesis: false}}
 """
 
 
@@ -70,7 +77,7 @@ def test_training_and_golden_model_agree_and_are_not_done_twice(tmp_path: Path, 
     accuracy = files.read_json(run.folder.accuracy)
     training = files.read_json(run.folder.training)
     assert accuracy == {"images": 40, "golden": training["quantized"], "differing": 0}
-    assert accuracy["golden"] > 0.9
+    assert accuracy["golden"] > 0.6
     assert len(files.load_arrays(run.folder.vectors)["x"]) == 4
     before = {p: p.stat().st_mtime_ns for p in run.folder.path.rglob("*.npz")}
     learn.train_step(run, settings, dataset)
@@ -95,8 +102,6 @@ def test_a_graph_that_is_not_the_trained_network_is_noticed(tmp_path: Path, conf
         ("epochs: 2", "epochs: many", r"tiny\.yaml: search: epochs: expected int, got 'many'"),
         ("name: tiny", "name: Tiny", r"tiny\.yaml: name: expected a letter"),
         ("search:", "saerch:", r"tiny\.yaml: unknown key 'saerch'; did you mean 'search'\?"),
-        ("name: tiny", "name: tiny\nspace: huge", r"tiny\.yaml: .*no built-in space 'huge'"),
-        ("name: tiny", "name: tiny\nspace: {}", r"tiny\.yaml: space: missing key 'stages'"),
         ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10000, got 0"),
         ("kind: arrays", "kind: mnist", r"tiny\.yaml: data: kind: expected one of 'fashion-mnist'"),
     ],
@@ -105,6 +110,20 @@ def test_a_wrong_configuration_names_file_and_key(config: Path, old: str, new: s
     text = config.read_text()
     assert old in text
     config.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=message):
+        learn.load_config(config)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("huge", r"tiny\.yaml: space: there is no built-in space 'huge'"),
+        ({}, r"tiny\.yaml: space: missing key 'stages'"),
+        (7, r"tiny\.yaml: space: expected keys with values, got 7"),
+    ],
+)
+def test_a_wrong_space_names_file_and_key(config: Path, space: object, message: str) -> None:
+    config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "space": space}))
     with pytest.raises(ConfigError, match=message):
         learn.load_config(config)
 

@@ -13,10 +13,11 @@ from codesign.ir.boards import load_board
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.measurement import Measurement
 from codesign.model.latency import node_interval
+from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.page import page
 from codesign.report.summary import summary
-from codesign.report.view import Accuracy, Column, Search, Series, View, limit_interval
+from codesign.report.view import Accuracy, Column, Search, Series, View
 from small import small_design, small_graph
 
 GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
@@ -75,10 +76,16 @@ def test_a_part_that_was_not_run_is_absent() -> None:
     assert summary(compiled)["accuracy"] == {"golden": 1.0, "test_images": 3}
 
 
-def test_the_limit_is_every_dsp_busy_every_cycle() -> None:
+def test_the_limit_is_every_multiplier_busy_every_cycle() -> None:
     macs = sum(n.macs for n in NODES)
-    assert limit_interval(GRAPH, Resources(dsp=1)) == macs
-    assert limit_interval(GRAPH, Resources(dsp=macs + 1)) == 1
+
+    def limit(**counts: int) -> int:
+        return limit_interval(GRAPH, replace(BOARD, resources=Resources(**counts)))
+
+    assert limit(dsp=1, lut=1) == macs
+    assert limit(dsp=1, lut=10**9) == limit(dsp=10**9, lut=1) == limit_interval(GRAPH, BOARD)
+    assert limit(dsp=2, lut=100) <= limit(dsp=1, lut=100) <= limit(dsp=1, lut=50)
+    assert limit_interval(GRAPH, replace(BOARD, dram_peak_mb_s=1.0)) == 5250  # 42 bytes at 0.8 MB/s and 100 MHz
 
 
 class Cells(HTMLParser):

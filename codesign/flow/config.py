@@ -20,8 +20,9 @@ class ProofConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.csim_images <= 10_000:
             raise ValueError(f"csim_images: expected 1 to 10000, got {self.csim_images}")
-        if not 2 <= self.rtlsim_images <= self.csim_images:
-            raise ValueError(f"rtlsim_images: expected 2 to csim_images, got {self.rtlsim_images}")
+        # The first half fills the pipeline; an interval is measured over the rest.
+        if not 4 <= self.rtlsim_images <= self.csim_images:
+            raise ValueError(f"rtlsim_images: expected 4 to csim_images, got {self.rtlsim_images}")
         if self.time_limit_s <= 0:
             raise ValueError(f"time_limit_s: expected a positive number, got {self.time_limit_s}")
 

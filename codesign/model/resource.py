@@ -79,6 +79,12 @@ def can_use_dsp(node: Conv) -> bool:
     return _operand_bits(node) + node.wtype.bits >= _DSP_MIN_PRODUCT_BITS
 
 
+def multiplier_luts(node: Conv) -> int:
+    """LUTs of one multiplier of an activation and a weight, made without DSP."""
+    grid, luts = zip(*_LUT_MULTIPLY, strict=True)
+    return round(float(np.interp(_operand_bits(node) * node.wtype.bits, grid, luts)))
+
+
 def streaming_columns(node: Conv | Pool | Add, pe: IntArray) -> BoolArray:
     """latency.is_streaming over columns: whether engines of these PE need no line buffer."""
     engine = LineEngine(pe=node.oshape.c, simd=1, emit=node.oshape.c)
@@ -266,8 +272,7 @@ def _conv_array(node: Conv, engines: EngineColumns) -> IntArray:
     pe, simd = engines.pe, engines.simd
     products = pe * simd
     in_dsp = engines.dsp & can_use_dsp(node)
-    grid, luts = zip(*_LUT_MULTIPLY, strict=True)
-    multiply = round(float(np.interp(a * b, grid, luts)))
+    multiply = multiplier_luts(node)
     tree_bits = a + b + (ceil_log2(simd) + 1) // 2
     adders = pe * (simd - 1) * tree_bits
     lut = np.where(in_dsp, 0, products * multiply) + adders + pe * node.acc_bits

@@ -8,9 +8,10 @@ from codesign.ir.cost import Resources
 from codesign.ir.files import read_text
 from codesign.ir.measurement import Measurement
 from codesign.ir.nodes import Add, Conv
+from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
-from codesign.report.view import Column, View, limit_interval
+from codesign.report.view import Column, View
 
 RESOURCES = (("dsp", "DSP"), ("bram18", "BRAM18"), ("uram", "URAM"), ("lut", "LUT"), ("ff", "FF"))
 
@@ -100,7 +101,7 @@ def _compared(view: View) -> str:
     columns = view.columns()
     head = "".join(f"<th>{escape(c.value)}</th>" for c, _ in columns)
     tools = "".join(f"<td>{'' if m is None else escape(_tool(m))}</td>" for _, m in columns)
-    rows = [f'<tr><td>tool</td><td class="first">codesign</td>{tools}</tr>']
+    rows = [f'<tr class="tools"><td>tool</td><td class="first">codesign</td>{tools}</tr>']
     rows += [_row(label, value, [_measured(view, m, of) for _, m in columns]) for label, value, of in _figures(view)]
     head = f"<thead><tr><th></th><th>{Column.PREDICTED.value}</th>{head}</tr></thead>"
     table = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
@@ -245,8 +246,8 @@ def _proof(view: View) -> str:
             verdict = "every word equals the golden model" if m.mismatches == 0 else f"{m.mismatches} words differ"
             facts.append((name, f"{m.images} images, {verdict}; {_tool(m)}, {m.seconds:.1f} s"))
     if view.graph is not None:
-        limit = limit_interval(view.graph, view.board.resources)
-        note = f"{limit:,} cycles: every DSP of the part busy every cycle; multipliers in LUTs can go below"
+        limit = limit_interval(view.graph, view.board)
+        note = f"{limit:,} cycles: every DSP and LUT of the part multiplying every cycle, and nothing else there"
         facts += [("limit of the interval", note), ("network", view.graph.digest())]
     if view.design is not None:
         facts.append(("design", view.design.digest()))

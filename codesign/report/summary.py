@@ -3,7 +3,8 @@
 from typing import Any
 
 from codesign.ir.measurement import Measurement
-from codesign.report.view import View, limit_interval
+from codesign.model.limit import limit_interval
+from codesign.report.view import View
 
 SCHEMA = 1
 
@@ -56,7 +57,7 @@ def _predicted(view: View) -> dict[str, Any] | None:
 def _limit(view: View) -> dict[str, Any] | None:
     if view.graph is None:
         return None
-    interval = limit_interval(view.graph, view.board.resources)
+    interval = limit_interval(view.graph, view.board)
     return {"interval_cycles": interval, "fps": fps(interval, view.board.clock_mhz)}
 
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from codesign.ir.board import Board
-from codesign.ir.cost import Cost, Resources
+from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
-from codesign.ir.nodes import Conv
 
 
 class Column(Enum):
@@ -82,12 +81,3 @@ class View:
         if self.rtlsim is not None:
             latest[Column.RTL] = self.rtlsim
         return tuple(latest.items())
-
-
-def limit_interval(graph: Graph, resources: Resources) -> int:
-    """Cycles between images with every DSP of the part busy in every cycle, one multiplication each.
-
-    Nothing else is counted: neither ports nor memory. A design that multiplies in LUTs as well can go below it.
-    """
-    macs = sum(node.macs for node in graph.nodes if isinstance(node, Conv))
-    return max(1, -(-macs // resources.dsp))

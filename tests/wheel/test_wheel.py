@@ -81,12 +81,12 @@ def test_a_run_folder_is_rendered_and_simulated_with_what_the_wheel_brings(tmp_p
 
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
-    proof = ProofConfig(csim_images=3, rtlsim_images=2)
+    proof = ProofConfig(csim_images=4, rtlsim_images=4)
     create(run, "compile", CompileConfig(name="small", board="pynq-z2", proof=proof), load_board("pynq-z2"))
     files.save_graph(small_graph(), run.graph)
-    steps.save_vectors(run, small_graph(), steps.random_images(small_graph(), 0, 3))
+    steps.save_vectors(run, small_graph(), steps.random_images(small_graph(), 0, 4))
     for verb in ("csim", "rtlsim", "report"):
         result = call(verb, str(run.path))
         assert result.returncode == 0, result.stderr
-    assert "rtlsim     2 images, 0 mismatches" in result.stdout
+    assert "rtlsim     4 images, 0 mismatches" in result.stdout
     assert run.report.exists()
