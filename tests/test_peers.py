@@ -1,5 +1,7 @@
 """The benchmark against other generators: the networks are those that it names, and its designs are exact."""
 
+import re
+
 import numpy as np
 import pytest
 from measure import best_design, board_of, measure, multipliers
@@ -8,6 +10,7 @@ from rivals import NNGEN
 from tables import page
 from workloads import MACS, macs, random_images, workload
 
+from codesign.emit.rtl import render_rtl
 from codesign.ir.nodes import Conv, Scaling
 from codesign.model import golden, schedule
 
@@ -42,6 +45,17 @@ def test_an_image_takes_fewer_cycles_than_with_the_rivals_multipliers(rival):
     design, _ = best_design(case, board_of(case.budget))
     found = schedule.schedule(workload(rival.workload, Scaling.POWER_OF_TWO), design)
     assert found.interval_cycles <= found.latency_cycles < rival.cycles
+
+
+def test_the_test_bench_waits_longer_than_a_slow_machine_is_silent():
+    case = Case("W2", 36, Scaling.POWER_OF_TWO, 1, 1)
+    board = board_of(case.budget)
+    design, _ = best_design(case, board)
+    graph = workload("W2", Scaling.POWER_OF_TWO)
+    x = random_images(graph, 1)
+    text = str(render_rtl(graph, design, board, x, golden.run(graph, x)).files["rtl/tb/config.hpp"])
+    patience = int(re.search(r"patience = (\d+);", text)[1])
+    assert patience > schedule.schedule(graph, design).latency_cycles
 
 
 @pytest.mark.gxx

@@ -18,7 +18,9 @@ from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph, IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling
 from codesign.ir.project import Project
-from codesign.model.latency import ceil_div, is_streaming
+from codesign.model.latency import ceil_div, is_streaming, node_interval
+
+MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
@@ -84,6 +86,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         "streams": streams,
         "instances": instances,
         "io": ports,
+        "patience": _patience(graph, design),
     }
     files: dict[str, str | bytes] = {"rtl/accel.sv": render("rtl/project/accel.sv.j2", values)}
     files["rtl/tb/config.hpp"] = render("rtl/project/config.hpp.j2", {**values, "graph": graph, "design": design})
@@ -98,6 +101,12 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
             files[f"rtl/{_weight_file(node)}"] = weight_words(node, engine, graph.params)
             files[f"rtl/{_channel_file(node)}"] = channel_words(node, engine, graph.params)
     return Project(files)
+
+
+def _patience(graph: Graph, design: Design) -> int:
+    """Cycles of silence at both ends after which the machine is stuck: twice what engines in turn need for an image."""
+    engines = sum(node_interval(n, design.engine_of(n.name)) for n in graph.nodes if not isinstance(n, Input))
+    return max(MIN_PATIENCE, 2 * (engines + graph.input.shape.elements + graph.output.oshape.elements))
 
 
 def _rows(values: IntArray) -> str:

@@ -5,8 +5,8 @@
 // Reads the design hash, starts N images over AXI-Lite, sends them back to back and compares every word that comes out
 // with golden.dat, their number and TLAST included. With --stalls both ends hold back at random; with --pace the source
 // sends an image in so many cycles, evenly. When nothing moves at either end for --patience cycles (by default more than
-// the engines need for an image, one after the other) it stops and prints what every buffer
-// holds. The exit status is 0 only if all words are right.
+// the engines need for an image one after the other) it stops and prints what every buffer holds. The exit status is 0
+// only if all words are right.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

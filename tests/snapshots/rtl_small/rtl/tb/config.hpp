@@ -12,6 +12,7 @@ constexpr int in_container = 8;
 constexpr int out_elements = 3;
 constexpr int out_lanes = 1;
 constexpr int out_container = 16;
+constexpr long patience = 200000;
 constexpr bool out_signed = true;
 
 }  // namespace config
