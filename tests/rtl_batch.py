@@ -1,6 +1,6 @@
-"""Builds and runs the RTL projects of many cases, each as its own small program, two at a time.
+"""Builds the RTL projects of many cases as one simulation: each machine with a clock and a test bench of its own.
 
-The same test bench as in a project, compiled without optimisation beside one shared copy of Verilator's run-time.
+Only the machine whose clock moves costs time. The test bench is the project's own, compiled without optimisation.
 """
 
 import re
@@ -21,15 +21,27 @@ from projects import small_board
 from strategies import random_design, random_graph, random_inputs
 
 WORKERS = 2
+PER_BUILD = 20
+_HEADERS = ("cstdio", "cstdlib", "cstring", "fstream", "memory", "random", "sstream", "string", "vector", "type_traits")
+_PORT = re.compile(r"^  (input|output) +logic +(\[\d+:0\])? *(\w+),?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the bench of one case had to say. `times`: cycle of the last word of each image, from the first word in."""
+class Machine:
+    """A graph, its design, and the images and pace to run it with."""
 
     seed: int
     graph: Graph
     design: Design
+    x: IntArray
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the bench of one machine had to say. `times`: cycle of each image's last word, from the first word in."""
+
+    machine: Machine
     status: int
     text: str
 
@@ -39,66 +51,53 @@ class Result:
 
     @property
     def peaks(self) -> dict[str, int]:
-        found = re.findall(
-            r"^buffer \S*?accel\.u_(?:node_)?(\w+)(?:\.\S+)? depth \d+ peak (\d+)", self.text, re.MULTILINE
-        )
-        return {name: int(peak) for name, peak in found}
+        """Largest occupancy of every buffer."""
+        pattern = r"^buffer \S*?\.u_(?:node_)?([a-z]\w*)(?:\.\S+)? depth \d+ peak (\d+)"
+        return {name: int(peak) for name, peak in re.findall(pattern, self.text, re.MULTILINE)}
 
 
-def random_machine(seed: int) -> tuple[Graph, Design, np.random.Generator]:
-    """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule."""
+def random_machine(seed: int, *, images: int, arguments: Sequence[str] = (), at_own_pace: bool = False) -> Machine:
+    """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule.
+
+    `at_own_pace` sends an image every interval, evenly, instead of all at once.
+    """
     rng = np.random.default_rng(seed)
     graph = random_graph(rng)
-    return graph, size_buffers(graph, random_design(graph, rng)), rng
+    design = size_buffers(graph, random_design(graph, rng))
+    pace = ("--pace", str(interval_cycles(graph, design))) if at_own_pace else ()
+    return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
 
 
-def run_batch(
-    seeds: Sequence[int],
-    work: Path,
-    *,
-    images: int = 6,
-    arguments: Sequence[str] = (),
-    at_own_pace: bool = False,
-) -> list[Result]:
-    """Run the machine of every seed; `at_own_pace` sends an image every interval, evenly, instead of all at once."""
+def run_batch(machines: Sequence[Machine], work: Path) -> list[Result]:
+    """Run the machines, PER_BUILD in a build, WORKERS builds at a time."""
     runtime = build_runtime(work)
+    groups = [machines[i : i + PER_BUILD] for i in range(0, len(machines), PER_BUILD)]
 
-    def one(seed: int) -> Result:
-        graph, design, rng = random_machine(seed)
-        pace = ["--pace", str(interval_cycles(graph, design))] if at_own_pace else []
-        x = random_inputs(graph, rng, images)
-        return run_machine(seed, graph, design, x, work, runtime, [*arguments, *pace])
+    def run(index: int) -> list[Result]:
+        folder = work / f"batch{index}"
+        folder.mkdir()
+        return run_group(groups[index], folder, runtime)
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(one, seeds))
+        return [result for results in pool.map(run, range(len(groups))) for result in results]
 
 
-def run_machine(
-    seed: int,
-    graph: Graph,
-    design: Design,
-    x: IntArray,
-    work: Path,
-    runtime: Path,
-    arguments: Sequence[str] = (),
-    alter: Callable[[Path], None] | None = None,
-) -> Result:
-    """Render, build and run one machine in work/<seed>. `alter` may change the RTL folder, to plant a bug."""
-    folder = work / str(seed)
-    render_rtl(graph, design, small_board(), x, golden.run(graph, x)).write(folder)
-    rtl = folder / "rtl"
+def run_group(
+    machines: Sequence[Machine], work: Path, runtime: Path, alter: Callable[[Path], None] | None = None
+) -> list[Result]:
+    """Render, build and run the machines as one program. `alter` may change the modules' folder, to plant a bug."""
+    ports = [_write_case(machine, index, work) for index, machine in enumerate(machines)]
     if alter is not None:
-        alter(rtl)
-    verilate = ["verilator", "--cc", "-Wall", "--top-module", "accel", "--Mdir", "obj", "-y", "modules"]
-    _run([*verilate, "modules/codesign_pkg.sv", "accel.sv"], rtl)
-    sources = [*sorted((rtl / "obj").glob("*.cpp")), rtl / "tb" / "tb.cpp"]
-    (rtl / "all.cpp").write_text("".join(f'#include "{path}"\n' for path in sources))
-    include = ["-I", str(verilator_root() / "include"), "-I", "obj", "-I", "tb"]
-    _run(["g++", "-std=c++17", "-O0", *include, "all.cpp", str(runtime), "-pthread", "-o", "bench"], rtl)
-    run = subprocess.run(
-        ["./bench", "tb/data", *arguments], cwd=rtl, capture_output=True, text=True, timeout=300, check=False
-    )
-    return Result(seed, graph, design, run.returncode, run.stdout + run.stderr)
+        alter(work / "modules")
+    (work / "batch.sv").write_text(_batch_module(ports))
+    tops = [f"case_{i}/accel_{i}.sv" for i in range(len(machines))]
+    verilate = ["verilator", "--cc", "-Wall", "--top-module", "batch", "--Mdir", "obj", "-y", "modules"]
+    _run([*verilate, "modules/codesign_pkg.sv", *tops, "batch.sv"], work)
+    (work / "all.cpp").write_text(_program(machines, work))
+    include = ["-I", str(verilator_root() / "include"), "-I", "obj"]
+    _run(["g++", "-std=c++17", "-O0", *include, "all.cpp", str(runtime), "-pthread", "-o", "bench"], work)
+    run = subprocess.run(["./bench"], cwd=work, capture_output=True, text=True, timeout=600, check=False)
+    return [_result(machine, index, run.stdout) for index, machine in enumerate(machines)]
 
 
 def build_runtime(work: Path) -> Path:
@@ -108,7 +107,7 @@ def build_runtime(work: Path) -> Path:
     (work / "runtime.cpp").write_text(sources)
     options = ["-std=c++17", "-O1", "-I", str(include), "-I", str(include / "vltstd")]
     _run(["g++", *options, "-c", "runtime.cpp", "-o", "runtime.o"], work)
-    return work / "runtime.o"
+    return (work / "runtime.o").resolve()
 
 
 def verilator_root() -> Path:
@@ -116,7 +115,71 @@ def verilator_root() -> Path:
     return Path(_run(["verilator", "--getenv", "VERILATOR_ROOT"], Path.cwd()).strip())
 
 
+def _write_case(machine: Machine, index: int, work: Path) -> list[tuple[str, str, str]]:
+    """Write the project's files below work, the top level renamed; its ports as (direction, range, name)."""
+    y = golden.run(machine.graph, machine.x)
+    files = render_rtl(machine.graph, machine.design, small_board(), machine.x, y).files
+    top = ""
+    for name, content in files.items():
+        inside = Path(name).relative_to("rtl")
+        path = work / inside if inside.parts[0] == "modules" else work / f"case_{index}" / inside
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = str(content)
+        if name == "rtl/accel.sv":
+            top = text = text.replace("module accel (", f"module accel_{index} (")
+            text = text.replace('"data/', f'"case_{index}/data/')
+            path = path.with_name(f"accel_{index}.sv")
+        path.write_text(text)
+    return [(way, bits or "", name) for way, bits, name in _PORT.findall(top.split(");")[0])]
+
+
+def _batch_module(cases: Sequence[list[tuple[str, str, str]]]) -> str:
+    """All machines side by side; a port of machine i has the suffix _i."""
+    ports = [f"  {way} logic {bits} {name}_{i}" for i, case in enumerate(cases) for way, bits, name in case]
+    joined = ",\n".join(ports)
+    bodies = [
+        f"  accel_{i} u_{i} (" + ", ".join(f".{name}({name}_{i})" for _, _, name in case) + ");"
+        for i, case in enumerate(cases)
+    ]
+    return f"module batch (\n{joined}\n);\n" + "\n".join(bodies) + "\nendmodule\n"
+
+
+def _program(machines: Sequence[Machine], work: Path) -> str:
+    text = "".join(f"#include <{header}>\n" for header in _HEADERS)
+    text += "".join(f'#include "{path}"\n' for path in sorted((work / "obj").glob("*.cpp")))
+    text += "static VerilatedContext context;\nstatic Vbatch batch(&context);\n"
+    for i, machine in enumerate(machines):
+        top = (work / f"case_{i}" / f"accel_{i}.sv").read_text().split(");")[0]
+        names = [name for _, _, name in _PORT.findall(top)]
+        members = "".join(f"  decltype(Vbatch::{n}_{i}) {n} = batch.{n}_{i};\n" for n in names)
+        view = f"struct Vaccel {{\n{members}  explicit Vaccel(VerilatedContext*) {{}}\n"
+        view += "  void eval() { batch.eval(); }\n  void final() {}\n};\n"
+        config = _without_includes((work / f"case_{i}" / "tb" / "config.hpp").read_text())
+        bench = _without_includes((work / f"case_{i}" / "tb" / "tb.cpp").read_text())
+        words = ["tb", f"case_{i}/tb/data", *machine.arguments]
+        argv = ", ".join(f'const_cast<char*>("{w}")' for w in words)
+        run = f"int run_case() {{\n  char* argv[] = {{{argv}, nullptr}};\n  return tb_main({len(words)}, argv);\n}}\n"
+        text += f"namespace case_{i} {{\n{view}{config}\n#define main tb_main\n{bench}\n#undef main\n{run}}}\n"
+    calls = "".join(
+        f'  std::printf("case {i}\\n");\n  std::printf("status {i} %d\\n", case_{i}::run_case());\n'
+        for i in range(len(machines))
+    )
+    return f"{text}int main() {{\n{calls}  batch.final();\n}}\n"
+
+
+def _result(machine: Machine, index: int, text: str) -> Result:
+    """The lines of this case, and of its buffers, which all machines print at the end."""
+    found = re.search(rf"^case {index}\n(.*?)^status {index} (-?\d+)\n", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"seed {machine.seed}: the batch ended early:\n{text[-3000:]}"
+    buffers = "".join(line + "\n" for line in re.findall(rf"^buffer \S*?batch\.u_{index}\.\S+ .*$", text, re.MULTILINE))
+    return Result(machine, int(found[2]), found[1] + buffers)
+
+
+def _without_includes(text: str) -> str:
+    return re.sub(r"^#(include|pragma) .*$", "", text, flags=re.MULTILINE)
+
+
 def _run(command: list[str], cwd: Path) -> str:
-    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, check=False)
     assert run.returncode == 0, f"{' '.join(command)}\n{run.stdout}{run.stderr}"[-6000:]
     return run.stdout

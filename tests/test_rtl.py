@@ -19,7 +19,7 @@ from codesign.model.latency import compute_cycles
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
 from projects import small_board
-from rtl_batch import Result, build_runtime, run_machine
+from rtl_batch import Machine, Result, build_runtime, run_group
 from small import small_design, small_graph
 from strategies import random_graph
 
@@ -144,8 +144,8 @@ def branched() -> tuple[Graph, Design]:
 
 
 def planted(old: str, new: str, module: str) -> Callable[[Path], None]:
-    def alter(rtl: Path) -> None:
-        path = rtl / "modules" / f"{module}.sv"
+    def alter(modules: Path) -> None:
+        path = modules / f"{module}.sv"
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
@@ -156,8 +156,8 @@ def planted(old: str, new: str, module: str) -> Callable[[Path], None]:
 def run_branched(work: Path, alter: Callable[[Path], None] | None, design: Design | None = None) -> Result:
     graph, sized = branched()
     design = design or sized
-    pace = ["--pace", str(interval_cycles(graph, design)), "--patience", "20000"]
-    return run_machine(0, graph, design, images_of(graph, 6), work, build_runtime(work), pace, alter)
+    pace = ("--pace", str(interval_cycles(graph, design)), "--patience", "20000")
+    return run_group([Machine(0, graph, design, images_of(graph, 6), pace)], work, build_runtime(work), alter)[0]
 
 
 @pytest.mark.verilator
