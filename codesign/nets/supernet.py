@@ -54,9 +54,13 @@ class Bits:
     def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
         self.options, self.draw = options, draw
 
-    def weight(self, weight: Tensor) -> Tensor:
-        """weight[K,...] on the drawn grid."""
-        return self._mixed(list(self.options), lambda b: quantize_weight(weight, typical_exponent(weight, b), b))
+    def weight(self, weight: Tensor, part: Tensor) -> Tensor:
+        """A part of weight[K,...], its first channels, on the drawn grid; scales are those of the whole."""
+
+        def one(bits: int) -> Tensor:
+            return quantize_weight(part, typical_exponent(weight, bits)[: len(part)], bits)
+
+        return self._mixed(list(self.options), one)
 
     def activation(self, x: Tensor, *, signed: bool = False) -> Tensor:
         """The map on the drawn grid: a ReLU, or for the branch of a residual two more bits and a sign."""
@@ -123,8 +127,8 @@ class MaskedConv(nn.Module):
         """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they learn."""
         k = len(self.gain) if width is None else width.computed
         window = self.windows[kernel]
-        weight = self._part(window, k, 1 if self.depthwise else x.shape[1])
-        acc = _convolved(x, weight_bits.weight(weight), window, x.shape[1] if self.depthwise else 1)
+        part = self._part(window, k, 1 if self.depthwise else x.shape[1])
+        acc = _convolved(x, weight_bits.weight(self.weight, part), window, x.shape[1] if self.depthwise else 1)
         mean, var = self.running_mean[:k], self.running_var[:k]
         acc = functional.batch_norm(acc, mean, var, self.gain[:k], self.shift[:k], self.training, self.momentum)
         value = bits.activation(acc, signed=signed)
@@ -228,7 +232,7 @@ class Head(nn.Module):
             x = functional.max_pool2d(x, size)
         elif self.pool is HeadPool.GLOBAL:
             x = x.mean((2, 3), keepdim=True)
-        weight = weight_bits.weight(self.weight[:, : x.shape[1]].flatten(1))
+        weight = weight_bits.weight(self.weight, self.weight[:, : x.shape[1]]).flatten(1)
         return functional.linear(x.flatten(1), weight, self.bias)
 
 

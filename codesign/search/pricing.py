@@ -66,7 +66,7 @@ class Pricing:
         nearest = int(np.abs(grid).argmin())
         self._log_grid = grid - grid[nearest]  # so that the target itself is on the grid
         self._at_target = nearest
-        self._intervals = np.floor(target * np.exp(self._log_grid) + 1e-6).astype(np.int64)
+        self._intervals = np.maximum(np.floor(target * np.exp(self._log_grid) + 1e-6).astype(np.int64), 1)
         self._groups = _groups(space, shape, labels)
         self._engines = _engines(self._groups, board.family)
         self._prices = self._has / self._has.sum()
@@ -160,9 +160,10 @@ class Pricing:
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
 
     def _least_interval(self, row: Sequence[int]) -> int:
-        return max(int(self._engines[n].interval[0]) for n in self._nodes(row))
+        return max(int(self._engines[n].interval[0]) for n in self.nodes(row))
 
-    def _nodes(self, row: Sequence[int]) -> list[Conv | Pool | Add]:
+    def nodes(self, row: Sequence[int]) -> list[Conv | Pool | Add]:
+        """The nodes of the network, without names."""
         found: list[Conv | Pool | Add] = []
         for group in self._groups:
             found += group.nodes[tuple(row[d] for d in group.decisions)] or ()
@@ -171,7 +172,7 @@ class Pricing:
     def _balanced(self, row: Sequence[int], interval: int) -> FloatArray:
         """Prices at which the shares' sum is largest, by multiplicative weights: a scarce resource becomes dear."""
         prices, mean = self._has / self._has.sum(), np.zeros(len(self._has))
-        sets = [self._engines[n] for n in self._nodes(row)]
+        sets = [self._engines[n] for n in self.nodes(row)]
         rows = [e.counts[e.interval <= max(interval, int(e.interval[0]))] * self._scale for e in sets]
         for i in range(_ROUNDS):
             used = sum((r[int((r @ prices).argmin())] for r in rows), np.zeros(len(prices)))

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _CHOICE_EVERY = 2  # steps of the weights for one of the choices
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # weight of the squared violation
-_EXPLORE = 0.5  # share of decisions that are drawn when weights move; the others are the likeliest ones
+_EXPLORE = 0.5  # share of operators and poolings that are drawn when weights move; the others are the likeliest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,14 +188,15 @@ class Trainer:
 
     @torch.no_grad()
     def _explored(self, rng: torch.Generator, warmed: float) -> list[int]:
-        """The network whose weights move: the likeliest, with some decisions drawn.
+        """The network whose weights move: drawn widths and bits, and the likeliest operators, some of them drawn.
 
-        Candidates learn to fit their neighbours one by one, in a network that works; were all drawn at once from the
+        Operators learn to fit their neighbours one by one, in a network that works; were all drawn at once from the
         beginning, none would learn. During the warm-up (warmed < 1) draws are uniform, and become more.
         """
         draws = self.draw(rng, 1.0, uniform=warmed < 1.0)
         coins = torch.rand(len(draws), generator=rng) < _EXPLORE * min(warmed, 1.0)
-        row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), self.likeliest(), strict=True)]
+        anchor = [i if at in self.branches else draws[at].index for at, i in enumerate(self.likeliest())]
+        row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), anchor, strict=True)]
         for at, skip in self._too_shallow(row):
             row[at] = next(i for i in range(len(self.closed[at])) if i != skip and not bool(self.closed[at][i]))
         return row
@@ -220,7 +221,7 @@ class Trainer:
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
         task = functional.cross_entropy(self.net(batch.x, drawn), batch.y)
-        price, violation = self._price(draws)
+        price, violation = self.price(draws)
         self.choice_optimizer.zero_grad(set_to_none=True)
         gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
         for logit, gradient in zip(self.logits, gradients, strict=True):
@@ -230,7 +231,7 @@ class Trainer:
         self._sums.choice_loss += task.detach()
         self._sums.choice_steps += 1
 
-    def _price(self, draws: list[Draw]) -> tuple[Tensor, float]:
+    def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
         """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
         row = [d.index for d in draws]
         log_cost = self.pricing.log_cost(row)

@@ -1,0 +1,460 @@
+"""The co-search: choices are drawn and learn as they should, costs point the right way, and a kill changes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
+from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.boards import load_board  # noqa: E402
+from codesign.ir.dataset import Dataset  # noqa: E402
+from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.nets.batches import generator  # noqa: E402
+from codesign.nets.config import TrainConfig  # noqa: E402
+from codesign.nets.network import skeleton  # noqa: E402
+from codesign.nets.space import (  # noqa: E402
+    BlockSpace,
+    HeadPool,
+    Kind,
+    Operator,
+    Space,
+    StageSpace,
+    decisions,
+    depth,
+    derive,
+    fashion,
+    preset,
+)
+from codesign.nets.supernet import SuperNet, recalibrate  # noqa: E402
+from codesign.nets.train import train  # noqa: E402
+from codesign.search.choice import entropy, sample, straight_through, temperature_at  # noqa: E402
+from codesign.search.config import SearchConfig  # noqa: E402
+from codesign.search.cosearch import CosearchResult, cheapest, cosearch, repaired  # noqa: E402
+from codesign.search.design import search_design  # noqa: E402
+from codesign.search.pricing import Pricing  # noqa: E402
+from codesign.search.trainer import Trainer, certain  # noqa: E402
+
+pytestmark = pytest.mark.torch
+CPU = torch.device("cpu")
+SHAPE = Shape(8, 8, 1)
+
+
+def tiny_space() -> Space:
+    conv, separable = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.SEPARABLE, kernel=3)
+    inverted = Operator(kind=Kind.INVERTED, kernel=3, expansion=2)
+    first = BlockSpace(operators=(conv, Operator(kind=Kind.CONV, kernel=5)), weight_bits=(3, 8))
+    later = BlockSpace(operators=(separable, inverted, Operator(kind=Kind.SKIP)), weight_bits=(4,))
+    return Space(
+        stages=(
+            StageSpace(stride=2, widths=(4, 8), activation_bits=(3, 4), blocks=(first, later)),
+            StageSpace(
+                stride=1,
+                widths=(4, 12),
+                activation_bits=(4,),
+                blocks=(BlockSpace(operators=(conv, separable), weight_bits=(4,)),),
+            ),
+        ),
+        head_pools=(HeadPool.NONE, HeadPool.GLOBAL, HeadPool.MAXIMUM),
+        head_weight_bits=(4,),
+    )
+
+
+def tiny_data(images: int = 96) -> Dataset:
+    """Bright squares in one of three places."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 120, (images, 8, 8, 1), dtype=np.uint8)
+    y = np.arange(images) % 3
+    for image, label in zip(x, y, strict=True):
+        image[2 * label : 2 * label + 3, 1:4] += 120
+    half = images // 3
+    return Dataset(
+        name="tiny",
+        source="test",
+        train_x=x[half:],
+        train_y=y[half:],
+        test_x=x[:half],
+        test_y=y[:half],
+        classes=("a", "b", "c"),
+    )
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    return load_board("pynq-z2")
+
+
+def tiny_config(**changes: object) -> SearchConfig:
+    config = SearchConfig(
+        min_fps=500_000.0,
+        epochs=4,
+        warmup_epochs=1,
+        images=64,
+        batch_images=16,
+        minimum_depth=2,
+        finalists=4,
+        threads=1,
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def run_tiny(board: Board, folder: Path, **changes: object) -> CosearchResult:
+    return cosearch(tiny_data(), tiny_space(), board, tiny_config(**changes), folder)
+
+
+# Choices.
+
+
+def test_draws_have_the_frequencies_of_the_softmax() -> None:
+    logits = torch.tensor([0.0, 1.0, -1.0, 2.0, float("-inf")])
+    rng = generator(1)
+    for temperature in (0.3, 4.0):
+        counts = np.bincount([sample(logits, temperature, rng).index for _ in range(6000)], minlength=5)
+        expected = torch.softmax(logits, 0).numpy()
+        assert np.abs(counts / 6000 - expected).max() < 0.02
+        assert counts[4] == 0
+
+
+def test_a_draw_is_exactly_one_hot_with_the_gradient_of_the_soft_sample() -> None:
+    logits = torch.tensor([0.5, -0.2, 0.1], requires_grad=True)
+    draw = sample(logits, 0.7, generator(3), paths=2)
+    assert sorted(draw.weights.tolist()) == [0.0, 0.0, 1.0]
+    assert draw.weights[draw.index] == 1.0
+    assert draw.active[0] == draw.index
+    assert len(draw.active) == 2
+    values = torch.tensor([3.0, -1.0, 2.0])
+    (found,) = torch.autograd.grad((draw.weights * values).sum(), logits)
+    uniform = torch.rand(3, generator=generator(3), dtype=torch.float64).clamp_min(1e-12)
+    noise = (-torch.log(-torch.log(uniform))).to(torch.float32)
+    soft = torch.softmax((torch.log_softmax(logits, 0) + noise) / 0.7, 0)
+    (expected,) = torch.autograd.grad((soft * values).sum(), logits)
+    assert torch.allclose(found, expected)
+    assert float(found.abs().sum()) > 0
+
+
+def test_low_temperature_makes_the_soft_sample_hard() -> None:
+    logits = torch.tensor([0.5, -0.2, 0.1], requires_grad=True)
+    soft = torch.softmax(logits / 1e-3, 0)
+    assert torch.allclose(soft, straight_through(soft, 0), atol=1e-6)
+    assert temperature_at(4.0, 0.5, 0.0) == 4.0
+    assert temperature_at(4.0, 0.5, 1.0) == pytest.approx(0.5)
+
+
+def test_entropy_is_a_share_of_the_uniform_distribution() -> None:
+    assert entropy(torch.zeros(4)) == pytest.approx(1.0)
+    assert entropy(torch.tensor([50.0, 0.0])) == pytest.approx(0.0, abs=1e-6)
+    assert entropy(torch.tensor([1.0, float("-inf")])) == 0.0
+
+
+def test_generators_of_neighbouring_keys_are_unrelated_and_repeatable() -> None:
+    draws = [torch.rand(4, generator=generator(7, i)).tolist() for i in range(3)]
+    assert len({tuple(d) for d in draws}) == 3
+    assert torch.rand(4, generator=generator(7, 1)).tolist() == draws[1]
+
+
+# The space.
+
+
+def test_every_choice_is_part_of_the_derived_network() -> None:
+    space = tiny_space()
+    base = [0] * len(decisions(space))
+    first = derive(space, base, "n", SHAPE, ("a", "b", "c"))
+    for i, decision in enumerate(decisions(space)):
+        for option in range(1, len(decision.options)):
+            row = list(base)
+            row[i] = option
+            assert derive(space, row, "n", SHAPE, ("a", "b", "c")).layers != first.layers, decision.name
+
+
+def test_size_of_the_space_and_depth_are_counted() -> None:
+    space = tiny_space()
+    assert space.networks == 2 * 2 * 2 * 2 * 3 * 1 * 2 * 1 * 2 * 1 * 3 * 1
+    assert depth(space, [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]) == 2
+    assert f"{fashion().networks:.1e}" == "8.5e+09"
+
+
+def test_wrong_spaces_are_refused() -> None:
+    skip = Operator(kind=Kind.SKIP)
+    with pytest.raises(ValueError, match="first block changes width or size and cannot be skipped"):
+        StageSpace(
+            stride=1, widths=(4,), activation_bits=(4,), blocks=(BlockSpace(operators=(skip,), weight_bits=(4,)),)
+        )
+    with pytest.raises(ValueError, match="bits: expected 2 to 8, got 9"):
+        replace(tiny_space(), head_weight_bits=(9,))
+    with pytest.raises(ConfigError, match="no built-in space 'fasion'; expected 'fashion'"):
+        preset("fasion")
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**16))
+def test_a_derived_network_of_a_random_row_has_the_nodes_that_were_priced(seed: int) -> None:
+    space = tiny_space()
+    pricing = Pricing(space, SHAPE, 3, load_board("pynq-z2"), 400)
+    rng = np.random.default_rng(seed)
+    row = [int(rng.integers(n)) for n in pricing.sizes]
+    graph = skeleton(derive(space, row, "n", SHAPE, ("a", "b", "c")))
+    priced = sorted(str((type(n).__name__, n.ishape, n.oshape, n.otype)) for n in pricing.nodes(row))
+    assert priced == sorted(str((type(n).__name__, n.ishape, n.oshape, n.otype)) for n in graph.nodes[1:])  # type: ignore[union-attr]
+
+
+# Costs.
+
+
+def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> None:
+    """On fashion: the table, adapted to one network, against exact designs of the network's neighbours."""
+    space, shape = fashion(), Shape(28, 28, 1)
+    labels = tuple("abcdefghij")
+    pricing = Pricing(space, shape, 10, board, 3333)
+    row = [min(1, n - 1) for n in pricing.sizes]
+    row[2] = 0
+    exact = search_design(skeleton(derive(space, row, "n", shape, labels)), board, explain=False).interval_cycles
+    pricing.adapt(row, exact)
+    assert pricing.target * np.exp(pricing.log_cost(row)) == pytest.approx(exact, rel=0.15)
+    tables = pricing.alternatives(row)
+    pairs = []
+    for i in (0, 2, 5, 6, 12, 16):
+        for option in range(len(tables[i])):
+            other = [*row[:i], option, *row[i + 1 :]]
+            graph = skeleton(derive(space, other, "n", shape, labels))
+            found = search_design(graph, board, explain=False).interval_cycles
+            pairs.append((float(tables[i][option]), np.log(found / pricing.target)))
+    agree = [(a < b) == (x < y) for a, x in pairs for b, y in pairs if abs(x - y) > 0.1]
+    assert len(agree) > 20
+    assert np.mean(agree) > 0.85
+
+
+def test_alternatives_are_the_costs_of_the_changed_networks(board: Board) -> None:
+    pricing = Pricing(tiny_space(), SHAPE, 3, board, 300)
+    row = [1] * len(pricing.sizes)
+    row = [min(1, n - 1) for n in pricing.sizes]
+    for i, table in enumerate(pricing.alternatives(row)):
+        for option, cost in enumerate(table):
+            assert cost == pytest.approx(pricing.log_cost([*row[:i], option, *row[i + 1 :]]))
+
+
+def test_prices_sum_to_one_and_survive_being_restored(board: Board) -> None:
+    pricing = Pricing(tiny_space(), SHAPE, 3, board, 300)
+    row = [0] * len(pricing.sizes)
+    pricing.adapt(row, 500)
+    assert pricing.prices.sum() == pytest.approx(1.0)
+    assert (pricing.prices >= 0).all()
+    other = Pricing(tiny_space(), SHAPE, 3, board, 300)
+    other.restore(pricing.prices.tolist(), pricing.capacity)
+    assert other.log_cost(row) == pricing.log_cost(row)
+
+
+def test_options_that_no_fast_enough_network_has_are_closed(board: Board) -> None:
+    closed = [
+        (d.name, d.options[i])
+        for d, allowed in zip(
+            decisions(fashion()), Pricing(fashion(), Shape(28, 28, 1), 10, board, 3333).allowed(), strict=True
+        )
+        for i in np.flatnonzero(~allowed)
+    ]
+    assert closed == [("stage 0 block 0 operator", "conv5"), ("stage 0 block 1 operator", "separable5")]
+
+
+def test_repair_ends_below_the_limit_and_changes_little(board: Board) -> None:
+    pricing = Pricing(fashion(), Shape(28, 28, 1), 10, board, 3333)
+    row = [0 if "operator" in d.name or "pool" in d.name else len(d.options) - 1 for d in decisions(fashion())]
+    assert pricing.log_cost(row) > 0
+    logits = [[0.0] * n for n in pricing.sizes]
+    found = repaired(pricing, logits, row, 0.0)
+    assert found is not None
+    assert pricing.log_cost(found) <= 0.0
+    assert repaired(pricing, logits, cheapest(pricing), -20.0) is None
+
+
+def test_raising_the_weight_of_cost_makes_choices_cheaper(board: Board) -> None:
+    def expected_cost(weight: float) -> float:
+        pricing = Pricing(tiny_space(), SHAPE, 3, board, 300)
+        trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(min_fps=None, cost_weight=weight), pricing, CPU)
+        rng = generator(5)
+        optimizer = torch.optim.Adam(trainer.logits, lr=0.1)
+        for _ in range(40):
+            price, _ = trainer.price(trainer.draw(rng, 1.0))
+            optimizer.zero_grad()
+            price.backward()
+            optimizer.step()
+        with torch.no_grad():
+            rows = [[d.index for d in trainer.draw(rng, 1.0)] for _ in range(60)]
+        return float(np.mean([pricing.log_cost(r) for r in rows]))
+
+    costs = [expected_cost(w) for w in (0.0, 0.02, 1.0)]
+    assert costs[0] > costs[2]
+    assert costs[2] < costs[1] + 0.05
+
+
+def test_a_demand_pushes_drawn_networks_below_it(board: Board, tmp_path: Path) -> None:
+    slow = run_tiny(board, tmp_path / "a", min_fps=150_000.0, epochs=6, choice_rate=0.2)
+    fast = run_tiny(board, tmp_path / "b", min_fps=600_000.0, epochs=6, choice_rate=0.2)
+    assert slow.interval_cycles <= 666
+    assert fast.interval_cycles <= 166
+    assert fast.history[-1].drawn_interval_cycles < slow.history[-1].drawn_interval_cycles
+
+
+def test_a_demand_that_no_network_meets_is_infeasible_and_names_the_nearest(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleError, match=r"no network of the space reaches 50,000,000 FPS on pynq-z2 \(2 cycles"):
+        run_tiny(board, tmp_path, min_fps=50e6)
+
+
+# Shared weights.
+
+
+def test_a_drawn_network_of_the_supernet_gives_the_logits_of_the_labels() -> None:
+    space = tiny_space()
+    net = SuperNet(space, SHAPE, 3, generator(0))
+    x = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
+    rng = generator(2)
+    for _ in range(10):
+        row = [int(torch.randint(len(d.options), (1,), generator=rng)) for d in decisions(space)]
+        assert net(x, certain(space, row, CPU)).shape == (5, 3)
+
+
+def test_learning_draws_have_the_value_of_the_certain_network() -> None:
+    """With a gradient, widths are masks; without, slices. In evaluation mode both must be the same network."""
+    space = tiny_space()
+    pricing = Pricing(space, SHAPE, 3, load_board("pynq-z2"), 300)
+    trainer = Trainer(space, SHAPE, 3, tiny_config(), pricing, CPU)
+    net = trainer.net
+    for p in net.parameters():
+        p.data.add_(0.01 * torch.randn(p.shape, generator=generator(4)))
+    x = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
+    for i in range(10):
+        draws = trainer.draw(generator(9, i), 1.0, paths=2)
+        row = [d.index for d in draws]
+        recalibrate(net, [x], certain(space, row, CPU))
+        # Channels beyond the drawn width get statistics nobody measured; the mask must remove them all the same.
+        assert torch.allclose(net(x, draws), net(x, certain(space, row, CPU)), atol=1e-4)
+
+
+def test_choices_get_a_gradient_from_the_task(board: Board) -> None:
+    space = tiny_space()
+    trainer = Trainer(space, SHAPE, 3, tiny_config(), Pricing(space, SHAPE, 3, board, 1000), CPU)
+    for head in trainer.net.heads:
+        head.weight.data.normal_(generator=generator(6))
+    x = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
+    moved = set()
+    for i in range(30):
+        loss = trainer.net(x, trainer.draw(generator(8, i), 1.0, paths=2)).square().sum()
+        found = torch.autograd.grad(loss, trainer.logits, allow_unused=True)
+        moved |= {j for j, g in enumerate(found) if g is not None and float(g.abs().sum()) > 0}
+    assert moved >= {j for j, d in enumerate(decisions(space)) if len(d.options) > 1}
+
+
+def test_networks_are_never_shallower_than_demanded(board: Board) -> None:
+    space = tiny_space()
+    trainer = Trainer(space, SHAPE, 3, tiny_config(minimum_depth=3), Pricing(space, SHAPE, 3, board, 300), CPU)
+    trainer.logits[4].data[2] = 50.0  # where it may, it skips
+    assert trainer.logits[4].argmax() == 2
+    assert depth(space, trainer.likeliest()) == 3
+    for i in range(20):
+        assert depth(space, [d.index for d in trainer.draw(generator(i), 1.0)]) == 3
+
+
+# The whole, and interruption.
+
+
+def same(a: CosearchResult, b: CosearchResult) -> bool:
+    return (a.network, a.choices, a.history, a.design) == (b.network, b.choices, b.history, b.design)
+
+
+def test_the_same_seed_gives_the_same_search_and_another_seed_another(board: Board, tmp_path: Path) -> None:
+    first, second = run_tiny(board, tmp_path / "1"), run_tiny(board, tmp_path / "2")
+    assert same(first, second)
+    assert (tmp_path / "1" / "search.npz").exists()
+    assert not same(first, run_tiny(board, tmp_path / "3", seed=1))
+
+
+def test_the_result_meets_the_demand_with_an_exact_design(board: Board, tmp_path: Path) -> None:
+    found = run_tiny(board, tmp_path)
+    graph = skeleton(found.network)
+    found.design.check(graph)
+    assert found.interval_cycles <= 200
+    assert found.resources.fits(board.budget)
+    assert len(found.history) == 4
+    assert found.priced_networks > 0
+    assert dict(found.choices).keys() == {d.name for d in decisions(tiny_space())}
+
+
+def test_a_checkpoint_of_other_work_is_refused(board: Board, tmp_path: Path) -> None:
+    run_tiny(board, tmp_path, epochs=2)
+    with pytest.raises(ConfigError, match=r"search\.npz: belongs to other data, another network or other settings"):
+        run_tiny(board, tmp_path, epochs=3)
+    (tmp_path / "search.npz").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(ConfigError, match=r"search\.npz: not a whole checkpoint"):
+        run_tiny(board, tmp_path, epochs=2)
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_cosearch import *
+found = run_tiny(load_board("pynq-z2"), Path({folder!r}), epochs=6)
+trained = train(found.network, tiny_data(), train_config(), Path({folder!r}))
+print(found.network.digest(), digest(trained.net))
+"""
+
+
+def train_config() -> TrainConfig:
+    return TrainConfig(float_epochs=3, quantized_epochs=3, batch_images=16, threads=1)
+
+
+def digest(net: torch.nn.Module) -> str:
+    from codesign.nets.export import export
+
+    return export(net).digest()  # type: ignore[arg-type]
+
+
+def start(folder: Path) -> "subprocess.Popen[str]":
+    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(folder))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def kill_when(process: "subprocess.Popen[str]", path: Path, changes: int) -> bool:
+    """Kill -9 after the file changed that often; whether the process was still running."""
+    seen: set[int] = set()
+    while process.poll() is None and len(seen) < changes:
+        if path.exists():
+            seen.add(path.stat().st_mtime_ns)
+        time.sleep(0.001)
+    alive = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return alive
+
+
+def test_killed_anywhere_and_resumed_it_ends_in_the_same_network(tmp_path: Path) -> None:
+    whole, _ = start(tmp_path / "whole").communicate(timeout=120)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    kills = [kill_when(start(folder), folder / name, 2) for name in ("search.npz", "train.npz")]
+    assert any(kills)
+    resumed, _ = start(folder).communicate(timeout=120)
+    assert whole.strip()
+    assert resumed == whole
+
+
+def test_training_twice_gives_the_same_weights_and_other_settings_are_refused(board: Board, tmp_path: Path) -> None:
+    space = tiny_space()
+    network = derive(space, [0] * len(decisions(space)), "n", SHAPE, ("a", "b", "c"))
+    first = train(network, tiny_data(), train_config(), tmp_path / "1")
+    second = train(network, tiny_data(), train_config(), tmp_path / "2")
+    again = train(network, tiny_data(), train_config(), tmp_path / "1")
+    assert digest(first.net) == digest(second.net) == digest(again.net)
+    assert first.losses == again.losses
+    assert first.losses[2] < first.losses[0]
+    with pytest.raises(ConfigError, match=r"train\.npz: belongs to other data"):
+        train(network, tiny_data(), replace(train_config(), seed=3), tmp_path / "1")
