@@ -14,7 +14,9 @@ import pytest
 
 import codesign
 from codesign.cli import main
+from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow import steps
+from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
 from small import small_graph
@@ -209,3 +211,43 @@ def test_a_command_that_was_killed_is_finished_by_the_next(tmp_path: Path, capsy
     assert main(["csim", str(out)]) == 0
     assert "csim       5 images, 0 mismatches" in capsys.readouterr().out
     assert unfinished(out) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; `codesign report somewhere` goes on from here"),
+        (InfeasibleError("too small"), 2, "codesign: too small"),
+        (MismatchError("layer c: expected 1, got 2"), 1, "codesign: layer c: expected 1, got 2"),
+        (ToolError("g++: failed"), 1, "codesign: g++: failed"),
+    ],
+)
+def test_every_kind_of_trouble_has_its_status(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    status: int,
+    message: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("codesign.flow.verbs.repeat", fail)
+    assert main(["report", "somewhere"]) == status
+    assert message in complaint(capsys)
+
+
+def test_what_is_missing_is_passed_over_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = begin(tmp_path / "run")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    told: list[str] = []
+    quiet = Run(
+        run.folder, run.settings, run.board, lambda stage, done, total, note="": told.append(f"{stage}: {note}")
+    )
+    steps.proof_steps(quiet)
+    assert told == [
+        "C simulation: passed over: g++ is not installed; see `codesign doctor`",
+        "RTL simulation: passed over: verilator is not installed; see `codesign doctor`",
+    ]

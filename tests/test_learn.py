@@ -9,6 +9,7 @@ import yaml
 
 pytest.importorskip("torch")
 
+from codesign.cli import main
 from codesign.errors import ConfigError, MismatchError
 from codesign.flow import learn, verbs
 from codesign.flow.folder import RunFolder, create, opened
@@ -138,9 +139,13 @@ def test_the_demos_configuration_is_read() -> None:
 @pytest.mark.gxx
 @pytest.mark.verilator
 @pytest.mark.slow
-def test_a_run_goes_from_data_to_proof_and_a_second_call_changes_nothing(tmp_path: Path, config: Path) -> None:
+def test_a_run_goes_from_data_to_proof_and_a_second_call_changes_nothing(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
-    first = verbs.run(config, out, silent).summary
+    assert main(["run", str(config), "--out", str(out)]) == 0
+    assert "accuracy   golden" in capsys.readouterr().out
+    first = json.loads((out / "summary.json").read_text())
     assert first["accuracy"]["test_images"] == 40
     assert first["csim"]["mismatches"] == first["rtlsim"]["mismatches"] == 0
     assert first["rtlsim"]["interval_cycles"] == first["predicted"]["interval_cycles"] <= 2000
