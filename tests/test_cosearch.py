@@ -20,9 +20,12 @@ from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.config import TrainConfig  # noqa: E402
+from codesign.nets.export import export  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
+from codesign.nets.outputs import integer_outputs  # noqa: E402
 from codesign.nets.space import (  # noqa: E402
     BlockSpace,
     HeadPool,
@@ -412,8 +415,6 @@ def train_config() -> TrainConfig:
 
 
 def digest(net: torch.nn.Module) -> str:
-    from codesign.nets.export import export
-
     return export(net).digest()  # type: ignore[arg-type]
 
 
@@ -458,3 +459,20 @@ def test_training_twice_gives_the_same_weights_and_other_settings_are_refused(bo
     assert first.losses[2] < first.losses[0]
     with pytest.raises(ConfigError, match=r"train\.npz: belongs to other data"):
         train(network, tiny_data(), replace(train_config(), seed=3), tmp_path / "1")
+
+
+@pytest.mark.parametrize("shape", [Shape(9, 31, 4), Shape(64, 1, 6)])
+def test_maps_of_any_shape_are_searched_and_derived(board: Board, tmp_path: Path, shape: Shape) -> None:
+    """A classifier over more than 7 rows is none of the machine's; the search must find what is."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 256, (48, shape.y, shape.x, shape.c), dtype=np.uint8)
+    y = np.arange(48) % 3
+    data = Dataset(name="odd", source="t", train_x=x, train_y=y, test_x=x[:8], test_y=y[:8], classes=("a", "b", "c"))
+    config = tiny_config(min_fps=20_000.0, epochs=2, images=48, finalists=2)
+    found = cosearch(data, tiny_space(), board, config, tmp_path)
+    assert found.interval_cycles <= 5000
+    assert dict(found.choices)["head pool"] == "global"
+    trained = train(found.network, data, replace(train_config(), float_epochs=1, quantized_epochs=1), tmp_path)
+    graph = export(trained.net)
+    expected = golden.run(graph, x.astype(np.int64))
+    assert np.array_equal(integer_outputs(trained.net, x), expected)

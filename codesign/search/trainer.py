@@ -105,7 +105,7 @@ class Trainer:
         self._sums = _Sums(torch.zeros((), device=self.device), torch.zeros((), device=self.device))
         count = batch_count(len(train), config.batch_images)
         choice_batches = _endless(held, config.batch_images, rng)
-        for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=True)):
+        for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=False)):
             step = epoch * count + i
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
             self._weight_step(batch, self._explored(rng, step / max(config.warmup_epochs * count, 1)))
