@@ -35,6 +35,7 @@ _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
 _SLACK = 0.05  # of log interval, by which a table may err: the exact search decides
+_RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of the final design sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,14 @@ class _Exact:
     options: int = 0
     found: dict[tuple[int, ...], SearchResult | None] = field(default_factory=dict)
 
+    @property
+    def reserve(self) -> Resources:
+        """What designs leave free within the board's budget."""
+        budget = self.board.budget
+        return Resources(
+            bram18=int(budget.bram18 * _RESERVE), lut=int(budget.lut * _RESERVE), ff=int(budget.ff * _RESERVE)
+        )
+
     def network(self, row: Sequence[int]) -> Network:
         """The network of these choices."""
         data = self.dataset
@@ -131,7 +140,7 @@ class _Exact:
         key = tuple(row)
         if key not in self.found:
             try:
-                result = search_design(skeleton(self.network(row)), self.board, explain=False)
+                result = search_design(skeleton(self.network(row)), self.board, reserve=self.reserve, explain=False)
             except InfeasibleError:
                 result = None
             self.searches += 1
