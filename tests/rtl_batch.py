@@ -97,6 +97,7 @@ def run_group(
     include = ["-I", str(verilator_root() / "include"), "-I", "obj"]
     _run(["g++", "-std=c++17", "-O0", *include, "all.cpp", str(runtime), "-pthread", "-o", "bench"], work)
     run = subprocess.run(["./bench"], cwd=work, capture_output=True, text=True, timeout=600, check=False)
+    assert run.returncode == 0, f"the batch ended with status {run.returncode}"
     return [_result(machine, index, run.stdout) for index, machine in enumerate(machines)]
 
 
@@ -147,7 +148,7 @@ def _batch_module(cases: Sequence[list[tuple[str, str, str]]]) -> str:
 def _program(machines: Sequence[Machine], work: Path) -> str:
     text = "".join(f"#include <{header}>\n" for header in _HEADERS)
     text += "".join(f'#include "{path}"\n' for path in sorted((work / "obj").glob("*.cpp")))
-    text += "static VerilatedContext context;\nstatic Vbatch batch(&context);\n"
+    text += "static Vbatch& batch = *new Vbatch(new VerilatedContext);\n"
     for i, machine in enumerate(machines):
         top = (work / f"case_{i}" / f"accel_{i}.sv").read_text().split(");")[0]
         names = [name for _, _, name in _PORT.findall(top)]
