@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from codesign.errors import CodesignError
+
 
 def folder(name: str) -> Path:
     """The folder `templates`, `boards` or `examples`, inside an installed package or beside it in a checkout.
 
-    Raises FileNotFoundError if the installation lacks it.
+    Raises CodesignError if the installation lacks it.
     """
     inside = Path(__file__).parent / name
     beside = Path(__file__).parent.parent / name
     for candidate in (inside, beside):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(f"installation: folder {name!r} found neither at {inside} nor at {beside}; reinstall codesign")
+    raise CodesignError(f"installation: no folder {name!r} at {inside} nor at {beside}; reinstall codesign")

@@ -24,7 +24,7 @@ def small_board(shell: Shell = Shell.ZYNQ) -> Board:
 
 def small_cost() -> Cost:
     """Figures that tell apart in a document."""
-    node = NodeCost(node="conv", interval_cycles=144, macs=324, resources=Resources(dsp=3))
+    node = NodeCost(node="conv", busy_cycles=144, interval_cycles=144, macs=324, resources=Resources(dsp=3))
     have = Resources(dsp=9, bram18=2, lut=1234, ff=2345)
     return Cost(
         latency_cycles=345, interval_cycles=144, resources=have, dram_bytes=42, nodes=(node,), shell=Resources(lut=99)

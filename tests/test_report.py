@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.measurement import Measurement
-from codesign.model.latency import node_interval
+from codesign.model.latency import compute_cycles, node_interval
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.page import page
@@ -24,6 +24,7 @@ GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
 NODES = tuple(
     NodeCost(
         node=n.name,
+        busy_cycles=compute_cycles(n, DESIGN.engine_of(n.name)),  # type: ignore[arg-type]
         interval_cycles=node_interval(n, DESIGN.engine_of(n.name)),  # type: ignore[arg-type]
         macs=getattr(n, "macs", 0),
         resources=Resources(dsp=2, lut=100, ff=90),
@@ -36,7 +37,7 @@ COST = Cost(
 )  # fmt: skip
 SIMULATED = Measurement(
     tool="Verilator", version="5.006", project_digest="d", images=8, seconds=1.23456, mismatches=0, latency_cycles=401,
-    interval_cycles=COST.interval_cycles, node_cycles={n.node: n.interval_cycles for n in NODES}, fifo_peak={"conv": 9},
+    interval_cycles=COST.interval_cycles, node_cycles={n.node: n.busy_cycles for n in NODES}, fifo_peak={"conv": 9},
 )  # fmt: skip
 SYNTHESIZED = replace(SIMULATED, interval_cycles=None, latency_cycles=None, resources=Resources(dsp=6, lut=300))
 FULL = View(

@@ -34,9 +34,14 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCost:
-    """Cost of one node on its engine. `interval_cycles` is what the engine needs per image in steady state."""
+    """Cost of one node on its engine.
+
+    `busy_cycles`: steps of its array per image, what simulation counts. `interval_cycles`: what the engine needs per
+    image in steady state, the larger of its steps and its input words.
+    """
 
     node: str
+    busy_cycles: int
     interval_cycles: int
     macs: int
     resources: Resources

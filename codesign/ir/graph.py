@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
 from codesign.ir.qtype import QType
 
 IntArray = npt.NDArray[np.int64]
@@ -148,7 +148,8 @@ def _check_sources(node: Node, seen: Mapping[str, Node]) -> None:
 
 
 def _check_conv(node: Conv, params: Mapping[str, IntArray]) -> None:
-    shapes = {"weight": (node.k, node.window.fy, node.window.fx, node.c_per_group), "bias": (node.k,), "multiplier": (node.k,)}
+    filters = (node.k, node.window.fy, node.window.fx, node.c_per_group)
+    shapes = {"weight": filters, "bias": (node.k,), "multiplier": (node.k,)}
     for key, shape in shapes.items():
         array = params.get(f"{node.name}.{key}")
         if array is None or array.shape != shape or array.dtype != np.int64:
@@ -163,4 +164,4 @@ def _check_conv(node: Conv, params: Mapping[str, IntArray]) -> None:
         raise UnsupportedError(f"node {node.name!r}: its multipliers are not of the kind {node.scaling.value!r}")
     needed = signed_bits(*accumulator_bounds(node.itype, weight, bias))
     if needed > node.acc_bits:
-        raise UnsupportedError(f"node {node.name!r}: accumulator of {node.acc_bits} bits, but its weights need {needed}")
+        raise UnsupportedError(f"node {node.name!r}: {node.acc_bits} accumulator bits, but its weights need {needed}")

@@ -47,7 +47,8 @@ class Window:
         if min(self.fy, self.fx, self.stride_y, self.stride_x) < 1:
             raise ValueError(f"window: expected positive extents and strides, got {self}")
         pads = (self.pad_top, self.pad_left, self.pad_bottom, self.pad_right)
-        if min(pads) < 0 or max(self.pad_top, self.pad_bottom) >= self.fy or max(self.pad_left, self.pad_right) >= self.fx:
+        too_tall = max(self.pad_top, self.pad_bottom) >= self.fy
+        if min(pads) < 0 or too_tall or max(self.pad_left, self.pad_right) >= self.fx:
             raise ValueError(f"window: expected 0 <= padding < kernel on each side, got {self}")
 
     @property
@@ -76,6 +77,8 @@ class Scaling(Enum):
 
 
 class PoolOp(Enum):
+    """What a pooling keeps of its window."""
+
     MAX = "max"
     AVERAGE = "average"
 
@@ -194,7 +197,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add:
-    """Elementwise sum of two maps of one shape: y = clamp((a*multipliers[0] + b*multipliers[1] + 2**(shift-1)) >> shift)."""
+    """Elementwise sum of two maps of one shape.
+
+    y = clamp((a * multipliers[0] + b * multipliers[1] + 2**(shift-1)) >> shift)
+    """
 
     name: str
     sources: tuple[str, str]

@@ -61,8 +61,8 @@ class Project:
     @staticmethod
     def read(folder: Path) -> "Project":
         """The project that was written to `folder`."""
-        files = {str(p.relative_to(folder).as_posix()): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-        return Project({n: _as_text(c) for n, c in files.items()})
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        return Project({p.relative_to(folder).as_posix(): _as_text(p.read_bytes()) for p in paths})
 
 
 def _as_text(content: bytes) -> str | bytes:

@@ -56,8 +56,6 @@ def emit_lanes(node: Conv | Pool | Add, pe: int, simd: int) -> int:
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
-
-
 def is_streaming(node: Conv | Pool | Add, engine: LineEngine) -> bool:
     """Whether the engine reads every input word once and in order, and so needs no line buffer.
 

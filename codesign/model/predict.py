@@ -5,7 +5,7 @@ from codesign.ir.cost import Cost, NodeCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv, Input
-from codesign.model.latency import node_interval
+from codesign.model.latency import compute_cycles, node_interval
 from codesign.model.resource import node_resources, shell_resources
 from codesign.model.schedule import schedule
 
@@ -20,6 +20,7 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     nodes = tuple(
         NodeCost(
             node=node.name,
+            busy_cycles=compute_cycles(node, design.engine_of(node.name)),
             interval_cycles=node_interval(node, design.engine_of(node.name)),
             macs=node.macs if isinstance(node, Conv) else 0,
             resources=node_resources(node, design.engine_of(node.name), board.family),

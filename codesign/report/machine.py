@@ -149,12 +149,12 @@ def _bars(view: View, rows: dict[str, float], height: float) -> list[str]:
     ]
     for node in cost.nodes:
         y = rows[node.node]
-        share = node.interval_cycles / cost.interval_cycles
+        share = node.busy_cycles / cost.interval_cycles
         css = "bar full" if node.interval_cycles == cost.interval_cycles else "bar"
-        tip = f"{node.node}: {node.interval_cycles:,} of {cost.interval_cycles:,} cycles, {node.macs:,} MACs"
-        parts.append(svg.rect(BAR_X, y + 11, node.interval_cycles * scale, 13, css, 3, tip))
+        tip = f"{node.node}: busy {node.busy_cycles:,} of {cost.interval_cycles:,} cycles, {node.macs:,} MACs"
+        parts.append(svg.rect(BAR_X, y + 11, node.busy_cycles * scale, 13, css, 3, tip))
         label = BAR_X + BAR_W + 10
-        parts.append(svg.text(label, y + 22, f"{node.interval_cycles:,}", "number"))
+        parts.append(svg.text(label, y + 22, f"{node.busy_cycles:,}", "number"))
         parts.append(svg.text(WIDTH, y + 22, f"{share:.0%}", "detail", "end"))
         busy = simulated.get(node.node)
         if busy is not None:

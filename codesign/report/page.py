@@ -88,7 +88,7 @@ def _machine(view: View) -> str:
         return ""
     legend = _legend(
         (("--conv", "convolution"), ("--depthwise", "depthwise"), ("--pool", "pooling"), ("--add", "addition"))
-        + ((("--accent", "cycles, predicted"),) if view.cost else ())
+        + ((("--accent", "busy cycles, predicted"),) if view.cost else ())
         + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.node_cycles else ())
     )
     what = "Every node has an engine of its own; all engines work at the same time, so the slowest sets the pace."
@@ -183,7 +183,17 @@ def _engines(view: View) -> str:
     for node in view.cost.nodes:
         engine = view.design.engine_of(node.node)
         r = node.resources
-        figures = (engine.pe, engine.simd, node.macs, node.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
+        figures = (
+            engine.pe,
+            engine.simd,
+            node.macs,
+            node.busy_cycles,
+            node.interval_cycles,
+            r.dsp,
+            r.bram18,
+            r.lut,
+            r.ff,
+        )
         weighted = isinstance(view.graph.node(node.node), Conv)
         kinds = "".join(
             f"<td>{kind.value.upper() if applies else ''}</td>"
@@ -195,8 +205,21 @@ def _engines(view: View) -> str:
         )
         rows.append(f"<tr><td>{escape(node.node)}</td>{_cells(figures[:2])}{kinds}{_cells(figures[2:])}</tr>")
     s = view.cost.shell
-    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 7}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
-    names = ("PE", "SIMD", "multipliers", "weights", "buffer", "MACs", "cycles", "DSP", "BRAM18", "LUT", "FF")
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 8}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    names = (
+        "PE",
+        "SIMD",
+        "multipliers",
+        "weights",
+        "buffer",
+        "MACs",
+        "busy cycles",
+        "interval",
+        "DSP",
+        "BRAM18",
+        "LUT",
+        "FF",
+    )
     head = "".join(f"<th>{n}</th>" for n in names)
     table = f"<table><thead><tr><th>node</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')

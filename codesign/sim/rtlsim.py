@@ -123,8 +123,10 @@ def _buffers(text: str) -> dict[str, dict[str, int]]:
 
 
 def _node_cycles(text: str, images: int) -> dict[str, int]:
-    """Busy cycles per image of every engine: the steps that its feed took."""
-    return {name: figures["steps"] // images for name, figures in _buffers(text).items()}
+    """Busy cycles per image of every engine: the steps of its feed, or of an addition the words of its first FIFO."""
+    steps = {name: figures["steps"] // images for name, figures in _buffers(text).items()}
+    adds = {name.removeprefix("fifo0_"): count for name, count in steps.items() if name.startswith("fifo0_")}
+    return adds | {name: count for name, count in steps.items() if not name.startswith("fifo")}
 
 
 def _outputs(path: Path) -> IntArray:
