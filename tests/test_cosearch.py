@@ -225,14 +225,14 @@ def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> No
     assert pricing.target * np.exp(pricing.log_cost(row)) == pytest.approx(exact, rel=0.15)
     tables = pricing.alternatives(row)
     pairs = []
-    for i in (0, 2, 5, 6, 12, 16):
+    for i in (0, 2, 6, 12):
         for option in range(len(tables[i])):
             other = [*row[:i], option, *row[i + 1 :]]
             graph = skeleton(derive(space, other, "n", shape, labels))
             found = search_design(graph, board, explain=False).interval_cycles
             pairs.append((float(tables[i][option]), np.log(found / pricing.target)))
     agree = [(a < b) == (x < y) for a, x in pairs for b, y in pairs if abs(x - y) > 0.1]
-    assert len(agree) > 20
+    assert len(agree) > 10
     assert np.mean(agree) > 0.85
 
 
@@ -437,15 +437,16 @@ def kill_when(process: "subprocess.Popen[str]", path: Path, changes: int) -> boo
     return alive
 
 
-def test_killed_anywhere_and_resumed_it_ends_in_the_same_network(tmp_path: Path) -> None:
-    whole, _ = start(tmp_path / "whole").communicate(timeout=120)
+def test_killed_anywhere_and_resumed_it_ends_in_the_same_network(board: Board, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    whole = run_tiny(board, tmp_path, epochs=6)
+    trained = train(whole.network, tiny_data(), train_config(), tmp_path)
     folder = tmp_path / "killed"
     folder.mkdir()
     kills = [kill_when(start(folder), folder / name, 2) for name in ("search.npz", "train.npz")]
     assert any(kills)
     resumed, _ = start(folder).communicate(timeout=120)
-    assert whole.strip()
-    assert resumed == whole
+    assert resumed.split() == [whole.network.digest(), digest(trained.net)]
 
 
 def test_training_twice_gives_the_same_weights_and_other_settings_are_refused(board: Board, tmp_path: Path) -> None:
