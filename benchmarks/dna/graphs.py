@@ -1,0 +1,111 @@
+"""DNA's networks as integer graphs of ours, with random weights: what our design search can price.
+
+Ours adds what their layer lists leave out: additions of residual blocks and, where they are known, stem, header,
+global average and classifier. It holds dense and depthwise convolutions only, so no network with groups.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from codesign.ir.graph import Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
+from codesign.ir.qtype import QType
+
+from .model import Layer
+from .networks import Network, block_layers
+
+SEED = 1
+AVERAGE_BITS = 10  # of the multiplier that stands for 1 / positions
+
+
+def graph_of(network: Network, weight_bits: int, activation_bits: int, *, whole: bool) -> Graph:
+    """The network's blocks, or with `whole` all of it. Raises ValueError if it has groups or its ends are not known."""
+    if any("_g" in block for block in network.blocks):
+        raise ValueError(f"network {network.name!r}: grouped convolutions")
+    if whole and network.ends is None:
+        raise ValueError(f"network {network.name!r}: stem, header and classifier are not known")
+    size, width = (network.ends.image, 3) if whole and network.ends else network.shape_before(0)
+    net = _Net(Shape(size, size, width), weight_bits, activation_bits)
+    if whole:
+        net.conv("stem", Layer(c=3, k=network.first[0], o=network.sizes[0], f=3, stride=2), relu=True)
+    for block in range(len(network.blocks)):
+        _add_block(net, network, block)
+    if whole and network.ends:
+        net.conv("header", Layer(c=net.last.oshape.c, k=network.ends.header, o=net.last.oshape.y), relu=True)
+        net.global_average("pool")
+        net.conv("classifier", Layer(c=network.ends.header, k=network.ends.classes, o=1), relu=False)
+    return Graph(network.name, tuple(net.nodes), net.params)
+
+
+@dataclass(slots=True)
+class _Net:
+    """A graph under construction: `last` is the node built last."""
+
+    shape: Shape
+    weight_bits: int
+    activation_bits: int
+    nodes: list[Node] = field(default_factory=list)
+    params: dict[str, IntArray] = field(default_factory=dict)
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(SEED))
+
+    def __post_init__(self) -> None:
+        self.nodes.append(Input(name="image", shape=self.shape, otype=QType(self.activation_bits, signed=True)))
+
+    @property
+    def last(self) -> Node:
+        return self.nodes[-1]
+
+    def conv(self, name: str, layer: Layer, *, relu: bool) -> None:
+        """A layer in its place: the map that enters decides padding, and a ReLU is an unsigned type."""
+        source, wtype = self.last, QType(self.weight_bits, signed=True)
+        c = 1 if layer.depthwise else source.oshape.c
+        weight = self.rng.integers(wtype.qmin, wtype.qmax + 1, (layer.k, layer.f, layer.f, c))
+        bias = self.rng.integers(-1000, 1001, layer.k)
+        multiplier = np.left_shift(1, self.rng.integers(0, 3, layer.k))
+        acc_bits = signed_bits(*accumulator_bounds(source.otype, weight, bias))
+        after = (layer.o - 1) * layer.stride + layer.f - source.oshape.y - (layer.f // 2)
+        window = Window(
+            fy=layer.f, fx=layer.f, stride_y=layer.stride, stride_x=layer.stride, pad_top=layer.f // 2,
+            pad_left=layer.f // 2, pad_bottom=max(after, 0), pad_right=max(after, 0),
+        )  # fmt: skip
+        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
+        self.nodes.append(
+            Conv(
+                name=name, source=source.name, ishape=source.oshape, itype=source.otype, k=layer.k, window=window,
+                depthwise=layer.depthwise, wtype=wtype, acc_bits=acc_bits, scaling=scaling_of(multiplier),
+                multiplier_bits=int(multiplier.max()).bit_length(), shift=max(0, acc_bits - self.activation_bits),
+                otype=QType(self.activation_bits, signed=not relu),
+            )
+        )  # fmt: skip
+
+    def add(self, name: str, other: Node) -> None:
+        """Half the sum of the last node and another."""
+        otype = QType(self.activation_bits, signed=True)
+        pair = (self.last, other)
+        self.nodes.append(
+            Add(
+                name=name, sources=(pair[0].name, pair[1].name), ishape=self.last.oshape,
+                itypes=(pair[0].otype, pair[1].otype), multipliers=(1, 1), shift=1, otype=otype,
+            )
+        )  # fmt: skip
+
+    def global_average(self, name: str) -> None:
+        source = self.last
+        window = Window(fy=source.oshape.y, fx=source.oshape.x)
+        shift = AVERAGE_BITS + (window.positions - 1).bit_length() - 1
+        self.nodes.append(
+            Pool(
+                name=name, source=source.name, ishape=source.oshape, itype=source.otype, op=PoolOp.AVERAGE,
+                window=window, multiplier=round(2**shift / window.positions), shift=shift, otype=source.otype,
+            )
+        )  # fmt: skip
+
+
+def _add_block(net: _Net, network: Network, block: int) -> None:
+    before, layers = net.last, block_layers(network, block)
+    names = ("expand", "depthwise", "project")
+    for name, layer in zip(names, layers, strict=True) if layers else ():
+        net.conv(f"b{block}_{name}", layer, relu=name != "project")
+    if layers and net.last.oshape == before.oshape:
+        net.add(f"b{block}_sum", before)
