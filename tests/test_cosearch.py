@@ -411,7 +411,7 @@ print(found.network.digest(), digest(trained.net))
 
 
 def train_config() -> TrainConfig:
-    return TrainConfig(float_epochs=3, quantized_epochs=3, batch_images=16, threads=1)
+    return TrainConfig(float_epochs=3, quantized_epochs=3, epoch_images=1, batch_images=16, threads=1)
 
 
 def digest(net: torch.nn.Module) -> str:

@@ -41,21 +41,25 @@ def generator(*keys: int) -> torch.Generator:
     return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)
 
 
-def batch_count(images: int, batch: int) -> int:
-    """Batches of an epoch: whole ones only, but at least one."""
-    return max(images // batch, 1)
+def batch_count(images: int, batch: int, least: int = 0) -> int:
+    """Batches of an epoch: whole ones only, but at least one. A set smaller than `least` is passed over repeatedly."""
+    return max(images * _passes(images, least) // batch, 1)
 
 
-def shuffled(images: Images, batch: int, rng: torch.Generator, *, flip: bool) -> Iterator[Images]:
+def shuffled(images: Images, batch: int, rng: torch.Generator, *, flip: bool, least: int = 0) -> Iterator[Images]:
     """Batches of one epoch in a random order; with `flip` each image is mirrored left to right with probability 1/2."""
-    order = torch.randperm(len(images), generator=rng)
-    for i in range(batch_count(len(images), batch)):
+    order = torch.cat([torch.randperm(len(images), generator=rng) for _ in range(_passes(len(images), least))])
+    for i in range(batch_count(len(images), batch, least)):
         index = order[i * batch : (i + 1) * batch]
         part = images.take(index.to(images.y.device))
         if flip:
             mirrored = (torch.rand(len(part), generator=rng) < 0.5).to(images.y.device)
             part = Images(torch.where(mirrored[:, None, None, None], part.x.flip(3), part.x), part.y)
         yield part
+
+
+def _passes(images: int, least: int) -> int:
+    return max(-(-least // images), 1)
 
 
 def in_order(images: Images, batch: int) -> Iterator[Images]:

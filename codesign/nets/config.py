@@ -20,12 +20,14 @@ class Device(Enum):
 class TrainConfig:
     """Training of the derived network: first in float, then fake-quantized.
 
+    An epoch is a pass over the training images; a smaller set than `epoch_images` is passed over several times.
     Rates are the largest of a warm-up and cosine schedule over each of the two. `threads` is torch's; on a CPU the
     result depends on it in the last bits, so it belongs to the settings.
     """
 
     float_epochs: int = 8
     quantized_epochs: int = 8
+    epoch_images: int = 20_000
     batch_images: int = 128
     float_rate: float = 4e-3
     quantized_rate: float = 1e-3

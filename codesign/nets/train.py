@@ -118,12 +118,13 @@ class _Run:
         is_float = epoch < config.float_epochs
         first, epochs = (0, config.float_epochs) if is_float else (config.float_epochs, config.quantized_epochs)
         peak = config.float_rate if is_float else config.quantized_rate
-        count = batch_count(len(images), config.batch_images)
+        count = batch_count(len(images), config.batch_images, config.epoch_images)
         stage = "train in float" if is_float else "train quantized"
         self.net.train()
         total = torch.zeros((), device=self.device)
-        batches = shuffled(images, config.batch_images, generator(config.seed, 2, epoch), flip=config.flip)
-        for i, batch in enumerate(batches):
+        rng = generator(config.seed, 2, epoch)
+        least = config.epoch_images
+        for i, batch in enumerate(shuffled(images, config.batch_images, rng, flip=config.flip, least=least)):
             step = (epoch - first) * count + i
             _set_rate(self.optimizer, cosine_rate(peak, step / (epochs * count)))
             total += self._step(batch)

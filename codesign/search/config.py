@@ -12,7 +12,8 @@ class SearchConfig:
     `min_fps` is a demand on the derived network at the board's clock: it must have a design that is at least this
     fast. `cost_weight` is the price of a factor e in interval, in units of the loss; at 0 a network that meets the
     demand has no reason to become cheaper. `images` of the training part are used, of which `validation_share` decide
-    about choices and never train weights. `temperatures`: of the relaxed draws at the begin and the end.
+    about choices and never train weights; an epoch passes over the others, and repeatedly where there are fewer than
+    `images`. `temperatures`: of the relaxed draws at the begin and the end.
     """
 
     min_fps: float | None = None

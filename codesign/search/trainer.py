@@ -103,9 +103,10 @@ class Trainer:
         rng = generator(config.seed, 11, epoch)
         temperature = temperature_at(*config.temperatures, epoch / max(config.epochs - 1, 1))
         self._sums = _Sums(torch.zeros((), device=self.device), torch.zeros((), device=self.device))
-        count = batch_count(len(train), config.batch_images)
+        least = int(config.images * (1.0 - config.validation_share))
+        count = batch_count(len(train), config.batch_images, least)
         choice_batches = _endless(held, config.batch_images, rng)
-        for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=False)):
+        for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=False, least=least)):
             step = epoch * count + i
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
             self._weight_step(batch, self._explored(rng, step / max(config.warmup_epochs * count, 1)))
