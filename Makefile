@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers lint types format setup setup-test clean distclean
+.PHONY: help demo test test-long bench-peers bench-dna lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=...
 
 bench-peers: setup ## cycles and times beside other generators' -> docs/benchmarks.md (about half an hour)
 	@$(BIN)/python benchmarks/peers.py --out docs/benchmarks.md
+
+bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs/dna_reference.md (minutes)
+	@$(BIN)/python -m benchmarks.dna --out docs/dna_reference.md
 
 lint: setup-test ## ruff and the import contracts
 	@$(TOX) run -e lint

@@ -5,6 +5,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from dna.__main__ import Store
+from dna.evaluate import SAMPLES, Ours, digest, free_change, row, worths
+from dna.expected import CASES, agrees
 from dna.graphs import graph_of
 from dna.model import Fixes, Layer, Tiles, Unroll, bram_count, dram_bytes, dsp_count, dsp_share, layer_cycles
 from dna.networks import (
@@ -19,11 +22,13 @@ from dna.networks import (
     mapped_layers,
     without_free_changes,
 )
-from dna.search import Limits, best, chance_of_best, design, draw_more, price, row_chances, sample, start
-from dna.space import EIGHT, FOUR, LAYOUTS, TEN, Chunk, Layout, Table, all_tiles, allocate, chunks, size
+from dna.page import Results, page
+from dna.search import Limits, Progress, best, chance_of_best, design, draw_more, price, row_chances, sample, start
+from dna.space import CIFAR_FOUR, EIGHT, FOUR, LAYOUTS, TEN, Chunk, Layout, Table, all_tiles, allocate, chunks, size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign.ir.boards import load_board
 from codesign.ir.nodes import Add, Conv
 
 EXTENTS = ("tile_oy", "tile_ox", "tile_k", "tile_c", "unroll_oy", "unroll_ox", "unroll_k", "unroll_c")
@@ -227,3 +232,47 @@ def test_what_our_graphs_cannot_hold_is_refused():
 
 def test_layouts_have_names_of_their_own():
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+
+
+def test_a_figure_agrees_to_the_digits_written():
+    assert agrees(52.8649, 52.86)
+    assert not agrees(52.866, 52.86)
+    assert agrees(99.34, 99.3)
+
+
+def test_every_correction_is_priced_and_the_page_says_so():
+    board = load_board("zc706")
+    found = worths(FBNET_C, SMALL, 16, board)
+    optimum = found[0].anew.fps
+    assert [w.what.partition(".")[0] for w in found][1:8] == ["1", "2", "3a", "3b", "3b", "4", "4"]
+    assert all(w.anew is not None and w.anew.fps <= optimum + 1e-9 for w in found)
+    assert all(w.same.fps <= w.anew.fps * (1 + 1e-5) for w in found if w.same_fits)
+    assert found[-1].anew.fps < 0.7 * optimum
+    parts = price(FOUR, mapped_layers(FBNET_C), 16)
+    drawn = Progress(seed=0, drawn=SAMPLES, fitting=SAMPLES, best=(20.0,) * (SAMPLES // 2000))
+    unfit = Ours(
+        network=FBNET_C, whole=True, bits=(8, 8), found=None, trouble="design: graph 'g': lut needs 2, available 1"
+    )
+    results = Results(
+        rows=[row(CASES[0], parts, [drawn])],
+        worths={"small, 16 bits": found},
+        free_changes={"CIFAR 4-chunk": free_change(CIFAR_FREE_CHANGE, CIFAR_FOUR, 8)},
+        ours=[unfit],
+        board=board,
+        pl_mb_s=12_800.0,
+        refused={"x": "grouped"},
+    )
+    text = page(results, 700)
+    assert "**52.86** (174, 116) | 52.86, equal | 20.0 (20.0 to 20.0)" in text
+    assert "| lut needs 2, available 1 |" in text
+    assert "nan" not in text
+
+
+def test_random_searches_are_kept_for_the_next_run(tmp_path):
+    parts = price(SMALL, mapped_layers(FBNET_C)[:3], 16)
+    halfway = draw_more(parts, start(5))
+    Store(tmp_path / "random.json").save("key", halfway)
+    assert Store(tmp_path / "random.json").load("key", 5) == halfway
+    assert Store(tmp_path / "random.json").load("another", 5) == start(5)
+    assert digest(parts) == digest(price(SMALL, mapped_layers(FBNET_C)[:3], 16))
+    assert digest(parts) != digest(price(SMALL, mapped_layers(FBNET_C)[:3], 8))

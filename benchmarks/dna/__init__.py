@@ -1,1 +1,1 @@
-"""DNA's own cost model, choice tables and search, apart from ours: a reference to compare with, never imported by it."""
+"""DNA's own cost model, choice tables and searches: a reference beside ours, which never imports it."""

@@ -60,7 +60,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Tiles:
-    """N ways to cut a layer's loops, as columns [N]: extents in the buffers (tile) and in the array (unroll <= tile)."""
+    """N ways to cut a layer's loops, as columns [N]: extents in the buffers (tile), in the array (unroll <= tile)."""
 
     unroll: Unroll
     tile_oy: IntArray
@@ -158,11 +158,11 @@ def _compute_cycles(layer: Layer, tiles: Tiles, fixes: Fixes) -> FloatArray:
         return np.asarray(products / lanes(tiles))
     match tiles.unroll:
         case Unroll.K:
-            pairs = ((tiles.tile_k, tiles.unroll_k),)
+            pairs = [(tiles.tile_k, tiles.unroll_k)]
         case Unroll.KC:
-            pairs = ((tiles.tile_k, tiles.unroll_k), (tiles.tile_c, tiles.unroll_c))
+            pairs = [(tiles.tile_k, tiles.unroll_k), (tiles.tile_c, tiles.unroll_c)]
         case Unroll.OY:
-            pairs = ((tiles.tile_oy, tiles.unroll_oy),)
+            pairs = [(tiles.tile_oy, tiles.unroll_oy)]
     cycles = products.astype(np.float64)
     for tile, unroll in pairs:
         cycles = cycles / tile * np.ceil(tile / unroll)

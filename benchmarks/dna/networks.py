@@ -2,7 +2,7 @@
 
 Source: luke-avionics/NN-HW-predictor, analytical_prediction_{fbnet,efficientnetb0,proxyless}.py and
 predictor_utilities.py. The authors' widths are kept where they differ from the published networks' (192 for FBNet's
-184, for example). Stem, header and classifier are not among their layers; `ends` adds them. `ends_source` says whence.
+184, for example). Stem, header and classifier are not among their layers; `ends` adds them.
 """
 
 from dataclasses import dataclass, replace
@@ -165,13 +165,14 @@ PROXYLESS_MOBILE = Network(
 EDD_NET_3 = Network(
     name="edd_net_3",
     title="EDD-Net-3",
-    blocks=tuple(
-        "k5_e5 k5_e4 k5_e4 k3_e5 k5_e4 k5_e5 k5_e6 k5_e6 k5_e6 k3_e4 k3_e4 k5_e4 k3_e4 k3_e4 k3_e4 k5_e6".split()
+    blocks=(
+        "k5_e5", "k5_e4", "k5_e4", "k3_e5", "k5_e4", "k5_e5", "k5_e6", "k5_e6", "k5_e6", "k3_e4", "k3_e4", "k5_e4",
+        "k3_e4", "k3_e4", "k3_e4", "k5_e6",
     ),
     sizes=(56, *[28] * 4, *[14] * 6, *[7] * 5),
     widths=(32, *[48] * 3, *[96] * 4, *[128] * 3, *[256] * 4, 320),
     first=(16, 16),
-)
+)  # fmt: skip
 CIFAR_FREE_CHANGE = Network(
     name="cifar_free_change",
     title="searched for CIFAR, with a skip that changes width and size",

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from .model import BUDGET, CLOCK_HZ, NO_FIXES, FloatArray, Fixes, IntArray, Layer, Tiles
-from .model import bram_count, dram_bytes, dsp_count, layer_cycles
+from . import model
+from .model import BUDGET, CLOCK_HZ, NO_FIXES, Fixes, FloatArray, IntArray, Layer, Tiles
 from .networks import Placed
 from .space import Chunk, Layout, all_tiles, allocate, axes, unrolls
 
 BATCH = 2_000  # designs that one generator draws
+INFEASIBLE = 2  # the solver's status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,10 +191,10 @@ def _price_way(
     tiles: Tiles, layers: Mapping[Layer, int], bits: int, fixes: Fixes
 ) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
     """Layers run in turn, so cycles and bytes add up and BRAMs are the most that any of them needs."""
-    cycles = np.sum([n * layer_cycles(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
-    dram = np.sum([n * dram_bytes(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
-    bram = np.max([bram_count(layer, tiles, bits, fixes) for layer in layers], axis=0)
-    return cycles, dsp_count(tiles, bits), bram, dram
+    cycles = np.sum([n * model.layer_cycles(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
+    dram = np.sum([n * model.dram_bytes(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
+    bram = np.max([model.bram_count(layer, tiles, bits, fixes) for layer in layers], axis=0)
+    return cycles, model.dsp_count(tiles, bits), bram, dram
 
 
 def _between(prices: tuple[Prices, ...], low: float, high: float, limits: Limits) -> float:
@@ -224,11 +225,13 @@ def _select(prices: tuple[Prices, ...], interval: float, limits: Limits, *, chea
         constraints=[LinearConstraint(one_each, 1, 1), LinearConstraint(columns, -np.inf, most)],
         options={"mip_rel_gap": 0.0 if cheapest else 1.0},
     )
-    if answer.x is None:
+    if answer.status == INFEASIBLE:
         return None
+    assert answer.x is not None
     rows = tuple(int(k[answer.x[owner == i].argmax()]) for i, k in enumerate(kept))
     taken = design(prices, rows)
-    return rows if taken.dsp <= limits.dsp and taken.bram <= limits.bram else None
+    assert max(taken.dsp - limits.dsp, taken.bram - limits.bram) <= 0  # whole numbers: no tolerance reaches the next
+    return rows
 
 
 def _counts(p: Prices, rows: IntArray, interval: float, limits: Limits) -> FloatArray:
