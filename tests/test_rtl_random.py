@@ -13,9 +13,6 @@ pytestmark = [pytest.mark.verilator, pytest.mark.gxx]
 
 CASES = int(os.environ.get("CODESIGN_CASES", "200"))
 PER_TEST = 50
-# An engine whose words leave through a narrower stream is held back by it and then cannot work ahead; the schedule
-# lets it. That is all that is left of the latency's error; 5,000 random machines stay within it.
-LATENCY_SHARE, LATENCY_CYCLES = 0.01, 8
 
 
 @pytest.mark.slow
@@ -57,11 +54,8 @@ def check_words(result: Result) -> None:
 
 
 def check_cycles(result: Result) -> None:
-    """The interval is the predicted one, the latency within its tolerance, and no buffer fuller than computed."""
+    """Interval and latency are the predicted ones, to the cycle."""
     plan = schedule(result.machine.graph, result.machine.design)
     times = result.times
     assert times[-1] - times[-2] == plan.interval_cycles, f"seed {result.machine.seed}: {np.diff(times)}"
-    tolerance = max(LATENCY_SHARE * times[0], LATENCY_CYCLES)
-    assert abs(plan.latency_cycles - times[0]) <= tolerance, (
-        f"seed {result.machine.seed}: {plan.latency_cycles}, {times[0]}"
-    )
+    assert times[0] == plan.latency_cycles, f"seed {result.machine.seed}"

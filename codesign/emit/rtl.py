@@ -19,6 +19,7 @@ from codesign.ir.graph import Graph, IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling
 from codesign.ir.project import Project
 from codesign.model.latency import ceil_div, is_streaming, node_interval
+from codesign.model.machine import walk_of
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
@@ -87,6 +88,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         "instances": instances,
         "io": ports,
         "patience": _patience(graph, design),
+        "settle": _settle(graph, design),
     }
     files: dict[str, str | bytes] = {"rtl/accel.sv": render("rtl/project/accel.sv.j2", values)}
     files["rtl/tb/config.hpp"] = render("rtl/project/config.hpp.j2", {**values, "graph": graph, "design": design})
@@ -101,6 +103,15 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
             files[f"rtl/{_weight_file(node)}"] = weight_words(node, engine, graph.params)
             files[f"rtl/{_channel_file(node)}"] = channel_words(node, engine, graph.params)
     return Project(files)
+
+
+def _settle(graph: Graph, design: Design) -> int:
+    """Cycles after reset in which every engine has taken the steps of the padding before its first word."""
+    ahead = [0]
+    for node in graph.nodes:
+        if isinstance(node, Conv | Pool) and not is_streaming(node, design.engine_of(node.name)):
+            ahead.append(int(walk_of(node, design.engine_of(node.name)).step[0]))
+    return max(ahead) + 1
 
 
 def _patience(graph: Graph, design: Design) -> int:

@@ -258,6 +258,7 @@ int main(int argc, char** argv) {
   Bench bench(&context);
   const uint64_t hash = bench.read(0x20) | uint64_t(bench.read(0x30)) << 32;
   if (hash != config::design_hash) fail("design hash read back is not the one this test bench was made for");
+  for (int i = 0; i < config::settle; i++) bench.tick();
   bench.write(0x10, uint32_t(images));
   bench.write(0x00, 1);
   const Course course = run(bench, options, inputs, golden, images);

@@ -13,6 +13,8 @@ constexpr int out_elements = 3;
 constexpr int out_lanes = 1;
 constexpr int out_container = 16;
 constexpr long patience = 200000;
+// After reset every engine walks ahead into the padding before its first word; then the machine is at rest.
+constexpr int settle = 5;
 constexpr bool out_signed = true;
 
 }  // namespace config
