@@ -1,6 +1,7 @@
 """The results and the rivals' figures as one page of Markdown."""
 
 import subprocess
+import textwrap
 from collections.abc import Sequence
 
 from measure import Result
@@ -14,13 +15,17 @@ Row = Sequence[str]
 INTRO = """# Beside other generators
 
 Made by `make bench-peers`, which is `python benchmarks/peers.py --out docs/benchmarks.md`; `--workloads W1,W3` does a
-part. Every figure of ours comes from that one run; do not edit this page by hand. Machine: {machine}; {tools}.
+part. Every figure of ours comes from that one run; do not edit this page by hand.
+Machine: {machine}.
+Tools: {tools}.
 
 The figures of NNgen and hls4ml are **as measured there, in another run**: one run each on a busy machine of the same
 kind (2 cores, Debian 12, Verilator 5.006, g++ 12), not repeated here. Seconds are processor seconds, user and system,
 children included, so that a busy machine matters less. Ours are of one run, the C simulation's the median of three.
 
-Networks, int8 weights and activations, random weights (seed 1): {networks}.
+Networks, int8 weights and activations, random weights (seed 1):
+
+{networks}
 """
 
 CYCLES = """
@@ -35,8 +40,8 @@ What is compared with what:
   second as well. The C simulation and the RTL simulation of each of our rows equal the golden model word for word.
 - *Interval*: cycles between images when they come back to back. *Latency*: cycles from the first word of an image to
   its last result, through the empty machine. NNgen does one image at a time: its cycles are both.
-- *Scaling*: `power of two` needs no multiplier after the sums; `general` has one of 8 bits per channel, in DSPs that
-  are not counted here, as NNgen's are not. The same engines serve both.
+- *Scaling*: `power of two` needs no multiplier after the sums; `general` has factors of 8 bits, one per channel, and
+  DSPs for them that are not counted here; neither are NNgen's. The same engines serve both.
 - *MAC/cycle* is the network's products over the interval; over *multipliers*, it is the share that is busy.
 
 """
@@ -44,7 +49,7 @@ What is compared with what:
 CYCLES_NOTES = """
 - W1's first layer has one input and eight output channels, and an engine multiplies by input and output channels, not
   by window positions: it can use eight multipliers, so W1's interval ends at 14,400 cycles, whatever the budget.
-- W2 at 36 multipliers, NNgen's largest operator: {w2}.
+- W2 at 36 multipliers: {w2}.
 - NNgen's W2 sums its global average in 8 bits and is wrong; its cycles stand for the machine, not for right answers.
   It refuses W3 (`groups`). hls4ml needs a vendor's tool for cycles, so it has none here.
 """
@@ -55,14 +60,15 @@ TIMES = """
 *Generate* is the search of the design and all files of the project, both spellings, host code and scripts; the rivals'
 includes the start of Python, ours does not (about one second). *C simulation* counts the whole test bench, reading of
 its text files and comparison included. *RTL run* is the simulation of the images of one case; NNgen's build column is
-its "re-emit, verilate, compile and run".
+its "re-emit, verilate, compile and run". The aim is twenty times hls4ml's speed. C simulation steps through the same
+cycles as the machine: a design of few multipliers takes more steps for an image, and each step has less to vectorize.
 
 """
 
 
 def page(results: Sequence[Result], troubles: Sequence[str], machine: str) -> str:
     """All tables, and what failed."""
-    networks = "; ".join(f"{name} {TITLES[name]}, {MACS[name]:,} MAC" for name in MACS)
+    networks = "\n".join(f"- {name}: {TITLES[name]}, {MACS[name]:,} MAC" for name in MACS)
     text = INTRO.format(machine=machine, tools=", ".join(_versions()), networks=networks)
     text += CYCLES + _cycles(results) + CYCLES_NOTES.format(w2=_w2(results))
     text += TIMES + _times(results) + _engines(results)
@@ -118,11 +124,12 @@ def _w2(results: Sequence[Result]) -> str:
     interval = ours[0].interval or ours[0].predicted_interval
     change = interval / rivals[0].cycles - 1
     busy = MACS["W2"] / rivals[0].cycles / rivals[0].largest
-    return (
+    text = (
         f"ours takes {interval:,} cycles, {abs(change):.1%} {'more' if change > 0 else 'fewer'}. If all of NNgen's "
         f"layers share those {rivals[0].largest}, it keeps {busy:.0%} of them busy; ours deals them out to its layers, "
         "which work at once, and the slowest decides"
     )
+    return textwrap.fill(text, 112, subsequent_indent="  ")
 
 
 def _times(results: Sequence[Result]) -> str:
