@@ -20,6 +20,7 @@ from dna.networks import (
     all_layers,
     macs,
     mapped_layers,
+    with_free_changes,
     without_free_changes,
 )
 from dna.page import Results, page
@@ -206,6 +207,10 @@ def test_free_changes_of_width_or_size_are_filled():
     filled = without_free_changes(CIFAR_FREE_CHANGE)
     assert [b for b in range(22) if filled.blocks[b] != CIFAR_FREE_CHANGE.blocks[b]] == [5]
     assert all(without_free_changes(network) == network for network in NETWORKS)
+    skipped = with_free_changes(FBNET_C)
+    assert [b for b in range(22) if without_free_changes(skipped).blocks[b] == "k3_e1" != FBNET_C.blocks[b]] == [
+        1, 5, 9, 13, 17, 21,
+    ]  # fmt: skip
 
 
 def test_stem_header_and_classifier_have_their_products():
@@ -256,7 +261,7 @@ def test_every_correction_is_priced_and_the_page_says_so():
     results = Results(
         rows=[row(CASES[0], parts, [drawn])],
         worths={"small, 16 bits": found},
-        free_changes={"CIFAR 4-chunk": free_change(CIFAR_FREE_CHANGE, CIFAR_FOUR, 8)},
+        free_changes=[free_change(CIFAR_FREE_CHANGE, CIFAR_FOUR, 8)],
         ours=[unfit],
         board=board,
         pl_mb_s=12_800.0,

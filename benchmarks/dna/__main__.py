@@ -20,7 +20,16 @@ from .evaluate import PL_DRAM_MB_S, SEEDS, Ours, Row, digest, free_change, ours,
 from .expected import CASES
 from .graphs import graph_of
 from .model import BUDGET
-from .networks import CIFAR_FREE_CHANGE, EDD_NET_3, EFFICIENTNET_B0, FBNET_C, PROXYLESS_MOBILE, SEARCHED_166, Network
+from .networks import (
+    CIFAR_FREE_CHANGE,
+    EDD_NET_3,
+    EFFICIENTNET_B0,
+    FBNET_C,
+    PROXYLESS_MOBILE,
+    SEARCHED_166,
+    Network,
+    with_free_changes,
+)
 from .page import Results, page
 from .search import Progress, start
 from .space import CIFAR_FOUR, CIFAR_TEN, FOUR, TEN
@@ -35,6 +44,10 @@ OUR_CASES: tuple[tuple[Network, bool, tuple[int, ...]], ...] = (
     (EDD_NET_3, False, (8, 2)),
 )
 ACTIVATION_BITS = 8
+FREE_CHANGES = (
+    *((with_free_changes(FBNET_C), at, 16) for at in (FOUR, TEN)),
+    *((CIFAR_FREE_CHANGE, at, 8) for at in (CIFAR_FOUR, CIFAR_TEN)),
+)
 
 
 class Store:
@@ -108,7 +121,7 @@ def main() -> int:
     results = Results(
         rows=rows,
         worths=columns,
-        free_changes={at.name: free_change(CIFAR_FREE_CHANGE, at, 8) for at in (CIFAR_FOUR, CIFAR_TEN)},
+        free_changes=[free_change(network, at, bits) for network, at, bits in FREE_CHANGES],
         ours=our_rows(),
         board=board,
         pl_mb_s=PL_DRAM_MB_S,

@@ -11,7 +11,7 @@ from codesign.search.design import SearchResult, search_design
 from .expected import Case
 from .graphs import graph_of
 from .model import CLOCK_HZ, NO_FIXES, Fixes
-from .networks import Network, Placed, all_layers, mapped_layers, without_free_changes
+from .networks import Network, Placed, all_layers, macs, mapped_layers, without_free_changes
 from .search import AS_PUBLISHED, Found, Limits, Prices, Progress, best, chance_of_best, design, draw_more, price
 from .space import Layout
 
@@ -120,11 +120,27 @@ def worths(network: Network, layout: Layout, bits: int, board: Board) -> list[Wo
     return found
 
 
-def free_change(network: Network, layout: Layout, bits: int) -> tuple[Found | None, Found | None]:
-    """The optima of a network and of the same with the skips replaced that change width or size."""
-    filled = without_free_changes(network)
-    before, after = (best(price(layout, mapped_layers(n), bits)) for n in (network, filled))
-    return before, after
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeChange:
+    """The optima of a network with skips that change width or size, and of the same with small operators instead."""
+
+    network: Network
+    layout: Layout
+    bits: int
+    free: Found
+    paid: Found
+    products: tuple[int, int]
+
+
+def free_change(network: Network, layout: Layout, bits: int) -> FreeChange:
+    """What skips that change width or size are worth to a network."""
+    both = [mapped_layers(n) for n in (network, without_free_changes(network))]
+    free, paid = (best(price(layout, layers, bits)) for layers in both)
+    if free is None or paid is None:
+        raise InfeasibleError(f"{network.name}: nothing fits")
+    return FreeChange(
+        network=network, layout=layout, bits=bits, free=free, paid=paid, products=(macs(both[0]), macs(both[1]))
+    )
 
 
 def ours(network: Network, board: Board, bits: tuple[int, int], *, whole: bool, time_limit_s: float) -> Ours:

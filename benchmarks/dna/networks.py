@@ -79,10 +79,23 @@ def all_layers(network: Network) -> tuple[Placed, ...]:
 def without_free_changes(network: Network) -> Network:
     """The network with the smallest operator in every skipped block that would change width or size."""
     blocks = list(network.blocks)
-    for b, block in enumerate(blocks):
-        if block == SKIP and network.shape_before(b) != (network.sizes[b], network.width(b)):
+    for b in changing_blocks(network):
+        if blocks[b] == SKIP:
             blocks[b] = SMALLEST
     return replace(network, blocks=tuple(blocks))
+
+
+def with_free_changes(network: Network) -> Network:
+    """The network with every block skipped that changes width or size."""
+    changing = changing_blocks(network)
+    blocks = tuple(SKIP if b in changing else block for b, block in enumerate(network.blocks))
+    return replace(network, title=f"{network.title}, blocks {', '.join(map(str, changing))} skipped", blocks=blocks)
+
+
+def changing_blocks(network: Network) -> tuple[int, ...]:
+    """The blocks whose maps do not leave as they come."""
+    every = range(len(network.blocks))
+    return tuple(b for b in every if network.shape_before(b) != (network.sizes[b], network.width(b)))
 
 
 def macs(placed: tuple[Placed, ...]) -> int:

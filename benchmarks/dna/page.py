@@ -6,11 +6,11 @@ from statistics import mean
 
 from codesign.ir.board import Board
 
-from .evaluate import SAMPLES, SEEDS, Ours, Row, Worth
+from .evaluate import SAMPLES, SEEDS, FreeChange, Ours, Row, Worth
 from .expected import DNA_POINTS, Spread, agrees
 from .model import CLOCK_HZ
-from .search import Found
-from .space import LAYOUTS, size
+from .networks import FBNET_C
+from .space import FOUR, LAYOUTS, TEN, size
 
 INTRO = """# DNA's own cost model, searched
 
@@ -30,7 +30,7 @@ SEARCHES = """
 ## Their search and the optimum
 
 - *Exact*: the least interval of all designs, proved: every way to cut every chunk's loops is priced, and an integer
-  program decides whether an interval can be met; less than two seconds a row. In brackets DSPs and BRAMs.
+  program decides whether an interval can be met, in a second or two. In brackets DSPs and BRAMs.
 - *Random*: the best of {samples:,} designs drawn as the authors' scripts draw them, mean and (least to greatest) of
   {seeds} seeds. *Nine in ten*: between which figures nine of ten such searches end, calculated from the chances of
   all designs. *10k*, *2k*: means after so many designs.
@@ -42,8 +42,8 @@ SEARCHES = """
 WEAKNESSES = """
 ## What the model leaves out
 
-{name}. *Same*: the optimum above, priced with the correction. *Anew*: the optimum under it. Both in FPS; in brackets
-DSPs and BRAMs where they do not fit, or where they change.
+{name}. *Same*: the optimum above, priced with the correction. *Anew*: the optimum under it, and how much less that is
+than the published model's. Both in FPS; in brackets DSPs and BRAMs.
 
 1. *Whole tiles*: the model counts fractions of tiles; here a tile that is partly outside its layer takes as long as
    any, as in a loop of constant bounds.
@@ -67,7 +67,7 @@ class Results:
 
     rows: Sequence[Row]
     worths: Mapping[str, Sequence[Worth]]
-    free_changes: Mapping[str, tuple[Found | None, Found | None]]
+    free_changes: Sequence[FreeChange]
     ours: Sequence[Ours]
     board: Board
     pl_mb_s: float
@@ -131,21 +131,25 @@ def _reading(rows: Sequence[Row]) -> str:
     inside = [row for row in rows if row.case.random is not None]
     means = sum(row.range[0] <= row.case.random.mean <= row.range[1] for row in inside if row.case.random)
     fits = min(progress.fitting / progress.drawn for row in rows for progress in row.random)
-    fbnet = next(row for row in rows if row.case.network.name == "fbnet_c")
+    fbnet = {(r.case.layout.name, r.case.bits): r for r in rows if r.case.network is FBNET_C}
+    small, large = (fbnet.get((layout.name, 16), rows[0]) for layout in (FOUR, TEN))
+    spread = max(max(r.random_fps(SAMPLES)) / min(r.random_fps(SAMPLES)) for r in rows)
     best16 = max(fps for bits, fps, _ in DNA_POINTS if bits == 16)
     sizes = ", ".join(f"{layout.name} {size(layout):.2e}" for layout in LAYOUTS if "CIFAR" not in layout.name)
     return f"""
 - {equal} of {len(known)} known optima are equal to every digit that is known, DSPs and BRAMs included where they are.
-- {means} of {len(inside)} known means of random searches lie within nine in ten. A mean of five searches says little
-  in the 4-chunk spaces: single searches differ by more than a factor of 1.5. At least {fits:.1%} of the designs drawn
-  fit, so the limits hardly matter to a random search.
-- The plotted FPS of FBNet-C lies within what their random search finds, far below the optimum. Searched exactly, in
-  the small layout and without any change of network, FBNet-C has {fbnet.exact.fps:.1f} FPS at 16 bits: more than
-  DNA's own fastest plotted network at 16 bits, {best16:g}.
-- Ten chunks have twice the optimum of four, and random search gains nothing from them: the larger the space, the more
-  a search that looks at the structure is worth. Designs, at one number of bits: {sizes}.
-- EfficientNet-B0 and ProxylessNAS-Mobile are as the authors' scripts enter them (so with an `e7` block in place of
-  ProxylessNAS's 7x7), with those scripts' tables: channels up to 16 in the first pair of chunks.
+- {means} of {len(inside)} known means of random searches lie within nine in ten. A mean of five searches says little:
+  searches of one row that differ in the seed alone differ by up to a factor of {spread:.1f}. At least {fits:.1%} of the
+  designs drawn fit, so the limits hardly matter to a random search.
+- The plotted FPS of FBNet-C lies within what random search finds, far below the optimum. Searched exactly, in the small
+  layout and without any change of network, FBNet-C has {small.exact.fps:.1f} FPS at 16 bits; DNA's own fastest plotted
+  network at 16 bits has {best16:g}.
+- For FBNet-C at 16 bits, ten chunks have {large.exact.fps / small.exact.fps:.1f} times the optimum of four, and random
+  search finds {mean(large.random_fps(SAMPLES)):.1f} FPS instead of {mean(small.random_fps(SAMPLES)):.1f}: the larger
+  the space, the more a search that looks at its structure is worth.
+- Designs of each layout, at one number of bits: {sizes}.
+- EfficientNet-B0 and ProxylessNAS-Mobile are as the authors' scripts enter them (so with an `e7` block in place of one
+  of ProxylessNAS's 7x7), with those scripts' tables: channels up to 16 in the first pair of chunks.
 """
 
 
@@ -177,21 +181,22 @@ def _anew(worth: Worth, published: Worth) -> str:
     return f"{worth.anew.fps:.2f} ({worth.anew.dsp}, {worth.anew.bram}){note}"
 
 
-def _free_changes(found: Mapping[str, tuple[Found | None, Found | None]]) -> str:
-    text = """
+def _free_changes(found: Sequence[FreeChange]) -> str:
+    text = f"""
 Skips that change width or size (6): none of the networks above has one. A network drawn at random from the space of
-22 blocks x 9 operators has one with chance {chance:.0%} (six blocks change width or size). One that the authors list as
-found for CIFAR skips block 5, which halves the map and widens it; with the smallest operator, `k3_e1`, in its place, at
-8 bits:
+22 blocks x 9 operators has one with chance {1 - (8 / 9) ** 6:.0%}, as six blocks change width or size. Below the worst
+case, and a network that the authors list as found for CIFAR; *paid* has the smallest operator, `k3_e1`, instead of such
+skips.
 
 """
-    rows = []
-    for title, (before, after) in found.items():
-        if before is not None and after is not None:
-            change = f"{after.fps / before.fps - 1:+.1%}"
-            rows.append((title, f"{before.fps:.1f}", f"{after.fps:.1f}", change))
-    table = _table(("Layout", "FPS, skip is free", "FPS, `k3_e1`", "Change"), rows)
-    return text.format(chance=1 - (8 / 9) ** 6) + table
+    header = ("Network", "Layout", "Bits", "Products, free", "paid", "FPS, free", "paid", "Change")
+    return text + _table(header, [_free_change(change) for change in found])
+
+
+def _free_change(change: FreeChange) -> Sequence[str]:
+    free, paid = (f"{products / 1e6:.1f} M" for products in change.products)
+    fps = (f"{change.free.fps:.1f}", f"{change.paid.fps:.1f}", f"{change.paid.fps / change.free.fps - 1:+.1%}")
+    return (change.network.title, change.layout.name, str(change.bits), free, paid, *fps)
 
 
 def _ours(results: Results) -> str:
@@ -200,12 +205,14 @@ def _ours(results: Results) -> str:
     head = f"""
 ## The same networks in our model
 
-Our machine is another: a line engine for every node, weights on chip, every stream, buffer, adder tree, requantizer
-and addition priced in LUTs, flip-flops, DSPs and BRAMs, against {board.budget.bram18} BRAM18, {board.budget.lut:,} LUTs
-and {board.budget.dsp} DSPs (the share of the XC7Z045 that `boards/{board.name}.yaml` lets a design take), at
+Our machine is another: a line engine for every node, with its weights on chip, where DNA's reads them from DRAM for
+every tile. So a network of many weights may not fit. Streams, buffers, adder trees, requantizers and additions are
+priced in LUTs, flip-flops, DSPs and BRAMs, against {board.budget.bram18} BRAM18, {board.budget.lut:,} LUTs and
+{board.budget.dsp} DSPs, the share of the XC7Z045 that `boards/{board.name}.yaml` lets a design take, at
 {board.clock_mhz:.0f} MHz, not 200. Weights are random, multipliers powers of two. *Blocks* are the layers that DNA's
 model counts, with the additions; *whole* adds stem, header, average and classifier. Few bits make weights fit, and say
-nothing of accuracy.
+nothing of accuracy: set these FPS beside those above only with that in mind. Where time ran out, the design depends on
+the machine that searched.
 
 """
     header = ("Network", "Part", "Weight, activation bits", "FPS", "Proof", "DSP, BRAM18, LUT")
