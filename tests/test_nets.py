@@ -13,6 +13,7 @@ from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.nodes import Add, Conv, PoolOp, Scaling, Shape  # noqa: E402
 from codesign.ir.qtype import QType  # noqa: E402
 from codesign.model import golden  # noqa: E402
+from codesign.nets.batches import Images, generator, shuffled  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.net import FloatNet, QuantNet, to_input  # noqa: E402
 from codesign.nets.network import AddLayer, ConvLayer, Layer, Network, PoolLayer, same_window, skeleton  # noqa: E402
@@ -204,3 +205,18 @@ def test_residual_inputs_of_different_scales_are_aligned_by_multipliers() -> Non
     assert isinstance(node, Add)
     assert sorted(node.multipliers)[0] == 1
     assert sorted(node.multipliers)[1] > 1
+
+
+def test_small_sets_are_passed_over_repeatedly_and_moved() -> None:
+    x = torch.zeros(6, 1, 5, 5, dtype=torch.uint8)
+    x[:, 0, 2, 2] = torch.arange(1, 7, dtype=torch.uint8)
+    images = Images(x, torch.arange(6))
+    once = list(shuffled(images, 3, generator(1), flip=False, least=6, shift=1))
+    assert len(once) == 2
+    assert all(bool((b.x[:, 0, 2, 2] == b.y + 1).all()) for b in once)
+    often = list(shuffled(images, 3, generator(1), flip=False, least=50, shift=1))
+    assert len(often) == 18
+    assert sorted(torch.cat([b.y for b in often]).tolist()) == sorted(list(range(6)) * 9)
+    places = {tuple(p) for b in often for p in b.x[:, 0].nonzero()[:, 1:].tolist()}
+    assert places == {(y, x) for y in (1, 2, 3) for x in (1, 2, 3)}
+    assert all(bool((b.x.amax((1, 2, 3)) == b.y + 1).all()) for b in often)

@@ -46,16 +46,37 @@ def batch_count(images: int, batch: int, least: int = 0) -> int:
     return max(images * _passes(images, least) // batch, 1)
 
 
-def shuffled(images: Images, batch: int, rng: torch.Generator, *, flip: bool, least: int = 0) -> Iterator[Images]:
-    """Batches of one epoch in a random order; with `flip` each image is mirrored left to right with probability 1/2."""
-    order = torch.cat([torch.randperm(len(images), generator=rng) for _ in range(_passes(len(images), least))])
+def shuffled(
+    images: Images, batch: int, rng: torch.Generator, *, flip: bool, least: int = 0, shift: int = 0
+) -> Iterator[Images]:
+    """Batches of one epoch in a random order.
+
+    With `flip` each image is mirrored left to right with probability 1/2. Where the set is passed over repeatedly,
+    each is also moved by up to `shift` pixels in both directions, zeros coming in.
+    """
+    passes = _passes(len(images), least)
+    order = torch.cat([torch.randperm(len(images), generator=rng) for _ in range(passes)])
     for i in range(batch_count(len(images), batch, least)):
         index = order[i * batch : (i + 1) * batch]
         part = images.take(index.to(images.y.device))
         if flip:
             mirrored = (torch.rand(len(part), generator=rng) < 0.5).to(images.y.device)
             part = Images(torch.where(mirrored[:, None, None, None], part.x.flip(3), part.x), part.y)
+        if shift and passes > 1:
+            part = Images(
+                _shifted(part.x, torch.randint(0, 2 * shift + 1, (2, len(part)), generator=rng), shift), part.y
+            )
         yield part
+
+
+def _shifted(x: Tensor, offsets: Tensor, shift: int) -> Tensor:
+    """x[B,C,Y,X] moved by shift - offsets[2,B] rows and columns."""
+    padded = torch.nn.functional.pad(x, (shift, shift, shift, shift))
+    down, right = offsets.to(x.device)
+    rows = torch.arange(x.shape[2], device=x.device) + down[:, None]
+    columns = torch.arange(x.shape[3], device=x.device) + right[:, None]
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def _passes(images: int, least: int) -> int:

@@ -20,7 +20,8 @@ class Device(Enum):
 class TrainConfig:
     """Training of the derived network: first in float, then fake-quantized.
 
-    An epoch is a pass over the training images; a smaller set than `epoch_images` is passed over several times.
+    An epoch is a pass over the training images; a smaller set than `epoch_images` is passed over several times, and
+    its images are moved by up to `shift_pixels`.
     Rates are the largest of a warm-up and cosine schedule over each of the two. `threads` is torch's; on a CPU the
     result depends on it in the last bits, so it belongs to the settings.
     """
@@ -34,6 +35,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     label_smoothing: float = 0.05
     flip: bool = True
+    shift_pixels: int = 1
     calibration_images: int = 1024
     seed: int = 0
     threads: int = 2

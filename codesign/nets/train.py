@@ -123,8 +123,15 @@ class _Run:
         self.net.train()
         total = torch.zeros((), device=self.device)
         rng = generator(config.seed, 2, epoch)
-        least = config.epoch_images
-        for i, batch in enumerate(shuffled(images, config.batch_images, rng, flip=config.flip, least=least)):
+        batches = shuffled(
+            images,
+            config.batch_images,
+            rng,
+            flip=config.flip,
+            least=config.epoch_images,
+            shift=config.shift_pixels,
+        )
+        for i, batch in enumerate(batches):
             step = (epoch - first) * count + i
             _set_rate(self.optimizer, cosine_rate(peak, step / (epochs * count)))
             total += self._step(batch)
