@@ -1,7 +1,6 @@
 """The small network as a complete project, for the tests of host code, scripts and manifest."""
 
 import numpy as np
-from small import small_design, small_graph
 
 from codesign.emit.scripts import complete_project
 from codesign.ir.board import Board, Family, Fill, Shell
@@ -10,6 +9,7 @@ from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.model import golden
+from small import small_design, small_graph
 
 
 def small_board(shell: Shell = Shell.ZYNQ) -> Board:

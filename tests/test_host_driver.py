@@ -10,8 +10,6 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from projects import small_board, small_project
-from small import small_design, small_graph
 
 from codesign.emit.identity import design_hash
 from codesign.emit.port import input_port, output_port
@@ -21,6 +19,8 @@ from codesign.ir.nodes import Conv
 from codesign.ir.qtype import QType
 from codesign.model import golden
 from codesign.report.vendor import read_measured
+from projects import small_board, small_project
+from small import small_design, small_graph
 
 EMULATED = Path(__file__).parent / "emulated_pynq"
 MODULES = ("pynq", "accel_params", "axi_dma", "driver")

@@ -18,8 +18,6 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from projects import small_board, small_cost, small_kernels, small_project
-from small import small_design, small_graph
 
 from codesign.emit import host, scripts
 from codesign.emit.environment import environment
@@ -31,6 +29,8 @@ from codesign.errors import ConfigError
 from codesign.ir.board import Shell
 from codesign.ir.project import Project
 from codesign.model import golden
+from projects import small_board, small_cost, small_kernels, small_project
+from small import small_design, small_graph
 
 STAND_INS = Path(__file__).parent / "vendor_tools.tcl"
 Calls = list[list[str]]

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import small_board, small_project
-from small import small_design, small_graph
 
 from codesign.data import folder
 from codesign.emit.identity import design_hash
 from codesign.ir.board import Shell
 from codesign.ir.design import Design
 from codesign.report.vendor import read_measured
+from projects import small_board, small_project
+from small import small_design, small_graph
 
 EMULATED = Path(__file__).parent / "emulated_xrt"
 STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Werror"]
