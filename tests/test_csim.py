@@ -214,7 +214,7 @@ def test_csim_runs_under_the_sanitizers(tmp_path: Path) -> None:
 def test_a_planted_bug_is_found_in_its_layer(kernel: str, old: str, new: str, tmp_path: Path) -> None:
     project = with_file(small_project(), f"hls/kernel/{kernel}", old, new)
     with pytest.raises(MismatchError, match=r"layer 'conv', image 0, index \[\d, \d, \d\]: expected \d+, got \d+"):
-        csim(project, tmp_path)
+        csim(project, tmp_path, timeout_s=120)
 
 
 def test_a_planted_short_output_is_found(tmp_path: Path) -> None:
