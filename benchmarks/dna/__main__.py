@@ -34,9 +34,9 @@ from .page import Results, page
 from .search import Progress, start
 from .space import CIFAR_FOUR, CIFAR_TEN, FOUR, TEN
 
-TIME_LIMIT_S = 40.0  # for a design of ours; only those at the very edge of the board come near it
+TIME_LIMIT_S = 90.0  # for a design of ours; only those at the very edge of the board come near it
 OUR_CASES: tuple[tuple[Network, bool, tuple[int, ...]], ...] = (
-    (FBNET_C, False, (8, 4, 2)),
+    (FBNET_C, False, (8, 4, 3, 2)),
     (FBNET_C, True, (8, 4, 2)),
     (EFFICIENTNET_B0, False, (8, 4)),
     (EFFICIENTNET_B0, True, (8, 2)),
