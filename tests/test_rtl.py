@@ -9,12 +9,13 @@ import pytest
 
 from codesign.emit.rtl import render_rtl
 from codesign.emit.rtl_words import channel_words, sum_bits, weight_words
-from codesign.errors import MismatchError, ToolError
+from codesign.errors import ConfigError, MismatchError, ToolError
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input
 from codesign.ir.project import Project
 from codesign.model import golden
+from codesign.model.course import first_image_latency
 from codesign.model.latency import compute_cycles
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
@@ -93,7 +94,7 @@ def test_measurement_of_the_small_network(tmp_path: Path) -> None:
     plan = schedule(graph, design)
     assert (measured.images, measured.mismatches) == (8, 0)
     assert measured.interval_cycles == plan.interval_cycles
-    assert measured.latency_cycles == plan.latency_cycles
+    assert measured.latency_cycles == first_image_latency(graph, design)
     nodes = [n for n in graph.nodes if not isinstance(n, Input)]
     assert measured.node_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
     assert measured.outputs is not None
@@ -195,3 +196,10 @@ def test_a_deadlock_names_full_and_empty_buffers(tmp_path: Path) -> None:
     project = render_rtl(graph, starved, small_board(), x, golden.run(graph, x))
     with pytest.raises(ToolError, match=r"nothing moved for \d+ cycles(.|\n)*full: (.*)fifo\d_add(.|\n)*empty: "):
         rtlsim(project, tmp_path)
+
+
+def test_a_design_that_cannot_move_is_named_before_simulation() -> None:
+    graph, design = branched()
+    starved = replace(design, fifos=tuple(replace(f, depth=2) for f in design.fifos))
+    with pytest.raises(ConfigError, match="its buffers are too small"):
+        first_image_latency(graph, starved)

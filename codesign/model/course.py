@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.errors import ConfigError
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool
@@ -28,6 +29,7 @@ from codesign.model.machine import (
 
 Process = Generator[None, None, None]
 _LONG_AGO = -(1 << 40)
+PATIENCE = 1000  # rounds between looks at whether any word still moves
 
 
 @dataclass(slots=True)
@@ -80,23 +82,31 @@ class Pipe:
 
 
 def first_image_latency(graph: Graph, design: Design) -> int:
-    """Cycles from the first input beat to the last output beat of one image, sent at full speed into the empty one."""
+    """Cycles from the first input beat to the last output beat of one image, sent at full speed into the empty one.
+
+
+    Raises ConfigError if the buffers are too small for the machine to move at all.
+    """
     machine = _Machine(graph, design)
     result = machine.build()
-    _run(machine.processes)
+    _run(machine)
     return result.taken[-1] - machine.source.taken[0]
 
 
-def _run(processes: list[Process]) -> None:
+def _run(machine: "_Machine") -> None:
     """Let every process go as far as it can, until all have ended."""
-    waiting = processes
+    waiting, rounds, moves = machine.processes, 0, -1
     while waiting:
         still = []
         for process in waiting:
             for _ in process:
                 still.append(process)
                 break
-        waiting = still
+        waiting, rounds = still, rounds + 1
+        if rounds % PATIENCE == 0:
+            before, moves = moves, sum(len(c.offers) + len(c.taken) for c in machine.channels)
+            if moves == before:
+                raise ConfigError("design: its buffers are too small, the machine stops; size_buffers sizes them")
 
 
 class _Machine:
@@ -106,7 +116,8 @@ class _Machine:
         self.graph = graph
         self.design = design
         self.processes: list[Process] = []
-        self.source = Channel()
+        self.channels: list[Channel] = []
+        self.source = self._channel()
 
     def build(self) -> Channel:
         """Set up all processes; the channel of the output beats."""
@@ -137,12 +148,16 @@ class _Machine:
         self.processes.append(_sink(result, ceil_div(last.oshape.elements, design.output_lanes)))
         return result
 
+    def _channel(self) -> Channel:
+        self.channels.append(Channel())
+        return self.channels[-1]
+
     def _taps(self, name: str, stream: Channel, words: int) -> Iterator[Channel]:
         """One channel for each consumer of a node."""
         count = max(1, len(self.graph.consumers(name)))
         if count == 1:
             return iter([stream])
-        taps = [Channel() for _ in range(count)]
+        taps = [self._channel() for _ in range(count)]
         self.processes.append(_fork(stream, taps, words))
         return iter(taps)
 
@@ -154,7 +169,7 @@ class _Machine:
         kind = converter_kind(lanes, packet, to_lanes, to_packet)
         if kind is Converter.WIRE:
             return stream
-        out, elements = Channel(), node.oshape.elements
+        out, elements = self._channel(), node.oshape.elements
         if kind is Converter.WIDENING:
             per_packet = ceil_div(to_packet, lanes)
             self.processes.append(
@@ -170,7 +185,7 @@ class _Machine:
         return out
 
     def _pipe(self, delay: int, count: int) -> Pipe:
-        pipe = Pipe(delay, Channel())
+        pipe = Pipe(delay, self._channel())
         self.processes.append(pipe.outputs(count))
         return pipe
 
@@ -178,7 +193,7 @@ class _Machine:
         words = node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, self.design.engine_of(node.name).pe)
         behind = []
         for index, stream in enumerate(ins):
-            out, fetched = Channel(), list[int]()
+            out, fetched = self._channel(), list[int]()
             depth = self.design.fifo_depth(node.name, index)
             self.processes += [_fifo_in(stream, fetched, depth, words), _fifo_out(stream, out, fetched, words)]
             behind.append(out)
@@ -199,7 +214,7 @@ class _Machine:
             self._line_buffer(node, engine, stream, array)
         words = array.out
         if engine.pe != engine.emit:
-            words = Channel()
+            words = self._channel()
             counts = packet_parts(engine.pe, out.c, engine.emit) * (out.y * out.x)
             self.processes.append(_narrow(array.out, words, counts))
         delay = requantize_delay(node)

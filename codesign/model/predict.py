@@ -5,9 +5,10 @@ from codesign.ir.cost import Cost, NodeCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv, Input
+from codesign.model.course import first_image_latency
 from codesign.model.latency import compute_cycles, node_interval
 from codesign.model.resource import node_resources, shell_resources
-from codesign.model.schedule import schedule
+from codesign.model.schedule import interval_cycles
 
 
 def predict(graph: Graph, design: Design, board: Board) -> Cost:
@@ -16,7 +17,6 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     design.check(graph)
-    course = schedule(graph, design)
     nodes = tuple(
         NodeCost(
             node=node.name,
@@ -33,8 +33,8 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     for cost in nodes:
         total = total + cost.resources
     return Cost(
-        latency_cycles=course.latency_cycles,
-        interval_cycles=course.interval_cycles,
+        latency_cycles=first_image_latency(graph, design),
+        interval_cycles=interval_cycles(graph, design),
         resources=total,
         dram_bytes=_stream_bytes(graph),
         nodes=nodes,

@@ -14,7 +14,6 @@ import numpy as np
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.model.course import first_image_latency
 from codesign.model.latency import ceil_div, is_streaming, node_interval
 from codesign.model.machine import (
     Converter,
@@ -33,13 +32,12 @@ SETTLED_IMAGES = 6  # images after which the throttled schedule repeats itself
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Latency of the first image through the empty pipeline, and the occupancy that every buffer needs.
+    """The interval, and the occupancy that every buffer needs to reach it.
 
     `buffer_words`: by node, of its line buffer; nodes without one are absent. `fifo_words`: by (addition, input).
     """
 
     interval_cycles: int
-    latency_cycles: int
     buffer_words: dict[str, int]
     fifo_words: dict[tuple[str, int], int]
 
@@ -55,7 +53,7 @@ def interval_cycles(graph: Graph, design: Design) -> int:
 
 
 def schedule(graph: Graph, design: Design) -> Schedule:
-    """Latency of the design as it is, from a source at full speed; buffers from a source throttled to the interval."""
+    """The course of images that come at the interval's pace; the buffers' depths in the design do not matter."""
     interval = interval_cycles(graph, design)
     beats = ceil_div(graph.input.shape.elements, design.input_lanes)
     steady = _Course(graph, design, images=SETTLED_IMAGES)
@@ -63,7 +61,6 @@ def schedule(graph: Graph, design: Design) -> Schedule:
     steady.run((image + np.arange(beats) * interval // beats).ravel())
     return Schedule(
         interval_cycles=interval,
-        latency_cycles=first_image_latency(graph, design),
         buffer_words=steady.buffer_words,
         fifo_words=steady.fifo_words,
     )
