@@ -78,7 +78,7 @@ def synthesis_script(
         sources.append(f"{top}.sv")
     overrides = "".join(f"-G {name}={value} " for name, value in (parameters or {}).items())
     return (
-        f"read_slang -DSYNTHESIS=1 --top {top} {overrides}{' '.join(sources)}",
+        f"read_slang --keep-hierarchy -DSYNTHESIS=1 --top {top} {overrides}{' '.join(sources)}",
         'setattr -set rom_style "logic" a:rom_style=distributed',
         f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
         f"tee -q -o {stat} stat -json",

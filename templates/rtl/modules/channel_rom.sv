@@ -12,11 +12,9 @@ module channel_rom
   output logic [WORD_BITS-1:0] data_o
 );
 
-  (* rom_style = "distributed" *)
-  logic [WORD_BITS-1:0] memory[DEPTH];
-  initial $readmemh(FILE, memory);
-
   if (DEPTH == 1) begin : g_constant
+    logic [WORD_BITS-1:0] memory[DEPTH];
+    initial $readmemh(FILE, memory);
     assign data_o = memory[0];
     logic unused;
     assign unused = &{1'b0, clk_i, rst_ni, next_i};
@@ -27,7 +25,12 @@ module channel_rom
       if (!rst_ni) address_q <= '0;
       else if (next_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
     end
-    assign data_o = memory[address_q];
+    lut_rom #(
+      .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .FILE(FILE)
+    ) u_words (
+      .address_i(address_q),
+      .data_o
+    );
   end
 
 endmodule

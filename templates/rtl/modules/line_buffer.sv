@@ -48,8 +48,6 @@ module line_buffer
 
   localparam int Inner = CHANNELWISE ? 1 : FOLD;
   localparam int AddressBits = $clog2(DEPTH);
-  localparam int PtrBits = $clog2(DEPTH + IY * IX * FOLD + 1) + 2;
-  typedef logic signed [PtrBits-1:0] ptr_t;
 
   // Distances in words between consecutive steps.
   localparam int ToNextColumn = FOLD - (Inner - 1);
@@ -63,6 +61,11 @@ module line_buffer
   // In the last pass of a window the read pointer stands this far behind its start.
   localparam int LastOffset = WindowSpan + (CHANNELWISE ? PASSES - 1 : 0);
   localparam int Origin = -(PAD_TOP * IX + PAD_LEFT) * FOLD;
+  // A word that is read lies less than this before write_q (it was not yet needed) or at most DEPTH behind; limit_q is at
+  // most DEPTH and this ahead of write_q. So pointers of PtrBits tell which comes first.
+  localparam int Reach = max(StartImage, StartRow) + WindowSpan + StartColumn + 1;
+  localparam int PtrBits = $clog2(DEPTH + Reach) + 1;
+  typedef logic signed [PtrBits-1:0] ptr_t;
 
   // Row and column of the window's start, negative inside the padding.
   localparam int LastRow = (OY - 1) * STRIDE_Y - PAD_TOP;

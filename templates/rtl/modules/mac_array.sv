@@ -81,10 +81,12 @@ module mac_array
       end
     end
 
-    logic signed [ACC_BITS-1:0] acc_q, sum;
-    assign sum = ACC_BITS'(g_level[Levels].sum_q[0]);
+    // Masked in front of the adder, so that a bit takes one LUT.
+    logic signed [ACC_BITS-1:0] acc_q, sum, so_far;
+    assign sum    = ACC_BITS'(g_level[Levels].sum_q[0]);
+    assign so_far = first_q[Levels] ? '0 : acc_q;
     always_ff @(posedge clk_i) begin
-      if (enable_i && valid_q[Levels]) acc_q <= first_q[Levels] ? sum : acc_q + sum;
+      if (enable_i && valid_q[Levels]) acc_q <= sum + so_far;
     end
     assign acc_o[p] = acc_q;
   end

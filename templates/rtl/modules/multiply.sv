@@ -1,6 +1,7 @@
 // One registered product of an activation and a signed weight, in a DSP or in LUTs.
 //
-// In LUTs the product is written as shifted additions, so that no tool maps it to a DSP behind our back.
+// In LUTs the weight is taken two bits at a time, each digit -2 to 2 (Booth): a row of one adder per digit, and in each
+// row one LUT a bit selects 0, x or 2x, complements it and adds it.
 module multiply #(
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
@@ -17,6 +18,8 @@ module multiply #(
   // An unsigned activation becomes signed by a leading zero.
   localparam int XBits = X_BITS + 1 - int'(X_SIGNED);
   localparam int ProductBits = XBits + W_BITS;
+  // A narrower product would take about as many LUTs around a DSP as without one.
+  localparam int DspProductBits = 9;
 
   logic signed [XBits-1:0] x;
   if (X_SIGNED) begin : g_signed
@@ -25,7 +28,7 @@ module multiply #(
     assign x = signed'({1'b0, x_i});
   end
 
-  if (USE_DSP) begin : g_dsp
+  if (USE_DSP && ProductBits >= DspProductBits) begin : g_dsp
     (* use_dsp = "yes" *)
     logic signed [ProductBits-1:0] product_q;
     always_ff @(posedge clk_i) begin
@@ -33,20 +36,50 @@ module multiply #(
     end
     assign product_o = product_q;
   end else begin : g_lut
+    localparam int Digits = (W_BITS + 1) / 2;
+    typedef logic signed [XBits+1:0] row_t;
+    logic [2*Digits:0] w;  // every digit is three bits: its own two, and the one below
+    logic signed [2*Digits+XBits-1:0] product;
+    assign w = {(2 * Digits)'(signed'(w_i)), 1'b0};
+
+    for (genvar d = 0; d < Digits; d++) begin : g_digit
+      logic [2:0] digit;
+      row_t term, row;
+      assign digit = w[2*d+:3];
+      always_comb begin
+        case (digit)
+          3'b000:         term = '0;
+          3'b001, 3'b010: term = row_t'(x);
+          3'b011:         term = row_t'(x) <<< 1;
+          3'b100:         term = ~(row_t'(x) <<< 1);
+          3'b101, 3'b110: term = ~row_t'(x);
+          default:        term = '1;
+        endcase
+      end
+      // A complement and one is the negative; that one comes in through the carry of a bit below the lowest.
+      if (d == 0) begin : g_first
+        assign row = term + row_t'({1'b0, digit[2]});
+      end else begin : g_next
+        row_t rest;
+        logic unused;
+        assign rest          = g_digit[d-1].row >>> 2;
+        assign {row, unused} = {rest, 1'b1} + {term, digit[2]};
+      end
+      if (d == Digits - 1) begin : g_last
+        assign product[2*Digits+XBits-1:2*d] = row;
+      end else begin : g_low
+        assign product[2*d+:2] = row[1:0];
+      end
+    end
+
     (* use_dsp = "no" *)
     logic signed [ProductBits-1:0] product_q;
-    logic signed [ProductBits-1:0] sum;
-    always_comb begin
-      sum = '0;
-      for (int j = 0; j < W_BITS - 1; j++) begin
-        if (w_i[j]) sum = sum + (ProductBits'(x) <<< j);
-      end
-      if (w_i[W_BITS-1]) sum = sum - (ProductBits'(x) <<< (W_BITS - 1));
-    end
     always_ff @(posedge clk_i) begin
-      if (enable_i) product_q <= sum;
+      if (enable_i) product_q <= product[ProductBits-1:0];
     end
     assign product_o = product_q;
+    logic unused;  // an odd weight leaves a bit above the product
+    assign unused = &{1'b0, product[2*Digits+XBits-1]};
   end
 
 endmodule

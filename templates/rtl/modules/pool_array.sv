@@ -34,9 +34,10 @@ module pool_array #(
       assign x = ACC_BITS'(signed'({1'b0, x_i[p]}));
     end
     if (AVERAGE) begin : g_sum
-      logic signed [ACC_BITS-1:0] term;
-      assign term  = pad_i ? '0 : x;
-      assign acc_d = first_i ? term : acc_q + term;
+      logic signed [ACC_BITS-1:0] term, so_far;
+      assign term   = pad_i ? '0 : x;
+      assign so_far = first_i ? '0 : acc_q;
+      assign acc_d  = term + so_far;
     end else begin : g_max
       logic signed [ACC_BITS-1:0] floor, term;
       assign floor = X_SIGNED ? {1'b1, {(ACC_BITS - 1) {1'b0}}} : '0;

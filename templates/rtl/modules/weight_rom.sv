@@ -23,8 +23,13 @@ module weight_rom
     else if (issue_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
   end
 
-  // An attribute is a constant, so each kind of memory is spelt out.
-  if (BLOCK_ROM) begin : g_block
+  if (DEPTH == 1) begin : g_constant
+    logic [WORD_BITS-1:0] memory[DEPTH];
+    initial $readmemh(FILE, memory);
+    assign data_o = memory[0];
+    logic unused;
+    assign unused = &{1'b0, address_q};
+  end else if (BLOCK_ROM) begin : g_block
     (* rom_style = "block" *)
     logic [WORD_BITS-1:0] memory[DEPTH];
     initial $readmemh(FILE, memory);
@@ -32,11 +37,15 @@ module weight_rom
       if (issue_i) data_o <= memory[address_q];
     end
   end else begin : g_distributed
-    (* rom_style = "distributed" *)
-    logic [WORD_BITS-1:0] memory[DEPTH];
-    initial $readmemh(FILE, memory);
+    logic [WORD_BITS-1:0] word;
+    lut_rom #(
+      .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .FILE(FILE)
+    ) u_words (
+      .address_i(address_q),
+      .data_o(word)
+    );
     always_ff @(posedge clk_i) begin
-      if (issue_i) data_o <= memory[address_q];
+      if (issue_i) data_o <= word;
     end
   end
 
