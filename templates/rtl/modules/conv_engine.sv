@@ -56,7 +56,7 @@ module conv_engine
   // Weights that never change need no DSP: products with constants are a few additions.
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
-  logic [InLanes-1:0][X_BITS-1:0] fed, x;
+  logic [InLanes-1:0][X_BITS-1:0] x;
   logic advance, issue, fed_valid, fed_first, fed_last;
 
   if (STREAMING) begin : g_stream
@@ -67,12 +67,11 @@ module conv_engine
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
       .issue_o(issue),
-      .data_o(fed),
+      .data_o(x),
       .valid_o(fed_valid),
       .first_o(fed_first),
       .last_o(fed_last)
     );
-    assign x = fed;
   end else begin : g_line
     logic pad;
     line_buffer #(
@@ -88,13 +87,14 @@ module conv_engine
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
       .issue_o(issue),
-      .data_o(fed),
+      .data_o(x),
       .valid_o(fed_valid),
       .first_o(fed_first),
       .last_o(fed_last),
       .pad_o(pad)
     );
-    assign x = pad ? '0 : fed;
+    logic unused;
+    assign unused = &{1'b0, pad};
   end
 
   logic [PE-1:0][SIMD-1:0][W_BITS-1:0] weights;

@@ -43,7 +43,7 @@ module line_buffer
   output logic                 valid_o,
   output logic                 first_o,
   output logic                 last_o,
-  output logic                 pad_o       // the word lies in the padding: data_o is to be ignored
+  output logic                 pad_o       // the word lies in the padding: data_o is zero
 );
 
   localparam int Inner = CHANNELWISE ? 1 : FOLD;
@@ -182,6 +182,7 @@ module line_buffer
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
     .read_i(issue),
+    .zero_i(pad),
     .read_address_i(read_q[AddressBits-1:0]),
     .data_o
   );
