@@ -1,0 +1,241 @@
+"""Processes over word times: what every kind of module does to the words of its channels, and when.
+
+`offers[i]` is the cycle from which a channel's producer offers word i, `taken[i]` the cycle in which its consumer takes
+it. A process waits until the times that it needs are known. Each mirrors a module of templates/rtl/modules; the delays
+are those of its registers.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+Process = Generator[None, None, None]
+_LONG_AGO = -(1 << 40)
+
+
+@dataclass(slots=True)
+class Channel:
+    """One valid/ready stream: when each word is offered, and when it is taken."""
+
+    offers: list[int] = field(default_factory=list)
+    taken: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Pipe:
+    """A pipeline that stands still as a whole while its output waits: the array, or requantize.
+
+    Time in the pipe runs in enabled cycles; `frozen` is how many cycles it stood still before the present input. `due`
+    holds the enabled cycle in which each output appears; outputs before `passed` are accounted for in `frozen`.
+    """
+
+    delay: int
+    out: Channel
+    due: list[int] = field(default_factory=list)
+    frozen: int = 0
+    passed: int = 0
+
+    def outputs(self, count: int) -> Process:
+        """Offer every output when it is due, later by what the outputs before it waited."""
+        waited = 0
+        for index in range(count):
+            while len(self.due) <= index:
+                yield
+            self.out.offers.append(self.due[index] + waited)
+            while len(self.out.taken) <= index:
+                yield
+            waited += self.out.taken[index] - self.out.offers[index]
+
+    def enter(self, enabled: int, earliest: int) -> Generator[None, None, int]:
+        """The cycle of an input that comes no earlier than `earliest`, nor than that enabled cycle of the pipe."""
+        cycle = max(enabled + self.frozen, earliest)
+        while self.passed < len(self.due):
+            appears = self.due[self.passed] + self.frozen
+            if appears > cycle:
+                break
+            while len(self.out.taken) <= self.passed:
+                yield
+            left = self.out.taken[self.passed]
+            self.frozen += left - appears
+            self.passed += 1
+            cycle = max(enabled + self.frozen, earliest, left)
+        return cycle
+
+
+def source_words(out: Channel, count: int) -> Process:
+    """The host: offers a beat as soon as the one before has gone."""
+    cycle = 0
+    for index in range(count):
+        out.offers.append(cycle)
+        while len(out.taken) <= index:
+            yield
+        cycle = out.taken[index] + 1
+
+
+def sink_words(stream: Channel, count: int) -> Process:
+    """The host: takes every beat at once."""
+    for index in range(count):
+        while len(stream.offers) <= index:
+            yield
+        stream.taken.append(stream.offers[index])
+
+
+def fork_words(stream: Channel, taps: list[Channel], count: int) -> Process:
+    """Every tap takes a word in its own time; it has gone when all have."""
+    for index in range(count):
+        while len(stream.offers) <= index:
+            yield
+        for tap in taps:
+            tap.offers.append(stream.offers[index])
+        while min(len(tap.taken) for tap in taps) <= index:
+            yield
+        stream.taken.append(max(tap.taken[index] for tap in taps))
+
+
+def widen_words(stream: Channel, out: Channel, parts: int, per_packet: int, count: int) -> Process:
+    """A word that waits for its consumer keeps the next part out; both may move in one cycle."""
+    done = 0
+    for index in range(count):
+        while len(stream.offers) <= index:
+            yield
+        cycle = stream.offers[index]
+        if done:
+            while len(out.taken) < done:
+                yield
+            cycle = max(cycle, out.taken[done - 1])
+        stream.taken.append(cycle)
+        position = index % per_packet
+        if position == per_packet - 1 or position % parts == parts - 1:
+            out.offers.append(cycle + 1)
+            done += 1
+
+
+def narrow_words(stream: Channel, out: Channel, counts: list[int]) -> Process:
+    """Splits word i into counts[i] words; the next is taken when the last part goes."""
+    free, given = _LONG_AGO, 0
+    for index, count in enumerate(counts):
+        while len(stream.offers) <= index:
+            yield
+        stream.taken.append(max(stream.offers[index], free))
+        cycle = stream.taken[index] + 1
+        for _ in range(count):
+            out.offers.append(cycle)
+            while len(out.taken) <= given:
+                yield
+            free = out.taken[given]
+            cycle = free + 1
+            given += 1
+
+
+def gearbox_in(stream: Channel, out: Channel, into: list[int], outof: list[int], room: int) -> Process:
+    """A word is taken once no more than `room` units are in the queue."""
+    pushed, popped, pops = 0, 0, 0
+    for index, units in enumerate(into):
+        while len(stream.offers) <= index:
+            yield
+        cycle = stream.offers[index]
+        while pushed - popped > room:
+            while len(out.taken) <= pops:
+                yield
+            cycle = max(cycle, out.taken[pops] + 1)
+            popped += outof[pops]
+            pops += 1
+        stream.taken.append(cycle)
+        pushed += units
+
+
+def gearbox_out(stream: Channel, out: Channel, into: list[int], outof: list[int]) -> Process:
+    """A word is offered once all its units are in the queue."""
+    words, units, wanted = 0, 0, 0
+    cycle = _LONG_AGO
+    for index, count in enumerate(outof):
+        wanted += count
+        while units < wanted:
+            while len(stream.taken) <= words:
+                yield
+            cycle = max(cycle, stream.taken[words] + 1)
+            units += into[words]
+            words += 1
+        out.offers.append(cycle)
+        while len(out.taken) <= index:
+            yield
+        cycle = out.taken[index] + 1
+
+
+def fifo_in(stream: Channel, fetched: list[int], depth: int, count: int) -> Process:
+    """A word is taken while fewer than `depth` are in the memory."""
+    for index in range(count):
+        while len(stream.offers) <= index:
+            yield
+        cycle = stream.offers[index]
+        if index >= depth:
+            while len(fetched) <= index - depth:
+                yield
+            cycle = max(cycle, fetched[index - depth] + 1)
+        stream.taken.append(cycle)
+
+
+def fifo_out(stream: Channel, out: Channel, fetched: list[int], count: int) -> Process:
+    """A word moves to the output register when that is free, and is offered from the next cycle on."""
+    for index in range(count):
+        while len(stream.taken) <= index:
+            yield
+        cycle = stream.taken[index] + 1
+        if index:
+            while len(out.taken) < index:
+                yield
+            cycle = max(cycle, out.taken[index - 1], fetched[index - 1] + 1)
+        fetched.append(cycle)
+        out.offers.append(cycle + 1)
+
+
+def pass_words(streams: list[Channel], pipe: Pipe, count: int, steps: int) -> Process:
+    """Words enter a pipe one a cycle, one of every stream together; `steps` of them make one output."""
+    enabled = _LONG_AGO
+    for index in range(count):
+        for stream in streams:
+            while len(stream.offers) <= index:
+                yield
+        cycle = yield from pipe.enter(enabled, max(stream.offers[index] for stream in streams))
+        for stream in streams:
+            stream.taken.append(cycle)
+        enabled = cycle - pipe.frozen + 1
+        if index % steps == steps - 1:
+            pipe.due.append(enabled - 1 + pipe.delay)
+
+
+def step_words(
+    stream: Channel,
+    pipe: Pipe,
+    steps: list[int],
+    needs: dict[int, int],
+    ends: set[int],
+    last: set[int],
+    done: list[int],
+) -> Process:
+    """The line buffer's steps that wait for a word or end a result; `done` gets the last step of every window."""
+    enabled, before = _LONG_AGO, 0
+    for step in steps:
+        earliest, need = _LONG_AGO, needs.get(step)
+        if need is not None:
+            while len(stream.taken) <= need:
+                yield
+            earliest = stream.taken[need] + 1
+        cycle = yield from pipe.enter(enabled + step - before, earliest)
+        enabled, before = cycle - pipe.frozen, step
+        if step in ends:
+            pipe.due.append(enabled + pipe.delay)
+        if step in last:
+            done.append(cycle)
+
+
+def write_words(stream: Channel, after: list[int], done: list[int]) -> Process:
+    """A word is taken once the window that `after` names for it is done."""
+    for index, window in enumerate(after):
+        while len(stream.offers) <= index:
+            yield
+        cycle = stream.offers[index]
+        if window >= 0:
+            while len(done) <= window:
+                yield
+            cycle = max(cycle, done[window] + 1)
+        stream.taken.append(cycle)
