@@ -25,7 +25,7 @@ REGISTERS = (
     Register("hash_lo", 0x20, False, False, "design hash, low 32 bits"),
     Register("hash_hi", 0x30, False, False, "design hash, high 32 bits"),
     Register("cycles", 0x40, False, True, "cycles from the first input beat to the last output beat"),
-    Register("first_out_cycles", 0x44, False, True, "cycles from the first input beat to the last output beat of the first image"),
+    Register("first_out_cycles", 0x44, False, True, "cycles to the last output beat of the first image"),
     Register("beats_in", 0x48, False, True, "input beats taken since start"),
     Register("beats_out", 0x4C, False, True, "output beats given since start"),
     Register("images_out", 0x50, False, True, "images finished since start"),
