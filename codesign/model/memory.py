@@ -1,6 +1,7 @@
 """How many primitives a memory of a given width and depth becomes; formulas over columns, as all of the model."""
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.graph import IntArray
@@ -22,20 +23,37 @@ def ceil_log2(count: IntArray) -> IntArray:
 
 
 def bram18_count(width: IntArray, depth: IntArray) -> IntArray:
-    """RAMB18 of a memory of depth words of width bits, in the best of the shapes; a RAMB36 counts two."""
-    counts = [div_up(width, w) * div_up(depth, d) for w, d in _BRAM18]
-    return np.asarray(np.minimum.reduce(counts))
+    """RAMB18 of a memory of depth words of width bits, in the best of the shapes; a RAMB36 counts two.
+
+    A memory deeper than a shape lies in it side by side, several words in a row of the primitive.
+    """
+    rows = [div_up(np.asarray(width) * div_up(depth, d), w) for w, d in _BRAM18]
+    return np.asarray(np.minimum.reduce(rows))
+
+
+def choice_luts(inputs: IntArray) -> npt.NDArray[np.float64]:
+    """LUTs that choose one of so many bits: one up to four, above that 0.45 an input (1 LUT; pyosys 0.70)."""
+    inputs = np.asarray(inputs)
+    return np.where(inputs <= 4, (inputs > 1).astype(np.float64), 0.45 * inputs)
 
 
 def lutram_luts(width: IntArray, depth: IntArray, family: Family) -> IntArray:
-    """LUTs of a distributed RAM of depth words of width bits, with its read multiplexers."""
+    """LUTs of a distributed RAM of depth words of width bits, with the choice between its banks of 64 words."""
     luts, wide, narrow = _LUTRAM[family]
     banks = div_up(depth, 64)
-    deep = banks * luts * div_up(width, narrow) + width * (div_up(banks, 4) - 1) + (banks > 1) * banks
-    return np.where(depth <= 32, luts * div_up(width, wide), deep)
+    deep = banks * luts * div_up(width, narrow) + width * choice_luts(banks) + (banks > 1) * 1.4 * banks
+    return np.asarray(np.rint(np.where(depth <= 32, luts * div_up(width, wide), deep)).astype(np.int64))
 
 
-def rom_luts(width: IntArray, depth: IntArray) -> IntArray:
-    """LUTs of a constant memory: one LUT6 per bit and 64 words, F7 and F8 join four; a single word is wires."""
-    banks = div_up(depth, 64)
-    return np.where(depth <= 1, 0, width * (banks + div_up(banks, 4) - 1))
+def rom_luts(width: IntArray, depth: IntArray) -> npt.NDArray[np.float64]:
+    """LUTs of a constant memory of dense random words: one a bit and page of 64 words, and the choice of page.
+
+    In a page of few words, columns are equal, complements or address bits; only different ones take a LUT.
+    """
+    pages = div_up(depth, 64)
+    last = np.asarray(depth) - 64 * (pages - 1)
+    half = np.exp2(np.minimum(last, 40) - 1.0)  # columns that differ in more than the sign
+    share = -np.expm1(np.asarray(width) * np.log1p(-1 / np.maximum(half, 1.5)))
+    distinct = np.minimum(np.maximum(half - 1 - ceil_log2(last), 0) * share, width)
+    luts = np.asarray(width) * (pages - 1) + distinct + np.asarray(width) * choice_luts(pages)
+    return np.where(np.asarray(depth) <= 1, 0.0, luts)

@@ -197,7 +197,7 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
         lanes_out=lanes,
         interval=div_up(shape.elements, lanes),
         steps=np.ones_like(lanes),
-        counts=resource.port_columns(lanes, bits),
+        counts=resource.port_columns(lanes, shape.elements),
         engines=None,
     )
 
