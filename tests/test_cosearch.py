@@ -268,7 +268,7 @@ def test_options_that_no_fast_enough_network_has_are_closed(board: Board) -> Non
 
 
 def test_repair_ends_below_the_limit_and_changes_little(board: Board) -> None:
-    pricing = Pricing(fashion(), Shape(28, 28, 1), 10, board, 3333)
+    pricing = Pricing(fashion(), Shape(28, 28, 1), 10, board, 2000)
     row = [0 if "operator" in d.name or "pool" in d.name else len(d.options) - 1 for d in decisions(fashion())]
     assert pricing.log_cost(row) > 0
     logits = [[0.0] * n for n in pricing.sizes]
