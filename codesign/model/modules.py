@@ -21,6 +21,7 @@ NAMES = ("dsp", "bram18", "uram", "lut", "ff")  # the order of every [N, 5] tabl
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
 _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}
+SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
@@ -42,6 +43,7 @@ class Coefficients:
     fifo: float = 4.0
     fifo_pointer: float = 1.5
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
+    constant_product: float = 0.15  # of a multiplier, where its weight is a constant
     control: float = 220.0
 
 
@@ -79,18 +81,29 @@ def multiply_luts(x_bits: int, w_bits: int) -> int:
     return (w_bits + 1) // 2 * (x_bits + 1) - 1 - w_bits % 2
 
 
-def mac_array(
-    pe: IntArray, simd: IntArray, in_dsp: BoolArray, x_bits: int, w_bits: int, acc_bits: int, family: Family
-) -> IntArray:
+@dataclass(frozen=True, slots=True, eq=False)
+class Array:
+    """N arrays: PE, SIMD, whether products are in DSPs, whether weights are constants."""
+
+    pe: IntArray
+    simd: IntArray
+    in_dsp: BoolArray
+    constant: BoolArray
+
+
+def mac_array(array: Array, x_bits: int, w_bits: int, acc_bits: int, family: Family) -> IntArray:
     """Multipliers, the registered adder tree of each PE, and its accumulator.
 
     A DSP48E1 takes in the product register, and the accumulator where SIMD = 1, else the adder of each first pair.
     Synthesis leaves all that outside a DSP48E2. Chains of three registers become one LUT a bit.
     """
+    pe, simd, in_dsp = array.pe, array.simd, array.in_dsp
     product = x_bits + w_bits
     packs = in_dsp & (family is Family.SERIES7)
-    lut = np.where(in_dsp, 0, simd * multiply_luts(x_bits, w_bits)) + np.where(packs & (simd == 1), 0, acc_bits)
-    ff = np.where(packs, 0, simd * product) + np.where(packs & (simd == 1), 0, acc_bits)
+    packs_sum = packs & (simd == 1)
+    one = np.where(array.constant, FIT.constant_product, 1.0) * multiply_luts(x_bits, w_bits)
+    lut = np.where(in_dsp, 0, simd * one) + np.where(packs_sum | array.constant, 0, acc_bits)
+    ff = np.where(packs, 0, simd * product) + np.where(packs_sum, 0, acc_bits)
     chain = np.where(packs, 0, 1)  # registers in a row behind the last, unpaired product
     width, top = product, max(acc_bits, product)
     for level in range(1, int(ceil_log2(simd.max())) + 1):
@@ -100,18 +113,21 @@ def mac_array(
         ff = ff + pairs * min(width + 1, top) + single * np.where(chain > 0, product, width)
         ends = ~single & (chain >= 3)
         lut, ff = lut + ends * product, ff - ends * chain * product
-        chain = np.where(single & (chain + packs > 0), chain + 1, 0)
+        chain = np.where(single & ((chain > 0) | packs), chain + 1, 0)
         width = min(width + 1, top)
     levels = ceil_log2(simd)
     flags = np.where(levels >= 2, levels + 2, 3 * levels + 4)
     return counts(pe, dsp=in_dsp * pe * simd, lut=pe * lut + np.where(levels >= 2, 4, 2), ff=pe * ff + flags)
 
 
-def weight_rom(width: IntArray, depth: IntArray, in_bram: BoolArray) -> IntArray:
-    """A word of weights a cycle, in block RAM or in LUTs with a register; a memory of one word is wires."""
-    block, many = in_bram & (depth > 1), depth > 1
+def weight_rom(width: IntArray, depth: IntArray, in_bram: BoolArray, packs: BoolArray) -> IntArray:
+    """A word of weights a cycle, in block RAM, or in LUTs with a register; a memory of one word is wires.
+
+    With `packs` the register lies in the DSPs that it feeds.
+    """
+    block, many = in_bram & (depth > SHALLOW_ROM), depth > 1
     lut = np.where(block, FIT.counter, rom_luts(width, depth) + FIT.counter)
-    ff = counter_ff(depth) + np.where(block, 0, width)
+    ff = counter_ff(depth) + np.where(block | packs, 0, width)
     return counts(width, bram18=np.where(block, bram18_count(width, depth), 0), lut=lut * many, ff=ff * many)
 
 
@@ -185,7 +201,7 @@ def _clamp_luts(scale: Scale) -> int:
     return scale.out_bits + (2 if scale.out_signed else 0) + spare // 2
 
 
-def pads(window: Window, ishape: Shape, oshape: Shape) -> bool:
+def has_padding(window: Window, ishape: Shape, oshape: Shape) -> bool:
     """Whether some step of some window lies outside the map."""
     bottom = (oshape.y - 1) * window.stride_y - window.pad_top + window.fy
     right = (oshape.x - 1) * window.stride_x - window.pad_left + window.fx
@@ -216,7 +232,7 @@ def line_buffer(walk: Walk, width: IntArray, depth: IntArray, in_bram: BoolArray
     fixed = np.minimum(
         ceil_log2(np.asarray(step & -step, dtype=np.int64)), pointer
     )  # low bits of a window's start that never change
-    is_padded = pads(w, walk.ishape, walk.oshape)
+    is_padded = has_padding(w, walk.ishape, walk.oshape)
     place = _place_bits(iy, w.fy, w.stride_y, oy) + _place_bits(ix, w.fx, w.stride_x, ox)
     counters = counter_ff(walk.inner) + counter_ff(walk.passes) + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
     ff = 4 * pointer - 2 * fixed + place + counters + 3 + is_padded + np.where(in_bram, 0, width)

@@ -21,7 +21,7 @@ from codesign.model import modules
 from codesign.model.latency import is_streaming
 from codesign.model.memory import ceil_log2, div_up
 from codesign.model.modules import NAMES as NAMES
-from codesign.model.modules import Scale, Walk, pads
+from codesign.model.modules import Array, Scale, Walk, has_padding
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -236,13 +236,19 @@ def _conv_columns(node: Conv, engines: EngineColumns, family: Family) -> IntArra
     """A convolution: feed, weights, array, collector, constants of the channels, requantize."""
     pe, simd, emit = engines.pe, engines.simd, engines.emit
     words = div_up(node.k, pe) * node.window.positions * div_up(node.c_per_group, simd)
-    in_dsp = engines.dsp & can_use_dsp(node) & (words > 1)
     scale = conv_scale(node)
     outputs = div_up(node.k, emit)
+    array = Array(
+        pe=pe,
+        simd=simd,
+        in_dsp=engines.dsp & can_use_dsp(node) & (words > 1),
+        constant=words == 1,
+    )
+    packs = array.in_dsp & (family is Family.SERIES7)
     parts = [
         _feed(node, engines, family),
-        modules.weight_rom(pe * simd * node.wtype.bits, words, engines.weight_bram),
-        modules.mac_array(pe, simd, in_dsp, _operand_bits(node), node.wtype.bits, node.acc_bits, family),
+        modules.weight_rom(pe * simd * node.wtype.bits, words, engines.weight_bram, packs),
+        modules.mac_array(array, _operand_bits(node), node.wtype.bits, node.acc_bits, family),
         modules.collector(pe, emit, node.k, node.acc_bits),
         modules.channel_rom(emit * (scale.factor_bits + scale.sum_bits), outputs),
         modules.requantize(emit, scale, family, outputs == 1),
@@ -254,7 +260,7 @@ def _pool_columns(node: Pool, engines: EngineColumns, family: Family) -> IntArra
     """A pooling: feed, lanes, collector; for the average a requantize."""
     average, itype = node.op is PoolOp.AVERAGE, node.itype
     bits = node.acc_bits if average else itype.bits
-    has_floor = itype.signed and not average and pads(node.window, node.ishape, node.oshape)
+    has_floor = itype.signed and not average and has_padding(node.window, node.ishape, node.oshape)
     parts = [
         _feed(node, engines, family),
         modules.pool_array(engines.pe, average=average, x_bits=itype.bits, acc_bits=bits, has_floor=has_floor),

@@ -114,7 +114,8 @@ module conv_engine
   assign advance = !result_valid || result_ready;
   mac_array #(
     .PE(PE), .SIMD(SIMD), .CHANNELWISE(DEPTHWISE),
-    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp)
+    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
+    .KEEP(SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
     .enable_i(advance),

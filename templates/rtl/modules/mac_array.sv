@@ -14,7 +14,8 @@ module mac_array
   parameter bit X_SIGNED = 0,
   parameter int W_BITS = 8,
   parameter int ACC_BITS = 24,
-  parameter bit USE_DSP = 1
+  parameter bit USE_DSP = 1,
+  parameter bit KEEP = 0  // keep accumulators apart from the DSP behind them, see kept_register.sv
 ) (
   input  logic                                              clk_i,
   input  logic                                              rst_ni,
@@ -82,13 +83,17 @@ module mac_array
     end
 
     // Masked in front of the adder, so that a bit takes one LUT.
-    logic signed [ACC_BITS-1:0] acc_q, sum, so_far;
+    logic signed [ACC_BITS-1:0] sum, so_far;
     assign sum    = ACC_BITS'(g_level[Levels].sum_q[0]);
-    assign so_far = first_q[Levels] ? '0 : acc_q;
-    always_ff @(posedge clk_i) begin
-      if (enable_i && valid_q[Levels]) acc_q <= sum + so_far;
-    end
-    assign acc_o[p] = acc_q;
+    assign so_far = first_q[Levels] ? '0 : signed'(acc_o[p]);
+    kept_register #(
+      .BITS(ACC_BITS), .KEEP(KEEP)
+    ) u_acc (
+      .clk_i,
+      .enable_i(enable_i && valid_q[Levels]),
+      .data_i(sum + so_far),
+      .data_o(acc_o[p])
+    );
   end
 
   always_ff @(posedge clk_i) begin

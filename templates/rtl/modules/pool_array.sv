@@ -7,7 +7,8 @@ module pool_array #(
   parameter bit AVERAGE = 0,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
-  parameter int ACC_BITS = 8
+  parameter int ACC_BITS = 8,
+  parameter bit KEEP = 0  // keep sums apart from the DSP behind them, see kept_register.sv
 ) (
   input  logic                        clk_i,
   input  logic                        rst_ni,
@@ -27,7 +28,7 @@ module pool_array #(
   end
 
   for (genvar p = 0; p < PE; p++) begin : g_pe
-    logic signed [ACC_BITS-1:0] x, acc_q, acc_d;
+    logic signed [ACC_BITS-1:0] x, acc, acc_d;
     logic take;
     if (X_SIGNED) begin : g_signed
       assign x = ACC_BITS'(signed'(x_i[p]));
@@ -36,17 +37,22 @@ module pool_array #(
     end
     if (AVERAGE) begin : g_sum
       logic signed [ACC_BITS-1:0] so_far;
-      assign so_far = first_i ? '0 : acc_q;
+      assign so_far = first_i ? '0 : acc;
       assign acc_d  = x + so_far;
       assign take   = 1'b1;
     end else begin : g_max
       assign acc_d = (X_SIGNED && pad_i) ? {1'b1, {(ACC_BITS - 1) {1'b0}}} : x;
-      assign take  = first_i || acc_d > acc_q;
+      assign take  = first_i || acc_d > acc;
     end
-    always_ff @(posedge clk_i) begin
-      if (enable_i && valid_i && take) acc_q <= acc_d;
-    end
-    assign acc_o[p] = acc_q;
+    assign acc = signed'(acc_o[p]);
+    kept_register #(
+      .BITS(ACC_BITS), .KEEP(KEEP)
+    ) u_acc (
+      .clk_i,
+      .enable_i(enable_i && valid_i && take),
+      .data_i(acc_d),
+      .data_o(acc_o[p])
+    );
   end
 
   logic unused;

@@ -87,7 +87,8 @@ module pool_engine
   logic [PE-1:0][ACC_BITS-1:0] result;
   assign advance = !result_valid || result_ready;
   pool_array #(
-    .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS)
+    .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
+    .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
     .enable_i(advance),

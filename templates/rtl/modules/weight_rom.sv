@@ -15,6 +15,7 @@ module weight_rom
   output logic [WORD_BITS-1:0] data_o
 );
 
+  localparam int MaxShallow = 16;  // so few words are not worth a block RAM: a LUT a bit at most
   localparam int AddressBits = counter_bits(DEPTH);
   logic [AddressBits-1:0] address_q;
 
@@ -29,7 +30,7 @@ module weight_rom
     assign data_o = memory[0];
     logic unused;
     assign unused = &{1'b0, address_q};
-  end else if (BLOCK_ROM) begin : g_block
+  end else if (BLOCK_ROM && DEPTH > MaxShallow) begin : g_block
     (* rom_style = "block" *)
     logic [WORD_BITS-1:0] memory[DEPTH];
     initial $readmemh(FILE, memory);
