@@ -41,10 +41,14 @@ from codesign.nets.space import (  # noqa: E402
 )
 from codesign.nets.supernet import SuperNet, recalibrate  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
-from codesign.search.choice import entropy, sample, straight_through, temperature_at  # noqa: E402
-from codesign.search.config import SearchConfig  # noqa: E402
-from codesign.search.cosearch import CosearchResult, cheapest, cosearch, repaired  # noqa: E402
+from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.arrays import ARRAYS  # noqa: E402
+from codesign.search.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
+from codesign.search.config import Hardware, Objective, SearchConfig  # noqa: E402
+from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
+from codesign.search.dna import ArrayPricing  # noqa: E402
+from codesign.search.finals import cheapest, repaired  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.trainer import Trainer, certain  # noqa: E402
 
@@ -249,10 +253,11 @@ def test_prices_sum_to_one_and_survive_being_restored(board: Board) -> None:
     pricing = Pricing(tiny_space(), SHAPE, 3, board, 300)
     row = [0] * len(pricing.sizes)
     pricing.adapt(row, 500)
-    assert pricing.prices.sum() == pytest.approx(1.0)
-    assert (pricing.prices >= 0).all()
+    prices = np.array(pricing.state["prices"])
+    assert prices.sum() == pytest.approx(1.0)
+    assert (prices >= 0).all()
     other = Pricing(tiny_space(), SHAPE, 3, board, 300)
-    other.restore(pricing.prices.tolist(), pricing.capacity)
+    other.restore(pricing.state)
     assert other.log_cost(row) == pricing.log_cost(row)
 
 
@@ -477,3 +482,84 @@ def test_maps_of_any_shape_are_searched_and_derived(board: Board, tmp_path: Path
     graph = export(trained.net)
     expected = golden.run(graph, x.astype(np.int64))
     assert np.array_equal(integer_outputs(trained.net, x), expected)
+
+
+# DNA's own hardware search, and the other ways to be compared.
+
+
+def test_chosen_arrays_are_searched_with_the_network_and_meet_the_demand(board: Board, tmp_path: Path) -> None:
+    found = run_tiny(board, tmp_path, hardware=Hardware.DNA, epochs=6)
+    assert found.interval_cycles <= board.clock_mhz * 1e6 / 500_000.0
+    assert not found.resources.excess(board.budget)
+    assert dict(found.choices)["head array"].split()[0] in ("lut", "dsp")
+    assert found.design_searches == 0
+
+
+def test_a_search_of_arrays_killed_after_an_epoch_ends_the_same(board: Board, tmp_path: Path) -> None:
+    def stop(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == "search epochs" and done == 3:
+            raise KeyboardInterrupt
+
+    whole = run_tiny(board, tmp_path / "whole", hardware=Hardware.DNA)
+    with pytest.raises(KeyboardInterrupt):
+        cosearch(tiny_data(), tiny_space(), board, tiny_config(hardware=Hardware.DNA), tmp_path / "cut", stop)
+    assert run_tiny(board, tmp_path / "cut", hardware=Hardware.DNA).choices == whole.choices
+
+
+def arrays_row(pricing: ArrayPricing, seed: int) -> list[int]:
+    rng = np.random.default_rng(seed)
+    return [int(rng.integers(size)) for size in pricing.sizes]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_alternatives_of_arrays_are_the_costs_of_the_changed_rows(board: Board, seed: int) -> None:
+    pricing = ArrayPricing(tiny_space(), SHAPE, 3, board, 200, demanded=bool(seed % 2))
+    row = arrays_row(pricing, seed)
+    for i, table in enumerate(pricing.alternatives(row)):
+        for option, cost in enumerate(table):
+            assert cost == pytest.approx(pricing.log_cost([*row[:i], option, *row[i + 1 :]]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_design_of_chosen_arrays_has_the_cycles_of_their_tables(board: Board, seed: int) -> None:
+    arrays = ArrayPricing(tiny_space(), SHAPE, 3, board, 200, demanded=True)
+    row = arrays_row(arrays, seed)
+    networks = arrays.networks
+    accelerators = Accelerators(tiny_space(), tiny_data(), board, arrays.arrays)
+    found = accelerators.design(row)
+    cost = arrays.arrays.cost(row[:networks], row[networks:])
+    assert found is not None or not cost.fits
+    if found is not None:
+        assert found.interval_cycles == cost.interval_cycles
+
+
+def test_beyond_the_board_arrays_cost_more_though_they_are_faster(board: Board) -> None:
+    pricing = ArrayPricing(fashion(), Shape(28, 28, 1), 10, board, 3000, demanded=True)
+    row = [len(d.options) // 2 for d in decisions(fashion())]
+    largest = pricing.log_cost([*row, *[len(ARRAYS) - 1] * pricing.arrays.blocks])
+    assert largest > min(pricing.log_cost([*row, *[i] * pricing.arrays.blocks]) for i in range(len(ARRAYS)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_sum_of_latencies_is_a_table_too(board: Board, seed: int) -> None:
+    pricing = Pricing(tiny_space(), SHAPE, 3, board, 200, Objective.SUM)
+    rng = np.random.default_rng(seed)
+    row = [int(rng.integers(size)) for size in pricing.sizes]
+    for i, table in enumerate(pricing.alternatives(row)):
+        for option, cost in enumerate(table):
+            assert cost == pytest.approx(pricing.log_cost([*row[:i], option, *row[i + 1 :]]))
+    pricing.adapt(row, 400)
+    assert pricing.log_cost(row) == pytest.approx(np.log(2.0))
+
+
+def test_a_blend_has_every_allowed_option_and_no_gradient() -> None:
+    logits = torch.tensor([0.3, float("-inf"), 0.1], requires_grad=True)
+    draw = blend(logits, 1.0, generator(0, 1))
+    assert sorted(draw.active) == [0, 2]
+    assert float(draw.weights.sum()) == pytest.approx(1.0)
+    assert not draw.weights.requires_grad
+    assert 0.0 < float(draw.weights[0]) < 1.0
+
+
+def test_weights_learn_on_blends_of_bit_widths(board: Board, tmp_path: Path) -> None:
+    assert run_tiny(board, tmp_path, heterogeneous=True).interval_cycles <= 200

@@ -72,9 +72,9 @@ class Bits:
         return self._mixed(list(self.options), one)
 
     def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
-        """The drawn one's value; the other active one joins for the gradient of the choice, where it is to learn."""
+        """The drawn one's value; other active ones join for the gradient of the choice, or with their shares of it."""
         weights = self.draw.weights
-        if not weights.requires_grad:
+        if len(self.draw.active) == 1:
             return quantized(options[self.draw.index])
         return sum(weights[i] * quantized(options[i]) for i in self.draw.active)
 

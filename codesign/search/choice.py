@@ -10,17 +10,18 @@ from torch import Tensor
 class Draw:
     """One sample of a choice among n.
 
-    `weights` [n]: exactly one-hot in value, with the gradient of the relaxed sample. `index`: the one. `active`: the
-    candidates to run, best first; with two, the second gets a gradient though it adds nothing.
+    `weights` [n]: exactly one-hot in value, with the gradient of the relaxed sample `soft`. `index`: the one. `active`:
+    the candidates to run, best first; with two, the second gets a gradient though it adds nothing.
     """
 
     weights: Tensor
     index: int
     active: tuple[int, ...]
+    soft: Tensor
 
     def without_gradient(self) -> "Draw":
         """The same draw as a constant."""
-        return Draw(self.weights.detach(), self.index, self.active[:1])
+        return Draw(self.weights.detach(), self.index, self.active[:1], self.soft)
 
 
 def sample(logits: Tensor, temperature: float, rng: torch.Generator, paths: int = 1) -> Draw:
@@ -36,7 +37,13 @@ def sample(logits: Tensor, temperature: float, rng: torch.Generator, paths: int 
     soft = torch.softmax(perturbed / temperature, 0)
     allowed = int(torch.isfinite(logits).sum())
     order = torch.argsort(perturbed.detach(), descending=True).tolist()
-    return Draw(straight_through(soft, order[0]), order[0], tuple(order[: min(paths, allowed)]))
+    return Draw(straight_through(soft, order[0]), order[0], tuple(order[: min(paths, allowed)]), soft.detach())
+
+
+def blend(logits: Tensor, temperature: float, rng: torch.Generator) -> Draw:
+    """A relaxed sample as a constant: every allowed option is active, with its share of a softmax."""
+    drawn = sample(logits.detach(), temperature, rng, paths=len(logits))
+    return Draw(drawn.soft, drawn.index, drawn.active, drawn.soft)
 
 
 def straight_through(soft: Tensor, index: int) -> Tensor:
@@ -50,7 +57,7 @@ def fixed(index: int, options: int, device: torch.device) -> Draw:
     """The certain draw, without a gradient."""
     hard = torch.zeros(options, device=device)
     hard[index] = 1.0
-    return Draw(hard, index, (index,))
+    return Draw(hard, index, (index,), hard)
 
 
 def temperature_at(start: float, end: float, done: float) -> float:

@@ -1,8 +1,23 @@
 """How a network is searched together with its accelerator."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from codesign.nets.config import Device
+
+
+class Hardware(Enum):
+    """Who chooses the accelerator of a network."""
+
+    EXACT = "exact"  # the exact design search: every network is priced at the best design that it has
+    DNA = "dna"  # Gumbel-softmax over a multiplier array per block, together with the network
+
+
+class Objective(Enum):
+    """What a network costs at its best design."""
+
+    BOTTLENECK = "bottleneck"  # the interval of the pipeline, in which all engines share the board
+    SUM = "sum"  # the sum of the blocks' latencies at equal shares of the board, as in DNA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,11 +28,15 @@ class SearchConfig:
     fast. `cost_weight` is the price of a factor e in interval, in units of the loss; at 0 a network that meets the
     demand has no reason to become cheaper. `images` of the training part are used, of which `validation_share` decide
     about choices and never train weights; an epoch passes over the others, and repeatedly where there are fewer than
-    `images`. `temperatures`: of the relaxed draws at the begin and the end.
+    `images`. `temperatures`: of the relaxed draws at the begin and the end. `objective` is for `hardware: exact`. With
+    `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
     """
 
     min_fps: float | None = None
     cost_weight: float = 0.0
+    hardware: Hardware = Hardware.EXACT
+    objective: Objective = Objective.BOTTLENECK
+    heterogeneous: bool = False
     epochs: int = 12
     warmup_epochs: int = 4
     images: int = 24_000

@@ -17,8 +17,9 @@ from codesign.nets.space import Kind, Space, decisions, slots
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import cosine_rate
 from codesign.progress import Progress
-from codesign.search.choice import Draw, entropy, fixed, sample, temperature_at
+from codesign.search.choice import Draw, blend, entropy, fixed, sample, temperature_at
 from codesign.search.config import SearchConfig
+from codesign.search.dna import ArrayPricing
 from codesign.search.pricing import Pricing
 
 _log = logging.getLogger(__name__)
@@ -64,15 +65,24 @@ class Trainer:
     """Shared weights, the logits of all choices, and what moves them."""
 
     def __init__(
-        self, space: Space, shape: Shape, labels: int, config: SearchConfig, pricing: Pricing, device: torch.device
+        self,
+        space: Space,
+        shape: Shape,
+        labels: int,
+        config: SearchConfig,
+        pricing: Pricing | ArrayPricing,
+        device: torch.device,
     ) -> None:
         self.space, self.config, self.pricing, self.device = space, config, pricing, device
         self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
         self.skips = _skips(space)
-        self.branches = {*self._operator_slots(), len(decisions(space)) - 2}
+        self.networks = len(decisions(space))  # decisions about the network; those about arrays come after them
+        self.branches = {*self._operator_slots(), self.networks - 2}
+        self.bits = set(_bit_slots(space))
         allowed = pricing.allowed()
         self.closed = [torch.tensor(~a, device=device) for a in allowed]
-        self.logits = [_even_logits(len(d.options), d.name, device) for d in decisions(space)]
+        names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
+        self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
         self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
         self.choice_optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
@@ -109,7 +119,8 @@ class Trainer:
         for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=False, least=least)):
             step = epoch * count + i
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
-            self._weight_step(batch, self._explored(rng, step / max(config.warmup_epochs * count, 1)))
+            row = self._explored(rng, step / max(config.warmup_epochs * count, 1))
+            self._weight_step(batch, row, self._weight_draws(row, temperature, rng))
             if not warm and i % _CHOICE_EVERY == 0:
                 self._choice_step(next(choice_batches), temperature, rng)
             if i % 10 == 9:
@@ -157,8 +168,7 @@ class Trainer:
             "priced": self.priced,
             "history": [asdict(r) for r in self.history],
             "visited": self.visited,
-            "prices": self.pricing.prices.tolist(),
-            "capacity": self.pricing.capacity,
+            "pricing": self.pricing.state,
             "extra": extra,
         }
         tensors = checkpoint.prefixed("net", self.net.state_dict())
@@ -182,7 +192,7 @@ class Trainer:
         self.done, self.multiplier, self.priced = meta["done"], meta["multiplier"], meta["priced"]
         self.history = [EpochRecord(**r) for r in meta["history"]]
         self.visited = meta["visited"]
-        self.pricing.restore(meta["prices"], meta["capacity"])
+        self.pricing.restore(meta["pricing"])
         _log.info("search goes on after epoch %d", self.done)
         extra: dict[str, float] = meta["extra"]
         return extra
@@ -202,8 +212,14 @@ class Trainer:
             row[at] = next(i for i in range(len(self.closed[at])) if i != skip and not bool(self.closed[at][i]))
         return row
 
-    def _weight_step(self, batch: Images, row: list[int]) -> None:
+    def _weight_draws(self, row: list[int], temperature: float, rng: torch.Generator) -> list[Draw]:
+        """The draws of that network, with blends of bit widths where weights are to see all of them."""
         draws = certain(self.space, row, self.device)
+        if self.config.heterogeneous:
+            draws = [blend(self.open_logits(i), temperature, rng) if i in self.bits else d for i, d in enumerate(draws)]
+        return draws
+
+    def _weight_step(self, batch: Images, row: list[int], draws: list[Draw]) -> None:
         loss = functional.cross_entropy(self.net(batch.x, draws), batch.y)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -221,7 +237,7 @@ class Trainer:
         # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
-        task = functional.cross_entropy(self.net(batch.x, drawn), batch.y)
+        task = functional.cross_entropy(self.net(batch.x, drawn[: self.networks]), batch.y)
         price, violation = self.price(draws)
         self.choice_optimizer.zero_grad(set_to_none=True)
         gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
@@ -270,6 +286,12 @@ def _skips(space: Space) -> list[tuple[int, int]]:
     return found
 
 
+def _bit_slots(space: Space) -> list[int]:
+    """The decisions about bit widths."""
+    found = [at for where in slots(space) for at in (where.bits, *where.weight_bits)]
+    return [*found, len(decisions(space)) - 1]
+
+
 def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
     """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
     logits = torch.zeros(options, device=device)
@@ -283,5 +305,5 @@ def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Image
 
 
 def certain(space: Space, row: list[int], device: torch.device) -> list[Draw]:
-    """The draws that give exactly this network."""
-    return [fixed(i, len(d.options), device) for i, d in zip(row, decisions(space), strict=True)]
+    """The draws that give exactly the network at the beginning of the row."""
+    return [fixed(i, len(d.options), device) for i, d in zip(row, decisions(space), strict=False)]

@@ -1,0 +1,187 @@
+"""An accelerator as one multiplier array per block: the parameters that DNA's hardware search chooses.
+
+A block's array is of LUT or DSP multipliers and has at most so many lanes (PE x SIMD). Its convolutions take the
+fastest engines within that; whatever else the block has, and convolutions that would be faster than the slowest, take
+the cheapest engines that keep up with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.errors import InfeasibleError
+from codesign.ir.board import Board
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Pool, Shape
+from codesign.model import modules, resource
+from codesign.model.predict import predict
+from codesign.model.resource import EngineColumns
+from codesign.model.schedule import size_buffers
+from codesign.model.space import Options, design_space, node_options
+from codesign.nets.space import Space
+from codesign.search.blocks import choice_blocks
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BlockNode = Conv | Pool | Add
+
+LANES = tuple(1 << i for i in range(10))
+RESERVE = 0.1  # of the board's LUTs, FFs and BRAMs, for what lies between engines and for sized buffers
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Parameters of a block's array: multipliers in DSPs or in LUTs, and the most lanes of one engine."""
+
+    dsp: bool
+    lanes: int
+
+    def __str__(self) -> str:
+        return f"{'dsp' if self.dsp else 'lut'} {self.lanes}"
+
+
+ARRAYS = tuple(Array(dsp, lanes) for dsp in (False, True) for lanes in LANES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayTable:
+    """A block with each of ARRAYS: cycles [A], and counts [A, 5] in the order of resource.NAMES."""
+
+    interval: IntArray
+    counts: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayCost:
+    """What a network takes with its arrays. `fits`: within the board less RESERVE."""
+
+    interval_cycles: int
+    counts: IntArray
+    fits: bool
+
+
+class BlockArrays:
+    """The cost of every network of a space with every choice of arrays, by table.
+
+    A `choice` is one index into ARRAYS for each block of every stage, and one for the head.
+    """
+
+    def __init__(self, space: Space, shape: Shape, labels: int, board: Board) -> None:
+        self.board = board
+        self._blocks = choice_blocks(space, shape, labels)
+        self._options: dict[BlockNode, Options] = {}
+        self._tables: dict[tuple[BlockNode, ...], ArrayTable] = {}
+        budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
+        reserve = np.array([RESERVE if name in ("bram18", "lut", "ff") else 0.0 for name in resource.NAMES])
+        self.budget = np.floor(budget * (1 - reserve)) - modules.control().reshape(-1)
+        self._weights = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
+
+    @property
+    def blocks(self) -> int:
+        """How many arrays an accelerator has."""
+        return len(self._blocks)
+
+    def tables(self, row: Sequence[int]) -> list[ArrayTable]:
+        """The table of every block of the network."""
+        return [self.table(i, row) for i in range(len(self._blocks))]
+
+    def table(self, block: int, row: Sequence[int]) -> ArrayTable:
+        """The table of one block of the network; no cycles and no counts where it is skipped."""
+        nodes = self._blocks[block].of(row)
+        if nodes not in self._tables:
+            rows = [self._block_rows(nodes, array) for array in ARRAYS]
+            self._tables[nodes] = ArrayTable(
+                np.array([self._interval(nodes, r) for r in rows]), np.array([self._counts(nodes, r) for r in rows])
+            )
+        return self._tables[nodes]
+
+    def decisions(self, block: int) -> tuple[int, ...]:
+        """The decisions of the space on which the block depends."""
+        return self._blocks[block].decisions
+
+    def cost(self, row: Sequence[int], choice: Sequence[int]) -> ArrayCost:
+        """Interval and counts of the network with these arrays."""
+        tables = self.tables(row)
+        interval = max(int(t.interval[c]) for t, c in zip(tables, choice, strict=True))
+        counts = np.sum([t.counts[c] for t, c in zip(tables, choice, strict=True)], axis=0)
+        return ArrayCost(interval, counts, bool((counts <= self.budget).all()))
+
+    def design(self, row: Sequence[int], choice: Sequence[int], graph: Graph) -> Design:
+        """The design of the network's graph with these arrays, buffers sized.
+
+        The AXI-Streams are the narrowest that are not slower than the arrays. Raises InfeasibleError if it does not
+        fit the board.
+        """
+        space = design_space(graph, self.board)
+        interval = self.cost(row, choice).interval_cycles
+        engines: list[tuple[Options, int]] = []
+        for block, c in zip(self._blocks, choice, strict=True):
+            nodes = block.of(row)
+            engines += zip((self._of(n) for n in nodes), self._block_rows(nodes, ARRAYS[c]), strict=True)
+        rows = [_narrowest(space.sites[0].options, interval)]
+        for site, (options, at) in zip(space.sites[1:-1], engines, strict=True):
+            assert options.engines is not None
+            rows.append(_same_engine(site.options, options.engines, at, self._weights))
+        rows.append(_narrowest(space.sites[-1].options, interval))
+        design = size_buffers(graph, space.design(tuple(rows)))
+        design.check(graph)
+        excess = predict(graph, design, self.board).resources.excess(self.board.budget)
+        if excess:
+            name, needed, available = excess[0]
+            raise InfeasibleError(f"arrays: the design needs {needed} {name}, but {self.board.name} allows {available}")
+        return design
+
+    def _of(self, node: BlockNode) -> Options:
+        if node not in self._options:
+            self._options[node] = node_options(node, self.board.family)
+        return self._options[node]
+
+    def _block_rows(self, nodes: tuple[BlockNode, ...], array: Array) -> list[int]:
+        """The option of every node of a block with that array."""
+        allowed = [_within(node, self._of(node), array) for node in nodes]
+        every = [self._of(node).interval for node in nodes]
+        slowest = max((int(e[a].min()) for e, a in zip(every, allowed, strict=True)), default=0)
+        rows = []
+        for node, allow, interval in zip(nodes, allowed, every, strict=True):
+            price = self._of(node).counts @ self._weights
+            rows.append(int(np.where(allow & (interval <= slowest), price, np.inf).argmin()))
+        return rows
+
+    def _interval(self, nodes: tuple[BlockNode, ...], rows: list[int]) -> int:
+        return max((int(self._of(n).interval[r]) for n, r in zip(nodes, rows, strict=True)), default=0)
+
+    def _counts(self, nodes: tuple[BlockNode, ...], rows: list[int]) -> IntArray:
+        found = [self._of(n).counts[r] for n, r in zip(nodes, rows, strict=True)]
+        return np.sum(found, axis=0) if found else np.zeros(len(resource.NAMES), np.int64)
+
+
+def _within(node: BlockNode, options: Options, array: Array) -> npt.NDArray[np.bool_]:
+    """Which options have at most the array's lanes and its multipliers, where the node can have them."""
+    assert options.engines is not None
+    lanes = options.engines.pe * options.engines.simd
+    allowed = lanes <= array.lanes
+    if isinstance(node, Conv):
+        same = options.engines.dsp == array.dsp
+        allowed &= same if same.any() else True
+        # an engine that no other beats may exist for one kind of multiplier only
+        if not allowed.any():
+            allowed = lanes <= array.lanes
+    return allowed
+
+
+def _narrowest(options: Options, interval: int) -> int:
+    """The narrowest stream of at most that interval, or the fastest."""
+    slow_enough = np.flatnonzero(options.interval <= interval)
+    return int(slow_enough[options.lanes_in[slow_enough].argmin()] if len(slow_enough) else options.interval.argmin())
+
+
+def _same_engine(options: Options, engines: EngineColumns, at: int, weights: FloatArray) -> int:
+    """The option of that PE and SIMD, with the same kind of multipliers where there is one, cheapest of those."""
+    assert options.engines is not None
+    lanes = (options.engines.pe == engines.pe[at]) & (options.engines.simd == engines.simd[at])
+    same = lanes & (options.engines.dsp == engines.dsp[at])
+    chosen = same if same.any() else lanes
+    return int(np.where(chosen, options.counts @ weights, np.inf).argmin())

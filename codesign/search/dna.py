@@ -1,0 +1,87 @@
+"""The cost of a network together with chosen arrays, for DNA's way: accelerator parameters are choices like any other.
+
+The decisions are those of the space and then one array per block. What a network costs is the smooth maximum of its
+blocks' log intervals; beyond the board, every resource adds its log excess. Other than with search.pricing nothing is
+optimized behind a choice: an array that is too large or too small has to be unlearned by gradient.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.ir.board import Board
+from codesign.ir.nodes import Shape
+from codesign.nets.space import Space, decisions
+from codesign.search.arrays import ARRAYS, ArrayTable, BlockArrays
+
+FloatArray = npt.NDArray[np.float64]
+
+_SHARPNESS = 8.0  # of the smooth maximum over blocks, in 1 / log interval
+_EXCESS = 2.0  # cost of a factor e over the board, in factors e of interval
+
+
+class ArrayPricing:
+    """Costs of rows of choices that end with one array per block; the interface of pricing.Pricing."""
+
+    def __init__(self, space: Space, shape: Shape, labels: int, board: Board, target: int, *, demanded: bool) -> None:
+        self.arrays = BlockArrays(space, shape, labels, board)
+        self.target = target
+        self.networks = len(decisions(space))
+        self.sizes = (*(len(d.options) for d in decisions(space)), *[len(ARRAYS)] * self.arrays.blocks)
+        self._floor = 0.0 if demanded else -np.inf  # speed beyond the demand must not pay for what does not fit
+        self._budget = np.maximum(self.arrays.budget, 1.0)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Nothing that changes."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Nothing to take up."""
+
+    def adapt(self, row: Sequence[int], interval: int | None) -> None:
+        """Nothing behind the choices is to be adapted."""
+
+    def allowed(self) -> list[npt.NDArray[np.bool_]]:
+        """Every option of every decision."""
+        return [np.ones(size, dtype=np.bool_) for size in self.sizes]
+
+    def log_cost(self, row: Sequence[int]) -> float:
+        """log(interval / target) and what lies over the board; at most 0 where demand and board are met."""
+        tables = self.arrays.tables(row[: self.networks])
+        return float(self._cost([(t, np.array([c])) for t, c in zip(tables, row[self.networks :], strict=True)])[0])
+
+    def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
+        """For each decision, log_cost with each option in its place, all others as they are."""
+        network, choice = list(row[: self.networks]), row[self.networks :]
+        tables = self.arrays.tables(network)
+        found = []
+        for i, size in enumerate(self.sizes[: self.networks]):
+            touched = [b for b in range(self.arrays.blocks) if i in self.arrays.decisions(b)]
+            costs = []
+            for option in range(size):
+                other = [*network[:i], option, *network[i + 1 :]]
+                new = [self.arrays.table(b, other) if b in touched else t for b, t in enumerate(tables)]
+                costs.append(self._cost([(t, np.array([c])) for t, c in zip(new, choice, strict=True)])[0])
+            found.append(np.array(costs))
+        every = np.arange(len(ARRAYS))
+        for block in range(self.arrays.blocks):
+            found.append(
+                self._cost(
+                    [(t, every if b == block else np.array([choice[b]])) for b, t in enumerate(tables)],
+                )
+            )
+        return found
+
+    def _cost(self, chosen: list[tuple[ArrayTable, npt.NDArray[np.int64]]]) -> FloatArray:
+        """The cost of blocks with arrays[N] or [1] each; [N]."""
+        with np.errstate(divide="ignore"):
+            logs = [np.log(np.maximum(t.interval[c], 1e-3) / self.target) for t, c in chosen]
+        scaled = np.stack(np.broadcast_arrays(*logs)) * _SHARPNESS
+        top = scaled.max(axis=0)
+        interval = (top + np.log(np.exp(scaled - top).sum(axis=0))) / _SHARPNESS
+        counts = sum(t.counts[c].astype(np.float64) for t, c in chosen)
+        excess = np.maximum(np.log(np.maximum(counts, 1.0) / self._budget), 0.0).sum(axis=-1)
+        return np.asarray(np.maximum(interval, self._floor) + _EXCESS * excess)

@@ -1,0 +1,113 @@
+"""The end of a co-search: the likeliest networks that meet the demand are compared, and a design confirms the best.
+
+The accuracy of shared weights only ranks them; it is never reported as the network's.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from codesign.errors import InfeasibleError
+from codesign.nets.batches import Images, generator, in_order
+from codesign.nets.supernet import recalibrate
+from codesign.progress import Progress
+from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.dna import ArrayPricing
+from codesign.search.pricing import Pricing
+from codesign.search.trainer import Trainer, certain
+
+_DRAWS = 400  # networks drawn at the end, to find the finalists among
+_STATISTICS_BATCHES = 6
+_SCORE_IMAGES = 3000
+_SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
+
+
+def cheapest(pricing: Pricing | ArrayPricing) -> list[int]:
+    """A network of least cost by the tables: from the first of all options, change the best one until none helps."""
+    row = [0] * len(pricing.sizes)
+    cost = pricing.log_cost(row)
+    while True:
+        tables = pricing.alternatives(row)
+        at = min(range(len(row)), key=lambda i: float(tables[i].min()))
+        if float(tables[at].min()) >= cost - 1e-9:
+            return row
+        row[at] = int(tables[at].argmin())
+        cost = float(tables[at].min())
+
+
+def repaired(
+    pricing: Pricing | ArrayPricing, logits: Sequence[Sequence[float]], row: Sequence[int], limit: float
+) -> list[int] | None:
+    """The network changed, one choice at a time, until its cost is at most `limit`; None if that does not succeed.
+
+    Each change is the one that loses least log-probability for each unit of cost that it saves.
+    """
+    row = list(row)
+    for _ in range(4 * len(row)):
+        cost = pricing.log_cost(row)
+        if cost <= limit:
+            return row
+        best: tuple[float, int, int] | None = None
+        for i, table in enumerate(pricing.alternatives(row)):
+            for option, value in enumerate(table):
+                if value < cost - 1e-6 and logits[i][option] > float("-inf"):
+                    loss = (logits[i][row[i]] - logits[i][option] + 0.01) / (cost - max(float(value), limit - 0.1))
+                    best = min(best or (loss, i, option), (loss, i, option))
+        if best is None:
+            return None
+        row[best[1]] = best[2]
+    return None
+
+
+def best_network(
+    trainer: Trainer, accelerators: Accelerators, train: Images, held: Images, progress: Progress
+) -> tuple[list[int], Accelerator]:
+    """The most accurate of the finalists, with shared weights, that a design confirms."""
+    finalists = _finalists(trainer)
+    batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
+    scores: list[tuple[float, int]] = []
+    for i, row in enumerate(finalists):
+        scores.append((-_score(trainer, row, batches, held), i))
+        progress("compare finalists", i + 1, len(finalists))
+    demand = trainer.config.min_fps
+    for _, i in sorted(scores):
+        result = accelerators.design(finalists[i])
+        if result is not None and (demand is None or result.interval_cycles <= trainer.pricing.target):
+            return finalists[i], result
+    row = cheapest(trainer.pricing)  # with exact hardware, shown to meet the demand before the search began
+    result = accelerators.design(row)
+    if result is None or (demand is not None and result.interval_cycles > trainer.pricing.target):
+        raise InfeasibleError(
+            f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
+            "demand; demand less, search longer, or widen the space"
+        )
+    return row, result
+
+
+def _finalists(trainer: Trainer) -> list[list[int]]:
+    """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones."""
+    config, pricing = trainer.config, trainer.pricing
+    rng = generator(config.seed, 13)
+    logits = [torch.log_softmax(trainer.open_logits(i).detach(), 0).tolist() for i in range(len(pricing.sizes))]
+    with torch.no_grad():
+        rows = [trainer.likeliest(), *reversed(trainer.visited)]
+        rows += [[d.index for d in trainer.draw(rng, 1.0)] for _ in range(_DRAWS)]
+    limit = _SLACK if config.min_fps is not None else float("inf")
+    meeting: dict[tuple[int, ...], float] = {}
+    for row in rows:
+        found = repaired(pricing, logits, row, limit)
+        if found is not None:
+            meeting[tuple(found)] = sum(x[i] for x, i in zip(logits, found, strict=True))
+    trainer.priced += len(rows)
+    order = sorted(meeting, key=lambda row: (-meeting[row], row))
+    return [list(row) for row in order[: config.finalists]]
+
+
+@torch.no_grad()
+def _score(trainer: Trainer, row: list[int], batches: list[torch.Tensor], held: Images) -> float:
+    """Share of the held images that the network gets right with the shared weights and statistics of its own."""
+    draws = certain(trainer.space, row, trainer.device)
+    recalibrate(trainer.net, batches, draws)
+    part = Images(held.x[:_SCORE_IMAGES], held.y[:_SCORE_IMAGES])
+    hits = sum(int((trainer.net(b.x, draws).argmax(1) == b.y).sum()) for b in in_order(part, 500))
+    return hits / len(part)
