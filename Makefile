@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers bench-dna lint types format setup setup-test clean distclean
+.PHONY: help demo test test-long bench-peers bench-dna bench-correlation lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench-peers: setup ## cycles and times beside other generators' -> docs/benchmar
 
 bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs/dna_reference.md (minutes)
 	@$(BIN)/python -m benchmarks.dna --out docs/dna_reference.md
+
+bench-correlation: setup ## do networks keep their order on other accelerators -> docs/rank_correlation.md (a minute)
+	@$(BIN)/python benchmarks/correlation.py --out docs/rank_correlation.md
 
 lint: setup-test ## ruff and the import contracts
 	@$(TOX) run -e lint
