@@ -55,6 +55,16 @@ def test_every_step_leaves_its_file_and_the_machine_is_exact(tmp_path: Path) -> 
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
+def test_the_networks_own_module_is_written_once_and_a_change_of_it_stands(tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    steps.module_step(run)
+    names = sorted(p.name for p in run.folder.module.iterdir())
+    assert names == ["model.py", "network.yaml", "weights.npz"]
+    (run.folder.module / "weights.npz").write_bytes(b"tuned")
+    steps.module_step(run)
+    assert (run.folder.module / "weights.npz").read_bytes() == b"tuned"
+
+
 def test_a_design_changed_by_hand_stands_and_what_follows_is_done_again(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
     steps.design_step(run)

@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "2-network.onnx"
 
     @property
+    def module(self) -> Path:
+        """The network as a torch.nn.Module that needs nothing of this package."""
+        return self.path / "network"
+
+    @property
     def accuracy(self) -> Path:
         """Accuracy of the golden model on the test images."""
         return self.path / "3-accuracy.json"

@@ -13,6 +13,7 @@ import codesign
 from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
 from codesign.emit.scripts import complete_project
+from codesign.emit.torch_module import render_torch
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, stamp
 from codesign.ir import files
@@ -55,6 +56,16 @@ class Run:
 def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
     """Write images for the simulations with what the golden model makes of them."""
     files.save_arrays(folder.vectors, {"x": x, "y": golden.run(graph, x)})
+
+
+def module_step(run: Run) -> None:
+    """Graph -> the network as a torch.nn.Module of its own."""
+    folder, graph = run.folder, files.load_graph(run.folder.graph)
+    inputs = [graph.digest(), _version()]
+    if is_current(folder, "module", inputs, (folder.module / "model.py",)):
+        return
+    render_torch(graph).write(folder.module)
+    stamp(folder, "module", inputs)
 
 
 def design_step(run: Run) -> None:

@@ -151,7 +151,7 @@ def _nothing(stage: str, done: int, total: int, note: str = "") -> None:
 
 
 def _machine_steps(now: Run) -> None:
-    for step in (steps.design_step, steps.predict_step, steps.render_step, steps.proof_steps):
+    for step in (steps.module_step, steps.design_step, steps.predict_step, steps.render_step, steps.proof_steps):
         step(now)
 
 

@@ -1,0 +1,177 @@
+"""The network as a torch.nn.Module that needs nothing of this package: model.py, weights.npz and network.yaml.
+
+What the layers compute stands in templates/torch/layers.py, which becomes the first part of model.py. The weights are
+real numbers in steps of a layer's output: the integers of the graph times multiplier / 2**shift, exact in float64.
+"""
+
+import io
+import keyword
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from codesign.emit.environment import render
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Window
+from codesign.ir.project import Project
+
+# Names that model.py or torch.nn.Module use for something else; a node of such a name gets an underscore behind it.
+TAKEN = frozenset(
+    """
+    add add_module apply average bfloat16 bias buffers call_super_init children classify compile cpu cuda double
+    dump_patches eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter get_submodule
+    half images int integers ipu labels len load load_state_dict max maximum min modules mtia named_buffers
+    named_children named_modules named_parameters network next nn np os parameters print range
+    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded save self set_extra_state
+    set_submodule share_memory state_dict steps str super sys to to_empty torch train training tuple type weight xpu
+    zero_grad
+    """.split()  # noqa: SIM905
+)
+
+FloatArray = npt.NDArray[np.float64]
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A node as Python: its name, what makes its module (nothing if it has no parameters), and what calls it."""
+
+    name: str
+    made: str
+    called: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchNetwork:
+    """What templates/torch/model.py.j2 reads."""
+
+    digest: str
+    input: str
+    input_shape: tuple[int, int, int]
+    input_range: tuple[int, int]
+    output_scale: float
+    labels: tuple[str, ...]
+    weights: int
+    layers: tuple[Layer, ...]
+
+
+def render_torch(graph: Graph) -> Project:
+    """The graph as model.py, weights.npz and network.yaml; `Network.integers` equals golden.run in every word."""
+    shape, otype = graph.input.shape, graph.input.otype
+    weights = _weights(graph)
+    network = TorchNetwork(
+        digest=graph.digest()[:16],
+        input=python_name(graph.input.name),
+        input_shape=(shape.c, shape.y, shape.x),
+        input_range=(otype.qmin, otype.qmax),
+        output_scale=graph.output_scale,
+        labels=graph.labels,
+        weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
+        layers=tuple(_layer(node) for node in graph.nodes if not isinstance(node, Input)),
+    )
+    return Project(
+        {
+            "model.py": render("torch/model.py.j2", {"network": network}),
+            "weights.npz": _npz(weights),
+            "network.yaml": yaml.safe_dump(_plain(graph), sort_keys=False, default_flow_style=None, width=120),
+        }
+    )
+
+
+def python_name(name: str) -> str:
+    """The node's name, with an underscore behind it if Python, torch or model.py use it for something else."""
+    return f"{name}_" if name in TAKEN or keyword.iskeyword(name) else name
+
+
+def _layer(node: Conv | Pool | Add) -> Layer:
+    name = python_name(node.name)
+    sources = ", ".join(python_name(source) for source in node.inputs)
+    outputs = f"({node.otype.qmin}, {node.otype.qmax})"
+    match node:
+        case Conv():
+            groups = f", groups={node.k}" if node.depthwise else ""
+            weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
+            made = (
+                f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
+                f"weights={weights}, outputs={outputs}{groups})"
+            )
+            return Layer(name, made, f"self.{name}({sources})")
+        case Pool(op=PoolOp.MAX):
+            return Layer(name, "", f"maximum({sources}, {_window(node.window)}, {node.itype.qmin})")
+        case Pool():
+            scale = f"{node.multiplier} / {1 << node.shift}"
+            return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs})")
+        case Add():
+            a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
+            return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+
+
+def _window(window: Window) -> str:
+    pads = (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom)
+    return f"({window.fy}, {window.fx}), ({window.stride_y}, {window.stride_x}), {pads}"
+
+
+def _weights(graph: Graph) -> dict[str, FloatArray]:
+    """The state of the module."""
+    found: dict[str, FloatArray] = {}
+    for node in graph.nodes:
+        if isinstance(node, Conv):
+            weight, bias, multiplier = (graph.params[f"{node.name}.{key}"] for key in ("weight", "bias", "multiplier"))
+            scale = multiplier / float(1 << node.shift)
+            name = python_name(node.name)
+            found[f"{name}.weight"] = weight.transpose(0, 3, 1, 2) * scale[:, None, None, None]
+            found[f"{name}.bias"] = bias * scale
+            found[f"{name}.scale"] = scale
+    return found
+
+
+def _npz(arrays: Mapping[str, FloatArray]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), entry.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _plain(graph: Graph) -> dict[str, object]:
+    """What a person or a program may want to know of the network, as plain data."""
+    shape, last = graph.input.shape, graph.output
+    return {
+        "name": graph.name,
+        "network": graph.digest(),
+        "labels": list(graph.labels),
+        "input": {"shape": [shape.y, shape.x, shape.c], "type": str(graph.input.otype), "scale": graph.input_scale},
+        "output": {
+            "shape": [last.oshape.y, last.oshape.x, last.oshape.c],
+            "type": str(last.otype),
+            "scale": graph.output_scale,
+        },
+        "layers": [_plain_layer(node) for node in graph.nodes if not isinstance(node, Input)],
+    }
+
+
+def _plain_layer(node: Node) -> dict[str, object]:
+    assert not isinstance(node, Input)
+    out = node.oshape
+    plain: dict[str, object] = {"name": node.name, "kind": type(node).__name__.lower(), "sources": list(node.inputs)}
+    if isinstance(node, Pool):
+        plain["kind"] = f"{node.op.value} pool"
+    if not isinstance(node, Add):
+        w = node.window
+        plain |= {
+            "kernel": [w.fy, w.fx],
+            "stride": [w.stride_y, w.stride_x],
+            "padding": {"top": w.pad_top, "left": w.pad_left, "bottom": w.pad_bottom, "right": w.pad_right},
+        }
+    if isinstance(node, Conv):
+        plain |= {"groups": node.k if node.depthwise else 1, "weights": str(node.wtype), "macs": node.macs}
+    return {**plain, "output": [out.y, out.x, out.c], "type": str(node.otype)}

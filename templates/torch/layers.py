@@ -1,0 +1,124 @@
+"""A network of integers in plain PyTorch: this file and weights.npz beside it need torch and numpy, nothing else.
+
+    python model.py IMAGES.npy [OUTPUTS.npy]
+
+prints the class of every image of an .npy file, [Y,X,C] or [N,Y,X,C], and leaves the integer outputs [N,OY,OX,K].
+
+Between layers go integers, held in float64: every sum and product here is exact in it, so the outputs equal those of
+the machine in every word. Weights and biases are parameters, real numbers in steps of the layer's output; they are
+rounded to their grid on the way, and the gradient passes the rounding. To fine-tune:
+
+    network = load()
+    loss = functional.cross_entropy(network(images), labels)   # images [B,C,Y,X], pixels as they are
+    ...                                                        # any optimizer of network.parameters()
+    save(network)
+
+`network.float()` trains faster, but its sums may be off in the last step; go back to `network.double()` before save.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+WEIGHTS = Path(__file__).with_name("weights.npz")
+
+
+def rounded(x: Tensor) -> Tensor:
+    """The nearest integer, of two the larger; the gradient is that of x."""
+    return x - x.detach() + torch.floor(x.detach() + 0.5)
+
+
+class Conv(nn.Module):
+    """A convolution x[B,C,IY,IX] -> [B,K,OY,OX]; with groups = K a depthwise one, and dense where it covers its map.
+
+    `padding`: zeros left, right, above and below. `weights`, `outputs`: least and largest integer. One step of the
+    weights of output channel k is worth scale[k] steps of the output.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int, int, int],
+        weights: tuple[int, int],
+        outputs: tuple[int, int],
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        c, k = channels
+        self.stride, self.padding, self.weights, self.outputs, self.groups = stride, padding, weights, outputs, groups
+        self.weight = nn.Parameter(torch.zeros(k, c // groups, *kernel, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.zeros(k, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(k, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.scale[:, None, None, None]
+        weight = rounded(self.weight / scale).clamp(*self.weights) * scale
+        bias = rounded(self.bias / self.scale) * self.scale
+        total = functional.conv2d(functional.pad(x, self.padding), weight, bias, self.stride, groups=self.groups)
+        return rounded(total).clamp(*self.outputs)
+
+
+def maximum(
+    x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], least: int
+) -> Tensor:
+    """The largest of every window; what is padded never is."""
+    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride)
+
+
+def average(
+    x: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    scale: float,
+    outputs: tuple[int, int],
+) -> Tensor:
+    """The sum of every window times scale."""
+    total = functional.avg_pool2d(functional.pad(x, padding), kernel, stride, divisor_override=1)
+    return rounded(total * scale).clamp(*outputs)
+
+
+def add(a: Tensor, b: Tensor, scales: tuple[float, float], outputs: tuple[int, int]) -> Tensor:
+    """The weighted sum of two maps."""
+    return rounded(a * scales[0] + b * scales[1]).clamp(*outputs)
+
+
+def fill(network: nn.Module, path: Path = WEIGHTS) -> nn.Module:
+    """The network with the weights of the file, ready to be used."""
+    with np.load(path) as held:
+        network.load_state_dict({name: torch.from_numpy(held[name]) for name in held.files})
+    return network.eval()
+
+
+def save(network: nn.Module, path: Path = WEIGHTS) -> None:
+    """Keep the network's weights; the file is written as a whole."""
+    fresh = path.with_suffix(".tmp.npz")
+    np.savez(fresh, **{name: value.detach().cpu().numpy() for name, value in network.state_dict().items()})
+    os.replace(fresh, path)
+
+
+@torch.no_grad()
+def classify(network: nn.Module, labels: tuple[str, ...], arguments: list[str]) -> int:
+    """Print the class of every image of a file; the status of the program."""
+    if not 1 <= len(arguments) <= 2:
+        print("usage: python model.py IMAGES.npy [OUTPUTS.npy]", file=sys.stderr)
+        return 1
+    images = np.load(arguments[0])
+    images = images[None] if images.ndim == 3 else images
+    try:
+        outputs = network.integers(torch.from_numpy(images.astype(np.int64)).permute(0, 3, 1, 2))
+    except (ValueError, RuntimeError) as error:
+        print(f"{arguments[0]}: {error}", file=sys.stderr)
+        return 1
+    for best in outputs.flatten(1).argmax(1).tolist():
+        print(labels[best] if labels else best)
+    if len(arguments) == 2:
+        np.save(arguments[1], outputs.numpy())
+    return 0
