@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
+from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model import golden  # noqa: E402
@@ -43,7 +44,7 @@ from codesign.nets.supernet import SuperNet, recalibrate  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.arrays import ARRAYS  # noqa: E402
-from codesign.search.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
+from codesign.search.choice import Draw, blend, entropy, sample, straight_through, temperature_at  # noqa: E402
 from codesign.search.config import Hardware, Objective, SearchConfig  # noqa: E402
 from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
@@ -238,6 +239,43 @@ def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> No
     agree = [(a < b) == (x < y) for a, x in pairs for b, y in pairs if abs(x - y) > 0.1]
     assert len(agree) > 10
     assert np.mean(agree) > 0.85
+
+
+def even_draws(trainer: Trainer, row: list[int]) -> list[Draw]:
+    """The draws that give this network, with the gradient of even logits."""
+    softs = [torch.softmax(x, 0) for x in trainer.logits]
+    return [Draw(straight_through(soft, i), i, (i,), soft.detach()) for soft, i in zip(softs, row, strict=True)]
+
+
+def log_intervals(accelerators: Accelerators, row: list[int], at: int, size: int) -> list[float]:
+    """The true cost of every option of one decision: log interval of the network's exact design."""
+    found = [accelerators.design([*row[:at], option, *row[at + 1 :]]) for option in range(size)]
+    return [np.log(f.interval_cycles) if f else np.inf for f in found]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_gradient_of_the_cost_has_sign_and_ranking_of_finite_differences(board: Board, seed: int) -> None:
+    """Of the exact design's interval, on a board so small that all engines compete for it."""
+    small = replace(board, resources=Resources(dsp=20, bram18=40, uram=0, lut=5000, ff=10000))
+    accelerators = Accelerators(tiny_space(), tiny_data(), small)
+    sizes = [len(d.options) for d in decisions(tiny_space())]
+    row = [int(i) for i in np.random.default_rng(seed).integers(sizes)]
+    base = accelerators.design(row)
+    assert base is not None
+    pricing = Pricing(tiny_space(), SHAPE, 3, small, base.interval_cycles)
+    pricing.adapt(row, base.interval_cycles)
+    trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(min_fps=None, cost_weight=1.0), pricing, CPU)
+    price, _ = trainer.price(even_draws(trainer, row))
+    gradients = [g.numpy() for g in torch.autograd.grad(price, trainer.logits)]
+    agree = []
+    for i, gradient in enumerate(gradients):
+        exact = np.array(log_intervals(accelerators, row, i, sizes[i]))
+        apart = np.abs(exact[:, None] - exact) > 0.05  # closer ones a table does not tell apart
+        agree += list(((gradient[:, None] < gradient) == (exact[:, None] < exact))[apart])
+        moved = np.abs(exact - exact.mean()) > 0.05
+        agree += list(((gradient < 0) == (exact < exact.mean()))[moved])
+    assert len(agree) > 0
+    assert np.mean(agree) >= 0.9
 
 
 def test_alternatives_are_the_costs_of_the_changed_networks(board: Board) -> None:
