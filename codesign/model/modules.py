@@ -27,24 +27,23 @@ DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """LUTs that are fitted, not counted: pyosys 0.70, synth_xilinx, xc7 and xcup alike, benchmarks/resources.py.
+    """LUTs that are fitted, not counted: to single modules as pyosys 0.70 synthesizes them for xc7 on 2026-11-21.
 
-    Beside each, the largest residual over the benchmark's grid of that module.
+    xcup takes the same. What remains over whole machines of both families: docs/resources.md.
     """
 
-    counter: float = 2.0  # wrap of a counter; 3 LUT
+    counter: float = 2.0  # wrap of a counter; off by up to 3 LUTs
     line_pointer: float = 5.0  # line buffer, a bit of its pointers
     line_padding: float = 20.0  # line buffer, comparisons with the edges of the map
-    line_base: float = 0.0
-    collector: float = 8.0
-    converter: float = 6.0
+    collector: float = 8.0  # its count of words
+    converter: float = 6.0  # widener and narrower, their handshake
     queue_hold: float = 0.7  # width gearbox, a bit of its queue
     queue_choice: float = 1.0  # width gearbox, a bit of its queue and word position that may reach it
-    fifo: float = 4.0
-    fifo_pointer: float = 1.5
+    fifo: float = 4.0  # its handshake
+    fifo_pointer: float = 1.5  # a bit of its pointers
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
-    control: float = 220.0
+    control: float = 220.0  # the whole control block, but its counters of beats
 
 
 FIT = Coefficients()
@@ -236,7 +235,7 @@ def line_buffer(walk: Walk, width: IntArray, depth: IntArray, in_bram: BoolArray
     place = _place_bits(iy, w.fy, w.stride_y, oy) + _place_bits(ix, w.fx, w.stride_x, ox)
     counters = counter_ff(walk.inner) + counter_ff(walk.passes) + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
     ff = 4 * pointer - 2 * fixed + place + counters + 3 + is_padded + np.where(in_bram, 0, width)
-    lut = FIT.line_base + FIT.line_pointer * pointer + FIT.line_padding * is_padded
+    lut = FIT.line_pointer * pointer + FIT.line_padding * is_padded
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))
     return counts(fold, bram18=in_bram * bram18_count(width, depth), lut=lut, ff=ff)
 

@@ -1,0 +1,160 @@
+"""Predicted resources: modules counted by hand, and whole machines beside what synthesis finds in them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from resource_cases import Case
+from resources import Row, cases, compare, page
+
+from codesign.ir.board import Family
+from codesign.ir.cost import Resources
+from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.ir.nodes import Conv, Scaling, Shape, Window
+from codesign.ir.qtype import QType
+from codesign.model import modules
+from codesign.model.memory import bram18_count, lutram_luts, rom_luts
+from codesign.model.modules import Array
+from codesign.model.resource import node_resources, to_resources
+
+XC7, XCUP = Family.SERIES7, Family.ULTRASCALE_PLUS
+TOLERANCE = 0.25
+
+
+def one(value: int) -> np.ndarray:
+    return np.array([value])
+
+
+def array(pe: int, simd: int, *, dsp: bool, family: Family) -> Resources:
+    """Multiply-accumulate of 5-bit activations, as signed operands, with 4-bit weights in 16-bit accumulators."""
+    columns = Array(one(pe), one(simd), np.array([dsp]), np.array([False]))
+    return to_resources(modules.mac_array(columns, 5, 4, 16, family)[0])
+
+
+def dense_layer(*, k: int, c: int) -> Conv:
+    return Conv(
+        name="n",
+        source="x",
+        ishape=Shape(1, 1, c),
+        itype=QType(8, False),
+        k=k,
+        window=Window(fy=1, fx=1),
+        depthwise=False,
+        multiplier_bits=1,
+        wtype=QType(8, True),
+        acc_bits=20,
+        scaling=Scaling.SHIFT,
+        shift=4,
+        otype=QType(8, False),
+    )
+
+
+def test_a_multiplier_of_luts_is_a_row_of_adders_for_every_two_bits_of_the_weight() -> None:
+    assert modules.multiply_luts(5, 4) == 2 * 6 - 1
+    assert modules.multiply_luts(9, 8) == 4 * 10 - 1
+    assert modules.multiply_luts(5, 3) == 2 * 6 - 2  # the last digit of an odd weight has a bit less
+
+
+def test_a_dsp48e1_takes_in_the_accumulator_of_a_single_multiplier() -> None:
+    packed = array(3, 1, dsp=True, family=XC7)
+    assert (packed.dsp, packed.lut, packed.ff) == (3, 2, 4)  # what is left are the flags beside the data
+    apart = array(3, 1, dsp=True, family=XCUP)
+    assert apart.dsp == 3
+    assert apart.lut == 3 * 16 + 2  # an adder of 16 bits each
+    assert apart.ff == 3 * (9 + 16) + 4  # product and accumulator
+
+
+def test_a_dsp48e1_takes_in_the_first_adder_of_a_tree() -> None:
+    pair = array(1, 2, dsp=True, family=XC7)
+    assert (pair.dsp, pair.lut) == (2, 16 + 2)  # the accumulator only
+    assert pair.ff == 10 + 16 + 7  # the sum of the pair, the accumulator, the flags
+    without = array(1, 2, dsp=False, family=XC7)
+    assert without.lut - pair.lut == 2 * 11 + 9  # two multipliers and the adder
+    assert without.ff - pair.ff == 2 * 9
+
+
+def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
+    small = to_resources(modules.stream_fifo(one(16), one(8), np.array([False]), XC7)[0])
+    assert small.ff == 2 * 5 + 1 + 8
+    assert small.bram18 == 0
+    large = to_resources(modules.stream_fifo(one(2048), one(9), np.array([True]), XC7)[0])
+    assert large.ff == 2 * 12 + 1
+    assert large.bram18 == 1
+
+
+def test_a_width_converter_between_equal_words_is_a_wire() -> None:
+    assert not modules.width_converter(one(4), one(4), 8, 8, 8).any()
+    widener = to_resources(modules.width_converter(one(2), one(8), 16, 16, 4)[0])
+    assert widener.ff == 8 * 4 + 2 + 1  # the word, which of four parts, and whether it is full
+
+
+def test_a_memory_lies_in_the_best_shape_of_block_ram() -> None:
+    assert [int(bram18_count(one(w), one(512))[0]) for w in (1, 36, 37, 72, 73)] == [1, 1, 2, 2, 3]
+    assert [int(bram18_count(one(9), one(d))[0]) for d in (512, 2048, 2049, 4096)] == [1, 1, 2, 2]
+
+
+def test_distributed_memories_are_as_wide_as_their_primitives() -> None:
+    assert int(lutram_luts(one(6), one(32), XC7)[0]) == 4
+    assert int(lutram_luts(one(7), one(32), XC7)[0]) == 8
+    assert int(lutram_luts(one(14), one(32), XCUP)[0]) == 8
+    assert float(rom_luts(one(64), one(64))[0]) == pytest.approx(64, rel=0.01)  # a LUT6 a bit
+    assert float(rom_luts(one(64), one(1))[0]) == 0
+
+
+def test_few_words_of_weights_never_take_a_block_ram() -> None:
+    packs = np.array([False])
+    for depth, expected in ((1, 0), (16, 0), (17, 2), (512, 2)):
+        word = modules.weight_rom(one(72), one(depth), np.array([True]), packs)
+        assert to_resources(word[0]).bram18 == expected
+
+
+def test_products_with_constants_take_no_dsp() -> None:
+    node = dense_layer(k=2, c=2)
+    whole = LineEngine(pe=2, simd=2, emit=2, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
+    assert node_resources(node, whole, XC7).dsp == 0
+    assert node_resources(node, whole, XC7).bram18 == 0
+    half = LineEngine(pe=1, simd=2, emit=1, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
+    assert node_resources(node, half, XC7).dsp == 2
+
+
+# Weights are dense and random (see Case.machine): nothing is left for synthesis to fold but what the formulas know.
+@pytest.mark.yosys
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    [Case(1, XC7), Case(3, XC7), Case(6, XC7), Case(7, XC7), Case(105, XCUP), Case(106, XCUP)],
+    ids=str,
+)
+def test_a_random_machine_takes_what_is_predicted(case: Case, tmp_path: Path) -> None:
+    check(compare(case, tmp_path))
+
+
+@pytest.mark.yosys
+@pytest.mark.slow
+def test_a_searched_network_takes_what_is_predicted(tmp_path: Path) -> None:
+    row = compare(Case(0, XC7, 0.12), tmp_path)
+    assert row.multipliers > 50
+    check(row)
+
+
+def check(row: Row) -> None:
+    """DSP and BRAM18 are equal, LUT and FF are near."""
+    assert (row.predicted.dsp, row.predicted.bram18) == (row.found.dsp, row.found.bram18)
+    assert abs(row.error("lut")) <= TOLERANCE
+    assert abs(row.error("ff")) <= TOLERANCE
+
+
+def test_the_page_says_where_the_prediction_is_wrong() -> None:
+    right, wrong = Resources(dsp=3, bram18=2, lut=110, ff=100), Resources(dsp=4, bram18=2, lut=90, ff=100)
+    found = Resources(dsp=3, bram18=2, lut=100, ff=100)
+    rows = [Row(Case(1, XC7), 7, right, found, "tool 1"), Row(Case(2, XCUP, 0.1), 7, wrong, found, "tool 1")]
+    text = page(rows, ["xc7 random 3: no luck"])
+    assert "| all | 2 | 1 | 2 | 10.0% | 10.0% | 0.0% | 0.0% |" in text
+    assert "| xc7 random 1 | 7 | 3 | 2 | 110 | 100 | +10.0% | 100 | 100 | +0.0% |" in text
+    assert "| xcup network 2 | 7 | **4** predicted, 3 found | 2 | 90 |" in text
+    assert "Failed: xc7 random 3: no luck" in text
+
+
+def test_the_benchmark_draws_every_machine_once() -> None:
+    todo = cases(11, 3)
+    assert len({str(case) for case in todo}) == len(todo) == 28
