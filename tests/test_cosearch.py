@@ -243,7 +243,7 @@ def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> No
 
 def even_draws(trainer: Trainer, row: list[int]) -> list[Draw]:
     """The draws that give this network, with the gradient of even logits."""
-    softs = [torch.softmax(x, 0) for x in trainer.logits]
+    softs = [torch.softmax(x, 0) for x in trainer.chooser.logits]
     return [Draw(straight_through(soft, i), i, (i,), soft.detach()) for soft, i in zip(softs, row, strict=True)]
 
 
@@ -265,8 +265,8 @@ def test_the_gradient_of_the_cost_has_sign_and_ranking_of_finite_differences(boa
     pricing = Pricing(tiny_space(), SHAPE, 3, small, base.interval_cycles)
     pricing.adapt(row, base.interval_cycles)
     trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(min_fps=None, cost_weight=1.0), pricing, CPU)
-    price, _ = trainer.price(even_draws(trainer, row))
-    gradients = [g.numpy() for g in torch.autograd.grad(price, trainer.logits)]
+    price, _ = trainer.chooser.price(even_draws(trainer, row))
+    gradients = [g.numpy() for g in torch.autograd.grad(price, trainer.chooser.logits)]
     agree = []
     for i, gradient in enumerate(gradients):
         exact = np.array(log_intervals(accelerators, row, i, sizes[i]))
@@ -326,14 +326,14 @@ def test_raising_the_weight_of_cost_makes_choices_cheaper(board: Board) -> None:
         pricing = Pricing(tiny_space(), SHAPE, 3, board, 300)
         trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(min_fps=None, cost_weight=weight), pricing, CPU)
         rng = generator(5)
-        optimizer = torch.optim.Adam(trainer.logits, lr=0.1)
+        optimizer = torch.optim.Adam(trainer.chooser.logits, lr=0.1)
         for _ in range(40):
-            price, _ = trainer.price(trainer.draw(rng, 1.0))
+            price, _ = trainer.chooser.price(trainer.chooser.draw(rng, 1.0))
             optimizer.zero_grad()
             price.backward()
             optimizer.step()
         with torch.no_grad():
-            rows = [[d.index for d in trainer.draw(rng, 1.0)] for _ in range(60)]
+            rows = [[d.index for d in trainer.chooser.draw(rng, 1.0)] for _ in range(60)]
         return float(np.mean([pricing.log_cost(r) for r in rows]))
 
     costs = [expected_cost(w) for w in (0.0, 0.02, 1.0)]
@@ -377,7 +377,7 @@ def test_learning_draws_have_the_value_of_the_certain_network() -> None:
         p.data.add_(0.01 * torch.randn(p.shape, generator=generator(4)))
     x = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
     for i in range(10):
-        draws = trainer.draw(generator(9, i), 1.0, paths=2)
+        draws = trainer.chooser.draw(generator(9, i), 1.0, paths=2)
         row = [d.index for d in draws]
         recalibrate(net, [x], certain(space, row, CPU))
         # Channels beyond the drawn width get statistics nobody measured; the mask must remove them all the same.
@@ -392,8 +392,8 @@ def test_choices_get_a_gradient_from_the_task(board: Board) -> None:
     x = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
     moved = set()
     for i in range(30):
-        loss = trainer.net(x, trainer.draw(generator(8, i), 1.0, paths=2)).square().sum()
-        found = torch.autograd.grad(loss, trainer.logits, allow_unused=True)
+        loss = trainer.net(x, trainer.chooser.draw(generator(8, i), 1.0, paths=2)).square().sum()
+        found = torch.autograd.grad(loss, trainer.chooser.logits, allow_unused=True)
         moved |= {j for j, g in enumerate(found) if g is not None and float(g.abs().sum()) > 0}
     assert moved >= {j for j, d in enumerate(decisions(space)) if len(d.options) > 1}
 
@@ -401,11 +401,11 @@ def test_choices_get_a_gradient_from_the_task(board: Board) -> None:
 def test_networks_are_never_shallower_than_demanded(board: Board) -> None:
     space = tiny_space()
     trainer = Trainer(space, SHAPE, 3, tiny_config(minimum_depth=3), Pricing(space, SHAPE, 3, board, 300), CPU)
-    trainer.logits[4].data[2] = 50.0  # where it may, it skips
-    assert trainer.logits[4].argmax() == 2
-    assert depth(space, trainer.likeliest()) == 3
+    trainer.chooser.logits[4].data[2] = 50.0  # where it may, it skips
+    assert trainer.chooser.logits[4].argmax() == 2
+    assert depth(space, trainer.chooser.likeliest()) == 3
     for i in range(20):
-        assert depth(space, [d.index for d in trainer.draw(generator(i), 1.0)]) == 3
+        assert depth(space, [d.index for d in trainer.chooser.draw(generator(i), 1.0)]) == 3
 
 
 # The whole, and interruption.

@@ -83,20 +83,8 @@ def cosearch(
         _check_possible(space, dataset, board, target)
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
-    path, key = folder / "search.npz", f"{space} {board} {config} {dataset.digest()}"
-    extra = trainer.resume(path, key)
-    accelerators.searches, accelerators.options = int(extra.get("searches", 0)), int(extra.get("options", 0))
-    before = extra.get("seconds", 0.0)
-    while trainer.done < config.epochs:
-        trainer.epoch(train, held, progress)
-        result = accelerators.design(trainer.likeliest())
-        record = trainer.finish(result.interval_cycles if result else None)
-        pricing.adapt(trainer.visited[-1], record.exact_interval_cycles)
-        seconds = before + time.monotonic() - begun
-        trainer.save(
-            path, key, {"seconds": seconds, "searches": accelerators.searches, "options": accelerators.options}
-        )
-        _tell(progress, trainer, record)
+    key = f"{space} {board} {config} {dataset.digest()}"
+    before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress)
     row, found = best_network(trainer, accelerators, train, held, progress)
     return CosearchResult(
         network=accelerators.network(row),
@@ -106,11 +94,37 @@ def cosearch(
         resources=found.resources,
         space_networks=space.networks,
         history=tuple(trainer.history),
-        priced_networks=trainer.priced,
+        priced_networks=trainer.chooser.priced,
         design_searches=accelerators.searches,
         design_options=accelerators.options,
         seconds=before + time.monotonic() - begun,
     )
+
+
+def _epochs(
+    trainer: Trainer,
+    accelerators: Accelerators,
+    path: Path,
+    key: str,
+    images: tuple[Images, Images],
+    progress: Progress,
+) -> float:
+    """All epochs, or those that the checkpoint lacks; the seconds of earlier sessions."""
+    begun = time.monotonic()
+    extra = trainer.resume(path, key)
+    accelerators.searches, accelerators.options = int(extra.get("searches", 0)), int(extra.get("options", 0))
+    before = extra.get("seconds", 0.0)
+    while trainer.done < trainer.config.epochs:
+        trainer.epoch(*images, progress)
+        result = accelerators.design(trainer.chooser.likeliest())
+        record = trainer.finish(result.interval_cycles if result else None)
+        trainer.pricing.adapt(trainer.visited[-1], record.exact_interval_cycles)
+        seconds = before + time.monotonic() - begun
+        trainer.save(
+            path, key, {"seconds": seconds, "searches": accelerators.searches, "options": accelerators.options}
+        )
+        _tell(progress, trainer, record)
+    return before
 
 
 def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig, target: int) -> Pricing | ArrayPricing:

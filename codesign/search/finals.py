@@ -12,6 +12,7 @@ from codesign.nets.batches import Images, generator, in_order
 from codesign.nets.supernet import recalibrate
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.chooser import Chooser
 from codesign.search.dna import ArrayPricing
 from codesign.search.pricing import Pricing
 from codesign.search.trainer import Trainer, certain
@@ -63,17 +64,17 @@ def best_network(
     trainer: Trainer, accelerators: Accelerators, train: Images, held: Images, progress: Progress
 ) -> tuple[list[int], Accelerator]:
     """The most accurate of the finalists, with shared weights, that a design confirms."""
-    finalists = _finalists(trainer)
+    found = finalists(trainer.chooser, trainer.visited)
     batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
     scores: list[tuple[float, int]] = []
-    for i, row in enumerate(finalists):
+    for i, row in enumerate(found):
         scores.append((-_score(trainer, row, batches, held), i))
-        progress("compare finalists", i + 1, len(finalists))
+        progress("compare finalists", i + 1, len(found))
     demand = trainer.config.min_fps
     for _, i in sorted(scores):
-        result = accelerators.design(finalists[i])
+        result = accelerators.design(found[i])
         if result is not None and (demand is None or result.interval_cycles <= trainer.pricing.target):
-            return finalists[i], result
+            return found[i], result
     row = cheapest(trainer.pricing)  # with exact hardware, shown to meet the demand before the search began
     result = accelerators.design(row)
     if result is None or (demand is not None and result.interval_cycles > trainer.pricing.target):
@@ -84,21 +85,21 @@ def best_network(
     return row, result
 
 
-def _finalists(trainer: Trainer) -> list[list[int]]:
+def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]:
     """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones."""
-    config, pricing = trainer.config, trainer.pricing
+    config, pricing = chooser.config, chooser.pricing
     rng = generator(config.seed, 13)
-    logits = [torch.log_softmax(trainer.open_logits(i).detach(), 0).tolist() for i in range(len(pricing.sizes))]
+    logits = [torch.log_softmax(chooser.open_logits(i).detach(), 0).tolist() for i in range(len(pricing.sizes))]
     with torch.no_grad():
-        rows = [trainer.likeliest(), *reversed(trainer.visited)]
-        rows += [[d.index for d in trainer.draw(rng, 1.0)] for _ in range(_DRAWS)]
+        rows = [chooser.likeliest(), *reversed(visited)]
+        rows += [[d.index for d in chooser.draw(rng, 1.0)] for _ in range(_DRAWS)]
     limit = _SLACK if config.min_fps is not None else float("inf")
     meeting: dict[tuple[int, ...], float] = {}
     for row in rows:
-        found = repaired(pricing, logits, row, limit)
-        if found is not None:
-            meeting[tuple(found)] = sum(x[i] for x, i in zip(logits, found, strict=True))
-    trainer.priced += len(rows)
+        meets = repaired(pricing, logits, row, limit)
+        if meets is not None and not any(chooser.too_shallow(meets)):
+            meeting[tuple(meets)] = sum(x[i] for x, i in zip(logits, meets, strict=True))
+    chooser.priced += len(rows)
     order = sorted(meeting, key=lambda row: (-meeting[row], row))
     return [list(row) for row in order[: config.finalists]]
 

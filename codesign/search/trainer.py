@@ -13,19 +13,18 @@ from torch.nn import functional
 from codesign.ir.nodes import Shape
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
-from codesign.nets.space import Kind, Space, decisions, slots
+from codesign.nets.space import Space, decisions, slots
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import cosine_rate
 from codesign.progress import Progress
-from codesign.search.choice import Draw, blend, entropy, fixed, sample, temperature_at
+from codesign.search.choice import Draw, blend, fixed, temperature_at
+from codesign.search.chooser import Chooser
 from codesign.search.config import SearchConfig
 from codesign.search.dna import ArrayPricing
 from codesign.search.pricing import Pricing
 
 _log = logging.getLogger(__name__)
 _CHOICE_EVERY = 2  # steps of the weights for one of the choices
-_MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
-_QUADRATIC = 1.0  # weight of the squared violation
 _EXPLORE = 0.5  # share of operators and poolings that are drawn when weights move; the others are the likeliest
 
 
@@ -75,35 +74,13 @@ class Trainer:
     ) -> None:
         self.space, self.config, self.pricing, self.device = space, config, pricing, device
         self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
-        self.skips = _skips(space)
-        self.networks = len(decisions(space))  # decisions about the network; those about arrays come after them
-        self.branches = {*self._operator_slots(), self.networks - 2}
+        self.chooser = Chooser(space, config, pricing, device)
+        self.branches = {*self.chooser.operators, self.chooser.networks - 2}
         self.bits = set(_bit_slots(space))
-        allowed = pricing.allowed()
-        self.closed = [torch.tensor(~a, device=device) for a in allowed]
-        names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
-        self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
         self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
-        self.choice_optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
-        self.multiplier = 0.0
         self.done = 0
-        self.priced = 0
         self.history: list[EpochRecord] = []
         self.visited: list[list[int]] = []  # the likeliest network after every epoch
-
-    def open_logits(self, i: int) -> Tensor:
-        """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
-        return self.logits[i].masked_fill(self.closed[i], float("-inf"))
-
-    def likeliest(self) -> list[int]:
-        """The option of largest logit of every decision, with as many blocks as are demanded."""
-        with torch.no_grad():
-            row = [int(self.open_logits(i).argmax()) for i in range(len(self.logits))]
-            for at, skip in self._too_shallow(row):
-                row[at] = int(
-                    self.open_logits(at).index_fill(0, torch.tensor([skip], device=self.device), -math.inf).argmax()
-                )
-        return row
 
     def epoch(self, train: Images, held: Images, progress: Progress) -> None:
         """One epoch; afterwards the record of it lacks the exact interval, which the caller gives to `finish`."""
@@ -130,7 +107,7 @@ class Trainer:
 
     def finish(self, exact: int | None) -> EpochRecord:
         """Record the epoch, with the interval of the exact design of the likeliest network."""
-        sums, row = self._sums, self.likeliest()
+        sums, row = self._sums, self.chooser.likeliest()
         steps = max(sums.choice_steps, 1)
         self.visited.append(row)
         record = EpochRecord(
@@ -141,40 +118,25 @@ class Trainer:
             drawn_interval_cycles=self.pricing.target * math.exp(sums.log_cost / max(sums.weight_steps, 1)),
             likeliest_interval_cycles=self.pricing.target * math.exp(self.pricing.log_cost(row)),
             exact_interval_cycles=exact,
-            multiplier=self.multiplier,
-            entropy=sum(entropy(self.open_logits(i).detach()) for i in range(len(self.logits))) / len(self.logits),
+            multiplier=self.chooser.multiplier,
+            entropy=self.chooser.entropy(),
             skipped=sums.skipped / max(sums.weight_steps, 1),
         )
         self.history.append(record)
         return record
 
-    def draw(self, rng: torch.Generator, temperature: float, *, paths: int = 1, uniform: bool = False) -> list[Draw]:
-        """A draw of every decision; too shallow networks get the likelier of the other operators instead."""
-        logits = [self.open_logits(i) for i in range(len(self.logits))]
-        if uniform:
-            logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
-        draws = [sample(x, temperature, rng, paths) for x in logits]
-        for at, skip in self._too_shallow([d.index for d in draws]):
-            closed = logits[at].index_fill(0, torch.tensor([skip], device=self.device), -math.inf)
-            draws[at] = sample(closed, temperature, rng, paths)
-        return draws
-
     def save(self, path: Path, key: str, extra: dict[str, float]) -> None:
         """Leave everything that `resume` needs."""
-        meta = {
+        meta, tensors = self.chooser.state()
+        meta |= {
             "key": key,
             "done": self.done,
-            "multiplier": self.multiplier,
-            "priced": self.priced,
             "history": [asdict(r) for r in self.history],
             "visited": self.visited,
-            "pricing": self.pricing.state,
             "extra": extra,
         }
-        tensors = checkpoint.prefixed("net", self.net.state_dict())
-        tensors |= checkpoint.prefixed("logits", {str(i): x for i, x in enumerate(self.logits)})
+        tensors |= checkpoint.prefixed("net", self.net.state_dict())
         tensors |= checkpoint.prefixed("weight_optimizer", checkpoint.optimizer_tensors(self.weight_optimizer))
-        tensors |= checkpoint.prefixed("choice_optimizer", checkpoint.optimizer_tensors(self.choice_optimizer))
         checkpoint.save(path, meta, tensors)
 
     def resume(self, path: Path, key: str) -> dict[str, float]:
@@ -184,15 +146,10 @@ class Trainer:
             return {}
         meta, tensors = found
         self.net.load_state_dict(checkpoint.without_prefix("net", tensors))
-        with torch.no_grad():
-            for name, value in checkpoint.without_prefix("logits", tensors).items():
-                self.logits[int(name)].copy_(value)
         checkpoint.restore_optimizer(self.weight_optimizer, checkpoint.without_prefix("weight_optimizer", tensors))
-        checkpoint.restore_optimizer(self.choice_optimizer, checkpoint.without_prefix("choice_optimizer", tensors))
-        self.done, self.multiplier, self.priced = meta["done"], meta["multiplier"], meta["priced"]
+        self.chooser.restore(meta, tensors)
+        self.done, self.visited = meta["done"], meta["visited"]
         self.history = [EpochRecord(**r) for r in meta["history"]]
-        self.visited = meta["visited"]
-        self.pricing.restore(meta["pricing"])
         _log.info("search goes on after epoch %d", self.done)
         extra: dict[str, float] = meta["extra"]
         return extra
@@ -204,19 +161,24 @@ class Trainer:
         Operators learn to fit their neighbours one by one, in a network that works; were all drawn at once from the
         beginning, none would learn. During the warm-up (warmed < 1) draws are uniform, and become more.
         """
-        draws = self.draw(rng, 1.0, uniform=warmed < 1.0)
+        draws = self.chooser.draw(rng, 1.0, uniform=warmed < 1.0)
         coins = torch.rand(len(draws), generator=rng) < _EXPLORE * min(warmed, 1.0)
-        anchor = [i if at in self.branches else draws[at].index for at, i in enumerate(self.likeliest())]
+        anchor = [i if at in self.branches else draws[at].index for at, i in enumerate(self.chooser.likeliest())]
         row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), anchor, strict=True)]
-        for at, skip in self._too_shallow(row):
-            row[at] = next(i for i in range(len(self.closed[at])) if i != skip and not bool(self.closed[at][i]))
+        for at, skip in self.chooser.too_shallow(row):
+            row[at] = next(
+                i for i in range(len(self.chooser.closed[at])) if i != skip and not bool(self.chooser.closed[at][i])
+            )
         return row
 
     def _weight_draws(self, row: list[int], temperature: float, rng: torch.Generator) -> list[Draw]:
         """The draws of that network, with blends of bit widths where weights are to see all of them."""
         draws = certain(self.space, row, self.device)
         if self.config.heterogeneous:
-            draws = [blend(self.open_logits(i), temperature, rng) if i in self.bits else d for i, d in enumerate(draws)]
+            draws = [
+                blend(self.chooser.open_logits(i), temperature, rng) if i in self.bits else d
+                for i, d in enumerate(draws)
+            ]
         return draws
 
     def _weight_step(self, batch: Images, row: list[int], draws: list[Draw]) -> None:
@@ -228,75 +190,29 @@ class Trainer:
         sums = self._sums
         sums.weight_loss += loss.detach()
         sums.log_cost += self.pricing.log_cost(row)
-        sums.skipped += sum(row[at] == skip for at, skip in self.skips)
+        sums.skipped += sum(row[at] == skip for at, skip in self.chooser.skips)
         sums.weight_steps += 1
-        self.priced += 1
+        self.chooser.priced += 1
 
     def _choice_step(self, batch: Images, temperature: float, rng: torch.Generator) -> None:
-        draws = self.draw(rng, temperature, paths=2)
+        draws = self.chooser.draw(rng, temperature, paths=2)
         # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
-        task = functional.cross_entropy(self.net(batch.x, drawn[: self.networks]), batch.y)
-        price, violation = self.price(draws)
-        self.choice_optimizer.zero_grad(set_to_none=True)
-        gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
-        for logit, gradient in zip(self.logits, gradients, strict=True):
-            logit.grad = gradient
-        self.choice_optimizer.step()
-        self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
+        task = functional.cross_entropy(self.net(batch.x, drawn[: self.chooser.networks]), batch.y)
+        self.chooser.step(draws, task)
         self._sums.choice_loss += task.detach()
         self._sums.choice_steps += 1
-
-    def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
-        """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
-        row = [d.index for d in draws]
-        log_cost = self.pricing.log_cost(row)
-        weight = self.config.cost_weight
-        if self.config.min_fps is not None:
-            weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
-        tables = self.pricing.alternatives(row)
-        self.priced += sum(len(t) for t in tables)
-        costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
-        expected = sum((d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True))
-        price: Tensor = weight * (log_cost + expected)
-        return price, (log_cost if self.config.min_fps is not None else 0.0)
-
-    def _too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
-        """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
-        skipped = [(at, skip) for at, skip in self.skips if row[at] == skip]
-        blocks = len(self._operator_slots())
-        missing = min(self.config.minimum_depth, blocks) - (blocks - len(skipped))
-        yield from skipped[: max(missing, 0)]
-
-    def _operator_slots(self) -> list[int]:
-        return [at for where in slots(self.space) for at in where.operators]
 
     def _set_rate(self, rate: float) -> None:
         for group in self.weight_optimizer.param_groups:
             group["lr"] = rate
 
 
-def _skips(space: Space) -> list[tuple[int, int]]:
-    """(decision, option) of every block that can be skipped."""
-    found = []
-    for stage, where in zip(space.stages, slots(space), strict=True):
-        for block, at in zip(stage.blocks, where.operators, strict=True):
-            found += [(at, i) for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
-    return found
-
-
 def _bit_slots(space: Space) -> list[int]:
     """The decisions about bit widths."""
     found = [at for where in slots(space) for at in (where.bits, *where.weight_bits)]
     return [*found, len(decisions(space)) - 1]
-
-
-def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
-    """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
-    logits = torch.zeros(options, device=device)
-    logits[0 if "operator" in name or "pool" in name else options // 2] = 1e-3
-    return logits.requires_grad_()
 
 
 def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Images]:

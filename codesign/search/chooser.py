@@ -1,0 +1,131 @@
+"""The choices of a search: their logits, what is drawn from them, what they cost, and how they learn.
+
+A step moves the logits against a task loss of the drawn network and the cost of the network and of every alternative
+to it, constants from a pricing. Under a demand the cost's weight grows while drawn networks are too slow.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from codesign.nets import checkpoint
+from codesign.nets.space import Kind, Space, decisions, slots
+from codesign.search.choice import Draw, entropy, sample
+from codesign.search.config import SearchConfig
+from codesign.search.dna import ArrayPricing
+from codesign.search.pricing import Pricing
+
+_MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
+_QUADRATIC = 1.0  # weight of the squared violation
+
+
+class Chooser:
+    """The logits of all choices, those about the network first, then those about arrays, and their optimizer."""
+
+    def __init__(
+        self, space: Space, config: SearchConfig, pricing: Pricing | ArrayPricing, device: torch.device
+    ) -> None:
+        self.space, self.config, self.pricing, self.device = space, config, pricing, device
+        self.networks = len(decisions(space))
+        self.operators = [at for where in slots(space) for at in where.operators]
+        self.skips = _skips(space)
+        self.closed = [torch.tensor(~a, device=device) for a in pricing.allowed()]
+        names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
+        self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
+        self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
+        self.multiplier = 0.0
+        self.priced = 0
+
+    def open_logits(self, i: int) -> Tensor:
+        """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
+        return self.logits[i].masked_fill(self.closed[i], float("-inf"))
+
+    def likeliest(self) -> list[int]:
+        """The option of largest logit of every decision, with as many blocks as are demanded."""
+        with torch.no_grad():
+            row = [int(self.open_logits(i).argmax()) for i in range(len(self.logits))]
+            for at, skip in self.too_shallow(row):
+                row[at] = int(self._without(self.open_logits(at), skip).argmax())
+        return row
+
+    def entropy(self) -> float:
+        """Mean entropy of the choices, as a share of the uniform distribution's."""
+        return sum(entropy(self.open_logits(i).detach()) for i in range(len(self.logits))) / len(self.logits)
+
+    def draw(self, rng: torch.Generator, temperature: float, *, paths: int = 1, uniform: bool = False) -> list[Draw]:
+        """A draw of every decision; too shallow networks get the likelier of the other operators instead."""
+        logits = [self.open_logits(i) for i in range(len(self.logits))]
+        if uniform:
+            logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
+        draws = [sample(x, temperature, rng, paths) for x in logits]
+        for at, skip in self.too_shallow([d.index for d in draws]):
+            draws[at] = sample(self._without(logits[at], skip), temperature, rng, paths)
+        return draws
+
+    def step(self, draws: list[Draw], task: Tensor) -> None:
+        """Move the logits against the task loss of the drawn network and its price."""
+        price, violation = self.price(draws)
+        self.optimizer.zero_grad(set_to_none=True)
+        gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
+        for logit, gradient in zip(self.logits, gradients, strict=True):
+            logit.grad = gradient
+        self.optimizer.step()
+        self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
+
+    def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
+        """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
+        row = [d.index for d in draws]
+        log_cost = self.pricing.log_cost(row)
+        weight = self.config.cost_weight
+        if self.config.min_fps is not None:
+            weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
+        tables = self.pricing.alternatives(row)
+        self.priced += sum(len(t) for t in tables)
+        costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
+        expected = sum((d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True))
+        price: Tensor = weight * (log_cost + expected)
+        return price, (log_cost if self.config.min_fps is not None else 0.0)
+
+    def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
+        """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
+        skipped = [(at, skip) for at, skip in self.skips if row[at] == skip]
+        blocks = len(self.operators)
+        missing = min(self.config.minimum_depth, blocks) - (blocks - len(skipped))
+        yield from skipped[: max(missing, 0)]
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Everything that `restore` needs, as plain data and tensors."""
+        meta = {"multiplier": self.multiplier, "priced": self.priced, "pricing": self.pricing.state}
+        tensors = checkpoint.prefixed("logits", {str(i): x for i, x in enumerate(self.logits)})
+        return meta, tensors | checkpoint.prefixed("choice_optimizer", checkpoint.optimizer_tensors(self.optimizer))
+
+    def restore(self, meta: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Take up what `state` gave."""
+        with torch.no_grad():
+            for name, value in checkpoint.without_prefix("logits", tensors).items():
+                self.logits[int(name)].copy_(value)
+        checkpoint.restore_optimizer(self.optimizer, checkpoint.without_prefix("choice_optimizer", tensors))
+        self.multiplier, self.priced = meta["multiplier"], meta["priced"]
+        self.pricing.restore(meta["pricing"])
+
+    def _without(self, logits: Tensor, option: int) -> Tensor:
+        return logits.index_fill(0, torch.tensor([option], device=self.device), -math.inf)
+
+
+def _skips(space: Space) -> list[tuple[int, int]]:
+    """(decision, option) of every block that can be skipped."""
+    found = []
+    for stage, where in zip(space.stages, slots(space), strict=True):
+        for block, at in zip(stage.blocks, where.operators, strict=True):
+            found += [(at, i) for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
+    return found
+
+
+def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
+    """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
+    logits = torch.zeros(options, device=device)
+    logits[0 if "operator" in name or "pool" in name else options // 2] = 1e-3
+    return logits.requires_grad_()

@@ -1,0 +1,81 @@
+"""The co-search where the accuracy of every network is known: by table, by predictor, by training each when asked.
+
+Choices are drawn, priced and moved as in search.trainer; only the task's loss comes from the table, and its gradient
+from the two active options of every choice.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from codesign.errors import InfeasibleError
+from codesign.nets.batches import generator
+from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.choice import Draw, temperature_at
+from codesign.search.chooser import Chooser
+from codesign.search.finals import finalists
+
+Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class TabularResult:
+    """The row found, its accuracy and accelerator, and how many different networks' accuracies were asked for."""
+
+    row: tuple[int, ...]
+    accuracy: float
+    accelerator: Accelerator
+    asked: int
+
+
+class _Table:
+    """Accuracies asked for, each once."""
+
+    def __init__(self, accuracy: Accuracy, networks: int) -> None:
+        self._accuracy, self._networks = accuracy, networks
+        self.known: dict[tuple[int, ...], float] = {}
+
+    def __call__(self, row: Sequence[int]) -> float:
+        key = tuple(row[: self._networks])
+        if key not in self.known:
+            self.known[key] = self._accuracy(key)
+        return self.known[key]
+
+
+def tabular_search(
+    accuracy: Accuracy, chooser: Chooser, accelerators: Accelerators, *, steps: int, rounds: int = 8, scale: float = 4.0
+) -> TabularResult:
+    """Search the most accurate network whose accelerator meets the demand of chooser.config.
+
+    After each of the `rounds` the likeliest network's accelerator is made and the prices are adapted to it. `scale`:
+    task loss of a wrong answer. Raises InfeasibleError if no finalist meets the demand.
+    """
+    config, table = chooser.config, _Table(accuracy, chooser.networks)
+    rng, visited = generator(config.seed, 14), []
+    for step in range(steps):
+        temperature = temperature_at(*config.temperatures, step / max(steps - 1, 1))
+        draws = chooser.draw(rng, temperature, paths=2)
+        chooser.step(draws, _task(table, draws[: chooser.networks], scale))
+        if (step + 1) % max(steps // rounds, 1) == 0:
+            visited.append(chooser.likeliest())
+            found = accelerators.design(visited[-1])
+            chooser.pricing.adapt(visited[-1], found.interval_cycles if found else None)
+    for row in sorted(finalists(chooser, visited), key=lambda row: -table(row)):
+        found = accelerators.design(row)
+        if found is not None and (config.min_fps is None or found.interval_cycles <= chooser.pricing.target):
+            return TabularResult(tuple(row), table(row), found, len(table.known))
+    raise InfeasibleError(f"search: no finalist meets the demand on {accelerators.board.name}; search longer")
+
+
+def _task(table: _Table, draws: Sequence[Draw], scale: float) -> Tensor:
+    """Scaled error of the drawn network; each choice gets its gradient from its second active option."""
+    row = [d.index for d in draws]
+    right = table(row)
+    loss = torch.tensor(scale * (1.0 - right))
+    for i, draw in enumerate(draws):
+        for option in draw.active[1:]:
+            other = table([*row[:i], option, *row[i + 1 :]])
+            loss = loss + draw.weights[option] * scale * (right - other)
+    return loss
