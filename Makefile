@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources lint types format setup setup-test clean distclean
+.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ bench-correlation: setup ## do networks keep their order on other accelerators -
 
 bench-resources: setup ## predicted resources beside open synthesis, whole designs -> docs/resources.md (about half an hour)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/resources.py --out docs/resources.md
+
+bench-cosearch: setup ## our co-search beside its rivals -> docs/cosearch.md (hours; goes on where it was)
+	@$(BIN)/python benchmarks/cosearch.py
+	@$(BIN)/python benchmarks/cosearch.py --page
 
 lint: setup-test ## ruff and the import contracts
 	@$(TOX) run -e lint

@@ -1,0 +1,111 @@
+"""Our co-search and every rival in one run: one space, data set, cost model and demand, the same count for all.
+
+    python benchmarks/cosearch.py [--profile short|full] [--board NAME] [--fps N] [--seed N] [--method NAME]
+                                  [--part K/N] [--work FOLDER] [--page]
+
+Each cell (board, demand, method, seed) is one file under benchmarks/results/cosearch/. Finished cells are passed over,
+so an interrupted run goes on where it was; `--part 1/2` and `--part 2/2` share the cells between two processes.
+`--page` makes docs/cosearch.md and docs/cosearch.svg from the files alone.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from race.estimate import estimate
+from race.page import page
+from race.plot import plot
+from race.run import Race
+from race.settings import BUDGETS, PROFILES, RESULTS, SEEDS, SPACE, Cell, Method, all_cells
+from race.store import Result, Store
+
+from codesign.datasets.load import DataConfig, load_dataset
+from codesign.errors import CodesignError
+from codesign.ir.files import write_text
+from codesign.nets.space import preset
+from codesign.progress import silent
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    store = Store(RESULTS)
+    if options.page:
+        write_text(DOCS / "cosearch.md", page(store))
+        write_text(DOCS / "cosearch.svg", plot(store))
+        return 0
+    cells = [c for c in all_cells() if _wanted(c, options)]
+    groups = list(dict.fromkeys((c.board, c.fps, c.seed) for c in cells))
+    part, parts = options.part
+    cells = [c for c in cells if groups.index((c.board, c.fps, c.seed)) % parts == part - 1]
+    return run_cells(_race(options.profile, store, options.work), cells, options.profile, store)
+
+
+def _race(profile: str, store: Store, work: Path) -> Race:
+    return Race(PROFILES[profile], preset(SPACE), load_dataset(DataConfig()), store, work)
+
+
+def run_cells(race: Race, cells: list[Cell], profile: str, store: Store) -> int:
+    """Run the cells that are not finished; 1 if one of them failed."""
+    todo = [c for c in cells if not race.finished(c)]
+    _say(f"{len(cells) - len(todo)} of {len(cells)} cells are finished; {estimate(todo, PROFILES[profile], store)}")
+    failed = 0
+    for i, cell in enumerate(todo):
+        begun = time.monotonic()
+        try:
+            result = race.run(cell, silent)
+            verdict = _verdict(result)
+        except CodesignError as error:  # the others go on
+            failed += 1
+            verdict = f"FAILED: {error}"
+        _say(f"[{i + 1}/{len(todo)}] {cell}: {verdict}, {time.monotonic() - begun:.0f} s")
+    return 1 if failed else 0
+
+
+def _wanted(cell: Cell, options: argparse.Namespace) -> bool:
+    asked = ((options.board, cell.board), (options.fps, cell.fps), (options.seed, cell.seed))
+    return all(not names or own in names for names, own in asked) and (
+        not options.method or cell.method in options.method
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    every = sorted({fps for budgets in BUDGETS.values() for fps in budgets})
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="full", help="how much is spent on a cell")
+    parser.add_argument("--board", action="append", choices=list(BUDGETS), help="only this board; repeatable")
+    parser.add_argument("--fps", action="append", type=int, choices=every, help="only this demand; repeatable")
+    parser.add_argument("--seed", action="append", type=int, choices=SEEDS, help="only this seed; repeatable")
+    parser.add_argument("--method", action="append", type=Method, help="only this method; repeatable")
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="the Kth of N shares of the cells")
+    parser.add_argument("--work", type=Path, default=Path("build/cosearch"), help="for what can be made again")
+    parser.add_argument("--page", action="store_true", help="make the page and the plot from the store, run nothing")
+    return parser
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
+    return int(part), int(parts)
+
+
+def _verdict(result: Result) -> str:
+    found, final = result.search, result.final
+    head = f"{found.evaluations} evaluations, {found.seconds:.0f} CPU s"
+    if final is None:
+        return f"nothing meets the demand; {head}"
+    if final.measured is None:
+        return f"its accelerator does not fit with its buffers; {head}"
+    return f"{100 * final.trained.golden_accuracy:.2f} %, {final.measured.fps:,.0f} FPS measured; {head}"
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

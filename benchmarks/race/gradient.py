@@ -1,0 +1,132 @@
+"""Searches by gradient, ours and DNA's, run as they are and counted like the rivals.
+
+They train a supernet of their own, which is in their seconds. Their evaluations are the finalists that they score with
+it; designs priced are what their tables gave a cost. How good the networks on the way were is looked up afterwards
+with the rivals' proxy, off the clock, so that the courses can be compared.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from codesign.errors import InfeasibleError
+from codesign.ir import files
+from codesign.nets.space import decisions
+from codesign.progress import Progress
+from codesign.search.arrays import ARRAYS
+from codesign.search.config import Hardware, Objective, SearchConfig
+from codesign.search.cosearch import CosearchResult, cosearch
+
+from .problem import Problem, Row, Step
+from .setting import Ground
+from .settings import Cell, Method
+from .store import Search
+
+EPOCHS, FINALISTS = "search epochs", "compare finalists"  # stages that cosearch tells of
+
+
+def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
+    """The search's settings for a cell."""
+    config = replace(config, min_fps=float(cell.fps), seed=cell.seed)
+    match cell.method:
+        case Method.DNA:
+            return replace(config, hardware=Hardware.DNA)
+        case Method.OURS_SUM:
+            return replace(config, objective=Objective.SUM)
+        case Method.OURS_HETEROGENEOUS:
+            return replace(config, heterogeneous=not config.heterogeneous)
+        case _:
+            return config
+
+
+def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, folder: Path, tell: Progress) -> Search:
+    """Run the search of a cell, or go on with it, in `folder`."""
+    clock = _Clock(folder / "clock.json", tell)
+    try:
+        found = cosearch(ground.dataset, ground.space, ground.board, config_of(cell, config), folder, clock)
+    except InfeasibleError:
+        found = None
+    seconds = clock.seconds
+    row, choice = (None, None) if found is None else _indices(ground, dict(found.choices))
+    return Search(
+        row=row,
+        choice=choice,
+        choices=() if found is None else tuple(f"{name}: {option}" for name, option in found.choices),
+        evaluations=clock.finalists,
+        points=_priced(folder) if found is None else found.priced_networks,
+        designs=0 if found is None else found.design_searches,
+        seconds=seconds,
+        setup_s=0.0,
+        proxy_accuracy=None if row is None else problem.accuracy(row).accuracy,
+        course=_course(clock, folder, problem, found, row, seconds),
+    )
+
+
+class _Clock:
+    """Processor seconds at the end of every epoch, kept for a search that is interrupted."""
+
+    def __init__(self, path: Path, tell: Progress) -> None:
+        self.path, self.tell = path, tell
+        self.marks: list[float] = json.loads(path.read_text()) if path.is_file() else []
+        self.before = self.marks[-1] if self.marks else 0.0
+        self.begun = time.process_time()
+        self.finalists = 0
+
+    @property
+    def seconds(self) -> float:
+        return self.before + time.process_time() - self.begun
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == EPOCHS:
+            self.marks = [*self.marks[: done - 1], self.seconds]
+            files.write_json(self.path, self.marks)
+        if stage == FINALISTS:
+            self.finalists = total
+        self.tell(stage, done, total, note)
+
+
+def _indices(ground: Ground, choices: Mapping[str, str]) -> tuple[Row, tuple[int, ...] | None]:
+    """The choices by name as indices, of the network and of the arrays if there are any."""
+    every = decisions(ground.space)
+    row = tuple(d.options.index(choices[d.name]) for d in every)
+    names = [str(a) for a in ARRAYS]
+    arrays = tuple(names.index(option) for name, option in choices.items() if name.endswith(" array"))
+    return row, arrays or None
+
+
+def _meta(folder: Path) -> dict[str, object]:
+    """The plain part of the search's checkpoint."""
+    with np.load(folder / "search.npz", allow_pickle=False) as held:
+        found: dict[str, object] = json.loads(str(held["meta"]))
+    return found
+
+
+def _priced(folder: Path) -> int:
+    priced = _meta(folder)["priced"]
+    assert isinstance(priced, int)
+    return priced
+
+
+def _course(
+    clock: _Clock, folder: Path, problem: Problem, found: CosearchResult | None, row: Row | None, seconds: float
+) -> tuple[Step, ...]:
+    """The likeliest network after each epoch where it meets the demand, and the result, as far as each is better."""
+    if found is None or row is None:
+        return ()
+    visited = _meta(folder)["visited"]
+    assert isinstance(visited, list)
+    steps: list[Step] = []
+    moments = []
+    for record, likeliest, mark in zip(found.history, visited, clock.marks, strict=False):
+        interval = record.exact_interval_cycles
+        if interval is not None and interval <= problem.target:
+            moments.append((0, mark, tuple(likeliest[: len(problem.sizes)])))
+    for evaluations, moment, network in [*moments, (clock.finalists, seconds, row)]:
+        accuracy = problem.accuracy(network).accuracy
+        if not steps or accuracy > steps[-1].accuracy:
+            steps.append(Step(evaluations, moment, accuracy))
+    return tuple(steps)

@@ -1,0 +1,187 @@
+"""The race as one page of Markdown, from the stored cells alone."""
+
+from collections.abc import Sequence
+from statistics import mean
+
+from .settings import ABLATIONS, BUDGETS, RACE, SEEDS, TITLES, Method
+from .store import Result, Store
+from .summary import Group, Spread, accuracy, exact_fps, fps, groups, met
+
+Row = Sequence[str]
+MISSING = "missing"
+
+INTRO = """# Our co-search and its rivals
+
+Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the files under
+`benchmarks/results/cosearch/`, one for each board, demand, method and seed; do not edit by hand.
+
+Every method searches the same space of networks on the same data for the same demand, frames per second on a board,
+with the same model of cycles and resources. What it ends with is trained anew with the same settings, quantized,
+exported, and its machine simulated in RTL: *accuracy* is the golden model's on all test images, *FPS* is measured in
+RTL simulation at the board's clock, every output word compared.
+
+- *ours*: choices by gradient, every network priced at its best design; the result has an exact design.
+- *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
+  chosen by gradient with the network. It starts from the same code, repair of finalists included, and shares its gains.
+- *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
+  what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
+  counts.
+- *fixed accelerator*: the best arrays for the network in the middle of the space, then regularised evolution of
+  networks that meet the demand on them.
+- *random*, *regularised evolution* (population 50, sample 10), *reinforcement learning* (recurrent controller,
+  REINFORCE): network and arrays together. The reward is FNAS's, but its penalty grows with the violation (as published
+  it is the same for all) and rewards are compared with their batch's mean: both help it.
+- *semi-decoupled*: the front of networks on one proxy accelerator, then of these the most accurate whose own best
+  design meets the demand.
+
+The rivals judge networks by one supernet per seed, trained without hardware and the same for all of them; they share
+nothing else. *Evaluations*: networks whose accuracy was looked at (ours, DNA's: the finalists). *Designs*: pairs of
+network and accelerator that were priced. *CPU s*: processor seconds of the search, with the training of the supernet
+(each rival is charged the whole of it once, ours and DNA's train their own); an evaluation that another rival had
+asked for before is charged as if made anew. Final training and simulation are not in it. Where seeds differ: mean
+(least to greatest). *Exact FPS*: of the best design of the same network, predicted.
+"""
+
+
+def page(store: Store) -> str:
+    """The whole page."""
+    found = groups(store.all())
+    text = INTRO
+    if not found:
+        return text + "\nThere are no results yet.\n"
+    text += "\n![Accuracy against measured FPS](cosearch.svg)\n"
+    return text + "".join(_section(group) for group in found)
+
+
+def _section(group: Group) -> str:
+    done, every = len(group.results), len(list(RACE) + list(ABLATIONS)) * len(SEEDS) * sum(map(len, BUDGETS.values()))
+    seeds = sorted({r.cell.seed for r in group.results})
+    text = f"\n## Profile {group.profile}\n\n{done} of {every} cells"
+    text += (
+        f", seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; the others are missing.\n"
+        if done < every
+        else ".\n"
+    )
+    settings = group.results[0].settings
+    text += "".join(f"- {name}: {value}\n" for name, value in settings.items())
+    text += f"- machine: {'; '.join(sorted({r.machine for r in group.results}))}\n"
+    for board, demand in group.demands():
+        text += f"\n### {board}, {demand:,} FPS\n\n" + _race(group, board, demand)
+    return text + _words(group) + _reaches(group) + _ablations(group)
+
+
+def _race(group: Group, board: str, demand: int) -> str:
+    header = ("Method", "Seeds", "Accuracy, %", "FPS measured", "Exact FPS", "Evaluations", "Designs", "CPU s")
+    return _table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
+
+
+def _line(method: Method, results: Sequence[Result]) -> Row:
+    title = f"**{TITLES[method]}**" if method is Method.OURS else TITLES[method]
+    if not results:
+        return (title, MISSING, *[""] * 6)
+    short = len(results) - sum(map(met, results))
+    seeds = f"{len(results)}" + (f", {short} without a result" if short else "")
+    best = accuracy(results)
+    return (
+        title,
+        seeds,
+        "none" if best is None else _percent(best),
+        _spread(fps(results)),
+        _spread(exact_fps(results)),
+        _count(r.search.evaluations for r in results),
+        _count(r.search.points for r in results),
+        _count(r.search.seconds for r in results),
+    )
+
+
+def _words(group: Group) -> str:
+    """Where ours stands, in words that follow from the figures."""
+    lines = []
+    for board, demand in group.demands():
+        own = accuracy(group.of(board, demand, Method.OURS))
+        rivals = {m: accuracy(group.of(board, demand, m)) for m in RACE if m is not Method.OURS}
+        met_by = {m: s for m, s in rivals.items() if s is not None}
+        where = f"{board}, {demand:,} FPS"
+        if own is None or not met_by:
+            lines.append(f"- {where}: not enough results to compare.")
+            continue
+        best = max(met_by, key=lambda m: met_by[m].mean)
+        gap = 100 * (own.mean - met_by[best].mean)
+        verdict = f"{gap:.2f} points above" if gap > 0 else f"{-gap:.2f} points **below**" if gap < 0 else "equal to"
+        none = [TITLES[m] for m in rivals if group.of(board, demand, m) and rivals[m] is None]
+        also = f" Nothing that meets the demand: {'; '.join(none)}." if none else ""
+        lines.append(f"- {where}: ours is {verdict} the best rival, {TITLES[best]}.{also}")
+    return "\n### Where ours stands\n\nMean accuracy of the results that meet the demand.\n\n" + "\n".join(lines) + "\n"
+
+
+def _reaches(group: Group) -> str:
+    header = (
+        "Board, demand, seed",
+        "RL: proxy accuracy",
+        "evaluations",
+        "CPU s",
+        "ours: evaluations",
+        "CPU s",
+        "less time by",
+    )
+    rows = []
+    for board, demand in group.demands():
+        by_seed = {r.cell.seed: r for r in group.of(board, demand, Method.OURS)}
+        for theirs in group.of(board, demand, Method.RL):
+            own = by_seed.get(theirs.cell.seed)
+            if own is not None:
+                rows.append(_reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
+    intro = """
+### Until the controller's result is reached
+
+Both courses by the rivals' proxy, which ours does not see: the first network of ours (the likeliest after an epoch,
+or the result) that meets the demand and is at least as accurate as the controller's final one.
+
+"""
+    return intro + (_table(header, rows) if rows else "Missing: no pair of cells to compare.\n")
+
+
+def _reach(name: str, own: Result, theirs: Result) -> Row:
+    accuracy = theirs.search.proxy_accuracy
+    if accuracy is None:
+        return (name, "none found", f"{theirs.search.evaluations:,}", f"{theirs.search.seconds:,.0f}", "", "", "")
+    first = next((s for s in own.search.course if s.accuracy >= accuracy), None)
+    end = next(s for s in theirs.search.course if s.accuracy >= accuracy)
+    head = (name, f"{100 * accuracy:.1f} %", f"{end.evaluations:,}", f"{end.seconds:,.0f}")
+    if first is None:
+        return (*head, "not reached", "", "")
+    return (*head, f"{first.evaluations:,}", f"{first.seconds:,.0f}", f"{end.seconds / first.seconds:.2g} times")
+
+
+def _ablations(group: Group) -> str:
+    header = ("Board, demand", "Method", "Seeds", "Accuracy, %", "FPS measured", "CPU s")
+    rows: list[Row] = []
+    for board, demand in group.demands():
+        for method in (Method.OURS, Method.DNA, *ABLATIONS):
+            results = group.of(board, demand, method)
+            line = _line(method, results)
+            rows.append((f"{board}, {demand:,}", *line[:4], line[7]))
+    return "\n### One part changed\n\n" + _table(header, rows)
+
+
+def _percent(spread: Spread) -> str:
+    scaled = Spread(100 * spread.mean, 100 * spread.least, 100 * spread.greatest)
+    return _spread(scaled, ".2f")
+
+
+def _spread(spread: Spread | None, form: str = ",.0f") -> str:
+    if spread is None:
+        return ""
+    text = format(spread.mean, form)
+    if spread.least == spread.greatest:
+        return text
+    return f"{text} ({format(spread.least, form)} to {format(spread.greatest, form)})"
+
+
+def _count(values: object) -> str:
+    return f"{mean(values):,.0f}"
+
+
+def _table(header: Row, rows: Sequence[Row]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

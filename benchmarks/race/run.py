@@ -1,0 +1,128 @@
+"""One cell of the race, from its name to its result."""
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from codesign.ir.boards import load_board
+from codesign.ir.dataset import Dataset
+from codesign.nets.space import Space, decisions
+from codesign.progress import Progress
+from codesign.search.arrays import ARRAYS
+
+from . import gradient
+from .controller import reinforcement
+from .final import Final, Finisher
+from .problem import Candidate, Judge, Problem, Rng
+from .proxy import Proxy
+from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
+from .setting import Ground, network_of
+from .settings import GRADIENT, Cell, Method, Profile
+from .store import Result, Search, Store, key_of, settings_of
+
+BLACK_BOX: Mapping[Method, Callable[[Judge, Rng], Candidate | None]] = {
+    Method.TWO_STEP: two_step,
+    Method.FIXED: fixed,
+    Method.RANDOM: random_joint,
+    Method.EVOLUTION: evolution,
+    Method.SEMI_DECOUPLED: semi_decoupled,
+}
+
+
+class Race:
+    """Cells of one profile on one data set; what they share is kept in `work`."""
+
+    def __init__(self, profile: Profile, space: Space, dataset: Dataset, store: Store, work: Path) -> None:
+        self.profile, self.space, self.dataset, self.store, self.work = profile, space, dataset, store, work
+        self.settings = settings_of(profile, space, dataset)
+        self.key = key_of(self.settings)
+        self._proxies: dict[int, Proxy] = {}
+
+    def finished(self, cell: Cell) -> bool:
+        return self.store.find(cell, self.key) is not None
+
+    def run(self, cell: Cell, tell: Progress) -> Result:
+        """Search, train, measure and store."""
+        torch.set_num_threads(self.profile.search.threads)
+        ground = Ground(self.space, self.dataset, load_board(cell.board), self.profile.search.minimum_depth)
+        proxy = self.proxy(cell.seed, ground, tell)
+        problem = ground.problem(cell.fps, proxy.accuracy, proxy.seconds)
+        found = self._search(cell, ground, problem, tell)
+        result = Result(
+            cell=cell,
+            profile=self.profile.name,
+            key=self.key,
+            settings=self.settings,
+            target_cycles=problem.target,
+            search=found,
+            final=None if found.row is None else self._final(cell, ground, found, tell),
+            machine=machine(),
+        )
+        self.store.save(result)
+        return result
+
+    def proxy(self, seed: int, ground: Ground, tell: Progress) -> Proxy:
+        """The common proxy of a seed."""
+        if seed not in self._proxies:
+            settings = self.profile.proxy
+            self._proxies[seed] = Proxy(self.space, self.dataset, settings, seed, self.work, ground.legal, tell)
+        return self._proxies[seed]
+
+    def _search(self, cell: Cell, ground: Ground, problem: Problem, tell: Progress) -> Search:
+        if cell.method in GRADIENT:
+            folder = self.work / f"search-{self.key}-{Path(cell.path).stem}"
+            folder.mkdir(parents=True, exist_ok=True)
+            return gradient.search(cell, self.profile.search, ground, problem, folder, tell)
+        tell("search", 0, 1)
+        judge = Judge(problem, self.profile.limit)
+        if cell.method is Method.RL:
+            best = reinforcement(judge, cell.seed)
+        else:
+            best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
+        return counted(judge, best, self.space)
+
+    def _final(self, cell: Cell, ground: Ground, found: Search, tell: Progress) -> Final:
+        tell("train, design and simulate the result", 0, 1)
+        config = replace(self.profile.train, seed=cell.seed)
+        images = first_images(self.dataset, self.profile.train_images)
+        finisher = Finisher(images, ground.board, config, self.profile.rtlsim_images, self.work)
+        assert found.row is not None
+        own = None if found.choice is None else partial(ground.arrays.design, found.row, found.choice)
+        return finisher.finish(network_of(self.space, self.dataset, found.row), own)
+
+
+def counted(judge: Judge, best: Candidate | None, space: Space) -> Search:
+    """What a judge counted, and the result by name."""
+    row, choice = (None, None) if best is None else (best.row, best.choice)
+    choices = [f"{d.name}: {d.options[i]}" for d, i in zip(decisions(space), row or (), strict=False)]
+    choices += [f"array {i}: {ARRAYS[c]}" for i, c in enumerate(choice or ())]
+    return Search(
+        row=row,
+        choice=choice,
+        choices=tuple(choices),
+        evaluations=judge.evaluations,
+        points=judge.points,
+        designs=judge.designs,
+        seconds=judge.seconds,
+        setup_s=judge.problem.setup_s,
+        proxy_accuracy=None if best is None else best.accuracy,
+        course=tuple(judge.course),
+    )
+
+
+def first_images(dataset: Dataset, images: int) -> Dataset:
+    """The data set with so many of its training images; in all data sets here they come in no order."""
+    return replace(dataset, train_x=dataset.train_x[:images], train_y=dataset.train_y[:images])
+
+
+def machine() -> str:
+    """The machine that measured, in one line."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else platform.machine()}, Python {platform.python_version()}"

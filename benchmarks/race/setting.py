@@ -1,0 +1,107 @@
+"""The race's problem from a space, a data set, a board and a demand."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+from codesign.errors import ConfigError, InfeasibleError
+from codesign.ir.board import Board
+from codesign.ir.cost import Resources
+from codesign.ir.dataset import Dataset
+from codesign.ir.nodes import Conv
+from codesign.model import resource
+from codesign.nets.network import Network, skeleton
+from codesign.nets.space import Space, decisions, depth, derive
+from codesign.search.arrays import BlockArrays
+from codesign.search.design import search_design
+
+from .problem import Problem, Row, Scored
+
+RESERVE = 0.05  # of the board, for what only the schedule of the final design sizes
+
+
+def network_of(space: Space, dataset: Dataset, row: Row) -> Network:
+    """The network of a row of choices."""
+    return derive(space, row, dataset.name.replace("-", "_"), dataset.shape, dataset.classes)
+
+
+def middle_row(space: Space) -> Row:
+    """The network in the middle: the first operators and pooling, the middle of widths and bits."""
+    branching = ("operator", "pool")
+    return tuple(0 if any(w in d.name for w in branching) else len(d.options) // 2 for d in decisions(space))
+
+
+class Ground:
+    """What the race's problems have in common on one board and one data set."""
+
+    def __init__(self, space: Space, dataset: Dataset, board: Board, minimum_depth: int) -> None:
+        self.space, self.dataset, self.board = space, dataset, board
+        self.minimum_depth = minimum_depth
+        self.arrays = BlockArrays(space, dataset.shape, len(dataset.classes), board)
+        self.sizes = tuple(len(d.options) for d in decisions(space))
+        self.tables = lru_cache(maxsize=100_000)(self.arrays.tables)
+        self._pools = [self._can_end(pool) for pool in range(self.sizes[-2])]
+
+    def legal(self, row: Row) -> bool:
+        """Whether the machine has such a network, of enough blocks."""
+        return self._pools[row[-2]] and depth(self.space, row) >= self.minimum_depth
+
+    def products(self, row: Row) -> int:
+        """Multiplications for one image."""
+        graph = skeleton(network_of(self.space, self.dataset, row))
+        return sum(_products(node) for node in graph.nodes if isinstance(node, Conv))
+
+    def lanes(self) -> int:
+        """Products that the board can do in a cycle: all DSPs, and multipliers in half of its LUTs.
+
+        The other half is left to adders and memories. Multipliers are those of the middle network.
+        """
+        graph = skeleton(network_of(self.space, self.dataset, middle_row(self.space)))
+        convs = [node for node in graph.nodes if isinstance(node, Conv)]
+        luts = sum(resource.multiplier_luts(node) for node in convs) / len(convs)
+        return self.board.budget.dsp + int(self.board.budget.lut / 2 / luts)
+
+    def target(self, fps: float) -> int:
+        """Cycles between images at that many a second."""
+        return int(self.board.clock_mhz * 1e6 / fps)
+
+    def problem(self, fps: float, accuracy: Callable[[Row], Scored], setup_s: float) -> Problem:
+        """The problem of that demand, judged by that accuracy."""
+        return Problem(
+            sizes=self.sizes,
+            arrays=(len(self.tables(middle_row(self.space))[0].interval),) * self.arrays.blocks,
+            target=self.target(fps),
+            budget=self.arrays.budget,
+            lanes=self.lanes(),
+            middle=middle_row(self.space),
+            setup_s=setup_s,
+            tables=self.tables,
+            legal=self.legal,
+            products=self.products,
+            accuracy=accuracy,
+            exact=self.exact,
+        )
+
+    def exact(self, row: Row) -> int | None:
+        """The least interval of the network on the board."""
+        budget = self.board.budget
+        reserve = Resources(
+            bram18=int(budget.bram18 * RESERVE), lut=int(budget.lut * RESERVE), ff=int(budget.ff * RESERVE)
+        )
+        graph = skeleton(network_of(self.space, self.dataset, row))
+        try:
+            return search_design(graph, self.board, reserve=reserve, explain=False).interval_cycles
+        except InfeasibleError:
+            return None
+
+    def _can_end(self, pool: int) -> bool:
+        row = (*(0 for _ in self.sizes[:-2]), pool, 0)
+        try:
+            skeleton(network_of(self.space, self.dataset, row))
+        except ConfigError:
+            return False
+        return True
+
+
+def _products(node: Conv) -> int:
+    return math.prod((node.oshape.elements, node.window.positions, node.c_per_group))

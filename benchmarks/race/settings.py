@@ -1,0 +1,136 @@
+"""How large the race is: boards, demands, methods, and two profiles of one and the same procedure."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from codesign.nets.config import TrainConfig
+from codesign.search.config import SearchConfig
+
+from .problem import Limit
+
+RESULTS = Path(__file__).parent.parent / "results" / "cosearch"
+BUDGETS: dict[str, tuple[int, ...]] = {
+    # 5,000, 2,857 and 2,000 cycles at 100 MHz, and 5,000, 2,666 and 1,818 at 200: the largest networks of the space
+    # need 5,292 and 3,528, and an engine of the second stage at least 1,764.
+    "pynq-z2": (20_000, 35_000, 50_000),
+    "ultra96-v2": (40_000, 75_000, 110_000),
+}
+SEEDS = (0, 1, 2)
+SPACE = "fashion"
+
+
+class Method(Enum):
+    """Who runs, in the order in which a table shows them."""
+
+    OURS = "ours"
+    DNA = "dna"
+    TWO_STEP = "two-step"
+    FIXED = "fixed"
+    RANDOM = "random"
+    EVOLUTION = "evolution"
+    RL = "rl"
+    SEMI_DECOUPLED = "semi-decoupled"
+    OURS_SUM = "ours-sum"
+    OURS_HETEROGENEOUS = "ours-heterogeneous"
+
+
+RACE = tuple(Method)[:8]
+ABLATIONS = tuple(Method)[8:]
+GRADIENT = (Method.OURS, Method.DNA, *ABLATIONS)
+TITLES = {
+    Method.OURS: "ours",
+    Method.DNA: "DNA's hardware search",
+    Method.TWO_STEP: "two steps: products, then design",
+    Method.FIXED: "fixed accelerator, then network",
+    Method.RANDOM: "random, joint",
+    Method.EVOLUTION: "regularised evolution, joint",
+    Method.RL: "reinforcement learning, joint",
+    Method.SEMI_DECOUPLED: "semi-decoupled",
+    Method.OURS_SUM: "ours, sum in place of bottleneck",
+    Method.OURS_HETEROGENEOUS: "ours, heterogeneous sampling of bits",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """The supernet that judges networks for all rivals: its training, and the images of an evaluation."""
+
+    images: int
+    epochs: int
+    batch_images: int = 128
+    rate: float = 3e-3
+    statistics_images: int = 512
+    score_images: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Everything that decides how long a cell takes; cells of different profiles are never compared.
+
+    `train_images`: of the training part, on which results are trained in the end.
+    """
+
+    name: str
+    proxy: ProxySettings
+    limit: Limit
+    search: SearchConfig
+    train: TrainConfig
+    train_images: int
+    rtlsim_images: int = 6
+
+
+FULL = Profile(
+    name="full",
+    proxy=ProxySettings(images=20_000, epochs=10),
+    limit=Limit(evaluations=300, points=30_000),
+    search=SearchConfig(threads=1),
+    train=TrainConfig(threads=1, float_epochs=4, quantized_epochs=3),
+    train_images=30_000,
+)
+SHORT = Profile(
+    name="short",
+    proxy=ProxySettings(images=12_000, epochs=8),
+    limit=Limit(evaluations=80, points=10_000),
+    search=SearchConfig(threads=1, epochs=6, warmup_epochs=2, images=10_000),
+    train=TrainConfig(threads=1, float_epochs=3, quantized_epochs=2, epoch_images=10_000),
+    train_images=12_000,
+)
+PROFILES = {p.name: p for p in (FULL, SHORT)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One entry of the race."""
+
+    board: str
+    fps: int
+    method: Method
+    seed: int
+
+    @property
+    def path(self) -> str:
+        """The name of its file."""
+        return f"{self.board}_{self.fps}_{self.method.value}_s{self.seed}.json"
+
+    def __str__(self) -> str:
+        return f"{self.board}, {self.fps:,} FPS, {self.method.value}, seed {self.seed}"
+
+
+def all_cells() -> list[Cell]:
+    """Every cell, in an order in which a part is of most use: one seed and the middle budgets first."""
+    found = [
+        Cell(board=board, fps=fps, method=method, seed=seed)
+        for board, budgets in BUDGETS.items()
+        for fps in budgets
+        for method in Method
+        for seed in SEEDS
+    ]
+
+    def late(cell: Cell) -> tuple[int, ...]:
+        boards, budgets = list(BUDGETS), BUDGETS[cell.board]
+        outer = cell.fps != budgets[len(budgets) // 2]
+        ablation = cell.method in ABLATIONS
+        return (cell.seed, boards.index(cell.board), outer, budgets.index(cell.fps), ablation)
+
+    return sorted(found, key=late)

@@ -1,0 +1,69 @@
+"""Cells of one group of settings, summed up by board, demand and method."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from .settings import BUDGETS, SEEDS, Cell, Method
+from .store import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Results that may be compared: of one profile and the same settings."""
+
+    profile: str
+    key: str
+    results: tuple[Result, ...]
+
+    def of(self, board: str, fps: int, method: Method) -> tuple[Result, ...]:
+        """The results of a method at a demand, by seed."""
+        wanted = [Cell(board=board, fps=fps, method=method, seed=seed) for seed in SEEDS]
+        return tuple(r for cell in wanted for r in self.results if r.cell == cell)
+
+    def demands(self) -> list[tuple[str, int]]:
+        """Boards and demands of which there is a result."""
+        every = [(board, fps) for board, budgets in BUDGETS.items() for fps in budgets]
+        return [d for d in every if any((r.cell.board, r.cell.fps) == d for r in self.results)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean, least and greatest of some values."""
+
+    mean: float
+    least: float
+    greatest: float
+
+    @staticmethod
+    def of(values: Iterable[float]) -> "Spread | None":
+        found = list(values)
+        return Spread(mean(found), min(found), max(found)) if found else None
+
+
+def groups(results: Sequence[Result]) -> list[Group]:
+    """Groups of equal profile and settings, the full profile first, then the largest."""
+    keys = dict.fromkeys((r.profile, r.key) for r in results)
+    found = [Group(p, k, tuple(r for r in results if (r.profile, r.key) == (p, k))) for p, k in keys]
+    return sorted(found, key=lambda g: (g.profile != "full", -len(g.results)))
+
+
+def met(result: Result) -> bool:
+    """Whether the method's network on its accelerator was measured at the demanded pace."""
+    final = result.final
+    return final is not None and final.measured is not None and final.measured.interval_cycles <= result.target_cycles
+
+
+def accuracy(results: Iterable[Result]) -> Spread | None:
+    """Of the golden model on the test images, where the demand was met."""
+    return Spread.of(r.final.trained.golden_accuracy for r in results if r.final is not None and met(r))
+
+
+def fps(results: Iterable[Result]) -> Spread | None:
+    """Measured in RTL simulation, whether or not it meets the demand."""
+    return Spread.of(r.final.measured.fps for r in results if r.final is not None and r.final.measured is not None)
+
+
+def exact_fps(results: Iterable[Result]) -> Spread | None:
+    """Of the best design of the same networks."""
+    return Spread.of(r.final.exact_fps for r in results if r.final is not None)
