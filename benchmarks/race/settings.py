@@ -92,7 +92,7 @@ SHORT = Profile(
     name="short",
     proxy=ProxySettings(images=12_000, epochs=8),
     limit=Limit(evaluations=80, points=10_000),
-    search=SearchConfig(threads=1, epochs=6, warmup_epochs=2, images=10_000),
+    search=SearchConfig(threads=1, epochs=9, warmup_epochs=3, images=12_000, choice_rate=0.06),
     train=TrainConfig(threads=1, float_epochs=3, quantized_epochs=2, epoch_images=10_000),
     train_images=12_000,
 )
