@@ -31,6 +31,7 @@ from codesign.model.resource import NAMES
 from codesign.model.space import Options, Site, Space, design_space
 from codesign.nets import space as networks
 from codesign.nets.network import skeleton
+from codesign.nets.spaces import load_space
 from codesign.search.design import search_design
 from codesign.search.selection import latency_of
 
@@ -120,7 +121,7 @@ def board_of(name: str, size: float) -> Board:
 
 def draw(count: int, seed: int) -> list[Graph]:
     """So many different networks of the space, each choice drawn evenly."""
-    space, rng = networks.fashion(), np.random.default_rng(seed)
+    space, rng = load_space("fashion"), np.random.default_rng(seed)
     sizes = [len(d.options) for d in networks.decisions(space)]
     rows: dict[tuple[int, ...], Graph] = {}
     while len(rows) < count:

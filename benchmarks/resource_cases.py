@@ -13,7 +13,8 @@ from codesign.ir.nodes import Conv, Node, Shape
 from codesign.model.resource import NAMES
 from codesign.model.schedule import size_buffers
 from codesign.nets.network import SPREAD, Network, skeleton
-from codesign.nets.space import decisions, derive, fashion
+from codesign.nets.space import decisions, derive
+from codesign.nets.spaces import load_space
 from codesign.search.design import search_design
 from random_machines import random_design, random_graph
 
@@ -66,7 +67,7 @@ def scaled(resources: Resources, share: float) -> Resources:
 
 def random_network(rng: np.random.Generator) -> Network:
     """A network of the space `fashion`, every choice at random."""
-    space = fashion()
+    space = load_space("fashion")
     row = [int(rng.integers(len(decision.options))) for decision in decisions(space)]
     return derive(space, row, "network", SHAPE, LABELS)
 

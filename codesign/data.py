@@ -1,4 +1,4 @@
-"""Finds the folders that travel with the package: templates, boards and the built-in data subset."""
+"""Finds the folders that travel with the package."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from codesign.errors import CodesignError
 
 
 def folder(name: str) -> Path:
-    """The folder `templates`, `boards` or `examples`, inside an installed package or beside it in a checkout.
+    """The folder `templates`, `boards`, `spaces` or `examples`, inside an installed package or beside it in a checkout.
 
     Raises CodesignError if the installation lacks it.
     """

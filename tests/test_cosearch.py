@@ -37,9 +37,8 @@ from codesign.nets.space import (  # noqa: E402
     decisions,
     depth,
     derive,
-    fashion,
-    preset,
 )
+from codesign.nets.spaces import list_spaces, load_space  # noqa: E402
 from codesign.nets.supernet import SuperNet, recalibrate  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
@@ -188,7 +187,7 @@ def test_size_of_the_space_and_depth_are_counted() -> None:
     space = tiny_space()
     assert space.networks == 2 * 2 * 2 * 2 * 3 * 1 * 2 * 1 * 2 * 1 * 3 * 1
     assert depth(space, [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]) == 2
-    assert f"{fashion().networks:.1e}" == "8.5e+09"
+    assert f"{load_space('fashion').networks:.1e}" == "8.5e+09"
 
 
 def test_wrong_spaces_are_refused() -> None:
@@ -199,8 +198,30 @@ def test_wrong_spaces_are_refused() -> None:
         )
     with pytest.raises(ValueError, match="bits: expected 2 to 8, got 9"):
         replace(tiny_space(), head_weight_bits=(9,))
-    with pytest.raises(ConfigError, match="no built-in space 'fasion'; expected 'fashion'"):
-        preset("fasion")
+    with pytest.raises(ConfigError, match="'fasion' is not known; did you mean 'fashion'"):
+        load_space("fasion")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "networks"),
+    [
+        # 22 blocks, of which 7 lead a stage: 6 operators, the other 15 one more, a skip
+        ("fbnet-cifar", Shape(32, 32, 3), 6**7 * 7**15),
+        ("fbnet-imagenet", Shape(224, 224, 3), 6**7 * 7**15),
+        # and three weight widths for each block, stem, header and classifier, three activation widths for 9 stages
+        ("auto-nba", Shape(32, 32, 3), 6**7 * 7**15 * 3**25 * 3**9),
+        ("fashion", Shape(28, 28, 1), 8_503_056_000),
+    ],
+)
+def test_the_spaces_that_travel_with_the_package_have_their_published_size(
+    name: str, shape: Shape, networks: int
+) -> None:
+    space = load_space(name)
+    assert name in list_spaces()
+    assert space.networks == networks
+    largest = [max(range(len(d.options)), key=lambda i, d=d: d.options[i] != "skip") for d in decisions(space)]
+    graph = skeleton(derive(space, largest, "n", shape, tuple(f"c{i}" for i in range(10))))
+    assert graph.output.oshape == Shape(1, 1, 10)
 
 
 @settings(max_examples=15)
@@ -220,7 +241,7 @@ def test_a_derived_network_of_a_random_row_has_the_nodes_that_were_priced(seed: 
 
 def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> None:
     """On fashion: the table, adapted to one network, against exact designs of the network's neighbours."""
-    space, shape = fashion(), Shape(28, 28, 1)
+    space, shape = load_space("fashion"), Shape(28, 28, 1)
     labels = tuple("abcdefghij")
     pricing = Pricing(space, shape, 10, board, 3333)
     row = [min(1, n - 1) for n in pricing.sizes]
@@ -300,10 +321,11 @@ def test_prices_sum_to_one_and_survive_being_restored(board: Board) -> None:
 
 
 def test_options_that_no_fast_enough_network_has_are_closed(board: Board) -> None:
+    space = load_space("fashion")
     closed = [
         (d.name, d.options[i])
         for d, allowed in zip(
-            decisions(fashion()), Pricing(fashion(), Shape(28, 28, 1), 10, board, 3333).allowed(), strict=True
+            decisions(space), Pricing(space, Shape(28, 28, 1), 10, board, 3333).allowed(), strict=True
         )
         for i in np.flatnonzero(~allowed)
     ]
@@ -311,8 +333,10 @@ def test_options_that_no_fast_enough_network_has_are_closed(board: Board) -> Non
 
 
 def test_repair_ends_below_the_limit_and_changes_little(board: Board) -> None:
-    pricing = Pricing(fashion(), Shape(28, 28, 1), 10, board, 2000)
-    row = [0 if "operator" in d.name or "pool" in d.name else len(d.options) - 1 for d in decisions(fashion())]
+    pricing = Pricing(load_space("fashion"), Shape(28, 28, 1), 10, board, 2000)
+    row = [
+        0 if "operator" in d.name or "pool" in d.name else len(d.options) - 1 for d in decisions(load_space("fashion"))
+    ]
     assert pricing.log_cost(row) > 0
     logits = [[0.0] * n for n in pricing.sizes]
     found = repaired(pricing, logits, row, 0.0)
@@ -572,8 +596,8 @@ def test_a_design_of_chosen_arrays_has_the_cycles_of_their_tables(board: Board, 
 
 
 def test_beyond_the_board_arrays_cost_more_though_they_are_faster(board: Board) -> None:
-    pricing = ArrayPricing(fashion(), Shape(28, 28, 1), 10, board, 3000, demanded=True)
-    row = [len(d.options) // 2 for d in decisions(fashion())]
+    pricing = ArrayPricing(load_space("fashion"), Shape(28, 28, 1), 10, board, 3000, demanded=True)
+    row = [len(d.options) // 2 for d in decisions(load_space("fashion"))]
     largest = pricing.log_cost([*row, *[len(ARRAYS) - 1] * pricing.arrays.blocks])
     assert largest > min(pricing.log_cost([*row, *[i] * pricing.arrays.blocks]) for i in range(len(ARRAYS)))
 

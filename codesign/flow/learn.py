@@ -22,7 +22,8 @@ from codesign.nets.config import TrainConfig
 from codesign.nets.export import export
 from codesign.nets.network import Network
 from codesign.nets.outputs import integer_outputs
-from codesign.nets.space import Space, preset
+from codesign.nets.space import Space
+from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
 from codesign.search.config import SearchConfig
 from codesign.search.cosearch import CosearchResult, cosearch
@@ -48,7 +49,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_name(self.name)
         if isinstance(self.space, str):
-            preset(self.space)
+            load_space(self.space)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -72,7 +73,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(config)["space"]]
     if is_current(folder, "network", inputs, (folder.network,)):
         return
-    space = preset(config.space) if isinstance(config.space, str) else config.space
+    space = load_space(config.space) if isinstance(config.space, str) else config.space
     found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress)
     plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
     files.write_json(folder.network, {**plain, "data": _data_line(dataset)})

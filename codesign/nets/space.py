@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from codesign.errors import ConfigError
 from codesign.ir.nodes import PoolOp, Shape
 from codesign.nets.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
 
@@ -253,38 +252,3 @@ def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
     for stage in space.stages:
         extents.append((-(-extents[-1][0] // stage.stride), -(-extents[-1][1] // stage.stride)))
     return tuple(extents)
-
-
-def fashion() -> Space:
-    """A space for small grey images, 28x28 and the like: minutes of search on two cores."""
-    three, five = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.CONV, kernel=5)
-    separable = tuple(Operator(kind=Kind.SEPARABLE, kernel=k) for k in (3, 5))
-    inverted = Operator(kind=Kind.INVERTED, kernel=3, expansion=2)
-    skip = Operator(kind=Kind.SKIP)
-    bits = (3, 4, 6)
-    first = BlockSpace(operators=(three, five, *separable), weight_bits=bits)
-    later = BlockSpace(operators=(three, *separable, inverted, skip), weight_bits=bits)
-    return Space(
-        stages=(
-            StageSpace(
-                stride=2,
-                widths=(8, 16, 24),
-                activation_bits=(3, 4),
-                blocks=(
-                    BlockSpace(operators=(three, Operator(kind=Kind.CONV, kernel=4), five), weight_bits=(4, 6, 8)),
-                    later,
-                ),
-            ),
-            StageSpace(stride=2, widths=(16, 32, 48), activation_bits=(3, 4), blocks=(first, later)),
-            StageSpace(stride=1, widths=(32, 48, 64), activation_bits=(3, 4), blocks=(first, later)),
-        ),
-        head_pools=(HeadPool.NONE, HeadPool.MAXIMUM, HeadPool.GLOBAL),
-        head_weight_bits=(3, 4, 6),
-    )
-
-
-def preset(name: str) -> Space:
-    """The built-in space of that name. Raises ConfigError."""
-    if name == "fashion":
-        return fashion()
-    raise ConfigError(f"space: there is no built-in space {name!r}; expected 'fashion', or a space written out")
