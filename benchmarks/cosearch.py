@@ -24,7 +24,7 @@ from race.store import Result, Store
 from codesign.datasets.load import DataConfig, load_dataset
 from codesign.errors import CodesignError
 from codesign.ir.files import write_text
-from codesign.nets.space import preset
+from codesign.nets.spaces import load_space
 from codesign.progress import silent
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _race(profile: str, store: Store, work: Path) -> Race:
-    return Race(PROFILES[profile], preset(SPACE), load_dataset(DataConfig()), store, work)
+    return Race(PROFILES[profile], load_space(SPACE), load_dataset(DataConfig()), store, work)
 
 
 def run_cells(race: Race, cells: list[Cell], profile: str, store: Store) -> int:
