@@ -337,13 +337,15 @@ def _infeasible(
     demand = "" if max_interval is None else f" at an interval of at most {max_interval} cycles"
     top = int(_achievable(query.space)[-1]) if max_interval is None else max_interval
     text = f"design: graph {graph.name!r} does not fit board {board.name!r}{demand}: "
-    nearest = select(query.task(top, overflow=True), gap=1e-2, time_limit_s=_slice(query))
-    if nearest.rows is None:
-        slowest = max(query.space.sites, key=lambda site: int(site.options.interval.min()))
-        least = int(slowest.options.interval.min())
+    slowest = max(query.space.sites, key=lambda site: int(site.options.interval.min()))
+    least = int(slowest.options.interval.min())
+    if least > top:
         return InfeasibleError(
             f"{text}node {slowest.name or 'stream'!r} needs {least} cycles however many lanes it gets"
         )
+    nearest = select(query.task(top, overflow=True), gap=1e-2, time_limit_s=_slice(query))
+    if nearest.rows is None:
+        return InfeasibleError(f"{text}proved, but there was no time to find by how much; raise time_limit_s")
     needed = counts_of(query.space, nearest.rows)
     short = [
         f"{name} needs about {count}, available {int(limit)}"
