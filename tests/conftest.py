@@ -15,7 +15,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 # What stands behind a marker: a program, or a Python package, or a file.
 PROGRAMS = {"gxx": "g++", "verilator": "verilator"}
-PACKAGES = {"torch": "torch", "yosys": "pyosys"}
+PACKAGES = {"torch": "torch", "yosys": "pyosys", "tensorboard": "tensorboard"}
 XRT_HEADER = Path("/usr/include/xrt/xrt/xrt_device.h")
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}

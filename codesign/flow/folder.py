@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "1-search"
 
     @property
+    def log(self) -> Path:
+        """A row for every epoch of search and training."""
+        return self.path / "log"
+
+    @property
     def train_state(self) -> Path:
         return self.path / "2-train"
 
@@ -157,7 +162,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
 
 def _tidy(folder: RunFolder) -> None:
     """Remove what a command that was killed had not finished writing; see ir.files.write_bytes and Project.write."""
-    for home in (folder.path, folder.search_state, folder.train_state, folder.measured):
+    for home in (folder.path, folder.search_state, folder.train_state, folder.log, folder.measured):
         for leftover in home.glob(".?*-*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)

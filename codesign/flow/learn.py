@@ -12,6 +12,7 @@ from codesign.datasets.load import DataConfig, load_dataset
 from codesign.errors import MismatchError
 from codesign.flow.config import ProofConfig, check_name
 from codesign.flow.folder import file_digest, is_current, stamp
+from codesign.flow.log import LogKind, epoch_log
 from codesign.flow.steps import Run, save_vectors
 from codesign.ir import files
 from codesign.ir.dataset import Dataset
@@ -45,6 +46,7 @@ class RunConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     proof: ProofConfig = field(default_factory=ProofConfig)
+    log: LogKind = LogKind.CSV
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -74,7 +76,8 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     if is_current(folder, "network", inputs, (folder.network,)):
         return
     space = load_space(config.space) if isinstance(config.space, str) else config.space
-    found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress)
+    log = epoch_log(folder.log, "search", config.log)
+    found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress, log)
     plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
     files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
     stamp(folder, "network", inputs)
@@ -88,7 +91,8 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     outputs = (folder.graph, folder.training, folder.quantized)
     if is_current(folder, "train", inputs, outputs):
         return
-    trained = train(network, dataset, config.train, folder.train_state, run.progress)
+    log = epoch_log(folder.log, "train", config.log)
+    trained = train(network, dataset, config.train, folder.train_state, run.progress, log)
     graph = export(trained.net)
     files.save_graph(graph, folder.graph)
     files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})

@@ -16,6 +16,7 @@ from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, create, forget, locked, opened
+from codesign.flow.log import LogKind
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
@@ -51,6 +52,8 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result:
     from codesign.flow import learn
 
     config = learn.load_config(config_path)
+    if config.log is LogKind.TENSORBOARD:
+        _need("tensorboard", "log: tensorboard", "codesign[tensorboard]")
     board = load_board(config.board)
     folder = RunFolder(out)
     with locked(folder):

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -21,6 +22,20 @@ _log = logging.getLogger(__name__)
 _SCORE_BATCH = 500
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRecord:
+    """One epoch: in float or quantized, mean loss and share of right answers on the images as they were trained on."""
+
+    epoch: int
+    phase: str
+    loss: float
+    accuracy: float
+    rate: float
+
+
+OnEpoch = Callable[[Sequence[TrainRecord]], None]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNet:
     """The quantized net and what it, and the float net that it came from, reach on the test images."""
@@ -29,7 +44,12 @@ class TrainedNet:
     float_accuracy: float
     quantized_accuracy: float
     test_images: int
-    losses: tuple[float, ...]  # mean training loss of each epoch, float ones first
+    history: tuple[TrainRecord, ...]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Mean training loss of each epoch, float ones first."""
+        return tuple(record.loss for record in self.history)
 
 
 def train(
@@ -38,18 +58,24 @@ def train(
     config: TrainConfig,
     folder: Path,
     progress: Progress = silent,
+    on_epoch: OnEpoch | None = None,
 ) -> TrainedNet:
     """Train the network on the training part, and score it once, after the last epoch, on the test part.
 
     After each epoch a checkpoint `train.npz` is left in `folder`; a call that finds one goes on from it and ends in the
-    same weights as if never interrupted. Raises ConfigError if the checkpoint is of other work.
+    same weights as if never interrupted. `on_epoch` is given all records after each epoch, and those of the checkpoint
+    at the begin. Raises ConfigError if the checkpoint is of other work.
     """
     device = use_device(config.device, config.threads)
     images = Images.of(dataset.train_x, dataset.train_y, device)
     run = _Run(network, config, folder / "train.npz", f"{network.digest()} {config} {dataset.digest()}", device)
     run.resume(images)
+    if on_epoch is not None:
+        on_epoch(run.history)
     for epoch in range(run.done, config.float_epochs + config.quantized_epochs):
         run.epoch(epoch, images, progress)
+        if on_epoch is not None:
+            on_epoch(run.history)
     test = Images.of(dataset.test_x, dataset.test_y, device)
     assert isinstance(run.net, QuantNet)
     run.net.eval()
@@ -58,7 +84,7 @@ def train(
         float_accuracy=run.float_score(test),
         quantized_accuracy=accuracy(run.net, test),
         test_images=len(test),
-        losses=tuple(run.losses),
+        history=tuple(run.history),
     )
 
 
@@ -86,7 +112,7 @@ class _Run:
         self.net: FloatNet | QuantNet = self.float_net
         self.optimizer = self._optimizer(config.float_rate)
         self.done = 0
-        self.losses: list[float] = []
+        self.history: list[TrainRecord] = []
 
     def resume(self, images: Images) -> None:
         """Take up the state of the checkpoint, if there is one."""
@@ -95,7 +121,7 @@ class _Run:
             return
         meta, tensors = found
         self.float_net.load_state_dict(checkpoint.without_prefix("float", tensors))
-        self.done, self.losses = meta["done"], meta["losses"]
+        self.done, self.history = meta["done"], [TrainRecord(**r) for r in meta["history"]]
         if self.done > self.config.float_epochs:
             self.start_quantized(images)
             self.net.load_state_dict(checkpoint.without_prefix("quantized", tensors))
@@ -121,7 +147,7 @@ class _Run:
         count = batch_count(len(images), config.batch_images, config.epoch_images)
         stage = "train in float" if is_float else "train quantized"
         self.net.train()
-        total = torch.zeros((), device=self.device)
+        sums = torch.zeros(2, device=self.device)  # of the loss, and of the share of right answers
         rng = generator(config.seed, 2, epoch)
         batches = shuffled(
             images,
@@ -134,25 +160,30 @@ class _Run:
         for i, batch in enumerate(batches):
             step = (epoch - first) * count + i
             _set_rate(self.optimizer, cosine_rate(peak, step / (epochs * count)))
-            total += self._step(batch)
+            sums += self._step(batch)
             if i % 20 == 19:
                 progress(stage, step + 1, epochs * count, f"epoch {epoch - first + 1} of {epochs}")
-        self.losses.append(float(total) / count)
+        loss, right = (sums / count).tolist()
+        phase, rate = "float" if is_float else "quantized", self.optimizer.param_groups[0]["lr"]
+        self.history.append(TrainRecord(epoch=epoch + 1, phase=phase, loss=loss, accuracy=right, rate=rate))
         self.done = epoch + 1
         self._save()
-        progress(stage, (epoch - first + 1) * count, epochs * count, f"loss {self.losses[-1]:.3f}")
+        progress(stage, (epoch - first + 1) * count, epochs * count, f"loss {loss:.3f}")
 
     def float_score(self, test: Images) -> float:
         """Accuracy of the float net."""
         return accuracy(self.float_net, test)
 
     def _step(self, batch: Images) -> Tensor:
-        loss = functional.cross_entropy(self.net(batch.x), batch.y, label_smoothing=self.config.label_smoothing)
+        """One step; loss and share of right answers on the batch, [2]."""
+        logits = self.net(batch.x)
+        loss = functional.cross_entropy(logits, batch.y, label_smoothing=self.config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         self.optimizer.step()
-        return loss.detach()
+        right = (logits.detach().argmax(1) == batch.y).to(loss.dtype).mean()
+        return torch.stack([loss.detach(), right])
 
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=self.config.weight_decay)
@@ -162,7 +193,8 @@ class _Run:
         if isinstance(self.net, QuantNet):
             tensors |= checkpoint.prefixed("quantized", self.net.state_dict())
         tensors |= checkpoint.prefixed("optimizer", checkpoint.optimizer_tensors(self.optimizer))
-        checkpoint.save(self.path, {"key": self.key, "done": self.done, "losses": self.losses}, tensors)
+        history = [asdict(record) for record in self.history]
+        checkpoint.save(self.path, {"key": self.key, "done": self.done, "history": history}, tensors)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -8,6 +8,7 @@ confirms is the result. The accuracy of shared weights only ranks them; it is ne
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,9 @@ _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
 _SLACK = 0.05  # of log interval, by which a table may err: the exact search decides
 _RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of the final design sizes
+
+
+OnEpoch = Callable[[Sequence[EpochRecord]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +71,14 @@ def cosearch(
     config: SearchConfig,
     folder: Path,
     progress: Progress = silent,
+    on_epoch: OnEpoch | None = None,
 ) -> CosearchResult:
     """Search a network of the space together with its accelerator on the board. Test images are not looked at.
 
     After each epoch a checkpoint `search.npz` is left in `folder`; a call that finds one goes on from it and ends in
-    the same network as if never interrupted. Raises InfeasibleError if no network of the space meets the demand, and
-    ConfigError if the checkpoint is of other work.
+    the same network as if never interrupted. `on_epoch` is given all records after each epoch, and those of the
+    checkpoint at the begin. Raises InfeasibleError if no network of the space meets the demand, and ConfigError if the
+    checkpoint is of other work.
     """
     begun = time.monotonic()
     device = use_device(config.device, config.threads)
@@ -84,7 +90,7 @@ def cosearch(
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}"
-    before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress)
+    before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
     row, found = best_network(trainer, accelerators, train, held, progress)
     return CosearchResult(
         network=accelerators.network(row),
@@ -108,12 +114,15 @@ def _epochs(
     key: str,
     images: tuple[Images, Images],
     progress: Progress,
+    on_epoch: OnEpoch | None,
 ) -> float:
     """All epochs, or those that the checkpoint lacks; the seconds of earlier sessions."""
     begun = time.monotonic()
     extra = trainer.resume(path, key)
     accelerators.searches, accelerators.options = int(extra.get("searches", 0)), int(extra.get("options", 0))
     before = extra.get("seconds", 0.0)
+    if on_epoch is not None:
+        on_epoch(trainer.history)
     while trainer.done < trainer.config.epochs:
         trainer.epoch(*images, progress)
         result = accelerators.design(trainer.chooser.likeliest())
@@ -123,6 +132,8 @@ def _epochs(
         trainer.save(
             path, key, {"seconds": seconds, "searches": accelerators.searches, "options": accelerators.options}
         )
+        if on_epoch is not None:
+            on_epoch(trainer.history)
         _tell(progress, trainer, record)
     return before
 
