@@ -623,5 +623,9 @@ def test_a_blend_has_every_allowed_option_and_no_gradient() -> None:
     assert 0.0 < float(draw.weights[0]) < 1.0
 
 
+def test_one_active_path_is_enough_for_a_gradient(board: Board, tmp_path: Path) -> None:
+    assert run_tiny(board, tmp_path, active_paths=1).interval_cycles <= 200
+
+
 def test_weights_learn_on_blends_of_bit_widths(board: Board, tmp_path: Path) -> None:
     assert run_tiny(board, tmp_path, heterogeneous=True).interval_cycles <= 200

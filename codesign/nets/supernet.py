@@ -74,7 +74,7 @@ class Bits:
     def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
         """The drawn one's value; other active ones join for the gradient of the choice, or with their shares of it."""
         weights = self.draw.weights
-        if len(self.draw.active) == 1:
+        if len(self.draw.active) == 1 and not weights.requires_grad:
             return quantized(options[self.draw.index])
         return sum(weights[i] * quantized(options[i]) for i in self.draw.active)
 

@@ -28,8 +28,9 @@ class SearchConfig:
     fast. `cost_weight` is the price of a factor e in interval, in units of the loss; at 0 a network that meets the
     demand has no reason to become cheaper. `images` of the training part are used, of which `validation_share` decide
     about choices and never train weights; an epoch passes over the others, and repeatedly where there are fewer than
-    `images`. `temperatures`: of the relaxed draws at the begin and the end. `objective` is for `hardware: exact`. With
-    `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
+    `images`. `temperatures`: of the relaxed draws at the begin and the end. `active_paths`: candidates that run when a
+    choice learns, 1 or 2; the second costs memory and time, and tells the choice what it would gain. `objective` is
+    for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
     """
 
     min_fps: float | None = None
@@ -45,6 +46,7 @@ class SearchConfig:
     weight_rate: float = 3e-3
     choice_rate: float = 0.03
     temperatures: tuple[float, float] = (4.0, 0.5)
+    active_paths: int = 2
     minimum_depth: int = 4
     finalists: int = 16
     seed: int = 0
@@ -60,6 +62,8 @@ class SearchConfig:
             raise ValueError(f"validation_share: expected a share in (0, 1), got {self.validation_share}")
         if self.cost_weight < 0.0:
             raise ValueError(f"cost_weight: expected 0 or more, got {self.cost_weight}")
+        if self.active_paths not in (1, 2):
+            raise ValueError(f"active_paths: expected 1 or 2, got {self.active_paths}")
         if min(self.temperatures) <= 0.0:
             raise ValueError(f"temperatures: expected positive numbers, got {self.temperatures}")
         for name in ("images", "batch_images", "finalists", "threads"):

@@ -195,7 +195,7 @@ class Trainer:
         self.chooser.priced += 1
 
     def _choice_step(self, batch: Images, temperature: float, rng: torch.Generator) -> None:
-        draws = self.chooser.draw(rng, temperature, paths=2)
+        draws = self.chooser.draw(rng, temperature, paths=self.config.active_paths)
         # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
