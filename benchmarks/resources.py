@@ -38,7 +38,9 @@ placement, so no vendor's figures.
 A row is a whole machine: engines, buffers, FIFOs, width converters, streams and control block. *random*: small
 machines of the tests, any width from 2 to 16 bits, any PE and SIMD, memories and multipliers chosen at random.
 *network*: a random network of the space `fashion` (28x28 images, 10 classes), and its fastest design in a part of a
-{boards}. Weights are dense and random: what synthesis saves where weights are zero or alike, no prediction can know.
+{boards}. Weights are dense and random: what synthesis saves where weights are zero or alike,
+no prediction can know. The largest errors are of small machines with an engine whose weights are a single word: they
+are constants, and what is left of a product with a constant depends on it.
 
 {summary}
 
