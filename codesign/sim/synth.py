@@ -5,6 +5,7 @@ vendor tool's to tell.
 """
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -15,16 +16,9 @@ from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
+from codesign.sim import yosys_parts
 from codesign.sim.tool import run_tool, tool_version
 
-# Runs one pass a line of the script that it is given; Yosys has no program of its own in the package.
-_RUNNER = """
-import sys
-from pyosys import libyosys
-design = libyosys.Design()
-for line in open(sys.argv[1]):
-    design.run_pass(line.strip())
-"""
 _VERSION = "import importlib.metadata; print('pyosys', importlib.metadata.version('pyosys'))"
 
 # LUTs of a primitive that is built of LUTs; every LUT1 to LUT6 counts one, an inverter is part of another LUT.
@@ -45,30 +39,43 @@ _LUTS = {
 def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 1800.0) -> Measurement:
     """Synthesize the files below `rtl/` for the board's family in the folder `work`; resources of the whole machine.
 
+    Every engine is synthesized alone, and what is left of the top; the counts are the sums.
     Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds.
     """
     project.write(work / "synth_project")
-    folder, stat = work / "synth_project" / "rtl", work.resolve() / "synth_stat.json"
+    folder, stats = work / "synth_project" / "rtl", work.resolve() / "synth_stats"
+    shutil.rmtree(stats, ignore_errors=True)
+    stats.mkdir()
     script = work.resolve() / "synth.ys"
-    script.write_text("\n".join(synthesis_script(folder, board.family, "accel", stat)) + "\n")
-    stat.unlink(missing_ok=True)
+    script.write_text("\n".join(reading_script(folder, "accel")) + "\n")
     started = time.perf_counter()
-    run_tool([sys.executable, "-c", _RUNNER, script], cwd=folder, timeout_s=timeout_s, log=work / "synth.log")
+    argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), script, board.family.value, "accel", stats]
+    run_tool(argv, cwd=folder, timeout_s=timeout_s, log=work / "synth.log")
     seconds = time.perf_counter() - started
+    parts = [count_resources(read_cells(stat)) for stat in sorted(stats.glob("*.json"))]
     return Measurement(
         tool="yosys",
         version=tool_version([sys.executable, "-c", _VERSION], cwd=work),
         project_digest=project.digest(),
         images=0,
         seconds=seconds,
-        resources=count_resources(read_cells(stat)),
+        resources=sum(parts, Resources()),
     )
 
 
 def synthesis_script(
     folder: Path, family: Family, top: str, stat: Path, parameters: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """Yosys passes that synthesize module `top` of an RTL folder and write its cell counts to `stat`.
+    """Yosys passes that synthesize module `top` of an RTL folder as a whole and write its cell counts to `stat`."""
+    return (
+        *reading_script(folder, top, parameters),
+        f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
+        f"tee -q -o {stat} stat -json",
+    )
+
+
+def reading_script(folder: Path, top: str, parameters: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Yosys passes that read module `top` of an RTL folder with all below it, to be run in the folder.
 
     Vendor tools call a constant memory in LUTs "distributed", Yosys calls it "logic"; the script translates.
     """
@@ -80,8 +87,6 @@ def synthesis_script(
     return (
         f"read_slang --keep-hierarchy -DSYNTHESIS=1 --top {top} {overrides}{' '.join(sources)}",
         'setattr -set rom_style "logic" a:rom_style=distributed',
-        f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
-        f"tee -q -o {stat} stat -json",
     )
 
 
