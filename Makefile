@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch lint types format setup setup-test clean distclean
+.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -40,8 +40,12 @@ bench-resources: setup ## predicted resources beside open synthesis, whole desig
 	@PYTHONPATH=tests $(BIN)/python benchmarks/resources.py --out docs/resources.md
 
 bench-cosearch: setup ## our co-search beside its rivals -> docs/cosearch.md (hours; goes on where it was)
+	@$(BIN)/python benchmarks/cosearch.py --tiny
 	@$(BIN)/python benchmarks/cosearch.py
 	@$(BIN)/python benchmarks/cosearch.py --page
+
+bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
+	@$(BIN)/python benchmarks/search_costs.py
 
 lint: setup-test ## ruff and the import contracts
 	@$(TOX) run -e lint
