@@ -1,11 +1,13 @@
 """Our co-search and every rival in one run: one space, data set, cost model and demand, the same count for all.
 
     python benchmarks/cosearch.py [--profile short|full] [--board NAME] [--fps N] [--seed N] [--method NAME]
-                                  [--part K/N] [--work FOLDER] [--page]
+                                  [--part K/N] [--work FOLDER] [--no-simulation]
+                                  [--tiny | --page]
 
 Each cell (board, demand, method, seed) is one file under benchmarks/results/cosearch/. Finished cells are passed over,
-so an interrupted run goes on where it was; `--part 1/2` and `--part 2/2` share the cells between two processes.
-`--page` makes docs/cosearch.md and docs/cosearch.svg from the files alone.
+so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the next one
+without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space and
+asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the files alone.
 """
 
 import argparse
@@ -18,15 +20,16 @@ from race.estimate import estimate
 from race.page import page
 from race.plot import plot
 from race.run import Race
-from race.settings import BUDGETS, PROFILES, RESULTS, SEEDS, SPACE, Cell, Method, all_cells
+from race.settings import BUDGETS, PROFILES, RESULTS, SEEDS, SPACE, TINY, Cell, Method, all_cells
 from race.store import Result, Store
+from race.tiny import load, measure
 
 from codesign.datasets.load import DataConfig, load_dataset
 from codesign.errors import CodesignError
 from codesign.ir.files import write_text
 from codesign.nets.spaces import load_space
-from codesign.progress import silent
 
+LINE_S = 30.0  # between two lines of progress
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -34,29 +37,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     store = Store(RESULTS)
     if options.page:
-        write_text(DOCS / "cosearch.md", page(store))
+        write_text(DOCS / "cosearch.md", page(store, load(TINY)))
         write_text(DOCS / "cosearch.svg", plot(store))
+        return 0
+    if options.tiny:
+        measure(TINY, load_dataset(DataConfig()), options.work, _Lines())
         return 0
     cells = [c for c in all_cells() if _wanted(c, options)]
     groups = list(dict.fromkeys((c.board, c.fps, c.seed) for c in cells))
     part, parts = options.part
     cells = [c for c in cells if groups.index((c.board, c.fps, c.seed)) % parts == part - 1]
-    return run_cells(_race(options.profile, store, options.work), cells, options.profile, store)
+    race = _race(options.profile, store, options.work)
+    return run_cells(race, cells, options.profile, store, simulate=not options.no_simulation)
 
 
 def _race(profile: str, store: Store, work: Path) -> Race:
     return Race(PROFILES[profile], load_space(SPACE), load_dataset(DataConfig()), store, work)
 
 
-def run_cells(race: Race, cells: list[Cell], profile: str, store: Store) -> int:
+def run_cells(race: Race, cells: list[Cell], profile: str, store: Store, *, simulate: bool = True) -> int:
     """Run the cells that are not finished; 1 if one of them failed."""
-    todo = [c for c in cells if not race.finished(c)]
+    todo = [c for c in cells if not race.finished(c, simulate=simulate)]
     _say(f"{len(cells) - len(todo)} of {len(cells)} cells are finished; {estimate(todo, PROFILES[profile], store)}")
     failed = 0
     for i, cell in enumerate(todo):
         begun = time.monotonic()
         try:
-            result = race.run(cell, silent)
+            result = race.run(cell, _Lines(), simulate=simulate)
             verdict = _verdict(result)
         except CodesignError as error:  # the others go on
             failed += 1
@@ -82,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", action="append", type=Method, help="only this method; repeatable")
     parser.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="the Kth of N shares of the cells")
     parser.add_argument("--work", type=Path, default=Path("build/cosearch"), help="for what can be made again")
+    parser.add_argument("--no-simulation", action="store_true", help="leave the RTL simulations to a later run")
+    parser.add_argument("--tiny", action="store_true", help="search a space that can be enumerated, nothing else")
     parser.add_argument("--page", action="store_true", help="make the page and the plot from the store, run nothing")
     return parser
 
@@ -98,9 +107,22 @@ def _verdict(result: Result) -> str:
     head = f"{found.evaluations} evaluations, {found.seconds:.0f} CPU s"
     if final is None:
         return f"nothing meets the demand; {head}"
-    if final.measured is None:
+    if final.fps is None:
         return f"its accelerator does not fit with its buffers; {head}"
-    return f"{100 * final.trained.golden_accuracy:.2f} %, {final.measured.fps:,.0f} FPS measured; {head}"
+    pace = f"{final.fps:,.0f} FPS predicted" if final.measured is None else f"{final.measured.fps:,.0f} FPS measured"
+    return f"{100 * final.trained.golden_accuracy:.2f} %, {pace}; {head}"
+
+
+class _Lines:
+    """Progress as a line now and then."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        if time.monotonic() - self._said > LINE_S:
+            self._said = time.monotonic()
+            _say(f"{stage}: {done} of {total} {note}".rstrip())
 
 
 def _say(text: str) -> None:

@@ -16,16 +16,20 @@ from race.final import Final, Measured, Trained
 from race.page import page
 from race.problem import Candidate, Judge, Limit, Problem, Scored, Step, best_arrays
 from race.settings import BUDGETS, SEEDS, Cell, Method, all_cells
-from race.store import Result, Search, Store
+from race.store import Result, Search, Store, unmeasured
+from race.tiny import Found, Tiny, space
+from race.tiny import board as small_board
+from race.tiny import text as tiny_text
 
 from codesign.ir.cost import Resources
+from codesign.nets.space import decisions
 from codesign.search.arrays import ArrayTable
 
 pytestmark = pytest.mark.torch
 
 SIZES = (4, 3, 4, 3, 4)  # decisions about the network; each of the first four is also the size of a block
 LANES = np.array([1, 2, 4, 8])
-LIMIT = Limit(evaluations=40, points=1200)
+LIMIT = Limit(evaluations=40, points=600)
 
 
 def toy_accuracy(row: tuple[int, ...]) -> float:
@@ -188,6 +192,8 @@ def made(cell: Cell, accuracy: float | None, key: str = "k", profile: str = "sho
                 test_images=10_000,
                 seconds=1.0,
             ),
+            interval_cycles=interval,
+            fps=1e8 / interval,
             measured=Measured(
                 predicted_interval_cycles=interval,
                 interval_cycles=interval,
@@ -249,10 +255,10 @@ def test_finished_cells_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFi
     ran = []
 
     class Race:
-        def finished(self, cell: Cell) -> bool:
+        def finished(self, cell: Cell, *, simulate: bool) -> bool:
             return store.find(cell, "k") is not None
 
-        def run(self, cell: Cell, tell: object) -> Result:
+        def run(self, cell: Cell, tell: object, *, simulate: bool) -> Result:
             ran.append(cell)
             result = made(cell, 0.5)
             store.save(result)
@@ -308,6 +314,20 @@ def test_a_result_that_is_too_slow_does_not_count(tmp_path: Path) -> None:
     assert "1, 1 without a result" in page(store)
 
 
+def test_what_is_not_simulated_yet_stands_as_predicted_only(tmp_path: Path) -> None:
+    store, result = Store(tmp_path), made(cell(Method.OURS), 0.9)
+    assert result.final is not None
+    waiting = replace(result, final=replace(result.final, measured=None))
+    store.save(waiting)
+    pace = f"{result.final.fps:,.0f}"
+    assert not unmeasured(result)
+    assert unmeasured(waiting)
+    assert f"| 90.00 | {pace} |  | {pace} |" in page(store)
+    store.save(made(cell(Method.OURS, 1), 0.9))
+    assert f"| {pace} (1 of 2) |" in page(store)
+    assert '#fff" stroke' in plot.plot(store)
+
+
 def test_stored_cells_are_of_their_names() -> None:
     folder = Path(__file__).parent.parent / "benchmarks" / "results" / "cosearch"
     for path in folder.glob("*.json"):
@@ -315,3 +335,30 @@ def test_stored_cells_are_of_their_names() -> None:
         found = Cell(**{**plain, "method": Method(plain["method"])})
         assert found.path == path.name
         assert Store(folder).find(found) is not None, path
+
+
+def tiny(**changes: object) -> Tiny:
+    rows = list(itertools.product(*(range(len(d.options)) for d in decisions(space()))))
+    accuracies = {tiny_text(row): 0.5 + 0.001 * sum(row) for row in rows}
+    intervals = {tiny_text(row): 1000 * (1 + row[0]) for row in rows}
+    best = max((row for row in rows if row[0] == 0), key=lambda row: accuracies[tiny_text(row)])
+    found = (Found(seed=0, row=best, asked=9, seconds=1.0), Found(seed=1, row=rows[0], asked=9, seconds=1.0))
+    known = Tiny(digest="d", accuracies=accuracies, intervals=intervals, target_cycles=1000, optimum=best, found=found)
+    return replace(known, **changes)  # type: ignore[arg-type]
+
+
+def test_the_page_says_how_often_a_known_optimum_is_found(tmp_path: Path) -> None:
+    known = tiny()
+    text = page(Store(tmp_path), known)
+    assert known.hits == 1
+    assert known.meeting == len(known.accuracies) // 2
+    assert "finds the optimum in 1 of 2 seeds" in text
+    assert "The other seeds end with 50.00 %" in text
+    assert "0 of 192 networks are trained" in page(Store(tmp_path), tiny(accuracies={}))
+    assert "Missing." in page(Store(tmp_path))
+
+
+def test_the_tiny_space_is_complete_and_its_board_binds() -> None:
+    assert space().networks == 192
+    assert len(decisions(space())) == 10
+    assert small_board().budget.lut < 2000

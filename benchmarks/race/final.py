@@ -59,12 +59,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """`measured`: of the method's own accelerator, or of the best design where the method chose none; None if its
-    accelerator does not fit with its buffers. `exact_interval_cycles`: of the best design of the same network.
+    """`interval_cycles`: predicted, of the method's own accelerator, or of the best design where the method chose none;
+    None if its accelerator does not fit with its buffers. `measured`: the same in simulation, None until it has run.
+    `exact_interval_cycles`: predicted, of the best design of the same network.
     """
 
     network: str
     trained: Trained
+    interval_cycles: int | None
+    fps: float | None
     measured: Measured | None
     exact_interval_cycles: int
     exact_fps: float
@@ -133,7 +136,7 @@ class Finisher:
             _remove_build(folder)
         return files.read_json_as(Measured, path)
 
-    def finish(self, network: Network, own: Callable[[Graph], Design] | None) -> Final:
+    def finish(self, network: Network, own: Callable[[Graph], Design] | None, *, simulate: bool) -> Final:
         """Everything about one result. `own` makes the method's accelerator for the trained graph."""
         graph, trained = self.trained(network)
         best = self.best_design(graph)
@@ -142,12 +145,16 @@ class Finisher:
             design = best if own is None else own(graph)
         except InfeasibleError:
             design = None
+        interval = None if design is None else predict(graph, design, self.board).interval_cycles
+        clock_hz = self.board.clock_mhz * 1e6
         return Final(
             network=network.digest(),
             trained=trained,
-            measured=None if design is None else self.measured(graph, design),
+            interval_cycles=interval,
+            fps=None if interval is None else clock_hz / interval,
+            measured=self.measured(graph, design) if simulate and design is not None else None,
             exact_interval_cycles=exact,
-            exact_fps=self.board.clock_mhz * 1e6 / exact,
+            exact_fps=clock_hz / exact,
         )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from statistics import mean
 
 from .settings import ABLATIONS, BUDGETS, RACE, SEEDS, TITLES, Method
-from .store import Result, Store
-from .summary import Group, Spread, accuracy, exact_fps, fps, groups, met
+from .store import Result, Store, unmeasured
+from .summary import Group, Spread, accuracy, exact_fps, fps, groups, met, predicted_fps
+from .tiny import BOARD, FPS, SHARE, TEST_IMAGES, Tiny, space
+from .tiny import text as text_of
 
 Row = Sequence[str]
 MISSING = "missing"
@@ -39,18 +41,57 @@ nothing else. *Evaluations*: networks whose accuracy was looked at (ours, DNA's:
 network and accelerator that were priced. *CPU s*: processor seconds of the search, with the training of the supernet
 (each rival is charged the whole of it once, ours and DNA's train their own); an evaluation that another rival had
 asked for before is charged as if made anew. Final training and simulation are not in it. Where seeds differ: mean
-(least to greatest). *Exact FPS*: of the best design of the same network, predicted.
+(least to greatest). *FPS predicted*: of the method's own
+accelerator. *Exact FPS*: of the best design of the same network, predicted. A column without a figure: not run yet.
+"""
+
+KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly;
+its accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
+least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with {best:.2f} %, is the optimum (the most
+accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
+
+**It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
+{seconds:.1f} CPU s.
 """
 
 
-def page(store: Store) -> str:
-    """The whole page."""
+def page(store: Store, known: Tiny | None = None) -> str:
+    """The whole page; `known`: what the search found where the optimum is known."""
     found = groups(store.all())
     text = INTRO
-    if not found:
-        return text + "\nThere are no results yet.\n"
-    text += "\n![Accuracy against measured FPS](cosearch.svg)\n"
-    return text + "".join(_section(group) for group in found)
+    if found:
+        text += "\n![Accuracy against FPS](cosearch.svg)\n\nFilled: measured. Hollow: predicted, not simulated yet.\n"
+        text += "".join(_section(group) for group in found)
+    else:
+        text += "\nThere are no results yet.\n"
+    return text + "\n## Where the optimum is known\n\n" + (_tiny(known) if known is not None else "Missing.\n")
+
+
+def _tiny(known: Tiny) -> str:
+    networks = space().networks
+    if len(known.accuracies) < networks or not known.found or known.optimum is None:
+        return f"Not finished: {len(known.accuracies)} of {networks} networks are trained.\n"
+    accuracies = known.accuracies
+    best = accuracies[text_of(known.optimum)]
+    missed = [f for f in known.found if f.row is None or accuracies[text_of(f.row)] < best]
+    text = KNOWN.format(
+        networks=networks,
+        images=TEST_IMAGES,
+        share=SHARE,
+        board=BOARD,
+        meeting=known.meeting,
+        fps=FPS,
+        best=100 * best,
+        top=100 * max(accuracies.values()),
+        hits=known.hits,
+        seeds=len(known.found),
+        asked=mean(f.asked for f in known.found),
+        seconds=mean(f.seconds for f in known.found),
+    )
+    if missed:
+        ends = ("nothing" if f.row is None else f"{100 * accuracies[text_of(f.row)]:.2f} %" for f in missed)
+        text += f"The other seeds end with {', '.join(ends)}.\n"
+    return text
 
 
 def _section(group: Group) -> str:
@@ -71,14 +112,24 @@ def _section(group: Group) -> str:
 
 
 def _race(group: Group, board: str, demand: int) -> str:
-    header = ("Method", "Seeds", "Accuracy, %", "FPS measured", "Exact FPS", "Evaluations", "Designs", "CPU s")
+    header = (
+        "Method",
+        "Seeds",
+        "Accuracy, %",
+        "FPS predicted",
+        "FPS measured",
+        "Exact FPS",
+        "Evaluations",
+        "Designs",
+        "CPU s",
+    )
     return _table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
 
 
 def _line(method: Method, results: Sequence[Result]) -> Row:
     title = f"**{TITLES[method]}**" if method is Method.OURS else TITLES[method]
     if not results:
-        return (title, MISSING, *[""] * 6)
+        return (title, MISSING, *[""] * 7)
     short = len(results) - sum(map(met, results))
     seeds = f"{len(results)}" + (f", {short} without a result" if short else "")
     best = accuracy(results)
@@ -86,12 +137,20 @@ def _line(method: Method, results: Sequence[Result]) -> Row:
         title,
         seeds,
         "none" if best is None else _percent(best),
-        _spread(fps(results)),
+        _spread(predicted_fps(results)),
+        _measured(results),
         _spread(exact_fps(results)),
         _count(r.search.evaluations for r in results),
         _count(r.search.points for r in results),
         _count(r.search.seconds for r in results),
     )
+
+
+def _measured(results: Sequence[Result]) -> str:
+    """The measured FPS, and of how many cells if not of all that could have one."""
+    own = [r for r in results if r.final is not None and r.final.fps is not None]
+    done = [r for r in own if not unmeasured(r)]
+    return _spread(fps(done)) + (f" ({len(done)} of {len(own)})" if done and len(done) < len(own) else "")
 
 
 def _words(group: Group) -> str:
@@ -154,13 +213,13 @@ def _reach(name: str, own: Result, theirs: Result) -> Row:
 
 
 def _ablations(group: Group) -> str:
-    header = ("Board, demand", "Method", "Seeds", "Accuracy, %", "FPS measured", "CPU s")
+    header = ("Board, demand", "Method", "Seeds", "Accuracy, %", "FPS predicted", "FPS measured", "CPU s")
     rows: list[Row] = []
     for board, demand in group.demands():
         for method in (Method.OURS, Method.DNA, *ABLATIONS):
             results = group.of(board, demand, method)
             line = _line(method, results)
-            rows.append((f"{board}, {demand:,}", *line[:4], line[7]))
+            rows.append((f"{board}, {demand:,}", *line[:5], line[8]))
     return "\n### One part changed\n\n" + _table(header, rows)
 
 

@@ -1,11 +1,15 @@
-"""Accuracy against measured FPS, mean and spread of every method at every demand, as a plain SVG."""
+"""Accuracy against FPS, mean and spread of every method at every demand, as a plain SVG.
+
+Filled where the FPS is measured for every seed, hollow where it is predicted.
+"""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .settings import BUDGETS, RACE, TITLES, Method
-from .store import Store
-from .summary import Group, Spread, accuracy, fps, groups, met
+from .store import Store, unmeasured
+from .summary import Group, Spread, accuracy, fps, groups, met, predicted_fps
 
 COLOURS = {
     Method.OURS: "#c1121f",
@@ -19,6 +23,16 @@ COLOURS = {
 }
 WIDTH, HEIGHT = 760.0, 360.0  # of a board's panel
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 240.0, 40.0, 46.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A method at a demand; `simulated`: whether its FPS is measured for every seed, else it is predicted."""
+
+    method: Method
+    accuracy: Spread
+    fps: Spread
+    simulated: bool
 
 
 def plot(store: Store) -> str:
@@ -36,11 +50,11 @@ def plot(store: Store) -> str:
 def _panel(group: Group | None, board: str, top: float) -> str:
     points = [] if group is None else _points(group, board)
     note = "" if group is None else f", profile {group.profile}"
-    lines = [f'<text x="{LEFT}" y="{top + 22}" font-size="14">{board}: accuracy (%) against measured FPS{note}</text>']
+    lines = [f'<text x="{LEFT}" y="{top + 22}" font-size="14">{board}: accuracy (%) against FPS{note}</text>']
     if not points:
         return lines[0] + f'<text x="{LEFT}" y="{top + 60}">no results yet</text>'
-    rates = [r for _, _, f in points for r in (f.least, f.greatest)] + [float(b) for b in BUDGETS[board]]
-    shares = [100 * s for _, a, _ in points for s in (a.least, a.greatest)]
+    rates = [r for p in points for r in (p.fps.least, p.fps.greatest)] + [float(b) for b in BUDGETS[board]]
+    shares = [100 * s for p in points for s in (p.accuracy.least, p.accuracy.greatest)]
     low_x, high_x = math.log(min(rates) * 0.93), math.log(max(rates) * 1.07)
     margin = max(0.1 * (max(shares) - min(shares)), 0.2)
     low_y, high_y = min(shares) - margin, max(shares) + margin
@@ -52,29 +66,31 @@ def _panel(group: Group | None, board: str, top: float) -> str:
         return top + HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (100 * share - low_y) / (high_y - low_y)
 
     lines += _axes(board, x, y, (low_y, high_y), top)
-    for method, own, rate in points:
-        colour = COLOURS[method]
+    for point in points:
+        method, own, rate, colour = point.method, point.accuracy, point.fps, COLOURS[point.method]
         cx, cy = x(rate.mean), y(own.mean)
         lines.append(f'<path d="M{cx:.1f} {y(own.least):.1f}V{y(own.greatest):.1f}" stroke="{colour}"/>')
         lines.append(f'<path d="M{x(rate.least):.1f} {cy:.1f}H{x(rate.greatest):.1f}" stroke="{colour}"/>')
+        fill = colour if point.simulated else "#fff"
         radius = 6 if method is Method.OURS else 4
-        lines.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}" fill="{colour}" fill-opacity="0.85"/>')
-    for i, method in enumerate(dict.fromkeys(m for m, _, _ in points)):
+        lines.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}" fill="{fill}" stroke="{colour}"/>')
+    for i, method in enumerate(dict.fromkeys(p.method for p in points)):
         at = top + TOP + 16 + 20 * i
         lines.append(f'<circle cx="{WIDTH - RIGHT + 24}" cy="{at - 4}" r="5" fill="{COLOURS[method]}"/>')
         lines.append(f'<text x="{WIDTH - RIGHT + 36}" y="{at}">{TITLES[method]}</text>')
     return "\n".join(lines)
 
 
-def _points(group: Group, board: str) -> list[tuple[Method, Spread, Spread]]:
+def _points(group: Group, board: str) -> list[Point]:
     """Of every method and demand that has results which meet it; ours last, so that it lies on top."""
-    found = []
+    found: list[Point] = []
     for method in (*RACE[1:], RACE[0]):
         for demand in BUDGETS[board]:
             results = [r for r in group.of(board, demand, method) if met(r)]
-            own, rate = accuracy(results), fps(results)
+            simulated = not any(map(unmeasured, results))
+            own, rate = accuracy(results), fps(results) if simulated else predicted_fps(results)
             if own is not None and rate is not None:
-                found.append((method, own, rate))
+                found.append(Point(method, own, rate, simulated))
     return found
 
 

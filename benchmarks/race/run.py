@@ -18,12 +18,12 @@ from codesign.search.arrays import ARRAYS
 from . import gradient
 from .controller import reinforcement
 from .final import Final, Finisher
-from .problem import Candidate, Judge, Problem, Rng
+from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
 from .setting import Ground, network_of
 from .settings import GRADIENT, Cell, Method, Profile
-from .store import Result, Search, Store, key_of, settings_of
+from .store import Result, Search, Store, key_of, settings_of, unmeasured
 
 BLACK_BOX: Mapping[Method, Callable[[Judge, Rng], Candidate | None]] = {
     Method.TWO_STEP: two_step,
@@ -43,24 +43,25 @@ class Race:
         self.key = key_of(self.settings)
         self._proxies: dict[int, Proxy] = {}
 
-    def finished(self, cell: Cell) -> bool:
-        return self.store.find(cell, self.key) is not None
+    def finished(self, cell: Cell, *, simulate: bool = True) -> bool:
+        """Whether nothing is left to do; without `simulate`, nothing but the simulation."""
+        result = self.store.find(cell, self.key)
+        return result is not None and not (simulate and unmeasured(result))
 
-    def run(self, cell: Cell, tell: Progress) -> Result:
-        """Search, train, measure and store."""
+    def run(self, cell: Cell, tell: Progress, *, simulate: bool = True) -> Result:
+        """Search, train, simulate and store; what is stored already is not done again."""
         torch.set_num_threads(self.profile.search.threads)
         ground = Ground(self.space, self.dataset, load_board(cell.board), self.profile.search.minimum_depth)
-        proxy = self.proxy(cell.seed, ground, tell)
-        problem = ground.problem(cell.fps, proxy.accuracy, proxy.seconds)
-        found = self._search(cell, ground, problem, tell)
+        known = self.store.find(cell, self.key)
+        found = self._search(cell, ground, tell) if known is None else known.search
         result = Result(
             cell=cell,
             profile=self.profile.name,
             key=self.key,
             settings=self.settings,
-            target_cycles=problem.target,
+            target_cycles=ground.target(cell.fps),
             search=found,
-            final=None if found.row is None else self._final(cell, ground, found, tell),
+            final=None if found.row is None else self._final(cell, ground, found, simulate=simulate, tell=tell),
             machine=machine(),
         )
         self.store.save(result)
@@ -73,7 +74,9 @@ class Race:
             self._proxies[seed] = Proxy(self.space, self.dataset, settings, seed, self.work, ground.legal, tell)
         return self._proxies[seed]
 
-    def _search(self, cell: Cell, ground: Ground, problem: Problem, tell: Progress) -> Search:
+    def _search(self, cell: Cell, ground: Ground, tell: Progress) -> Search:
+        proxy = self.proxy(cell.seed, ground, tell)
+        problem = ground.problem(cell.fps, proxy.accuracy, proxy.seconds)
         if cell.method in GRADIENT:
             folder = self.work / f"search-{self.key}-{Path(cell.path).stem}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -86,14 +89,14 @@ class Race:
             best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
         return counted(judge, best, self.space)
 
-    def _final(self, cell: Cell, ground: Ground, found: Search, tell: Progress) -> Final:
+    def _final(self, cell: Cell, ground: Ground, found: Search, *, simulate: bool, tell: Progress) -> Final:
         tell("train, design and simulate the result", 0, 1)
         config = replace(self.profile.train, seed=cell.seed)
         images = first_images(self.dataset, self.profile.train_images)
         finisher = Finisher(images, ground.board, config, self.profile.rtlsim_images, self.work)
         assert found.row is not None
         own = None if found.choice is None else partial(ground.arrays.design, found.row, found.choice)
-        return finisher.finish(network_of(self.space, self.dataset, found.row), own)
+        return finisher.finish(network_of(self.space, self.dataset, found.row), own, simulate=simulate)
 
 
 def counted(judge: Judge, best: Candidate | None, space: Space) -> Search:

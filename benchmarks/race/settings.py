@@ -10,6 +10,7 @@ from codesign.search.config import SearchConfig
 from .problem import Limit
 
 RESULTS = Path(__file__).parent.parent / "results" / "cosearch"
+TINY = RESULTS.parent / "cosearch_tiny.json"
 BUDGETS: dict[str, tuple[int, ...]] = {
     # 5,000, 2,857 and 2,000 cycles at 100 MHz, and 5,000, 2,666 and 1,818 at 200: the largest networks of the space
     # need 5,292 and 3,528, and an engine of the second stage at least 1,764.

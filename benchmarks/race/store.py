@@ -11,13 +11,16 @@ from codesign.errors import CodesignError
 from codesign.ir import files
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import parse, to_plain
-from codesign.nets.space import Space
+from codesign.nets.config import TrainConfig
+from codesign.nets.space import Space, decisions
+from codesign.search.config import SearchConfig
 
 from .final import Final
 from .problem import Step
 from .settings import SPACE, Cell, Profile, all_cells
 
 FORMAT = 1
+REVISION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +59,27 @@ class Result:
     machine: str
 
 
+def unmeasured(result: Result) -> bool:
+    """Whether the cell has an accelerator that has not been simulated."""
+    final = result.final
+    return final is not None and final.interval_cycles is not None and final.measured is None
+
+
 def settings_of(profile: Profile, space: Space, data: Dataset) -> dict[str, str]:
-    """Everything that a cell depends on beside its name."""
-    text = str(space)
+    """Everything that a cell depends on beside its name.
+
+    Of the package's own settings those that the profile sets: the others are the package's defaults. What changes in
+    the code is not seen; REVISION is raised when old cells must not stand beside new ones.
+    """
+    text = f"{[(d.name, d.options) for d in decisions(space)]} {[stage.stride for stage in space.stages]}"
     return {
+        "revision": str(REVISION),
         "space": f"{SPACE}, {space.networks:.3g} networks, digest {hashlib.sha256(text.encode()).hexdigest()[:16]}",
         "data": f"{data.name}, {len(data.train_y):,} + {len(data.test_y):,} images, digest {data.digest()[:16]}",
-        "proxy": _plain(profile.proxy),
-        "limit": _plain(profile.limit),
-        "search": _plain(profile.search),
-        "train": f"images {profile.train_images}, {_plain(profile.train)}",
+        "proxy": _plain(to_plain(profile.proxy)),
+        "limit": _plain(to_plain(profile.limit)),
+        "search": _plain(_changed(profile.search, SearchConfig())),
+        "train": _plain({"images": profile.train_images, **_changed(profile.train, TrainConfig())}),
         "simulated images": str(profile.rtlsim_images),
     }
 
@@ -75,9 +89,15 @@ def key_of(settings: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _plain(settings: Any) -> str:
+def _plain(settings: Mapping[str, Any]) -> str:
     """Names and values in one line."""
-    return ", ".join(f"{name} {value}" for name, value in to_plain(settings).items())
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+
+
+def _changed(config: object, default: object) -> dict[str, Any]:
+    """The settings that are not the default's."""
+    usual = to_plain(default)
+    return {name: value for name, value in to_plain(config).items() if value != usual[name]}
 
 
 class Store:

@@ -49,14 +49,22 @@ def groups(results: Sequence[Result]) -> list[Group]:
 
 
 def met(result: Result) -> bool:
-    """Whether the method's network on its accelerator was measured at the demanded pace."""
+    """Whether the method's network on its accelerator has the demanded pace: as measured, else as predicted."""
     final = result.final
-    return final is not None and final.measured is not None and final.measured.interval_cycles <= result.target_cycles
+    if final is None or final.interval_cycles is None:
+        return False
+    interval = final.measured.interval_cycles if final.measured is not None else final.interval_cycles
+    return interval <= result.target_cycles
 
 
 def accuracy(results: Iterable[Result]) -> Spread | None:
     """Of the golden model on the test images, where the demand was met."""
     return Spread.of(r.final.trained.golden_accuracy for r in results if r.final is not None and met(r))
+
+
+def predicted_fps(results: Iterable[Result]) -> Spread | None:
+    """Of the methods' own accelerators, whether or not they meet the demand."""
+    return Spread.of(r.final.fps for r in results if r.final is not None and r.final.fps is not None)
 
 
 def fps(results: Iterable[Result]) -> Spread | None:
