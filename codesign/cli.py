@@ -55,7 +55,8 @@ def _run(arguments: Arguments, display: Display) -> int:
     from codesign.flow import verbs
 
     out = arguments.out or Path("runs") / arguments.config.stem
-    return _finish(verbs.run(arguments.config, out, display))
+    result = verbs.run(arguments.config, out, display)
+    return _finish(result) if result is not None else 0
 
 
 def _compile(arguments: Arguments, display: Display) -> int:

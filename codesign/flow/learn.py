@@ -19,10 +19,13 @@ from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
+from codesign.nets import parallel
 from codesign.nets.config import TrainConfig
 from codesign.nets.export import export
 from codesign.nets.network import Network
 from codesign.nets.outputs import integer_outputs
+from codesign.nets.parallel import join as join
+from codesign.nets.parallel import leave
 from codesign.nets.space import Space
 from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
@@ -69,30 +72,43 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
     return dataset
 
 
+def search_and_train(run: Run, config: RunConfig) -> Dataset:
+    """Data set, board -> graph; every process of a team does this, and after it only the leader goes on."""
+    dataset = dataset_of(run, config)
+    network_step(run, config, dataset)
+    train_step(run, config, dataset)
+    leave()
+    return dataset
+
+
 def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Data set, board -> derived network, by co-search with a design that meets the demand."""
-    folder = run.folder
+    folder, team = run.folder, parallel.team()
     inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(config)["space"]]
-    if is_current(folder, "network", inputs, (folder.network,)):
+    if team.agreed(is_current(folder, "network", inputs, (folder.network,))):
         return
     space = load_space(config.space) if isinstance(config.space, str) else config.space
-    log = epoch_log(folder.log, "search", config.log)
+    log = epoch_log(folder.log, "search", config.log) if team.leads else None
     found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress, log)
-    plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
-    files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
-    stamp(folder, "network", inputs)
+    if team.leads:
+        plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
+        files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
+        stamp(folder, "network", inputs)
+    team.agreed(0)  # when the file is there
 
 
 def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Network, data set -> graph, with the accuracy of the float and the fake-quantized network."""
-    folder = run.folder
+    folder, team = run.folder, parallel.team()
     network = load_network(folder.network)
     inputs = [network.digest(), dataset.digest(), to_plain(config.train)]
     outputs = (folder.graph, folder.training, folder.quantized)
-    if is_current(folder, "train", inputs, outputs):
+    if team.agreed(is_current(folder, "train", inputs, outputs)):
         return
-    log = epoch_log(folder.log, "train", config.log)
+    log = epoch_log(folder.log, "train", config.log) if team.leads else None
     trained = train(network, dataset, config.train, folder.train_state, run.progress, log)
+    if not team.leads:
+        return
     graph = export(trained.net)
     files.save_graph(graph, folder.graph)
     files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})

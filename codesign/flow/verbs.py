@@ -22,7 +22,7 @@ from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.project import Project
-from codesign.progress import Progress
+from codesign.progress import Progress, silent
 from codesign.report.vendor import Reading, read_measured
 
 
@@ -43,10 +43,12 @@ class Result:
     summary: dict[str, Any]
 
 
-def run(config_path: Path, out: Path, progress: Progress) -> Result:
+def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
     """Data set and board to a searched network, its accelerator, the proof and the report.
 
-    Goes on where an earlier call with the same configuration was interrupted. Raises CodesignError.
+    Goes on where an earlier call with the same configuration was interrupted. Of several processes that torchrun
+    started, the first does what only one can do; the others help with search and training, and get None.
+    Raises CodesignError.
     """
     _need("torch", "codesign run", "codesign[train]")
     from codesign.flow import learn
@@ -56,13 +58,19 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result:
         _need("tensorboard", "log: tensorboard", "codesign[tensorboard]")
     board = load_board(config.board)
     folder = RunFolder(out)
+    team = learn.join()
+    if not team.leads:
+        team.agreed(0)  # when the folder is there
+        _, settings, board = opened(out)
+        learn.search_and_train(Run(folder, settings, board, silent), config)
+        return None
     with locked(folder):
         create(folder, "run", config, board)
+        team.agreed(0)
         _, settings, board = opened(out)
         now = Run(folder, settings, board, progress)
-        dataset = learn.dataset_of(now, config)
-        for step in (learn.network_step, learn.train_step, learn.accuracy_step):
-            step(now, config, dataset)
+        dataset = learn.search_and_train(now, config)
+        learn.accuracy_step(now, config, dataset)
         _machine_steps(now)
         return _report(now)
 

@@ -6,6 +6,7 @@ from enum import Enum
 import torch
 
 from codesign.errors import ConfigError
+from codesign.nets.parallel import gpu
 
 
 class Device(Enum):
@@ -23,7 +24,8 @@ class TrainConfig:
     An epoch is a pass over the training images; a smaller set than `epoch_images` is passed over several times, and
     its images are moved by up to `shift_pixels`.
     Rates are the largest of a warm-up and cosine schedule over each of the two. `threads` is torch's; on a CPU the
-    result depends on it in the last bits, so it belongs to the settings.
+    result depends on it in the last bits, so it belongs to the settings. With `mixed_precision` the float epochs
+    multiply in bfloat16, which needs no scaling of losses; the quantized ones always stay exact in float32.
     """
 
     float_epochs: int = 8
@@ -40,6 +42,7 @@ class TrainConfig:
     seed: int = 0
     threads: int = 2
     device: Device = Device.AUTO
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         for name in ("float_epochs", "quantized_epochs", "batch_images", "calibration_images", "threads"):
@@ -65,4 +68,4 @@ def use_device(device: Device, threads: int) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    return torch.device("cuda")
+    return gpu()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from codesign.ir.dataset import Dataset
-from codesign.nets import checkpoint
+from codesign.nets import checkpoint, parallel
 from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
 from codesign.nets.config import TrainConfig, use_device
 from codesign.nets.net import FloatNet, QuantNet
@@ -63,12 +63,15 @@ def train(
     """Train the network on the training part, and score it once, after the last epoch, on the test part.
 
     After each epoch a checkpoint `train.npz` is left in `folder`; a call that finds one goes on from it and ends in the
-    same weights as if never interrupted. `on_epoch` is given all records after each epoch, and those of the checkpoint
-    at the begin. Raises ConfigError if the checkpoint is of other work.
+    same weights as if never interrupted. A team of processes shares every batch, and its leader writes. `on_epoch` is
+    given all records after each epoch, and those of the checkpoint at the begin. Raises ConfigError if the checkpoint
+    is of other work.
     """
-    device = use_device(config.device, config.threads)
+    device, team = use_device(config.device, config.threads), parallel.team()
+    team.check(config.batch_images)
     images = Images.of(dataset.train_x, dataset.train_y, device)
-    run = _Run(network, config, folder / "train.npz", f"{network.digest()} {config} {dataset.digest()}", device)
+    key = f"{network.digest()} {config} {dataset.digest()}" + team.key
+    run = _Run(network, config, folder / "train.npz", key, device, team)
     run.resume(images)
     if on_epoch is not None:
         on_epoch(run.history)
@@ -106,8 +109,10 @@ def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:
 class _Run:
     """The state of a training: which net, after how many epochs."""
 
-    def __init__(self, network: Network, config: TrainConfig, path: Path, key: str, device: torch.device) -> None:
-        self.config, self.path, self.key, self.device = config, path, key, device
+    def __init__(
+        self, network: Network, config: TrainConfig, path: Path, key: str, device: torch.device, team: parallel.Team
+    ) -> None:
+        self.config, self.path, self.key, self.device, self.team = config, path, key, device, team
         self.float_net = FloatNet(network, config.seed).to(device)
         self.net: FloatNet | QuantNet = self.float_net
         self.optimizer = self._optimizer(config.float_rate)
@@ -160,9 +165,10 @@ class _Run:
         for i, batch in enumerate(batches):
             step = (epoch - first) * count + i
             _set_rate(self.optimizer, cosine_rate(peak, step / (epochs * count)))
-            sums += self._step(batch)
+            sums += self._step(batch, mixed=config.mixed_precision and is_float)
             if i % 20 == 19:
                 progress(stage, step + 1, epochs * count, f"epoch {epoch - first + 1} of {epochs}")
+        self.team.average([sums, *self.net.buffers()])
         loss, right = (sums / count).tolist()
         phase, rate = "float" if is_float else "quantized", self.optimizer.param_groups[0]["lr"]
         self.history.append(TrainRecord(epoch=epoch + 1, phase=phase, loss=loss, accuracy=right, rate=rate))
@@ -174,21 +180,27 @@ class _Run:
         """Accuracy of the float net."""
         return accuracy(self.float_net, test)
 
-    def _step(self, batch: Images) -> Tensor:
-        """One step; loss and share of right answers on the batch, [2]."""
-        logits = self.net(batch.x)
-        loss = functional.cross_entropy(logits, batch.y, label_smoothing=self.config.label_smoothing)
+    def _step(self, batch: Images, *, mixed: bool) -> Tensor:
+        """One step on this process's share; its part of the batch's loss and share of right answers, [2]."""
+        part, weight = self.team.share(batch), self.team.weight(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            logits = self.net(part.x)
+        logits = logits.float()
+        loss = weight * functional.cross_entropy(logits, part.y, label_smoothing=self.config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average_gradients(self.net.parameters())
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         self.optimizer.step()
-        right = (logits.detach().argmax(1) == batch.y).to(loss.dtype).mean()
+        right = weight * (logits.detach().argmax(1) == part.y).to(loss.dtype).mean()
         return torch.stack([loss.detach(), right])
 
     def _optimizer(self, rate: float) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=self.config.weight_decay)
 
     def _save(self) -> None:
+        if not self.team.leads:
+            return
         tensors = checkpoint.prefixed("float", self.float_net.state_dict())
         if isinstance(self.net, QuantNet):
             tensors |= checkpoint.prefixed("quantized", self.net.state_dict())

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from codesign.nets import checkpoint
+from codesign.nets.parallel import team
 from codesign.nets.space import Kind, Space, decisions, slots
 from codesign.search.choice import Draw, entropy, sample
 from codesign.search.config import SearchConfig
@@ -72,6 +73,7 @@ class Chooser:
         gradients = torch.autograd.grad(task + price, self.logits, allow_unused=True)
         for logit, gradient in zip(self.logits, gradients, strict=True):
             logit.grad = gradient
+        team().average_gradients(self.logits)
         self.optimizer.step()
         self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
 

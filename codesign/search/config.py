@@ -30,7 +30,8 @@ class SearchConfig:
     about choices and never train weights; an epoch passes over the others, and repeatedly where there are fewer than
     `images`. `temperatures`: of the relaxed draws at the begin and the end. `active_paths`: candidates that run when a
     choice learns, 1 or 2; the second costs memory and time, and tells the choice what it would gain. `objective` is
-    for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
+    for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones. With
+    `mixed_precision`, weights learn in bfloat16; choices always do in float32.
     """
 
     min_fps: float | None = None
@@ -52,6 +53,7 @@ class SearchConfig:
     seed: int = 0
     threads: int = 2
     device: Device = Device.AUTO
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         if self.min_fps is not None and self.min_fps <= 0.0:

@@ -89,7 +89,7 @@ def cosearch(
         _check_possible(space, dataset, board, target)
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
-    key = f"{space} {board} {config} {dataset.digest()}"
+    key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
     row, found = best_network(trainer, accelerators, train, held, progress)
     return CosearchResult(
@@ -126,7 +126,8 @@ def _epochs(
     while trainer.done < trainer.config.epochs:
         trainer.epoch(*images, progress)
         result = accelerators.design(trainer.chooser.likeliest())
-        record = trainer.finish(result.interval_cycles if result else None)
+        # A search that hits its time limit may end elsewhere in another process.
+        record = trainer.finish(trainer.team.agreed(result.interval_cycles if result else 0) or None)
         trainer.pricing.adapt(trainer.visited[-1], record.exact_interval_cycles)
         seconds = before + time.monotonic() - begun
         trainer.save(

@@ -13,6 +13,7 @@ from torch.nn import functional
 from codesign.ir.nodes import Shape
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
+from codesign.nets.parallel import team
 from codesign.nets.space import Space, decisions, slots
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import cosine_rate
@@ -72,7 +73,8 @@ class Trainer:
         pricing: Pricing | ArrayPricing,
         device: torch.device,
     ) -> None:
-        self.space, self.config, self.pricing, self.device = space, config, pricing, device
+        self.space, self.config, self.pricing, self.device, self.team = space, config, pricing, device, team()
+        self.team.check(config.batch_images)
         self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
         self.chooser = Chooser(space, config, pricing, device)
         self.branches = {*self.chooser.operators, self.chooser.networks - 2}
@@ -102,6 +104,7 @@ class Trainer:
                 self._choice_step(next(choice_batches), temperature, rng)
             if i % 10 == 9:
                 progress("search", step + 1, config.epochs * count, f"epoch {epoch + 1} of {config.epochs}")
+        self.team.average([self._sums.weight_loss, self._sums.choice_loss, *self.net.buffers()])
         self.done += 1
         self.temperature = temperature
 
@@ -126,7 +129,9 @@ class Trainer:
         return record
 
     def save(self, path: Path, key: str, extra: dict[str, float]) -> None:
-        """Leave everything that `resume` needs."""
+        """Leave everything that `resume` needs; of a team, the leader does."""
+        if not self.team.leads:
+            return
         meta, tensors = self.chooser.state()
         meta |= {
             "key": key,
@@ -182,9 +187,11 @@ class Trainer:
         return draws
 
     def _weight_step(self, batch: Images, row: list[int], draws: list[Draw]) -> None:
-        loss = functional.cross_entropy(self.net(batch.x, draws), batch.y)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+            loss = self._task(batch, draws)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average_gradients(self.net.parameters())
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
         self.weight_optimizer.step()
         sums = self._sums
@@ -199,10 +206,15 @@ class Trainer:
         # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
-        task = functional.cross_entropy(self.net(batch.x, drawn[: self.chooser.networks]), batch.y)
+        task = self._task(batch, drawn[: self.chooser.networks])
         self.chooser.step(draws, task)
         self._sums.choice_loss += task.detach()
         self._sums.choice_steps += 1
+
+    def _task(self, batch: Images, draws: list[Draw]) -> Tensor:
+        """The batch's loss, or this process's part of it."""
+        part = self.team.share(batch)
+        return self.team.weight(batch) * functional.cross_entropy(self.net(part.x, draws).float(), part.y)
 
     def _set_rate(self, rate: float) -> None:
         for group in self.weight_optimizer.param_groups:
