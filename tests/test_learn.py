@@ -118,7 +118,7 @@ def test_a_wrong_configuration_names_file_and_key(config: Path, old: str, new: s
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ("huge", r"tiny\.yaml: space: there is no built-in space 'huge'"),
+        ("huge", r"tiny\.yaml: space: 'huge' is not known; known spaces: "),
         ({}, r"tiny\.yaml: space: missing key 'stages'"),
         (7, r"tiny\.yaml: space: expected keys with values, got 7"),
     ],

@@ -92,6 +92,7 @@ def together(*command: str, path: str | None = None) -> "subprocess.CompletedPro
     return subprocess.run([*start, *command], capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_two_processes_end_alike_every_time_and_after_an_interruption(tmp_path: Path) -> None:
     script = tmp_path / "twice.py"
     script.write_text(TWICE.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
