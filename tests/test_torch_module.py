@@ -68,7 +68,17 @@ def test_images_of_another_shape_or_range_are_refused(tmp_path: Path, capsys: py
     module = written(small_graph(), tmp_path / "network")
     np.save(tmp_path / "wide.npy", np.zeros((6, 7, 1), np.uint8))
     np.save(tmp_path / "deep.npy", np.full((6, 6, 1), 256))
-    for name, message in (("wide.npy", "expected images"), ("deep.npy", "expected pixels from 0 to 255")):
+    np.save(tmp_path / "real.npy", np.zeros((6, 6, 1)))
+    np.save(tmp_path / "flat.npy", np.zeros((6, 6), np.uint8))
+    (tmp_path / "text.npy").write_text("not an array")
+    for name, message in (
+        ("wide.npy", "expected images"),
+        ("deep.npy", "expected pixels from 0 to 255"),
+        ("real.npy", "expected integers"),
+        ("flat.npy", "expected integers"),
+        ("text.npy", "text.npy: "),
+        ("none.npy", "No such file"),
+    ):
         assert module.classify(module.load(), module.LABELS, [str(tmp_path / name)]) == 1
         assert message in capsys.readouterr().err
     assert module.classify(module.load(), module.LABELS, []) == 1

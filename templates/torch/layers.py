@@ -110,11 +110,13 @@ def classify(network: nn.Module, labels: tuple[str, ...], arguments: list[str]) 
     if not 1 <= len(arguments) <= 2:
         print("usage: python model.py IMAGES.npy [OUTPUTS.npy]", file=sys.stderr)
         return 1
-    images = np.load(arguments[0])
-    images = images[None] if images.ndim == 3 else images
     try:
-        outputs = network.integers(torch.from_numpy(images.astype(np.int64)).permute(0, 3, 1, 2))
-    except (ValueError, RuntimeError) as error:
+        images = np.load(arguments[0], allow_pickle=False)
+        if not isinstance(images, np.ndarray) or images.dtype.kind not in "iu" or images.ndim not in (3, 4):
+            raise ValueError("expected integers [Y,X,C] or [N,Y,X,C] in an .npy file")
+        images = images.astype(np.int64).reshape(-1, *images.shape[-3:])
+        outputs = network.integers(torch.from_numpy(images).permute(0, 3, 1, 2))
+    except (OSError, ValueError) as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 1
     for best in outputs.flatten(1).argmax(1).tolist():
