@@ -284,7 +284,7 @@ def test_the_page_shows_what_is_missing_and_what_was_not_found(tmp_path: Path) -
     text = page(store)
     assert f"4 of {len(all_cells())} cells" in text
     assert "85.00 (80.00 to 90.00)" in text
-    assert "15.00 points above the best rival, reinforcement learning, joint" in text
+    assert "15.00 points above the best of the 2 of 7 rivals that ran, reinforcement learning, joint" in text
     assert "Nothing that meets the demand: random, joint" in text
     assert "| regularised evolution, joint | missing |" in text
     assert text.count(f"### {BOARD}, {FPS:,} FPS") == 1
@@ -342,7 +342,10 @@ def tiny(**changes: object) -> Tiny:
     accuracies = {tiny_text(row): 0.5 + 0.001 * sum(row) for row in rows}
     intervals = {tiny_text(row): 1000 * (1 + row[0]) for row in rows}
     best = max((row for row in rows if row[0] == 0), key=lambda row: accuracies[tiny_text(row)])
-    found = (Found(seed=0, row=best, asked=9, seconds=1.0), Found(seed=1, row=rows[0], asked=9, seconds=1.0))
+    found = (
+        Found(seed=0, row=best, finalist=None, asked=9, seconds=1.0),
+        Found(seed=1, row=rows[0], finalist=best, asked=9, seconds=1.0),
+    )
     known = Tiny(digest="d", accuracies=accuracies, intervals=intervals, target_cycles=1000, optimum=best, found=found)
     return replace(known, **changes)  # type: ignore[arg-type]
 
@@ -350,7 +353,7 @@ def tiny(**changes: object) -> Tiny:
 def test_the_page_says_how_often_a_known_optimum_is_found(tmp_path: Path) -> None:
     known = tiny()
     text = page(Store(tmp_path), known)
-    assert known.hits == 1
+    assert known.hits == known.finalist_hits == 1
     assert known.meeting == len(known.accuracies) // 2
     assert "finds the optimum in 1 of 2 seeds" in text
     assert "The other seeds end with 50.00 %" in text

@@ -45,13 +45,15 @@ asked for before is charged as if made anew. Final training and simulation are n
 accelerator. *Exact FPS*: of the best design of the same network, predicted. A column without a figure: not run yet.
 """
 
-KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly;
-its accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
+KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly; its
+accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
 least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with {best:.2f} %, is the optimum (the most
 accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
-{seconds:.1f} CPU s.
+{seconds:.1f} CPU s. That is the best of all the networks that it asked for; among its finalists alone, the likeliest
+networks at the end, is the optimum in {finalists} of {seeds}. As many networks
+drawn evenly would hold it in {chance:.0%} of all cases.
 """
 
 
@@ -84,8 +86,10 @@ def _tiny(known: Tiny) -> str:
         best=100 * best,
         top=100 * max(accuracies.values()),
         hits=known.hits,
+        finalists=known.finalist_hits,
         seeds=len(known.found),
         asked=mean(f.asked for f in known.found),
+        chance=mean(f.asked for f in known.found) / networks,
         seconds=mean(f.seconds for f in known.found),
     )
     if missed:
@@ -169,7 +173,9 @@ def _words(group: Group) -> str:
         verdict = f"{gap:.2f} points above" if gap > 0 else f"{-gap:.2f} points **below**" if gap < 0 else "equal to"
         none = [TITLES[m] for m in rivals if group.of(board, demand, m) and rivals[m] is None]
         also = f" Nothing that meets the demand: {'; '.join(none)}." if none else ""
-        lines.append(f"- {where}: ours is {verdict} the best rival, {TITLES[best]}.{also}")
+        ran = sum(bool(group.of(board, demand, m)) for m in rivals)
+        of = "the best rival" if ran == len(rivals) else f"the best of the {ran} of {len(rivals)} rivals that ran"
+        lines.append(f"- {where}: ours is {verdict} {of}, {TITLES[best]}.{also}")
     return "\n### Where ours stands\n\nMean accuracy of the results that meet the demand.\n\n" + "\n".join(lines) + "\n"
 
 

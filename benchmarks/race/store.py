@@ -78,8 +78,8 @@ def settings_of(profile: Profile, space: Space, data: Dataset) -> dict[str, str]
         "data": f"{data.name}, {len(data.train_y):,} + {len(data.test_y):,} images, digest {data.digest()[:16]}",
         "proxy": _plain(to_plain(profile.proxy)),
         "limit": _plain(to_plain(profile.limit)),
-        "search": _plain(_changed(profile.search, SearchConfig())),
-        "train": _plain({"images": profile.train_images, **_changed(profile.train, TrainConfig())}),
+        "search": _plain(changed(profile.search, SearchConfig())),
+        "train": _plain({"images": profile.train_images, **changed(profile.train, TrainConfig())}),
         "simulated images": str(profile.rtlsim_images),
     }
 
@@ -94,7 +94,7 @@ def _plain(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
-def _changed(config: object, default: object) -> dict[str, Any]:
+def changed(config: object, default: object) -> dict[str, Any]:
     """The settings that are not the default's."""
     usual = to_plain(default)
     return {name: value for name, value in to_plain(config).items() if value != usual[name]}

@@ -33,6 +33,7 @@ from codesign.search.tabular import tabular_search
 from .problem import Row
 from .run import first_images
 from .setting import network_of
+from .store import changed
 
 BOARD = "pynq-z2"
 SHARE = 0.025  # of the board that designs may take, so that it binds
@@ -68,10 +69,15 @@ def board() -> Board:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What one seed of the co-search ended with; `asked`: networks whose accuracy it asked for."""
+    """What one seed of the co-search ended with.
+
+    `row`: the most accurate network that it asked for and that has a design which meets the demand; `finalist`: the
+    best of its finalists. `asked`: networks whose accuracy it asked for.
+    """
 
     seed: int
     row: tuple[int, ...] | None
+    finalist: tuple[int, ...] | None
     asked: int
     seconds: float
 
@@ -90,17 +96,24 @@ class Tiny:
     @property
     def hits(self) -> int:
         """Seeds whose network is as accurate as the optimum."""
-        return sum(
-            f.row is not None and self._accuracy(f.row) == self._accuracy(self.optimum or ()) for f in self.found
-        )
+        return sum(self._is_best(f.row) for f in self.found)
+
+    @property
+    def finalist_hits(self) -> int:
+        """Seeds of which a finalist is as accurate as the optimum."""
+        return sum(self._is_best(f.finalist) for f in self.found)
 
     @property
     def meeting(self) -> int:
         """Networks whose best design meets the demand."""
         return sum(interval <= self.target_cycles for interval in self.intervals.values())
 
-    def _accuracy(self, row: Row) -> float:
-        return self.accuracies[text(row)]
+    def _is_best(self, row: Row | None) -> bool:
+        return (
+            row is not None
+            and self.optimum is not None
+            and self.accuracies[text(row)] == self.accuracies[text(self.optimum)]
+        )
 
 
 def text(row: Row) -> str:
@@ -110,7 +123,8 @@ def text(row: Row) -> str:
 
 def digest(data: Dataset) -> str:
     """Of everything that the table depends on."""
-    parts = f"{FORMAT} {space()} {TRAIN} {IMAGES} {TEST_IMAGES} {data.digest()}"
+    choices = [(d.name, d.options) for d in decisions(space())]
+    parts = f"{FORMAT} {choices} {changed(TRAIN, TrainConfig())} {IMAGES} {TEST_IMAGES} {data.digest()}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -169,10 +183,16 @@ def _searched(seed: int, accuracies: Mapping[str, float], data: Dataset, target:
         return accuracies[text(tuple(row))]
 
     try:
-        row = tabular_search(accuracy, chooser, accelerators, steps=STEPS).row
+        finalist = tabular_search(accuracy, chooser, accelerators, steps=STEPS).row
     except InfeasibleError:
+        finalist = None
+    for row in sorted(asked, key=lambda row: (-accuracies[text(row)], row)):
+        design = accelerators.design(row)
+        if design is not None and design.interval_cycles <= target:
+            break
+    else:
         row = None
-    return Found(seed=seed, row=row, asked=len(asked), seconds=time.process_time() - begun)
+    return Found(seed=seed, row=row, finalist=finalist, asked=len(asked), seconds=time.process_time() - begun)
 
 
 def _trained(row: Row, data: Dataset, folder: Path) -> float:
