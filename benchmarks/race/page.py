@@ -45,15 +45,15 @@ asked for before is charged as if made anew. Final training and simulation are n
 accelerator. *Exact FPS*: of the best design of the same network, predicted. A column without a figure: not run yet.
 """
 
-KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly; its
-accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
+KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly;
+its accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
 least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with {best:.2f} %, is the optimum (the most
 accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
 {seconds:.1f} CPU s. That is the best of all the networks that it asked for; among its finalists alone, the likeliest
-networks at the end, is the optimum in {finalists} of {seeds}. As many networks
-drawn evenly would hold it in {chance:.0%} of all cases.
+networks at the end, is the optimum in {finalists} of {seeds}. As many networks drawn evenly would hold it in
+{chance:.0%} of all cases.
 """
 
 
