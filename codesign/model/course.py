@@ -5,6 +5,7 @@ what simulation would find, in time that grows with words, not with cycles.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from codesign.ir.nodes import Add, Conv, Input, Pool
 from codesign.model.latency import ceil_div, is_streaming, reduction_steps
 from codesign.model.machine import (
     Converter,
+    Walk,
     array_delay,
     converter_kind,
     gearbox,
@@ -48,10 +50,51 @@ def first_image_latency(graph: Graph, design: Design) -> int:
 
     Raises ConfigError if the buffers are too small for the machine to move at all.
     """
+    beats = ceil_div(graph.input.shape.elements, design.input_lanes)
     machine = _Machine(graph, design)
-    result = machine.build()
+    result = machine.build([0] * beats)
     _run(machine)
     return result.taken[-1] - machine.source.taken[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occupancies:
+    """What buffers without a limit hold at most: by node, of its line buffer; by (addition, input), of its FIFO.
+
+    `ends`: the cycle of every image's last output beat.
+    """
+
+    buffer_words: dict[str, int]
+    fifo_words: dict[tuple[str, int], int]
+    ends: list[int]
+
+
+def occupancies(graph: Graph, design: Design, images: int, interval: int) -> Occupancies:
+    """What every buffer comes to hold when so many images come at the interval's pace and no buffer is ever full."""
+    beats = ceil_div(graph.input.shape.elements, design.input_lanes)
+    machine = _Machine(graph, design, images=images, bounded=False)
+    result = machine.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
+    _run(machine)
+    per_image = len(result.taken) // images
+    return Occupancies(
+        buffer_words={name: _held(*held, images) for name, held in machine.line_buffers.items()},
+        fifo_words={key: _queued(*queue) for key, queue in machine.fifos.items()},
+        ends=result.taken[per_image - 1 :: per_image],
+    )
+
+
+def _held(walk: Walk, stream: Channel, done: list[int], images: int) -> int:
+    """The most words of a line buffer that are still needed, a word counting from when it is taken."""
+    freed = (walk.freed + np.arange(images)[:, None] * walk.words).ravel()
+    arrived = np.array(stream.taken)
+    released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+    return int((np.arange(1, len(arrived) + 1) - released).max())
+
+
+def _queued(stream: Channel, fetched: list[int]) -> int:
+    """The most words in a FIFO."""
+    pushed = np.array(stream.taken)
+    return int((np.arange(1, len(pushed) + 1) - np.searchsorted(fetched, pushed, side="left")).max())
 
 
 def _run(machine: "_Machine") -> None:
@@ -73,21 +116,24 @@ def _run(machine: "_Machine") -> None:
 class _Machine:
     """The processes and channels of a design, joined as emit/rtl.py joins the modules."""
 
-    def __init__(self, graph: Graph, design: Design) -> None:
+    def __init__(self, graph: Graph, design: Design, *, images: int = 1, bounded: bool = True) -> None:
         self.graph = graph
         self.design = design
+        self.images = images
+        self.bounded = bounded
+        self.line_buffers: dict[str, tuple[Walk, Channel, list[int]]] = {}
+        self.fifos: dict[tuple[str, int], tuple[Channel, list[int]]] = {}
         self.processes: list[Process] = []
         self.channels: list[Channel] = []
         self.source = self._channel()
 
-    def build(self) -> Channel:
-        """Set up all processes; the channel of the output beats."""
+    def build(self, beats: list[int]) -> Channel:
+        """Set up all processes, for input beats in the given cycles or later; the channel of the output beats."""
         graph, design = self.graph, self.design
-        beats = ceil_div(graph.input.shape.elements, design.input_lanes)
         self.processes.append(source_words(self.source, beats))
         words = {graph.input.name: (self.source, design.input_lanes, graph.input.shape.elements)}
         taps: dict[str, Iterator[Channel]] = {}
-        taps[graph.input.name] = self._taps(graph.input.name, self.source, beats)
+        taps[graph.input.name] = self._taps(graph.input.name, self.source, len(beats))
         for node in graph.nodes:
             if isinstance(node, Input):
                 continue
@@ -100,13 +146,14 @@ class _Machine:
                 ins.append(stream)
             out = self._add(node, ins) if isinstance(node, Add) else self._windowed(node, engine, ins[0])
             words[node.name] = (out, engine.emit, node.oshape.c)
-            count = node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
+            count = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
             taps[node.name] = self._taps(node.name, out, count)
         last = graph.output
         _, lanes, packet = words[last.name]
         wanted = (design.output_lanes, last.oshape.elements)
         result = self._convert(next(taps[last.name]), (lanes, packet), wanted, last)
-        self.processes.append(sink_words(result, ceil_div(last.oshape.elements, design.output_lanes)))
+        count = self.images * ceil_div(last.oshape.elements, design.output_lanes)
+        self.processes.append(sink_words(result, count))
         return result
 
     def _channel(self) -> Channel:
@@ -130,7 +177,7 @@ class _Machine:
         kind = converter_kind(lanes, packet, to_lanes, to_packet)
         if kind is Converter.WIRE:
             return stream
-        out, elements = self._channel(), node.oshape.elements
+        out, elements = self._channel(), self.images * node.oshape.elements
         if kind is Converter.WIDENING:
             per_packet = ceil_div(to_packet, lanes)
             self.processes.append(
@@ -151,11 +198,13 @@ class _Machine:
         return pipe
 
     def _add(self, node: Add, ins: list[Channel]) -> Channel:
-        words = node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, self.design.engine_of(node.name).pe)
+        pe = self.design.engine_of(node.name).pe
+        words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, pe)
         behind = []
         for index, stream in enumerate(ins):
             out, fetched = self._channel(), list[int]()
-            depth = self.design.fifo_depth(node.name, index)
+            depth = self.design.fifo_depth(node.name, index) if self.bounded else words
+            self.fifos[node.name, index] = (stream, fetched)
             self.processes += [fifo_in(stream, fetched, depth, words), fifo_out(stream, out, fetched, words)]
             behind.append(out)
         pipe = self._pipe(requantize_delay(node), words)
@@ -166,7 +215,7 @@ class _Machine:
         """Feed, array, collector and requantize."""
         out = node.oshape
         passes = ceil_div(out.c, engine.pe)
-        results = out.y * out.x * passes
+        results = self.images * out.y * out.x * passes
         array = self._pipe(array_delay(node, engine), results)
         if is_streaming(node, engine):
             steps = reduction_steps(node, engine)
@@ -176,26 +225,30 @@ class _Machine:
         words = array.out
         if engine.pe != engine.emit:
             words = self._channel()
-            counts = packet_parts(engine.pe, out.c, engine.emit) * (out.y * out.x)
+            counts = packet_parts(engine.pe, out.c, engine.emit) * (self.images * out.y * out.x)
             self.processes.append(narrow_words(array.out, words, counts))
         delay = requantize_delay(node)
         if not delay:
             return words
-        count = out.y * out.x * ceil_div(out.c, engine.emit)
+        count = self.images * out.y * out.x * ceil_div(out.c, engine.emit)
         pipe = self._pipe(delay, count)
         self.processes.append(pass_words([words], pipe, count, 1))
         return pipe.out
 
     def _line_buffer(self, node: Conv | Pool, engine: LineEngine, stream: Channel, array: Pipe) -> None:
-        walk = walk_of(node, engine)
+        walk, image = walk_of(node, engine), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
-        ends = walk.result
-        needs = dict(zip(walk.step[fresh].tolist(), walk.need[fresh].tolist(), strict=True))
-        steps = np.union1d(walk.step[fresh], ends).tolist()
+        ends = (walk.result + image * walk.steps).ravel()
+        step = (walk.step[fresh] + image * walk.steps).ravel()
+        needs = dict(zip(step.tolist(), (walk.need[fresh] + image * walk.words).ravel().tolist(), strict=True))
         done: list[int] = []
         last_of_window = set(ends[walk.passes - 1 :: walk.passes].tolist())
+        steps = np.union1d(step, ends).tolist()
         self.processes.append(step_words(stream, array, steps, needs, set(ends.tolist()), last_of_window, done))
         # The window that must be done before word i finds room.
-        words = np.arange(1, walk.words + 1)
-        after = np.where(words <= engine.buffer_words, -1, np.searchsorted(walk.freed, words - engine.buffer_words))
+        words = np.arange(1, self.images * walk.words + 1)
+        freed = (walk.freed + image * walk.words).ravel()
+        room = engine.buffer_words if self.bounded else len(words)
+        after = np.where(words <= room, -1, np.searchsorted(freed, words - room))
         self.processes.append(write_words(stream, after.tolist(), done))
+        self.line_buffers[node.name] = (walk, stream, done)

@@ -8,7 +8,7 @@ from codesign.ir.nodes import Conv, Input
 from codesign.model.course import first_image_latency
 from codesign.model.latency import compute_cycles, node_interval
 from codesign.model.resource import node_resources, shell_resources
-from codesign.model.schedule import interval_cycles
+from codesign.model.schedule import schedule
 
 
 def predict(graph: Graph, design: Design, board: Board) -> Cost:
@@ -34,7 +34,7 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
         total = total + cost.resources
     return Cost(
         latency_cycles=first_image_latency(graph, design),
-        interval_cycles=interval_cycles(graph, design),
+        interval_cycles=schedule(graph, design).interval_cycles,
         resources=total,
         dram_bytes=_stream_bytes(graph),
         nodes=nodes,

@@ -5,6 +5,9 @@ running maximum, not from a simulation: step k happens at `k + max over j <= k o
 source throttled to the design's interval, the largest occupancy of every buffer follows from the times. Buffers of at
 least that depth admit this schedule, and a data-flow machine that runs as early as it can is never later than a
 schedule that its buffers admit: so the design reaches its interval with the buffers sized here.
+
+Streams have no buffers. Where a burst of words comes faster than a converter hands them on, the producer is held up,
+and its own line buffer fills further. Then the times come from model.course, which knows all that waits, more slowly.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +17,7 @@ import numpy as np
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool
+from codesign.model.course import occupancies
 from codesign.model.latency import ceil_div, is_streaming, node_interval
 from codesign.model.machine import (
     Converter,
@@ -43,7 +47,10 @@ class Schedule:
 
 
 def interval_cycles(graph: Graph, design: Design) -> int:
-    """Cycles between images in steady state: the slowest engine, or the stream ports where they are slower."""
+    """The least cycles between images: the slowest engine, or the stream ports where they are slower.
+
+    What `schedule` finds is more only where words of a packet are so uneven that a converter idles between them.
+    """
     engines = [node_interval(n, design.engine_of(n.name)) for n in graph.nodes if not isinstance(n, Input)]
     ports = (
         ceil_div(graph.input.shape.elements, design.input_lanes),
@@ -59,6 +66,12 @@ def schedule(graph: Graph, design: Design) -> Schedule:
     steady = _Course(graph, design, images=SETTLED_IMAGES)
     image = np.arange(SETTLED_IMAGES)[:, None] * interval
     steady.run((image + np.arange(beats) * interval // beats).ravel())
+    if steady.is_held_up:
+        found = occupancies(graph, design, SETTLED_IMAGES, interval)
+        settled = found.ends[-1] - found.ends[-2]
+        if settled > interval:
+            interval, found = settled, occupancies(graph, design, SETTLED_IMAGES, settled)
+        return Schedule(interval_cycles=interval, buffer_words=found.buffer_words, fifo_words=found.fifo_words)
     return Schedule(
         interval_cycles=interval,
         buffer_words=steady.buffer_words,
@@ -83,7 +96,10 @@ def power_of_two(words: int) -> int:
 
 
 class _Course:
-    """Word times of `images` images through a design with unbounded buffers; collects occupancies on the way."""
+    """Word times of `images` images through a design with unbounded buffers; collects occupancies on the way.
+
+    `is_held_up`: a converter let a word wait, so that times before it would have been later than computed here.
+    """
 
     def __init__(self, graph: Graph, design: Design, *, images: int) -> None:
         self.graph = graph
@@ -91,6 +107,7 @@ class _Course:
         self.images = images
         self.buffer_words: dict[str, int] = {}
         self.fifo_words: dict[tuple[str, int], int] = {}
+        self.is_held_up = False
 
     def run(self, beats: IntArray) -> IntArray:
         """Cycles in which output beats leave, for input beats that come in the given cycles."""
@@ -117,14 +134,16 @@ class _Course:
             case Converter.WIRE:
                 return times
             case Converter.NARROWING:
-                return _narrow(times, lanes, packet, to_lanes)
+                taken, given = _narrow(times, lanes, packet, to_lanes)
             case Converter.GENERAL:
-                return _gearbox(times, gearbox(lanes, packet, to_lanes, to_packet))
+                taken, given = _gearbox(times, gearbox(lanes, packet, to_lanes, to_packet))
             case Converter.WIDENING:
                 per_packet, parts = ceil_div(to_packet, lanes), to_lanes // lanes
                 ends = np.minimum((np.arange(ceil_div(to_packet, to_lanes)) + 1) * parts, per_packet) - 1
                 packets = np.arange(len(times) // per_packet)
                 return times[(packets[:, None] * per_packet + ends).ravel()] + 1
+        self.is_held_up |= bool((taken > times).any())
+        return given
 
     def _engine(self, node: Conv | Pool | Add, engine: LineEngine, words: list[IntArray]) -> IntArray:
         if isinstance(node, Add):
@@ -186,32 +205,35 @@ def _peak(pushed: IntArray, popped: IntArray) -> int:
     return int((np.arange(1, len(pushed) + 1) - gone).max())
 
 
-def _narrow(times: IntArray, lanes: int, packet: int, to_lanes: int) -> IntArray:
+def _narrow(times: IntArray, lanes: int, packet: int, to_lanes: int) -> tuple[IntArray, IntArray]:
+    """When words that are offered at `times` are taken, and when their parts go."""
     per_packet = packet_parts(lanes, packet, to_lanes)
     counts = np.tile(per_packet, len(times) // len(per_packet))
     before = np.cumsum(counts) - counts
     taken = before + np.maximum.accumulate(times - before)
     within = np.arange(counts.sum()) - np.repeat(before, counts)
-    return np.repeat(taken, counts) + 1 + within
+    return taken, np.repeat(taken, counts) + 1 + within
 
 
-def _gearbox(times: IntArray, box: Gearbox) -> IntArray:
-    """Word by word, because what the queue takes depends on what it gave."""
+def _gearbox(times: IntArray, box: Gearbox) -> tuple[IntArray, IntArray]:
+    """When words are taken, and others go: word by word, because what the queue takes depends on what it gave."""
     into, out, room = box.into, box.out, box.room
     popped_at: list[int] = []
     popped, taken, pushed = 0, _LONG_AGO, 0
     frees: list[int] = []  # units popped after each pop
     pop_time = _LONG_AGO
     done = 0
+    taken_at: list[int] = []
     for word, offered in enumerate(times.tolist()):
         taken = max(offered, taken + 1)
         while pushed - (frees[done - 1] if done else 0) > room:
             taken = max(taken, popped_at[done] + 1)
             done += 1
+        taken_at.append(taken)
         pushed += into[word % len(into)]
         while popped + out[len(popped_at) % len(out)] <= pushed:
             popped += out[len(popped_at) % len(out)]
             pop_time = max(pop_time + 1, taken + 1)
             popped_at.append(pop_time)
             frees.append(popped)
-    return np.array(popped_at, dtype=np.int64)
+    return np.array(taken_at, dtype=np.int64), np.array(popped_at, dtype=np.int64)

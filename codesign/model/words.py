@@ -61,14 +61,14 @@ class Pipe:
         return cycle
 
 
-def source_words(out: Channel, count: int) -> Process:
-    """The host: offers a beat as soon as the one before has gone."""
-    cycle = 0
-    for index in range(count):
-        out.offers.append(cycle)
+def source_words(out: Channel, beats: list[int]) -> Process:
+    """The host: offers every beat in its cycle, or as soon as the one before has gone."""
+    free = _LONG_AGO
+    for index, beat in enumerate(beats):
+        out.offers.append(max(beat, free))
         while len(out.taken) <= index:
             yield
-        cycle = out.taken[index] + 1
+        free = out.taken[index] + 1
 
 
 def sink_words(stream: Channel, count: int) -> Process:
