@@ -8,9 +8,9 @@ from .store import Result, Store
 
 # Processor seconds on one core of the machine that the first table was made on.
 PROXY_STEP_S = 0.07  # 128 images through one network of the supernet and back
-EVALUATION_S = 0.4  # of a network by the proxy
-SEARCH_STEP_S = 0.13  # weights, and every other time choices
-TRAIN_STEP_S = 0.05
+EVALUATION_S = 0.21  # of a network by the proxy
+SEARCH_STEP_S = 0.14  # weights, and every other time choices
+TRAIN_STEP_S = 0.045
 SIMULATION_S = 45.0  # building and running it, and the golden model on the test images
 HALVINGS = 3  # of the limit of products that two steps need
 

@@ -85,9 +85,9 @@ FULL = Profile(
     name="full",
     proxy=ProxySettings(images=20_000, epochs=10),
     limit=Limit(evaluations=300, points=30_000),
-    search=SearchConfig(threads=1),
-    train=TrainConfig(threads=1, float_epochs=4, quantized_epochs=3),
-    train_images=30_000,
+    search=SearchConfig(threads=1, epochs=10, images=20_000),
+    train=TrainConfig(threads=1, float_epochs=4, quantized_epochs=2),
+    train_images=25_000,
 )
 SHORT = Profile(
     name="short",
