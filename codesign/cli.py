@@ -65,7 +65,13 @@ def _compile(arguments: Arguments, display: Display) -> int:
     name = arguments.model.stem.lower().replace(".", "-")
     try:
         proof = ProofConfig(csim_images=arguments.csim_images, rtlsim_images=arguments.rtlsim_images)
-        config = CompileConfig(name=name, board=arguments.board, min_fps=arguments.min_fps, proof=proof)
+        config = CompileConfig(
+            name=name,
+            board=arguments.board,
+            min_fps=arguments.min_fps,
+            max_latency_us=arguments.max_latency_us,
+            proof=proof,
+        )
     except ValueError as error:
         raise ConfigError(str(error)) from error
     out = arguments.out or Path("runs") / name
@@ -173,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
     compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
     compile_.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
+    compile_.add_argument("--max-latency-us", type=float, metavar="US", help="the most microseconds for one image")
     compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
     compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")

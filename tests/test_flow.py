@@ -1,6 +1,7 @@
 """The flow on a small network: every step leaves its file, stands until its inputs change, and can be done again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from codesign.flow.config import CompileConfig, ProofConfig, difference
 from codesign.flow.folder import RunFolder, create, locked, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
+from codesign.ir.board import Limits
 from codesign.ir.boards import load_board
+from codesign.ir.cost import Cost
 from codesign.progress import silent
 from small import small_graph
 
@@ -99,6 +102,31 @@ def test_a_demanded_frame_rate_is_met_with_fewer_resources(tmp_path: Path) -> No
     a, b = (files.load_cost(r.folder.cost) for r in (fast, cheap))
     assert a.interval_cycles < b.interval_cycles <= 500
     assert b.resources.lut < a.resources.lut
+
+
+def cost_with(path: Path, **changes: object) -> Cost:
+    """The predicted cost of the small graph's design under these demands."""
+    config = replace(CompileConfig(name="small", board="pynq-z2", proof=PROOF), **changes)  # type: ignore[arg-type]
+    path.mkdir()
+    create(RunFolder(path), "compile", config, replace(BOARD, limits=config.limits))
+    folder, settings, board = opened(path)
+    files.save_graph(small_graph(), folder.graph)
+    run = Run(folder, settings, board, silent)
+    steps.design_step(run)
+    steps.predict_step(run)
+    return files.load_cost(folder.cost)
+
+
+def test_limits_on_resources_and_latency_hold_for_the_design(tmp_path: Path) -> None:
+    free = cost_with(tmp_path / "free")
+    few = cost_with(tmp_path / "few", limits=Limits(lut=int(free.resources.lut * 0.8), dsp=0))
+    assert few.resources.lut <= free.resources.lut * 0.8
+    assert few.resources.dsp == 0
+    assert few.interval_cycles > free.interval_cycles
+    most_us = few.latency_cycles / BOARD.clock_mhz
+    assert cost_with(tmp_path / "quick", max_latency_us=most_us).latency_cycles <= few.latency_cycles
+    with pytest.raises(InfeasibleError, match="demanded are at most 10"):
+        cost_with(tmp_path / "never", max_latency_us=10 / BOARD.clock_mhz)
 
 
 def test_a_frame_rate_that_nothing_reaches_is_infeasible(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_random_machines_equal_golden_model_and_prediction(first: int, tmp_path:
 
 @pytest.mark.slow
 def test_words_that_wait_for_a_converter_are_foreseen(tmp_path: Path) -> None:
-    """Bursts that fill the line buffer before them (502, 553), and a converter that idles between uneven words (811)."""
+    """Bursts that fill the line buffer before them (502, 553), a converter that idles between uneven words (811)."""
     for result in run_batch([random_machine(seed, images=6) for seed in (502, 553, 811)], tmp_path):
         check_words(result)
         check_cycles(result)

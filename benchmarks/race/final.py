@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,13 @@ from codesign.ir.graph import Graph
 from codesign.ir.strict import to_plain
 from codesign.model import golden
 from codesign.model.predict import predict
-from codesign.model.schedule import size_buffers
 from codesign.nets.config import TrainConfig
 from codesign.nets.export import export
 from codesign.nets.network import Network
 from codesign.nets.train import train
-from codesign.search.design import search_design
+from codesign.search.sized import search_sized_design
 from codesign.sim.rtlsim import rtlsim
 
-ROUNDS = 5  # of design search, each with more left free for buffers
 GOLDEN_BATCH = 250
 TOOL_LIMIT_S = 900.0
 
@@ -107,7 +105,7 @@ class Finisher:
         """The fastest design that still fits with its buffers sized. Raises InfeasibleError."""
         path = self.folder / f"design-{_digest(graph.digest(), str(self.board))}.yaml"
         if not path.is_file():
-            files.save_design(_best_design(graph, self.board), path)
+            files.save_design(search_sized_design(graph, self.board, explain=False)[1], path)
         return files.load_design(path)
 
     def measured(self, graph: Graph, design: Design) -> Measured:
@@ -156,19 +154,6 @@ class Finisher:
             exact_interval_cycles=exact,
             exact_fps=clock_hz / exact,
         )
-
-
-def _best_design(graph: Graph, board: Board) -> Design:
-    reserve = Resources()
-    for _ in range(ROUNDS):
-        design = size_buffers(graph, search_design(graph, board, reserve=reserve, explain=False).design)
-        excess = predict(graph, design, board).resources.excess(board.budget)
-        if not excess:
-            return design
-        more = {name: needed - available + getattr(reserve, name) for name, needed, available in excess}
-        reserve = replace(reserve, **more)
-    name, needed, available = excess[0]
-    raise InfeasibleError(f"with its buffers, the design needs {needed} {name}, but {board.name} allows {available}")
 
 
 def _digest(*parts: str) -> str:

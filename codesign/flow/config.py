@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from codesign.ir.board import Limits
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
 
@@ -31,12 +33,15 @@ class ProofConfig:
 class CompileConfig:
     """`codesign compile`: a trained network and a board to an accelerator, and the proof.
 
-    `min_fps`: the cheapest design that is at least this fast; without it, the fastest.
+    `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `max_latency_us`: microseconds
+    from the first pixel of an image to its last result. `limits`: resources that a design may take.
     """
 
     name: str
     board: str
     min_fps: float | None = None
+    max_latency_us: float | None = None
+    limits: Limits = field(default_factory=Limits)
     seed: int = 0
     proof: ProofConfig = field(default_factory=ProofConfig)
 
@@ -44,6 +49,8 @@ class CompileConfig:
         check_name(self.name)
         if self.min_fps is not None and self.min_fps <= 0:
             raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
+        if self.max_latency_us is not None and self.max_latency_us <= 0:
+            raise ValueError(f"max_latency_us: expected a positive number, got {self.max_latency_us}")
 
 
 def check_name(name: str) -> None:

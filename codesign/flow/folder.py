@@ -195,12 +195,13 @@ def create(folder: RunFolder, command: str, config: object, board: Board) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every step may need of the configuration. `min_fps`: the demand; `config`: all of it as plain data."""
+    """What every step may need of the configuration: two demands, and in `config` all of it as plain data."""
 
     command: str
     name: str
     proof: ProofConfig
     min_fps: float | None
+    max_latency_us: float | None
     config: dict[str, Any]
 
 
@@ -214,8 +215,15 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
         raise ConfigError(f"{folder.config}: format: expected {FORMAT}; written by another version")
     command = str(plain.pop("command"))
     proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
-    min_fps = plain.get("search", plain).get("min_fps")
-    settings = Settings(command=command, name=str(plain["name"]), proof=proof, min_fps=min_fps, config=plain)
+    demands = plain.get("search", plain)
+    settings = Settings(
+        command=command,
+        name=str(plain["name"]),
+        proof=proof,
+        min_fps=demands.get("min_fps"),
+        max_latency_us=demands.get("max_latency_us"),
+        config=plain,
+    )
     return folder, settings, read_yaml_as(Board, folder.board)
 
 

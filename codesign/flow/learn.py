@@ -15,6 +15,7 @@ from codesign.flow.folder import file_digest, is_current, stamp
 from codesign.flow.log import LogKind, epoch_log
 from codesign.flow.steps import Run, save_vectors
 from codesign.ir import files
+from codesign.ir.board import Limits
 from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
@@ -39,12 +40,13 @@ BATCH = 250  # images at a time through the golden model
 class RunConfig:
     """`codesign run`: a data set and a board to a searched network, its accelerator, and the proof.
 
-    `space`: the name of a built-in space, or one written out.
+    `space`: the name of a built-in space, a file, or one written out. `limits`: resources that a design may take.
     """
 
     name: str
     board: str
     data: DataConfig = field(default_factory=DataConfig)
+    limits: Limits = field(default_factory=Limits)
     space: str | Space = "fashion"
     search: SearchConfig = field(default_factory=SearchConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -3,7 +3,7 @@
 import importlib.util
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, s
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
-from codesign.ir.cost import Cost, Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.measurement import Measurement
@@ -27,14 +26,13 @@ from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
 from codesign.model import golden
 from codesign.model.predict import predict
-from codesign.model.schedule import size_buffers
 from codesign.progress import Progress
-from codesign.search.design import Goal, SearchResult, search_design
+from codesign.search.design import Goal, SearchResult
+from codesign.search.sized import search_sized_design
 from codesign.sim.csim import csim
 from codesign.sim.rtlsim import rtlsim
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
-ROUNDS = 5  # of design search, each with more reserved for buffers
 
 # Stamps of the steps that can be done again.
 PREDICT = ("predict",)
@@ -71,39 +69,22 @@ def module_step(run: Run) -> None:
 def design_step(run: Run) -> None:
     """graph, board -> design, by exact search; buffers are sized from the schedule, and the whole checked again."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
-    target = _max_interval(run)
-    inputs = [graph.digest(), to_plain(run.board), target]
+    target, latency = _max_interval(run), _max_latency(run)
+    inputs = [graph.digest(), to_plain(run.board), target, latency]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
-    result, design, cost = _search(run, graph, target)
+    # A searched network has met its demand already; what the board has left makes it faster still.
+    goal = Goal.RESOURCES if target is not None and run.settings.command == "compile" else Goal.INTERVAL
+    others = tuple(b for b in list_boards() if b.name != run.board.name)
+    result, design, cost = search_sized_design(
+        graph, run.board, goal, max_interval=target, max_latency=latency, others=others
+    )
     files.save_design(design, folder.design)
     files.write_json(folder.design_search, _search_plain(result))
     stamp(folder, "design", inputs)
     share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
     run.progress("design search", 1, 1, share)
-
-
-def _search(run: Run, graph: Graph, target: int | None) -> tuple[SearchResult, Design, Cost]:
-    """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""
-    # A searched network has met its demand already; what the board has left makes it faster still.
-    goal = Goal.RESOURCES if target is not None and run.settings.command == "compile" else Goal.INTERVAL
-    others = tuple(b for b in list_boards() if b.name != run.board.name)
-    reserve = Resources()
-    for _ in range(ROUNDS):
-        found = search_design(graph, run.board, goal, max_interval=target, reserve=reserve, others=others)
-        design = size_buffers(graph, found.design)
-        design.check(graph)
-        cost = predict(graph, design, run.board)
-        excess = cost.resources.excess(run.board.budget)
-        if not excess:
-            return found, design, cost
-        more = {name: needed - available + getattr(reserve, name) for name, needed, available in excess}
-        reserve = replace(reserve, **more)
-    name, needed, available = excess[0]
-    raise InfeasibleError(
-        f"with its buffers, the design needs {needed} {name}, but {run.board.name} allows {available}"
-    )
 
 
 def _max_interval(run: Run) -> int | None:
@@ -114,6 +95,12 @@ def _max_interval(run: Run) -> int | None:
     if interval < 1:
         raise InfeasibleError(f"min_fps: {run.settings.min_fps:,.0f} FPS is more than one image a cycle")
     return interval
+
+
+def _max_latency(run: Run) -> int | None:
+    """The cycles that one image may take."""
+    most = run.settings.max_latency_us
+    return None if most is None else int(most * run.board.clock_mhz)
 
 
 def _search_plain(result: SearchResult) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
     config = learn.load_config(config_path)
     if config.log is LogKind.TENSORBOARD:
         _need("tensorboard", "log: tensorboard", "codesign[tensorboard]")
-    board = load_board(config.board)
+    board = replace(load_board(config.board), limits=config.limits)
     folder = RunFolder(out)
     team = learn.join()
     if not team.leads:
@@ -88,7 +88,7 @@ def compile_model(
     from codesign.nets.onnx_file import read_onnx
 
     graph = read_onnx(model)
-    board = load_board(config.board)
+    board = replace(load_board(config.board), limits=config.limits)
     x = _images(images, graph, config)
     folder = RunFolder(out)
     with locked(folder):

@@ -1,6 +1,6 @@
 """The physical target: a part, its clock, its resources, and what surrounds the accelerator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from codesign.ir.cost import Resources
@@ -37,8 +37,25 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that a design may take of each resource, where that is less than the board's fill allows."""
+
+    dsp: int | None = None
+    bram18: int | None = None
+    uram: int | None = None
+    lut: int | None = None
+    ff: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dsp", "bram18", "uram", "lut", "ff"):
+            most = getattr(self, name)
+            if most is not None and most < 0:
+                raise ValueError(f"limits.{name}: expected 0 or more, got {most}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A board. `resources` is what the part has; `budget` what a design may take of it."""
+    """A board. `resources` is what the part has; `budget` what a design may take of it: its fill, within `limits`."""
 
     name: str
     title: str
@@ -51,6 +68,7 @@ class Board:
     dram_peak_mb_s: float
     dram_efficiency: float
     sources: tuple[str, ...]
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.clock_mhz <= 1000.0:
@@ -64,11 +82,8 @@ class Board:
 
     @property
     def budget(self) -> Resources:
-        have, fill = self.resources, self.fill
-        return Resources(
-            dsp=int(have.dsp * fill.dsp),
-            bram18=int(have.bram18 * fill.bram18),
-            uram=int(have.uram * fill.uram),
-            lut=int(have.lut * fill.lut),
-            ff=int(have.ff * fill.ff),
-        )
+        def most(name: str) -> int:
+            share, limit = int(getattr(self.resources, name) * getattr(self.fill, name)), getattr(self.limits, name)
+            return share if limit is None else min(share, int(limit))
+
+        return Resources(dsp=most("dsp"), bram18=most("bram18"), uram=most("uram"), lut=most("lut"), ff=most("ff"))

@@ -13,6 +13,7 @@ from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions, derive
 from codesign.search.arrays import ARRAYS, BlockArrays
 from codesign.search.design import search_design
+from codesign.search.sized import search_sized_design
 
 _RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of the final design sizes
 
@@ -31,13 +32,14 @@ class Accelerators:
     """Accelerators of networks of a space, each made once.
 
     `arrays`: where arrays are chosen, not searched; None for exact design searches, of which `searches` were made, and
-    which priced `options` engines.
+    which priced `options` engines. `max_latency`: cycles that one image may take.
     """
 
     space: Space
     dataset: Dataset
     board: Board
     arrays: BlockArrays | None = None
+    max_latency: int | None = None
     searches: int = 0
     options: int = 0
     found: dict[tuple[int, ...], Accelerator | None] = field(default_factory=dict)
@@ -75,8 +77,13 @@ class Accelerators:
         return self.found[key]
 
     def _exact(self, row: Sequence[int]) -> Accelerator:
-        """The design of least interval."""
+        """The design of least interval, or of least latency where that is demanded."""
         self.searches += 1
+        if self.max_latency is not None:
+            graph = skeleton(self.network(row))
+            result, design, cost = search_sized_design(graph, self.board, max_latency=self.max_latency, explain=False)
+            self.options += result.evaluations
+            return Accelerator(design, cost.interval_cycles, cost.resources)
         result = search_design(skeleton(self.network(row)), self.board, reserve=self.reserve, explain=False)
         self.options += result.evaluations
         return Accelerator(result.design, result.interval_cycles, result.resources)
@@ -86,4 +93,6 @@ class Accelerators:
         graph, networks = skeleton(self.network(row)), len(decisions(self.space))
         design = arrays.design(row[:networks], row[networks:], graph)
         cost = predict(graph, design, self.board)
+        if self.max_latency is not None and cost.latency_cycles > self.max_latency:
+            raise InfeasibleError(f"arrays: one image takes {cost.latency_cycles} cycles, demanded: {self.max_latency}")
         return Accelerator(design, cost.interval_cycles, cost.resources)

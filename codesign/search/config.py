@@ -25,16 +25,17 @@ class SearchConfig:
     """Settings of the co-search.
 
     `min_fps` is a demand on the derived network at the board's clock: it must have a design that is at least this
-    fast. `cost_weight` is the price of a factor e in interval, in units of the loss; at 0 a network that meets the
-    demand has no reason to become cheaper. `images` of the training part are used, of which `validation_share` decide
-    about choices and never train weights; an epoch passes over the others, and repeatedly where there are fewer than
-    `images`. `temperatures`: of the relaxed draws at the begin and the end. `active_paths`: candidates that run when a
-    choice learns, 1 or 2; the second costs memory and time, and tells the choice what it would gain. `objective` is
-    for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones. With
-    `mixed_precision`, weights learn in bfloat16; choices always do in float32.
+    fast, and as `max_latency_us` says, takes at most so many microseconds for one image. `cost_weight` is the price of
+    a factor e in interval, in units of the loss; at 0 a network that meets the demand has no reason to become cheaper.
+    `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
+    an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
+    draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
+    memory and time, and tells the choice what it would gain. `objective` is for `hardware: exact`. With
+    `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
     """
 
     min_fps: float | None = None
+    max_latency_us: float | None = None
     cost_weight: float = 0.0
     hardware: Hardware = Hardware.EXACT
     objective: Objective = Objective.BOTTLENECK
@@ -58,6 +59,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if self.min_fps is not None and self.min_fps <= 0.0:
             raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
+        if self.max_latency_us is not None and self.max_latency_us <= 0.0:
+            raise ValueError(f"max_latency_us: expected a positive number, got {self.max_latency_us}")
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ValueError(f"warmup_epochs: expected 0 to epochs - 1, got {self.warmup_epochs}")
         if not 0.0 < self.validation_share < 1.0:

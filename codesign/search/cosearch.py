@@ -84,7 +84,9 @@ def cosearch(
     device = use_device(config.device, config.threads)
     target = _DEFAULT_TARGET if config.min_fps is None else max(int(board.clock_mhz * 1e6 / config.min_fps), 1)
     pricing = _pricing(space, dataset, board, config, target)
-    accelerators = Accelerators(space, dataset, board, pricing.arrays if isinstance(pricing, ArrayPricing) else None)
+    arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
+    latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
+    accelerators = Accelerators(space, dataset, board, arrays, latency)
     if config.min_fps is not None:
         _check_possible(space, dataset, board, target)
     train, held = _split(dataset, config, device)
