@@ -17,7 +17,7 @@ import numpy as np
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.model.course import occupancies
+from codesign.model.course import Occupancies, occupancies
 from codesign.model.latency import ceil_div, is_streaming, node_interval
 from codesign.model.machine import (
     Converter,
@@ -32,6 +32,7 @@ from codesign.model.machine import (
 
 _LONG_AGO = -(1 << 40)
 SETTLED_IMAGES = 6  # images after which the throttled schedule repeats itself
+SLOWLY_SETTLED_IMAGES = 30  # the same where words wait, each image a little longer than the one before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +68,24 @@ def schedule(graph: Graph, design: Design) -> Schedule:
     image = np.arange(SETTLED_IMAGES)[:, None] * interval
     steady.run((image + np.arange(beats) * interval // beats).ravel())
     if steady.is_held_up:
-        found = occupancies(graph, design, SETTLED_IMAGES, interval)
-        settled = found.ends[-1] - found.ends[-2]
-        if settled > interval:
-            interval, found = settled, occupancies(graph, design, SETTLED_IMAGES, settled)
+        interval, found = _held_up(graph, design, interval)
         return Schedule(interval_cycles=interval, buffer_words=found.buffer_words, fifo_words=found.fifo_words)
     return Schedule(
         interval_cycles=interval,
         buffer_words=steady.buffer_words,
         fifo_words=steady.fifo_words,
     )
+
+
+def _held_up(graph: Graph, design: Design, interval: int) -> tuple[int, Occupancies]:
+    """The interval of a design in which words wait for converters, and what its buffers hold at that pace."""
+    found = occupancies(graph, design, SETTLED_IMAGES, interval)
+    if found.ends[-1] - found.ends[-2] > interval:  # later images still fall back, or do so for ever
+        found = occupancies(graph, design, SLOWLY_SETTLED_IMAGES, interval)
+        settled = found.ends[-1] - found.ends[-2]
+        if settled > interval:
+            return settled, occupancies(graph, design, SETTLED_IMAGES, settled)
+    return interval, found
 
 
 def size_buffers(graph: Graph, design: Design) -> Design:
