@@ -86,10 +86,10 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
 def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Data set, board -> derived network, by co-search with a design that meets the demand."""
     folder, team = run.folder, parallel.team()
-    inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(config)["space"]]
+    space = load_space(config.space) if isinstance(config.space, str) else config.space
+    inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(space)]
     if team.agreed(is_current(folder, "network", inputs, (folder.network,))):
         return
-    space = load_space(config.space) if isinstance(config.space, str) else config.space
     log = epoch_log(folder.log, "search", config.log) if team.leads else None
     found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress, log)
     if team.leads:

@@ -1,0 +1,120 @@
+"""What goes wrong in searches like ours elsewhere, and does not here: one test for each."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.boards import load_board  # noqa: E402
+from codesign.nets.batches import Images  # noqa: E402
+from codesign.nets.space import decisions  # noqa: E402
+from codesign.nets.supernet import recalibrate  # noqa: E402
+from codesign.progress import silent  # noqa: E402
+from codesign.search import cosearch as search  # noqa: E402
+from codesign.search import finals  # noqa: E402
+from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.pricing import Pricing  # noqa: E402
+from codesign.search.tabular import tabular_search  # noqa: E402
+from codesign.search.trainer import Trainer, certain  # noqa: E402
+from test_cosearch import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    return load_board("pynq-z2")
+
+
+def numbered(first: int, count: int) -> Images:
+    """Images whose pixels all are their number."""
+    x = torch.arange(first, first + count, dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+    return Images(x.contiguous(memory_format=torch.channels_last), torch.arange(count) % 3)
+
+
+def test_every_step_has_a_batch_of_its_own_and_choices_never_see_training_images(board: Board) -> None:
+    space = tiny_space()
+    trainer = Trainer(space, SHAPE, 3, tiny_config(warmup_epochs=0), Pricing(space, SHAPE, 3, board, 200), CPU)
+    seen: list[tuple[int, ...]] = []
+    trainer.net.register_forward_pre_hook(lambda net, inputs: seen.append(tuple(inputs[0][:, 0, 0, 0].tolist())))
+    trainer.epoch(numbered(0, 48), numbered(100, 48), silent)
+    weights = [batch for batch in seen if max(batch) < 100]
+    choices = [batch for batch in seen if min(batch) >= 100]
+    assert len(weights) + len(choices) == len(seen)
+    assert len(set(weights)) == len(weights) == 3
+    assert len(set(choices)) == len(choices) == 2
+    assert sorted(i for batch in weights for i in batch) == list(range(48))
+
+
+def test_the_best_finalist_is_the_result_not_the_last(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores: dict[tuple[int, ...], float] = {}
+
+    def score(trainer: Trainer, row: list[int], batches: object, held: object) -> float:
+        scores[tuple(row)] = [0.2, 0.9, 0.5, 0.1][len(scores) % 4]
+        return scores[tuple(row)]
+
+    monkeypatch.setattr(finals, "_score", score)
+    found = run_tiny(board, tmp_path, finalists=4)
+    options = [d.options for d in decisions(tiny_space())]
+    row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
+    assert len(scores) > 1
+    assert scores[row] == max(scores.values())
+
+
+def test_a_derived_network_is_scored_with_statistics_of_its_own() -> None:
+    space, shape = tiny_space(), SHAPE
+    trainer = Trainer(space, shape, 3, tiny_config(), Pricing(space, shape, 3, load_board("pynq-z2"), 200), CPU)
+    x = Images.of(tiny_data().train_x, tiny_data().train_y, CPU).x
+
+    @torch.no_grad()
+    def logits(row: list[int], calibrated: list[int]) -> torch.Tensor:
+        recalibrate(trainer.net, [x[:32], x[32:]], certain(space, calibrated, CPU))
+        found: torch.Tensor = trainer.net(x, certain(space, row, CPU))
+        return found
+
+    for head in trainer.net.heads:
+        torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(0))
+    first = [0] * len(decisions(space))
+    second = [1, *first[1:]]  # of another width
+    own = logits(first, first)
+    assert not torch.equal(logits(first, second), own)
+    assert torch.equal(logits(first, first), own)
+
+
+def test_the_accuracy_of_the_supernet_is_not_in_the_result(board: Board, tmp_path: Path) -> None:
+    found = run_tiny(board, tmp_path)
+    assert not [name for name in type(found).__slots__ if "accuracy" in name or "score" in name]
+    assert search.CosearchResult is type(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_known_accuracies_the_search_finds_the_best_network_that_is_fast_enough(board: Board, seed: int) -> None:
+    """The accuracy of a row is the sum of its indices, so the largest network would win, were it fast enough."""
+    space, data = tiny_space(), tiny_data()
+    sizes = [len(d.options) for d in decisions(space)]
+    worth = np.random.default_rng(5).permutation(len(sizes)) + 1.0
+    config = tiny_config(seed=seed, min_fps=500_000.0, finalists=24, choice_rate=0.1)
+    accelerators = Accelerators(space, data, board)
+
+    def accuracy(row: tuple[int, ...]) -> float:
+        return float((np.array(row) / np.maximum(np.array(sizes) - 1, 1) * worth).sum() / worth.sum())
+
+    chooser = Chooser(space, config, Pricing(space, SHAPE, 3, board, 200), CPU)
+    found = tabular_search(accuracy, chooser, accelerators, steps=200)
+    feasible = []
+    for row in np.ndindex(*sizes):
+        if not any(chooser.too_shallow(list(row))):
+            feasible.append((accuracy(row), row))
+    for value, row in sorted(feasible, reverse=True):
+        made = accelerators.design(row)
+        if made is not None and made.interval_cycles <= 200:
+            assert found.accuracy == pytest.approx(value)
+            break
+    assert found.accelerator.interval_cycles <= 200
+    assert found.asked < len(feasible)
