@@ -37,6 +37,7 @@ def examine() -> tuple[Finding, ...]:
             "pip install codesign[onnx]",
         ),
         ("pyosys", "the column of open synthesis", "that column stays empty", "pip install codesign[synth]"),
+        ("tensorboard", "log: tensorboard", "the CSV logs are written", "pip install codesign[tensorboard]"),
     )
     programs = (
         ("g++", "C simulation, RTL simulation", "neither simulation runs", "apt-get install g++"),
