@@ -34,7 +34,12 @@ RTL simulation at the board's clock, every output word compared.
   REINFORCE): network and arrays together. The reward is FNAS's, but its penalty grows with the violation (as published
   it is the same for all) and rewards are compared with their batch's mean: both help it.
 - *semi-decoupled*: the front of networks on one proxy accelerator, then of these the most accurate whose own best
-  design meets the demand.
+  design meets the demand. Whether networks keep their order on other accelerators is asked in
+  [rank_correlation.md](rank_correlation.md).
+
+There are two profiles of the same procedure. *full* is sized for six hours on two cores. *short* is for a first look:
+its proxy is trained little, and a search may ask for so few accuracies that evolution and the controller have hardly
+begun to learn when it ends; what they can do, only *full* says. Cells of different settings are never in one table.
 
 The rivals judge networks by one supernet per seed, trained without hardware and the same for all of them; they share
 nothing else. *Evaluations*: networks whose accuracy was looked at (ours, DNA's: the finalists). *Designs*: pairs of
