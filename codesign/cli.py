@@ -25,8 +25,9 @@ Arguments = argparse.Namespace
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted)."""
-    # OpenMP threads that spin while they wait make torch crawl on a busy machine; it is read when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
+    # woken too late on an idle one; it is read when torch is loaded.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
     display = Display(sys.stderr, live=sys.stderr.isatty())
