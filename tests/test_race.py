@@ -343,8 +343,8 @@ def tiny(**changes: object) -> Tiny:
     intervals = {tiny_text(row): 1000 * (1 + row[0]) for row in rows}
     best = max((row for row in rows if row[0] == 0), key=lambda row: accuracies[tiny_text(row)])
     found = (
-        Found(seed=0, row=best, finalist=None, asked=9, seconds=1.0),
-        Found(seed=1, row=rows[0], finalist=best, asked=9, seconds=1.0),
+        Found(seed=0, row=best, asked=9, seconds=1.0),
+        Found(seed=1, row=rows[0], asked=9, seconds=1.0),
     )
     known = Tiny(digest="d", accuracies=accuracies, intervals=intervals, target_cycles=1000, optimum=best, found=found)
     return replace(known, **changes)  # type: ignore[arg-type]
@@ -353,7 +353,7 @@ def tiny(**changes: object) -> Tiny:
 def test_the_page_says_how_often_a_known_optimum_is_found(tmp_path: Path) -> None:
     known = tiny()
     text = page(Store(tmp_path), known)
-    assert known.hits == known.finalist_hits == 1
+    assert known.hits == 1
     assert known.meeting == len(known.accuracies) // 2
     assert "finds the optimum in 1 of 2 seeds" in text
     assert "The other seeds end with 50.00 %" in text

@@ -56,9 +56,7 @@ least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with 
 accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
-{seconds:.1f} CPU s. That is the best of all the networks that it asked for; among its finalists alone, the likeliest
-networks at the end, is the optimum in {finalists} of {seeds}. As many networks drawn evenly would hold it in
-{chance:.0%} of all cases.
+{seconds:.1f} CPU s. As many networks drawn evenly would hold it in {chance:.0%} of all cases.
 """
 
 
@@ -91,7 +89,6 @@ def _tiny(known: Tiny) -> str:
         best=100 * best,
         top=100 * max(accuracies.values()),
         hits=known.hits,
-        finalists=known.finalist_hits,
         seeds=len(known.found),
         asked=mean(f.asked for f in known.found),
         chance=mean(f.asked for f in known.found) / networks,

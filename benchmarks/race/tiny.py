@@ -71,13 +71,12 @@ def board() -> Board:
 class Found:
     """What one seed of the co-search ended with.
 
-    `row`: the most accurate network that it asked for and that has a design which meets the demand; `finalist`: the
-    best of its finalists. `asked`: networks whose accuracy it asked for.
+    `row`: its result, the most accurate network that it asked for or that is likely at its end, among those with a
+    design that meets the demand. `asked`: networks whose accuracy it asked for.
     """
 
     seed: int
     row: tuple[int, ...] | None
-    finalist: tuple[int, ...] | None
     asked: int
     seconds: float
 
@@ -97,11 +96,6 @@ class Tiny:
     def hits(self) -> int:
         """Seeds whose network is as accurate as the optimum."""
         return sum(self._is_best(f.row) for f in self.found)
-
-    @property
-    def finalist_hits(self) -> int:
-        """Seeds of which a finalist is as accurate as the optimum."""
-        return sum(self._is_best(f.finalist) for f in self.found)
 
     @property
     def meeting(self) -> int:
@@ -176,23 +170,11 @@ def _searched(seed: int, accuracies: Mapping[str, float], data: Dataset, target:
     pricing = Pricing(space(), data.shape, len(data.classes), board(), target)
     chooser = Chooser(space(), config, pricing, torch.device("cpu"))
     accelerators = Accelerators(space(), data, board())
-    asked: set[Row] = set()
-
-    def accuracy(row: Row) -> float:
-        asked.add(tuple(row))
-        return accuracies[text(tuple(row))]
-
     try:
-        finalist = tabular_search(accuracy, chooser, accelerators, steps=STEPS).row
+        result = tabular_search(lambda row: accuracies[text(tuple(row))], chooser, accelerators, steps=STEPS)
     except InfeasibleError:
-        finalist = None
-    for row in sorted(asked, key=lambda row: (-accuracies[text(row)], row)):
-        design = accelerators.design(row)
-        if design is not None and design.interval_cycles <= target:
-            break
-    else:
-        row = None
-    return Found(seed=seed, row=row, finalist=finalist, asked=len(asked), seconds=time.process_time() - begun)
+        return Found(seed=seed, row=None, asked=0, seconds=time.process_time() - begun)
+    return Found(seed=seed, row=result.row, asked=result.asked, seconds=time.process_time() - begun)
 
 
 def _trained(row: Row, data: Dataset, folder: Path) -> float:

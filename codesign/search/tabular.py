@@ -17,6 +17,7 @@ from codesign.search.choice import Draw, temperature_at
 from codesign.search.chooser import Chooser
 from codesign.search.finals import finalists
 
+_SLACK = 0.05  # of log interval, by which a price may err: the accelerator decides
 Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
 
 
@@ -62,10 +63,15 @@ def tabular_search(
             visited.append(chooser.likeliest())
             found = accelerators.design(visited[-1])
             chooser.pricing.adapt(visited[-1], found.interval_cycles if found else None)
-    for row in sorted(finalists(chooser, visited), key=lambda row: -table(row)):
+    # The best of all that was ever asked for, not of what is likeliest at the end.
+    candidates = [tuple(row) for row in finalists(chooser, visited)]
+    if accelerators.arrays is None:
+        candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= _SLACK]
+    candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(list(row)))]
+    for row in sorted(candidates, key=lambda row: (-table(row), row)):
         found = accelerators.design(row)
         if found is not None and (config.min_fps is None or found.interval_cycles <= chooser.pricing.target):
-            return TabularResult(tuple(row), table(row), found, len(table.known))
+            return TabularResult(row, table(row), found, len(table.known))
     raise InfeasibleError(f"search: no finalist meets the demand on {accelerators.board.name}; search longer")
 
 
