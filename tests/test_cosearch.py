@@ -44,6 +44,7 @@ from codesign.nets.train import train  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.arrays import ARRAYS  # noqa: E402
 from codesign.search.choice import Draw, blend, entropy, sample, straight_through, temperature_at  # noqa: E402
+from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Hardware, Objective, SearchConfig  # noqa: E402
 from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
@@ -566,6 +567,21 @@ def test_a_search_of_arrays_killed_after_an_epoch_ends_the_same(board: Board, tm
     with pytest.raises(KeyboardInterrupt):
         cosearch(tiny_data(), tiny_space(), board, tiny_config(hardware=Hardware.DNA), tmp_path / "cut", stop)
     assert run_tiny(board, tmp_path / "cut", hardware=Hardware.DNA).choices == whole.choices
+
+
+def test_arrays_follow_a_network_before_it_is_changed(board: Board) -> None:
+    space, shape = load_space("fashion"), Shape(28, 28, 1)
+    pricing = ArrayPricing(space, shape, 10, board, 5000, demanded=True)
+    chooser = Chooser(space, SearchConfig(min_fps=20_000.0), pricing, torch.device("cpu"))
+    network = [len(d.options) // 2 for d in decisions(space)]
+    before = [x.clone() for x in chooser.logits[: chooser.networks]]
+    at_first = pricing.log_cost([*network, *chooser.likeliest()[chooser.networks :]])
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        chooser.fit_arrays(network, 1.0, rng)
+    assert at_first > 1.0
+    assert pricing.log_cost([*network, *chooser.likeliest()[chooser.networks :]]) == pytest.approx(0.0)
+    assert all(torch.equal(x, y) for x, y in zip(before, chooser.logits, strict=False))
 
 
 def arrays_row(pricing: ArrayPricing, seed: int) -> list[int]:

@@ -5,9 +5,11 @@ to it, constants from a pricing. Under a demand the cost's weight grows while dr
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,6 +23,7 @@ from codesign.search.pricing import Pricing
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # weight of the squared violation
+_ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 
 
 class Chooser:
@@ -77,6 +80,21 @@ class Chooser:
         self.optimizer.step()
         self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
 
+    def fit_arrays(self, row: list[int], temperature: float, rng: torch.Generator) -> None:
+        """Move the arrays' logits towards what the network at the beginning of the row wants; DNA's inner problem."""
+        if not isinstance(self.pricing, ArrayPricing):
+            return
+        for _ in range(_ARRAY_STEPS):
+            logits = self.logits[self.networks :]
+            draws = [sample(x, temperature, rng) for x in logits]
+            tables = self.pricing.array_alternatives([*row[: self.networks], *(d.index for d in draws)])
+            self.priced += sum(len(t) for t in tables)
+            cost = self._expected(draws, tables)
+            self.optimizer.zero_grad(set_to_none=True)
+            for logit, gradient in zip(logits, torch.autograd.grad(cost, logits), strict=True):
+                logit.grad = gradient
+            self.optimizer.step()
+
     def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
         """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
         row = [d.index for d in draws]
@@ -86,9 +104,7 @@ class Chooser:
             weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
         tables = self.pricing.alternatives(row)
         self.priced += sum(len(t) for t in tables)
-        costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
-        expected = sum((d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True))
-        price: Tensor = weight * (log_cost + expected)
+        price: Tensor = weight * (log_cost + self._expected(draws, tables))
         return price, (log_cost if self.config.min_fps is not None else 0.0)
 
     def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
@@ -112,6 +128,12 @@ class Chooser:
         checkpoint.restore_optimizer(self.optimizer, checkpoint.without_prefix("choice_optimizer", tensors))
         self.multiplier, self.priced = meta["multiplier"], meta["priced"]
         self.pricing.restore(meta["pricing"])
+
+    def _expected(self, draws: Sequence[Draw], tables: Sequence[npt.NDArray[np.float64]]) -> Tensor:
+        """0 in value; its gradient is that of the cost if each choice alone could be any mixture of its options."""
+        costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
+        terms = [(d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True)]
+        return sum(terms, start=torch.zeros((), device=self.device))
 
     def _without(self, logits: Tensor, option: int) -> Tensor:
         return logits.index_fill(0, torch.tensor([option], device=self.device), -math.inf)

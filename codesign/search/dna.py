@@ -2,7 +2,8 @@
 
 The decisions are those of the space and then one array per block. What a network costs is the smooth maximum of its
 blocks' log intervals; beyond the board, every resource adds its log excess. Other than with search.pricing nothing is
-optimized behind a choice: an array that is too large or too small has to be unlearned by gradient.
+optimized behind a choice: an array that is too large or too small has to be unlearned by gradient. So that arrays
+follow the networks and not these the arrays, arrays learn in every step, from the beginning (Chooser.fit_arrays).
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,14 +67,18 @@ class ArrayPricing:
                 new = [self.arrays.table(b, other) if b in touched else t for b, t in enumerate(tables)]
                 costs.append(self._cost([(t, np.array([c])) for t, c in zip(new, choice, strict=True)])[0])
             found.append(np.array(costs))
+        return found + self._array_alternatives(tables, choice)
+
+    def array_alternatives(self, row: Sequence[int]) -> list[FloatArray]:
+        """`alternatives` of the arrays alone."""
+        return self._array_alternatives(self.arrays.tables(row[: self.networks]), row[self.networks :])
+
+    def _array_alternatives(self, tables: Sequence[ArrayTable], choice: Sequence[int]) -> list[FloatArray]:
         every = np.arange(len(ARRAYS))
-        for block in range(self.arrays.blocks):
-            found.append(
-                self._cost(
-                    [(t, every if b == block else np.array([choice[b]])) for b, t in enumerate(tables)],
-                )
-            )
-        return found
+        return [
+            self._cost([(t, every if b == block else np.array([choice[b]])) for b, t in enumerate(tables)])
+            for block in range(len(tables))
+        ]
 
     def _cost(self, chosen: list[tuple[ArrayTable, npt.NDArray[np.int64]]]) -> FloatArray:
         """The cost of blocks with arrays[N] or [1] each; [N]."""

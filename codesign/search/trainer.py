@@ -100,6 +100,7 @@ class Trainer:
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
             row = self._explored(rng, step / max(config.warmup_epochs * count, 1))
             self._weight_step(batch, row, self._weight_draws(row, temperature, rng))
+            self.chooser.fit_arrays(row, temperature, rng)
             if not warm and i % _CHOICE_EVERY == 0:
                 self._choice_step(next(choice_batches), temperature, rng)
             if i % 10 == 9:
