@@ -75,7 +75,7 @@ class _Net:
             itype=itype,
             k=k,
             window=Window(fy=kernel, fx=kernel, pad_top=pad, pad_left=pad, pad_bottom=pad, pad_right=pad),
-            depthwise=depthwise,
+            groups=k if depthwise else 1,
             wtype=INT8,
             acc_bits=signed_bits(*accumulator_bounds(itype, weight, bias)),
             scaling=scaling_of(multiplier),

@@ -32,7 +32,7 @@ def random_graph(rng: Rng, *, dense: bool = False) -> Graph:
     """
     build = _Builder(rng, dense)
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
-        grow = _pick(rng, (build.conv, build.conv, build.depthwise, build.pool, build.residual))
+        grow = _pick(rng, (build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual))
         build.head = grow(build.head)
     if rng.random() < 0.3:
         build.head = build.global_pool(build.head)
@@ -88,21 +88,30 @@ class _Builder:
 
     def conv(self, source: Node) -> Node:
         window = _window(source.oshape, self.rng, 4)
-        return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window, depthwise=False)
+        return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
+
+    def grouped(self, source: Node) -> Node:
+        """As many groups as divide the channels; often as many as channels, with one to four filters each."""
+        groups = _pick(self.rng, _divisors(source.oshape.c))
+        k = groups * int(self.rng.integers(1, 5))
+        return self._conv(source, k, _window(source.oshape, self.rng, 4), groups)
 
     def depthwise(self, source: Node) -> Node:
-        return self._conv(source, source.oshape.c, _window(source.oshape, self.rng, 4), depthwise=True)
+        c = source.oshape.c
+        return self._conv(source, c, _window(source.oshape, self.rng, 4), c)
 
     def dense(self, source: Node) -> Node:
         shape = source.oshape
-        return self._conv(source, int(self.rng.integers(1, 11)), Window(fy=shape.y, fx=shape.x), depthwise=False)
+        return self._conv(source, int(self.rng.integers(1, 11)), Window(fy=shape.y, fx=shape.x))
 
     def same_shape_conv(self, source: Node) -> Node:
-        """A dense or depthwise convolution that keeps the shape."""
+        """A convolution that keeps the shape, dense, grouped or depthwise."""
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
         top, left = int(self.rng.integers(fy)), int(self.rng.integers(fx))
         window = Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
-        return self._conv(source, source.oshape.c, window, depthwise=bool(self.rng.random() < 0.4))
+        c = source.oshape.c
+        groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
+        return self._conv(source, c, window, groups)
 
     def pool(self, source: Node) -> Node:
         return self._pool(source, _window(source.oshape, self.rng, 4))
@@ -132,11 +141,11 @@ class _Builder:
             )
         )
 
-    def _conv(self, source: Node, k: int, window: Window, *, depthwise: bool) -> Node:
+    def _conv(self, source: Node, k: int, window: Window, groups: int = 1) -> Node:
         shape, itype, otype = source.oshape, source.otype, self.activation()
         wtype = QType(_weight_bits(itype, self.rng), True)
-        name = self.fresh("depthwise" if depthwise else "conv")
-        weight = _weights((k, window.fy, window.fx, 1 if depthwise else shape.c), wtype, self.rng, dense=self.is_dense)
+        name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
+        weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
         low, high = accumulator_bounds(itype, weight, bias)
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
@@ -152,7 +161,7 @@ class _Builder:
                 itype=itype,
                 k=k,
                 window=window,
-                depthwise=depthwise,
+                groups=groups,
                 wtype=wtype,
                 acc_bits=acc_bits,
                 scaling=_declared_scaling(scaling, multiplier),
@@ -184,11 +193,18 @@ class _Builder:
         )
 
 
+def _divisors(extent: int) -> tuple[int, ...]:
+    return tuple(n for n in range(1, extent + 1) if extent % n == 0)
+
+
 def _engine(node: Node, rng: Rng) -> LineEngine:
     assert not isinstance(node, Input)
     k, c = node.oshape.c, node.c_per_group if isinstance(node, Conv) else 1
-    pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
-    simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
+    if isinstance(node, Conv) and node.groups > 1 and not node.depthwise:
+        pe, simd = _pick(rng, _divisors(node.k_per_group)), _pick(rng, _divisors(node.c_per_group))
+    else:
+        pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
+        simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
     narrowest = emit_lanes(node, pe, simd)
     emit = _pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
     engine = LineEngine(pe=pe, simd=simd, emit=emit)

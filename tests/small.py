@@ -46,7 +46,7 @@ def _conv(
     bias = rng.integers(-99, 100, k)
     params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": np.ones(k, dtype=np.int64)}
     return Conv(
-        name=name, source=source, ishape=ishape, itype=itype, k=k, window=window, depthwise=False, wtype=S4,
+        name=name, source=source, ishape=ishape, itype=itype, k=k, window=window, groups=1, wtype=S4,
         acc_bits=signed_bits(*accumulator_bounds(itype, weight, bias)), scaling=Scaling.SHIFT, multiplier_bits=1,
         shift=3 if name == "conv" else 0, otype=otype,
     )  # fmt: skip

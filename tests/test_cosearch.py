@@ -20,7 +20,7 @@ from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
-from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.ir.nodes import Conv, Shape  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.config import TrainConfig  # noqa: E402
@@ -206,11 +206,11 @@ def test_wrong_spaces_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "networks"),
     [
-        # 22 blocks, of which 7 lead a stage: 6 operators, the other 15 one more, a skip
-        ("fbnet-cifar", Shape(32, 32, 3), 6**7 * 7**15),
-        ("fbnet-imagenet", Shape(224, 224, 3), 6**7 * 7**15),
+        # 22 blocks, of which 7 lead a stage: 8 operators, the other 15 one more, a skip
+        ("fbnet-cifar", Shape(32, 32, 3), 8**7 * 9**15),
+        ("fbnet-imagenet", Shape(224, 224, 3), 8**7 * 9**15),
         # and three weight widths for each block, stem, header and classifier, three activation widths for 9 stages
-        ("auto-nba", Shape(32, 32, 3), 6**7 * 7**15 * 3**25 * 3**9),
+        ("auto-nba", Shape(32, 32, 3), 8**7 * 9**15 * 3**25 * 3**9),
         ("fashion", Shape(28, 28, 1), 8_503_056_000),
     ],
 )
@@ -545,6 +545,47 @@ def test_maps_of_any_shape_are_searched_and_derived(board: Board, tmp_path: Path
     graph = export(trained.net)
     expected = golden.run(graph, x.astype(np.int64))
     assert np.array_equal(integer_outputs(trained.net, x), expected)
+
+
+def grouped_space(operator: Operator) -> Space:
+    """One stage of 8 channels whose second block may be the operator."""
+    conv = Operator(kind=Kind.CONV, kernel=3)
+    blocks = (BlockSpace(operators=(conv,), weight_bits=(4,)), BlockSpace(operators=(operator,), weight_bits=(4,)))
+    stage = StageSpace(stride=2, widths=(8,), activation_bits=(4,), blocks=blocks)
+    return Space(stages=(stage,), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
+
+
+@pytest.mark.parametrize("kind", [Kind.CONV, Kind.SEPARABLE, Kind.INVERTED])
+def test_a_network_of_grouped_convolutions_is_searched_trained_and_exact(
+    board: Board, tmp_path: Path, kind: Kind
+) -> None:
+    space = grouped_space(Operator(kind=kind, kernel=3, groups=4))
+    data, config = tiny_data(), tiny_config(min_fps=100_000.0, minimum_depth=1)
+    found = cosearch(data, space, board, config, tmp_path)
+    trained = train(found.network, data, replace(train_config(), float_epochs=1, quantized_epochs=1), tmp_path)
+    graph = export(trained.net)
+    grouped = [n for n in graph.nodes if isinstance(n, Conv) and n.groups == 4]
+    assert [n.c_per_group for n in grouped] == [2] * (2 if kind is Kind.INVERTED else 1)
+    design = search_design(graph, board).design
+    design.check(graph)
+    x = data.test_x
+    assert np.array_equal(integer_outputs(trained.net, x), golden.run(graph, x.astype(np.int64)))
+
+
+def test_groups_need_widths_that_they_divide(board: Board, tmp_path: Path) -> None:
+    operator = Operator(kind=Kind.CONV, kernel=3, groups=4)
+    assert str(operator) == "conv3g4"
+    blocks = (BlockSpace(operators=(operator,), weight_bits=(4,)),)
+    for widths in ((8, 12), (6,)):
+        with pytest.raises(ValueError, match="groups: 4 need one width, a multiple of it; got the widths"):
+            StageSpace(stride=1, widths=widths, activation_bits=(4,), blocks=blocks)
+    stage = StageSpace(stride=1, widths=(8,), activation_bits=(4,), blocks=blocks)
+    wide = replace(stage, widths=(4, 8), blocks=(BlockSpace(operators=(Operator(kind=Kind.CONV),), weight_bits=(4,)),))
+    with pytest.raises(ValueError, match="need one width of the stage before"):
+        Space(stages=(wide, stage), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
+    space = Space(stages=(stage,), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
+    with pytest.raises(ConfigError, match="4 groups do not divide its 8 channels and the 1 of 'input'"):
+        cosearch(tiny_data(), space, board, tiny_config(), tmp_path)
 
 
 # DNA's own hardware search, and the other ways to be compared.

@@ -64,7 +64,7 @@ def three_readers() -> Graph:
             ishape=shape,
             itype=itype,
             k=3,
-            depthwise=False,
+            groups=1,
             wtype=wtype,
             acc_bits=16,
             window=Window(fy=3, fx=3, pad_top=1, pad_left=1, pad_bottom=1, pad_right=1),

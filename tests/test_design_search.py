@@ -306,7 +306,7 @@ class _Net:
                 itype=self.kind,
                 k=k,
                 window=window,
-                depthwise=depthwise,
+                groups=k if depthwise else 1,
                 wtype=QType(4, True),
                 acc_bits=24,
                 scaling=Scaling.GENERAL,

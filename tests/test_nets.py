@@ -33,13 +33,15 @@ def networks(draw: st.DrawFn) -> Network:
         return draw(st.integers(2, 8))
 
     for i in range(draw(st.integers(0, 4))):
-        kind = draw(st.sampled_from(["conv", "depthwise", "residual", "max", "average"]))
-        if kind in ("conv", "depthwise"):
-            k = channels if kind == "depthwise" else draw(st.integers(1, 6))
+        kind = draw(st.sampled_from(["conv", "grouped", "depthwise", "residual", "max", "average"]))
+        if kind in ("conv", "grouped", "depthwise"):
+            divisors = [n for n in range(1, channels + 1) if channels % n == 0]
+            groups = {"conv": 1, "grouped": draw(st.sampled_from(divisors)), "depthwise": channels}[kind]
+            k = channels if kind == "depthwise" else groups * draw(st.integers(1, 6))
             kernel, stride = draw(st.sampled_from([1, 2, 3, 5])), draw(st.integers(1, 2))
             layers.append(
                 ConvLayer(
-                    name=f"c{i}", source=source, k=k, kernel=kernel, stride=stride, depthwise=kind == "depthwise",
+                    name=f"c{i}", source=source, k=k, kernel=kernel, stride=stride, groups=groups,
                     weight_bits=bits(), bits=bits(), relu=draw(st.booleans()),
                 )
             )  # fmt: skip

@@ -33,7 +33,7 @@ def graph() -> Graph:
 
     layers = (
         ConvLayer(name="a", source="input", k=4, kernel=3, stride=2, weight_bits=8, bits=4, relu=True),
-        ConvLayer(name="b", source="a", k=4, kernel=5, depthwise=True, weight_bits=4, bits=6, relu=False),
+        ConvLayer(name="b", source="a", k=4, kernel=5, groups=4, weight_bits=4, bits=6, relu=False),
         AddLayer(name="s", sources=("a", "b"), bits=4),
         PoolLayer(name="m", source="s", op=PoolOp.MAX, kernel=2),
         PoolLayer(name="g", source="m", op=PoolOp.AVERAGE, kernel=0),

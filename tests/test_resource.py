@@ -39,7 +39,7 @@ def dense_layer(*, k: int, c: int) -> Conv:
         itype=QType(8, False),
         k=k,
         window=Window(fy=1, fx=1),
-        depthwise=False,
+        groups=1,
         multiplier_bits=1,
         wtype=QType(8, True),
         acc_bits=20,

@@ -139,7 +139,7 @@ def test_pricing_passes_a_hundred_thousand_points_a_second():
     graph = random_graph(np.random.default_rng(0))
     conv = next(n for n in graph.nodes if isinstance(n, Conv))
     window, shape = Window(fy=3, fx=3), Shape(8, 8, 96)
-    wide = dataclasses.replace(conv, ishape=shape, k=96, depthwise=False, window=window, acc_bits=24, multiplier_bits=8)
+    wide = dataclasses.replace(conv, ishape=shape, k=96, groups=1, window=window, acc_bits=24, multiplier_bits=8)
     begun = time.process_time()
     points = len(space.node_options(wide, Family.SERIES7))
     assert points / (time.process_time() - begun) > 1e5

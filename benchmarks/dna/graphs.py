@@ -1,7 +1,7 @@
 """DNA's networks as integer graphs of ours, with random weights: what our design search can price.
 
 Ours adds what their layer lists leave out: additions of residual blocks and, where they are known, stem, header,
-global average and classifier. It holds dense and depthwise convolutions only, so no network with groups.
+global average and classifier. Their equal halves of a `g2` block are one grouped convolution here.
 """
 
 from dataclasses import dataclass, field
@@ -20,9 +20,7 @@ AVERAGE_BITS = 10  # of the multiplier that stands for 1 / positions
 
 
 def graph_of(network: Network, weight_bits: int, activation_bits: int, *, whole: bool) -> Graph:
-    """The network's blocks, or with `whole` all of it. Raises ValueError if it has groups or its ends are not known."""
-    if any("_g" in block for block in network.blocks):
-        raise ValueError(f"network {network.name!r}: grouped convolutions")
+    """The network's blocks, or with `whole` all of it. Raises ValueError if its ends are not known."""
     if whole and network.ends is None:
         raise ValueError(f"network {network.name!r}: stem, header and classifier are not known")
     size, width = (network.ends.image, 3) if whole and network.ends else network.shape_before(0)
@@ -56,13 +54,13 @@ class _Net:
     def last(self) -> Node:
         return self.nodes[-1]
 
-    def conv(self, name: str, layer: Layer, *, relu: bool) -> None:
-        """A layer in its place: the map that enters decides padding, and a ReLU is an unsigned type."""
+    def conv(self, name: str, layer: Layer, *, relu: bool, parts: int = 1) -> None:
+        """A layer, or equal `parts` side by side: the map that enters decides padding, a ReLU is an unsigned type."""
         source, wtype = self.last, QType(self.weight_bits, signed=True)
-        c = 1 if layer.depthwise else source.oshape.c
-        weight = self.rng.integers(wtype.qmin, wtype.qmax + 1, (layer.k, layer.f, layer.f, c))
-        bias = self.rng.integers(-1000, 1001, layer.k)
-        multiplier = np.left_shift(1, self.rng.integers(0, 3, layer.k))
+        k, groups = layer.k * parts, layer.k if layer.depthwise else parts
+        weight = self.rng.integers(wtype.qmin, wtype.qmax + 1, (k, layer.f, layer.f, source.oshape.c // groups))
+        bias = self.rng.integers(-1000, 1001, k)
+        multiplier = np.left_shift(1, self.rng.integers(0, 3, k))
         acc_bits = signed_bits(*accumulator_bounds(source.otype, weight, bias))
         after = (layer.o - 1) * layer.stride + layer.f - source.oshape.y - (layer.f // 2)
         window = Window(
@@ -72,10 +70,10 @@ class _Net:
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         self.nodes.append(
             Conv(
-                name=name, source=source.name, ishape=source.oshape, itype=source.otype, k=layer.k, window=window,
-                depthwise=layer.depthwise, wtype=wtype, acc_bits=acc_bits, scaling=scaling_of(multiplier),
-                multiplier_bits=int(multiplier.max()).bit_length(), shift=max(0, acc_bits - self.activation_bits),
-                otype=QType(self.activation_bits, signed=not relu),
+                name=name, source=source.name, ishape=source.oshape, itype=source.otype, k=k, window=window,
+                groups=groups, wtype=wtype, acc_bits=acc_bits,
+                scaling=scaling_of(multiplier), multiplier_bits=int(multiplier.max()).bit_length(),
+                shift=max(0, acc_bits - self.activation_bits), otype=QType(self.activation_bits, signed=not relu),
             )
         )  # fmt: skip
 
@@ -104,8 +102,8 @@ class _Net:
 
 def _add_block(net: _Net, network: Network, block: int) -> None:
     before, layers = net.last, block_layers(network, block)
-    names = ("expand", "depthwise", "project")
-    for name, layer in zip(names, layers, strict=True) if layers else ():
-        net.conv(f"b{block}_{name}", layer, relu=name != "project")
+    names, parts = ("expand", "depthwise", "project"), len(layers) // 2
+    for name, layer in zip(names, layers[:: max(parts, 1)], strict=True) if layers else ():
+        net.conv(f"b{block}_{name}", layer, relu=name != "project", parts=1 if layer.depthwise else parts)
     if layers and net.last.oshape == before.oshape:
         net.add(f"b{block}_sum", before)

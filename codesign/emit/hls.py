@@ -19,6 +19,7 @@ from codesign.ir.design import Design, LineEngine, Memory
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool
 from codesign.ir.project import Project
+from codesign.model.latency import input_lanes
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
 MAX_WORD_BITS = 8191  # what the vendors' integer libraries hold
@@ -203,7 +204,7 @@ def _share(flow: _Flow, graph: Graph, node: Node, out: Stream, words: int) -> di
 def _feed(flow: _Flow, node: Conv | Pool | Add, index: int, design: Design, graph: Graph, source: Stream) -> Stream:
     """The stream that the node's input reads, behind a converter and a FIFO where it needs them."""
     engine = design.engine_of(node.name)
-    lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+    lanes = input_lanes(node, engine)
     given = node.ishape.elements if node.inputs[index] == graph.input.name else node.ishape.c
     depth = design.fifo_depth(node.name, index) if isinstance(node, Add) else STREAM_DEPTH
     packets = (given, node.ishape.c)

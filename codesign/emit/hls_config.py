@@ -8,7 +8,8 @@ from codesign.emit.port import Port
 from codesign.emit.tables import Table, multiplies
 from codesign.ir.design import LineEngine, Multiplier
 from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
-from codesign.model.latency import ceil_div, compute_cycles, input_fold, is_streaming, words_in
+from codesign.model.latency import ceil_div, compute_cycles, input_fold, input_lanes, is_streaming, words_in
+from codesign.model.machine import group_walk
 
 Fields = tuple[tuple[str, int | bool], ...]
 
@@ -32,8 +33,7 @@ def node_config(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
 def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
     """Constants of line_buffer.hpp and of the kernel behind it."""
     window, shape, out = node.window, node.ishape, node.oshape
-    channelwise = isinstance(node, Pool) or node.depthwise
-    fold = input_fold(node, engine)
+    inner, passes = group_walk(node, engine)
     maximum = isinstance(node, Pool) and node.op is PoolOp.MAX
     fields: Fields = (
         ("IY", shape.y),
@@ -46,11 +46,10 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("STRIDE_X", window.stride_x),
         ("PAD_TOP", window.pad_top),
         ("PAD_LEFT", window.pad_left),
-        ("LANES", engine.pe if channelwise else engine.simd),
-        ("PIXEL_WORDS", fold),
-        ("OUTER", ceil_div(out.c, engine.pe)),
-        ("INNER", 1 if channelwise else fold),
-        ("CHANNELWISE", channelwise),
+        ("LANES", input_lanes(node, engine)),
+        ("PIXEL_WORDS", input_fold(node, engine)),
+        ("INNER", inner),
+        ("PASSES", passes),
         ("STREAMING", is_streaming(node, engine)),
         ("BUFFER_WORDS", buffer_words(node, engine)),
         ("IBITS", node.itype.bits),

@@ -18,7 +18,7 @@ from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph, IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling
 from codesign.ir.project import Project
-from codesign.model.latency import ceil_div, is_streaming, node_interval
+from codesign.model.latency import ceil_div, input_lanes, is_streaming, node_interval
 from codesign.model.machine import walk_of
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
@@ -137,7 +137,7 @@ def _top(graph: Graph, design: Design) -> tuple[list[Stream], list[Instance]]:
             engine = design.engine_of(node.name)
             ins: list[str] = []
             for index, source in enumerate(node.inputs):
-                lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+                lanes = input_lanes(node, engine)
                 name = f"in{index}_{node.name}"
                 bits = graph.node(source).otype.bits
                 streams.append(Stream(name, lanes * bits))
@@ -212,6 +212,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "C": node.ishape.c,
         "K": node.k,
         **_window_values(node, engine),
+        "GROUPS": node.groups,
         "DEPTHWISE": node.depthwise,
         "SIMD": engine.simd,
         "BLOCK_ROM": engine.weight_memory is Memory.BRAM,

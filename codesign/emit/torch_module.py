@@ -96,7 +96,7 @@ def _layer(node: Conv | Pool | Add) -> Layer:
     outputs = f"({node.otype.qmin}, {node.otype.qmax})"
     match node:
         case Conv():
-            groups = f", groups={node.k}" if node.depthwise else ""
+            groups = f", groups={node.groups}" if node.groups > 1 else ""
             weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
             made = (
                 f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
@@ -173,5 +173,5 @@ def _plain_layer(node: Node) -> dict[str, object]:
             "padding": {"top": w.pad_top, "left": w.pad_left, "bottom": w.pad_bottom, "right": w.pad_right},
         }
     if isinstance(node, Conv):
-        plain |= {"groups": node.k if node.depthwise else 1, "weights": str(node.wtype), "macs": node.macs}
+        plain |= {"groups": node.groups, "weights": str(node.wtype), "macs": node.macs}
     return {**plain, "output": [out.y, out.x, out.c], "type": str(node.otype)}

@@ -28,7 +28,8 @@ class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
 
     `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle; depthwise convolution,
-    pooling and addition have simd 1 and `pe` channels in parallel. Neither need divide its channel count.
+    pooling and addition have simd 1 and `pe` channels in parallel. Neither need divide its channel count, but those of
+    a grouped convolution divide its group's.
     `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output channels
     leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
     """
@@ -119,6 +120,8 @@ class Design:
                     f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
                     f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
                 )
+            if isinstance(node, Conv) and node.groups > 1 and not node.depthwise:
+                _check_divides(node, engine)
             if engine.pe > engine.emit * _reduction_steps(node, engine):
                 raise ConfigError(
                     f"design: node {node.name!r} completes {engine.pe} results every {_reduction_steps(node, engine)} "
@@ -127,6 +130,14 @@ class Design:
         wanted = {(n.name, i) for n in nodes if isinstance(n, Add) for i in range(2)}
         if {(f.node, f.index) for f in self.fifos} != wanted:
             raise ConfigError("design: expected one FIFO per input of each addition")
+
+
+def _check_divides(node: Conv, engine: LineEngine) -> None:
+    if node.k_per_group % engine.pe or node.c_per_group % engine.simd:
+        raise ConfigError(
+            f"design: node {node.name!r} has groups of K = {node.k_per_group} and C = {node.c_per_group}, which the PE "
+            f"{engine.pe} and SIMD {engine.simd} of its engine must divide"
+        )
 
 
 def _reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:

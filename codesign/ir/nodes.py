@@ -102,15 +102,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conv:
-    """A convolution, dense (groups = 1) or depthwise (K = C, one filter per channel), requantized to `otype`.
+    """A convolution, requantized to `otype`: dense (groups = 1), grouped, or depthwise (groups = C = K).
 
     A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.
 
-        acc[oy,ox,k] = bias[k] + sum over fy,fx,c of w[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, c]
+        acc[oy,ox,k] = bias[k] + sum over fy,fx,c of w[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]
         y = clamp((acc * multiplier[k] + 2**(shift-1)) >> shift)
 
-    Parameters in Graph.params: `<name>.weight` [K,FY,FX,C] (depthwise [K,FY,FX,1]), `<name>.bias` [K],
-    `<name>.multiplier` [K].
+    with g = floor(k / (K/G)), the group of output channel k. Parameters in Graph.params: `<name>.weight`
+    [K,FY,FX,C/G], `<name>.bias` [K], `<name>.multiplier` [K].
     """
 
     name: str
@@ -119,7 +119,7 @@ class Conv:
     itype: QType
     k: int
     window: Window
-    depthwise: bool
+    groups: int
     wtype: QType
     acc_bits: int  # signed width that holds every partial sum and every sum with its bias
     scaling: Scaling
@@ -128,8 +128,10 @@ class Conv:
     otype: QType
 
     def __post_init__(self) -> None:
-        if self.depthwise and self.k != self.ishape.c:
-            raise ValueError(f"{self.name}: a depthwise conv has K = C, got K = {self.k}, C = {self.ishape.c}")
+        if self.groups < 1 or self.k % self.groups or self.ishape.c % self.groups:
+            raise ValueError(
+                f"{self.name}: groups must divide K and C, got {self.groups} for K = {self.k} and C = {self.ishape.c}"
+            )
         _check_requantize(self.name, self.acc_bits, self.multiplier_bits, self.shift)
 
     @property
@@ -141,8 +143,17 @@ class Conv:
         return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.k)
 
     @property
+    def depthwise(self) -> bool:
+        """Whether every output channel has an input channel of its own; a single channel counts as dense."""
+        return self.groups == self.k == self.ishape.c > 1
+
+    @property
     def c_per_group(self) -> int:
-        return 1 if self.depthwise else self.ishape.c
+        return self.ishape.c // self.groups
+
+    @property
+    def k_per_group(self) -> int:
+        return self.k // self.groups
 
     @property
     def macs(self) -> int:

@@ -13,7 +13,7 @@ from codesign.errors import ConfigError
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.model.latency import ceil_div, is_streaming, reduction_steps
+from codesign.model.latency import ceil_div, input_lanes, is_streaming, reduction_steps
 from codesign.model.machine import (
     Converter,
     Walk,
@@ -138,7 +138,7 @@ class _Machine:
             if isinstance(node, Input):
                 continue
             engine = design.engine_of(node.name)
-            lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+            lanes = input_lanes(node, engine)
             ins = []
             for source in node.inputs:
                 _, given, packet = words[source]
@@ -242,7 +242,7 @@ class _Machine:
         step = (walk.step[fresh] + image * walk.steps).ravel()
         needs = dict(zip(step.tolist(), (walk.need[fresh] + image * walk.words).ravel().tolist(), strict=True))
         done: list[int] = []
-        last_of_window = set(ends[walk.passes - 1 :: walk.passes].tolist())
+        last_of_window = set(ends[walk.results - 1 :: walk.results].tolist())
         steps = np.union1d(step, ends).tolist()
         self.processes.append(step_words(stream, array, steps, needs, set(ends.tolist()), last_of_window, done))
         # The window that must be done before word i finds room.

@@ -27,7 +27,7 @@ def requantize(acc: IntArray, multiplier: IntArray | int, shift: int, otype: QTy
 
 
 def conv(node: Conv, x: IntArray, weight: IntArray, bias: IntArray, multiplier: IntArray) -> IntArray:
-    """x[B,IY,IX,C], weight[K,FY,FX,C or 1], bias[K], multiplier[K] -> y[B,OY,OX,K]; the formula is Conv's.
+    """x[B,IY,IX,C], weight[K,FY,FX,C/G], bias[K], multiplier[K] -> y[B,OY,OX,K]; the formula is Conv's.
 
     A partial product of float64 matrices is exact here: every sum stays below 2**53 because acc_bits <= 32.
     """
@@ -36,8 +36,10 @@ def conv(node: Conv, x: IntArray, weight: IntArray, bias: IntArray, multiplier: 
         acc = np.einsum("bijyxk,kyx->bijk", taps, weight[:, :, :, 0])
     else:
         b, oy, ox = taps.shape[:3]
-        flat = taps.reshape(b * oy * ox, -1).astype(np.float64)
-        acc = (flat @ weight.reshape(node.k, -1).T.astype(np.float64)).astype(np.int64).reshape(b, oy, ox, node.k)
+        split = zip(np.split(taps, node.groups, axis=5), np.split(weight, node.groups), strict=True)
+        flat = [(t.reshape(b * oy * ox, -1).astype(np.float64), w.reshape(len(w), -1)) for t, w in split]
+        sums = [t @ w.T.astype(np.float64) for t, w in flat]
+        acc = np.concatenate(sums, axis=1).astype(np.int64).reshape(b, oy, ox, node.k)
     return requantize(acc + bias, multiplier, node.shift, node.otype)
 
 

@@ -12,14 +12,18 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+def input_lanes(node: Conv | Pool | Add, engine: LineEngine) -> int:
+    """Channels in one word that the engine reads: SIMD, or PE where channels do not mix."""
+    return engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+
+
 def input_fold(node: Conv | Pool | Add, engine: LineEngine) -> int:
     """Words in which one input pixel arrives: ceil(C/SIMD), or ceil(C/PE) where channels do not mix."""
-    lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
-    return ceil_div(node.ishape.c, lanes)
+    return ceil_div(node.ishape.c, input_lanes(node, engine))
 
 
 def reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    """Cycles after which PE results are complete: FY * FX * ceil(C/SIMD); 1 for an addition."""
+    """Cycles after which PE results are complete: FY * FX * ceil(C/G / SIMD); 1 for an addition."""
     match node:
         case Conv():
             return node.window.positions * ceil_div(node.c_per_group, engine.simd)
@@ -30,7 +34,7 @@ def reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:
 
 
 def compute_cycles(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    """Cycles of the array for one image: OY * OX * ceil(K/PE) * FY * FX * ceil(C/SIMD)."""
+    """Cycles of the array for one image: OY * OX * ceil(K/PE) * FY * FX * ceil(C/G / SIMD)."""
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 

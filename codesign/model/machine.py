@@ -21,7 +21,7 @@ class Walk:
 
     steps: int  # steps of an image
     words: int  # input words of an image
-    passes: int  # results of an output position
+    results: int  # of an output position: passes of every group
     step: IntArray  # steps that need a word that no earlier step of their window needed
     need: IntArray  # the word of each such step
     result: IntArray  # last step of every result
@@ -32,13 +32,13 @@ def walk_of(node: Conv | Pool, engine: LineEngine) -> Walk:
     """Mirrors the counters of templates/rtl/modules/line_buffer.sv."""
     window, shape, out = node.window, node.ishape, node.oshape
     fold = input_fold(node, engine)
-    channelwise = isinstance(node, Pool) or node.depthwise
-    passes = fold if channelwise else ceil_div(out.c, engine.pe)
-    inner = 1 if channelwise else fold
-    oy, ox, p, fy, fx, i = np.meshgrid(
+    inner, passes = group_walk(node, engine)
+    groups = fold // inner
+    results = groups * passes
+    oy, ox, g, fy, fx, i = np.meshgrid(
         np.arange(out.y),
         np.arange(out.x),
-        np.arange(passes if channelwise else 1),  # later passes read the words of the first again
+        np.arange(groups),  # later passes of a group read the words of its first again
         np.arange(window.fy),
         np.arange(window.fx),
         np.arange(inner),
@@ -46,19 +46,26 @@ def walk_of(node: Conv | Pool, engine: LineEngine) -> Walk:
         sparse=True,
     )
     iy, ix = oy * window.stride_y + fy - window.pad_top, ox * window.stride_x + fx - window.pad_left
-    need = (iy * shape.x + ix) * fold + p + i
+    need = (iy * shape.x + ix) * fold + g * inner + i
     per_pass = window.positions * inner
-    step = (((oy * out.x + ox) * passes + p) * window.fy + fy) * window.fx * inner + fx * inner + i
+    step = (((oy * out.x + ox) * results + g * passes) * window.fy + fy) * window.fx * inner + fx * inner + i
     real = np.broadcast_to((iy >= 0) & (iy < shape.y) & (ix >= 0) & (ix < shape.x), np.broadcast(need, step).shape)
     return Walk(
-        steps=out.y * out.x * passes * per_pass,
+        steps=out.y * out.x * results * per_pass,
         words=shape.y * shape.x * fold,
-        passes=passes,
+        results=results,
         step=np.broadcast_to(step, real.shape)[real],
         need=np.broadcast_to(need, real.shape)[real],
-        result=np.arange(1, out.y * out.x * passes + 1) * per_pass - 1,
+        result=np.arange(1, out.y * out.x * results + 1) * per_pass - 1,
         freed=_freed(node, fold),
     )
+
+
+def group_walk(node: Conv | Pool, engine: LineEngine) -> tuple[int, int]:
+    """Words of a pixel in one group of channels, and passes over them; where channels do not mix, 1 and 1."""
+    if isinstance(node, Pool) or node.depthwise:
+        return 1, 1
+    return ceil_div(node.c_per_group, engine.simd), ceil_div(node.k_per_group, engine.pe)
 
 
 def _freed(node: Conv | Pool, fold: int) -> IntArray:

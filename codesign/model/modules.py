@@ -209,7 +209,7 @@ def has_padding(window: Window, ishape: Shape, oshape: Shape) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walk:
-    """How line buffers walk a map: its words a pixel, words a step walks (`inner`), and passes over a window."""
+    """How line buffers walk a map: words of a pixel, words of a group (`inner`), and passes over a group's window."""
 
     window: Window
     ishape: Shape
@@ -233,7 +233,8 @@ def line_buffer(walk: Walk, width: IntArray, depth: IntArray, in_bram: BoolArray
     )  # low bits of a window's start that never change
     is_padded = has_padding(w, walk.ishape, walk.oshape)
     place = _place_bits(iy, w.fy, w.stride_y, oy) + _place_bits(ix, w.fx, w.stride_x, ox)
-    counters = counter_ff(walk.inner) + counter_ff(walk.passes) + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
+    counters = counter_ff(walk.inner) + counter_ff(walk.passes) + counter_ff(div_up(fold, walk.inner))
+    counters = counters + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
     ff = 4 * pointer - 2 * fixed + place + counters + 3 + is_padded + np.where(in_bram, 0, width)
     lut = FIT.line_pointer * pointer + FIT.line_padding * is_padded
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))

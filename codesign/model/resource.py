@@ -18,7 +18,7 @@ from codesign.ir.graph import Graph, IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling
 from codesign.ir.qtype import QType
 from codesign.model import modules
-from codesign.model.latency import is_streaming
+from codesign.model.latency import input_lanes, is_streaming
 from codesign.model.memory import ceil_log2, div_up
 from codesign.model.modules import NAMES as NAMES
 from codesign.model.modules import Array, Scale, Walk, has_padding
@@ -112,8 +112,7 @@ def buffer_words(node: Conv | Pool | Add, engine: LineEngine) -> int:
     """Line buffer depth in input words, a power of two; 2 where there is none. The schedule gives the exact depth."""
     if isinstance(node, Add) or is_streaming(node, engine):
         return 2
-    lanes = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
-    return int(buffer_words_at(node, np.array([lanes]))[0])
+    return int(buffer_words_at(node, np.array([input_lanes(node, engine)]))[0])
 
 
 def node_columns(node: Conv | Pool | Add, engines: EngineColumns, family: Family) -> IntArray:
@@ -186,7 +185,7 @@ def edge_words(graph: Graph, design: Design) -> tuple[EdgeWords, ...]:
         if isinstance(node, Input):
             continue
         engine = design.engine_of(node.name)
-        into = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+        into = input_lanes(node, engine)
         for source in node.inputs:
             out, packet = lanes[source]
             found.append(EdgeWords(out, into, packet, node.ishape.c, graph.node(source).otype.bits))
@@ -318,8 +317,9 @@ def _feed(node: Conv | Pool, engines: EngineColumns, family: Family) -> IntArray
     mixes = isinstance(node, Conv) and not node.depthwise
     lanes = engines.simd if mixes else engines.pe
     width, fold = lanes * node.itype.bits, div_up(node.ishape.c, lanes)
-    inner = fold if mixes else np.ones_like(fold)
-    passes = div_up(node.oshape.c, engines.pe)
+    inner, passes = np.ones_like(fold), np.ones_like(fold)
+    if isinstance(node, Conv) and mixes:
+        inner, passes = div_up(node.c_per_group, engines.simd), div_up(node.k_per_group, engines.pe)
     walk = Walk(node.window, node.ishape, node.oshape, fold, inner, passes)
     line = modules.line_buffer(walk, width, engines.buffer_words, engines.buffer_bram, family)
     streams = streaming_columns(node, engines.pe)

@@ -18,7 +18,7 @@ from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool
 from codesign.model.course import Occupancies, occupancies
-from codesign.model.latency import ceil_div, is_streaming, node_interval
+from codesign.model.latency import ceil_div, input_lanes, is_streaming, node_interval
 from codesign.model.machine import (
     Converter,
     Gearbox,
@@ -128,7 +128,7 @@ class _Course:
             if isinstance(node, Input):
                 continue
             engine = self.design.engine_of(node.name)
-            wanted = engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
+            wanted = input_lanes(node, engine)
             words = [self._convert(times[s], lanes[s], packet[s], wanted, node.ishape.c) for s in node.inputs]
             times[node.name] = self._engine(node, engine, words)
             lanes[node.name] = engine.emit
@@ -183,7 +183,7 @@ class _Course:
         late = np.maximum.accumulate(arrived[need] + 1 - step)
         result = (walk.result + image * walk.steps).ravel()
         result_times = result + late[np.searchsorted(step, result, side="right") - 1]
-        done = result_times[walk.passes - 1 :: walk.passes]
+        done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
         released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
         self.buffer_words[node.name] = int((np.arange(1, len(arrived) + 1) - released).max())

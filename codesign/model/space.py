@@ -151,11 +151,19 @@ def lane_choices(extent: int) -> IntArray:
     return np.array(sorted(chosen))
 
 
+def divisors(extent: int) -> IntArray:
+    """Numbers of lanes that divide `extent` channels, ascending."""
+    lanes = np.arange(1, extent + 1)
+    return lanes[extent % lanes == 0]
+
+
 def node_options(node: Conv | Pool | Add, family: Family) -> Options:
     """Every engine of the space that can run the node, less those that another beats at the same lanes."""
     mixes = isinstance(node, Conv) and not node.depthwise
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if mixes else np.array([1])
+    if isinstance(node, Conv) and mixes and node.groups > 1:  # a word never holds channels of two groups
+        pe_choices, simd_choices = divisors(node.k_per_group), divisors(node.c_per_group)
     pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
     lanes_in = simd if mixes else pe
     steps = _steps(node, simd)
@@ -277,9 +285,8 @@ def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
     """latency.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
     emit = np.empty_like(pe)
     for lanes in pe_choices:
-        divisors = np.array([d for d in range(1, lanes + 1) if lanes % d == 0])
-        rows = pe == lanes
-        emit[rows] = divisors[np.searchsorted(divisors, div_up(lanes, steps[rows]))]
+        widths, rows = divisors(int(lanes)), pe == lanes
+        emit[rows] = widths[np.searchsorted(widths, div_up(lanes, steps[rows]))]
     return emit
 
 

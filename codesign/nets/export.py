@@ -55,7 +55,7 @@ def _export_conv(node: Conv, unit: QuantConv, exponents: dict[str, int]) -> tupl
         itype=node.itype,
         k=node.k,
         window=node.window,
-        depthwise=node.depthwise,
+        groups=node.groups,
         wtype=node.wtype,
         acc_bits=max(signed_bits(*accumulator_bounds(node.itype, weight_int, bias_int)), 2),
         scaling=scaling_of(multiplier),

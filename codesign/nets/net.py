@@ -217,13 +217,12 @@ def run_float(nodes: tuple[Node, ...], x: Tensor, conv: Callable[[Conv, Tensor],
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, node: Conv) -> Tensor:
-    """x[B,C,IY,IX], weight[K,C or 1,FY,FX], bias[K] -> [B,K,OY,OX], with the node's window and groups."""
+    """x[B,C,IY,IX], weight[K,C/G,FY,FX], bias[K] -> [B,K,OY,OX], with the node's window and groups."""
     window = node.window
-    groups = node.k if node.depthwise else 1
     stride = (window.stride_y, window.stride_x)
     if (window.pad_top, window.pad_left) == (window.pad_bottom, window.pad_right):
-        return functional.conv2d(x, weight, bias, stride, (window.pad_top, window.pad_left), groups=groups)
-    return functional.conv2d(_padded(x, window, 0.0), weight, bias, stride, groups=groups)
+        return functional.conv2d(x, weight, bias, stride, (window.pad_top, window.pad_left), groups=node.groups)
+    return functional.conv2d(_padded(x, window, 0.0), weight, bias, stride, groups=node.groups)
 
 
 def pool(x: Tensor, node: Pool) -> Tensor:

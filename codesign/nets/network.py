@@ -24,7 +24,7 @@ SPREAD = 3  # multipliers of one convolution are at most 2**SPREAD apart
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvLayer:
-    """A convolution of `k` channels, depthwise if it says so (k is then that of its source).
+    """A convolution of `k` channels in `groups`; depthwise if they are as many as the channels on both sides.
 
     `kernel` and `stride` in both directions, cut to 1 where the map has one row or column. With `covers` the window is
     the whole map, unpadded: a fully connected layer. With `relu` the output type is unsigned.
@@ -35,7 +35,7 @@ class ConvLayer:
     k: int
     kernel: int
     stride: int = 1
-    depthwise: bool = False
+    groups: int = 1
     covers: bool = False
     weight_bits: int
     bits: int
@@ -158,7 +158,12 @@ def _conv_node(layer: ConvLayer, source: Node) -> Conv:
             f"layer {layer.name!r}: its window is {window.fy}x{window.fx}, but a convolution's has at most "
             f"{MAX_WINDOW}x{MAX_WINDOW}; pool or stride before it"
         )
-    taps = window.positions * (1 if layer.depthwise else shape.c)
+    if layer.k % layer.groups or shape.c % layer.groups:
+        raise ConfigError(
+            f"layer {layer.name!r}: its {layer.groups} groups do not divide its {layer.k} channels and the "
+            f"{shape.c} of {layer.source!r}"
+        )
+    taps = window.positions * shape.c // layer.groups
     wtype = QType(layer.weight_bits, signed=True)
     worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
     return Conv(
@@ -168,7 +173,7 @@ def _conv_node(layer: ConvLayer, source: Node) -> Conv:
         itype=source.otype,
         k=layer.k,
         window=window,
-        depthwise=layer.depthwise,
+        groups=layer.groups,
         wtype=wtype,
         acc_bits=min(worst.bit_length() + 1, 32),
         scaling=Scaling.POWER_OF_TWO,

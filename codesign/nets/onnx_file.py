@@ -189,7 +189,7 @@ class _Builder:
         match node:
             case Conv():
                 weight, bias, multiplier = (self.graph.params[f"{name}.{p}"] for p in ("weight", "bias", "multiplier"))
-                self._conv(node, weight, bias, multiplier, node.k if node.depthwise else 1)
+                self._conv(node, weight, bias, multiplier, node.groups)
             case Pool() if node.op is PoolOp.MAX:
                 x = self._source(node.source, name, self._scale(name))
                 self.nodes.append(helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **_window(node)))

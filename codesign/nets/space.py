@@ -1,5 +1,6 @@
 """The search space as plain data: stages of blocks with their choices, and the network that a row of choices gives."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,23 +21,26 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """A candidate of a block; kernel and expansion where its kind has them."""
+    """A candidate of a block; kernel and expansion where its kind has them. `groups`: of what mixes channels in it."""
 
     kind: Kind
     kernel: int = 1
     expansion: int = 1
+    groups: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.kernel <= MAX_WINDOW:
             raise ValueError(f"kernel: expected 1 to {MAX_WINDOW}, got {self.kernel}")
-        if self.expansion < 1:
-            raise ValueError(f"expansion: expected at least 1, got {self.expansion}")
+        for name in ("expansion", "groups"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
     def __str__(self) -> str:
         if self.kind is Kind.SKIP:
             return "skip"
         expansion = f"x{self.expansion}" if self.kind is Kind.INVERTED else ""
-        return f"{self.kind.value}{self.kernel}{expansion}"
+        groups = f"g{self.groups}" if self.groups > 1 else ""
+        return f"{self.kind.value}{self.kernel}{expansion}{groups}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +71,11 @@ class StageSpace:
         for block in self.blocks:
             if not block.operators or not block.weight_bits:
                 raise ValueError("block: expected at least one operator and one number of weight bits")
+        for groups in {op.groups for block in self.blocks for op in block.operators}:
+            # a narrower network's groups are not those of the wider one that it shares its weights with
+            if groups > 1 and (len(self.widths) > 1 or self.widths[0] % groups):
+                widths = ", ".join(map(str, self.widths))
+                raise ValueError(f"stage: groups: {groups} need one width, a multiple of it; got the widths {widths}")
 
 
 class HeadPool(Enum):
@@ -88,6 +97,10 @@ class Space:
     def __post_init__(self) -> None:
         if not self.stages or not self.head_pools or not self.head_weight_bits:
             raise ValueError("space: expected at least one stage, one head_pool and one head_weight_bits")
+        for before, stage in itertools.pairwise(self.stages):
+            groups = max(op.groups for op in stage.blocks[0].operators)
+            if groups > 1 and (len(before.widths) > 1 or before.widths[0] % groups):
+                raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
         bits = [b for s in self.stages for b in s.activation_bits + sum((k.weight_bits for k in s.blocks), ())]
         for found in (*bits, *self.head_weight_bits):
             if not 2 <= found <= 8:
@@ -190,13 +203,14 @@ def block_layers(
     """The layers of a block that makes `width` of `channels` channels, and adds them to its input if it says so."""
 
     def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, wide: bool = False) -> ConvLayer:
+        """A convolution; the depthwise one has as many groups as channels."""
         return ConvLayer(
             name=name + part,
             source=after,
             k=k,
             kernel=kernel,
             stride=stride,
-            depthwise=part == "_dw",
+            groups=k if part == "_dw" else operator.groups,
             weight_bits=weight_bits,
             bits=residual_bits(bits) if wide else bits,
             relu=not wide,

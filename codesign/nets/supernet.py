@@ -4,6 +4,7 @@ Activations are quantized over a fixed range after batch normalization, which le
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -108,13 +109,14 @@ class MaskedConv(nn.Module):
     running_var: Tensor
 
     def __init__(
-        self, channels: int, width: int, kernels: tuple[int, ...], stride: int, shape: Shape, *, depthwise: bool
+        self, channels: int, width: int, kernels: tuple[int, ...], stride: int, shape: Shape, groups: int | None
     ) -> None:
         super().__init__()
         self.windows = {k: same_window(shape, k, stride) for k in kernels}
         self.largest = self.windows[max(kernels)]
-        self.depthwise = depthwise
-        self.weight = nn.Parameter(torch.empty(width, 1 if depthwise else channels, self.largest.fy, self.largest.fx))
+        self.groups = groups  # None: as many as there are channels
+        taps = channels // (groups or channels)
+        self.weight = nn.Parameter(torch.empty(width, taps, self.largest.fy, self.largest.fx))
         self.gain = nn.Parameter(torch.ones(width))
         self.shift = nn.Parameter(torch.zeros(width))
         self.register_buffer("running_mean", torch.zeros(width))
@@ -127,8 +129,9 @@ class MaskedConv(nn.Module):
         """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they learn."""
         k = len(self.gain) if width is None else width.computed
         window = self.windows[kernel]
-        part = self._part(window, k, 1 if self.depthwise else x.shape[1])
-        acc = _convolved(x, weight_bits.weight(self.weight, part), window, x.shape[1] if self.depthwise else 1)
+        groups = self.groups or x.shape[1]
+        part = self._part(window, k, x.shape[1] // groups)
+        acc = _convolved(x, weight_bits.weight(self.weight, part), window, groups)
         mean, var = self.running_mean[:k], self.running_var[:k]
         acc = functional.batch_norm(acc, mean, var, self.gain[:k], self.shift[:k], self.training, self.momentum)
         value = bits.activation(acc, signed=signed)
@@ -155,7 +158,7 @@ class Candidate(nn.Module):
         self, operators: tuple[Operator, ...], channels: int, width: int, stride: int, shape: Shape, *, adds: bool
     ) -> None:
         super().__init__()
-        kind, self.expansion = operators[0].kind, operators[0].expansion
+        kind, self.expansion, groups = operators[0].kind, operators[0].expansion, operators[0].groups
         self.adds = adds and kind is not Kind.SKIP
         kernels = tuple(op.kernel for op in operators)
         inner = channels * self.expansion
@@ -163,12 +166,12 @@ class Candidate(nn.Module):
         out = Shape(-(-shape.y // stride), -(-shape.x // stride), inner)
         parts: list[MaskedConv] = []
         if kind is Kind.CONV:
-            parts = [MaskedConv(channels, width, kernels, stride, shape, depthwise=False)]
+            parts = [MaskedConv(channels, width, kernels, stride, shape, groups)]
         if kind is Kind.INVERTED:
-            parts = [MaskedConv(channels, inner, (1,), 1, shape, depthwise=False)]
+            parts = [MaskedConv(channels, inner, (1,), 1, shape, groups)]
         if kind in (Kind.SEPARABLE, Kind.INVERTED):
-            parts.append(MaskedConv(inner, inner, kernels, stride, middle, depthwise=True))
-            parts.append(MaskedConv(inner, width, (1,), 1, out, depthwise=False))
+            parts.append(MaskedConv(inner, inner, kernels, stride, middle, None))
+            parts.append(MaskedConv(inner, width, (1,), 1, out, groups))
         self.parts = nn.ModuleList(parts)
         if self.adds:
             nn.init.zeros_(parts[-1].gain)  # a residual block begins as nothing, so that all fit together
@@ -192,9 +195,9 @@ class Block(nn.Module):
     def __init__(self, space: BlockSpace, channels: int, width: int, stride: int, shape: Shape, *, adds: bool) -> None:
         super().__init__()
         self.operators = space.operators
-        kinds = list(dict.fromkeys((op.kind, op.expansion) for op in space.operators))
-        self.member = [kinds.index((op.kind, op.expansion)) for op in space.operators]
-        alike = [tuple(op for op in space.operators if (op.kind, op.expansion) == kind) for kind in kinds]
+        kinds = list(dict.fromkeys(replace(op, kernel=1) for op in space.operators))
+        self.member = [kinds.index(replace(op, kernel=1)) for op in space.operators]
+        alike = [tuple(op for op in space.operators if replace(op, kernel=1) == kind) for kind in kinds]
         self.candidates = nn.ModuleList(Candidate(ops, channels, width, stride, shape, adds=adds) for ops in alike)
 
     def forward(

@@ -47,7 +47,8 @@ def describe(node: Node) -> str:
                 return "dense"
             stride = f", stride {w.stride_y}" if w.stride_y == w.stride_x != 1 else ""
             stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
-            return f"{'depthwise' if node.depthwise else 'conv'} {w.fy}×{w.fx}{stride}"
+            groups = f" in {node.groups} groups" if node.groups > 1 and not node.depthwise else ""
+            return f"{'depthwise' if node.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{groups}"
         case Pool():
             w = node.window
             kind = "maximum" if node.op is PoolOp.MAX else "average"

@@ -1,9 +1,11 @@
 // Convolution: PE sums of products, complete once every FY * FX * INNER steps.
 //
-//     sum[oy,ox,k] = sum over fy,fx,c of weight[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, c]
+//     sum[oy,ox,k] = sum over fy,fx,c of weight[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]
+//
+// with g the group of k; G groups, of which a word of LANES channels or PE sums never holds two where channels mix.
 //
 // in:     pixels of PIXEL_WORDS words, LANES channels each; zeros above channel C.
-// weight: word (outer, fy, fx, inner), lanes [pe][simd], or [pe] where CHANNELWISE; zeros above K and C.
+// weight: word (outer, fy, fx, inner), lanes [pe][simd], or [pe] where channels do not mix; zeros above K and C.
 // sums:   for oy, ox, outer one word of PE sums. Bias and scaling are emit's.
 // Cfg:    what line_buffer wants, and PE SUM_BITS WBITS WEIGHT_WORDS USE_DSP STEPS.
 // Mirrors conv of codesign/model/golden.py.
@@ -39,7 +41,7 @@ void convolve(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
               const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::LANES],
               in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
   HLS_INLINE
-  static_assert(Cfg::WEIGHT_WORDS == Cfg::OUTER * Cfg::FY * Cfg::FX * Cfg::INNER, "one weight word per step");
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::PASSES * Cfg::FY * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
   sum_t total[Cfg::PE] = {};
   HLS_REGISTERS(total)
@@ -77,8 +79,8 @@ void convolve_channelwise(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
                           const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE],
                           in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
   HLS_INLINE
-  static_assert(Cfg::CHANNELWISE && Cfg::PE == Cfg::LANES, "one channel per lane");
-  static_assert(Cfg::WEIGHT_WORDS == Cfg::OUTER * Cfg::FY * Cfg::FX, "one weight word per step");
+  static_assert(Cfg::PASSES == 1 && Cfg::INNER == 1 && Cfg::PE == Cfg::LANES, "one channel per lane");
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::FY * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
   sum_t total[Cfg::PE] = {};
   HLS_REGISTERS(total)

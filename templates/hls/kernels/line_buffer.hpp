@@ -1,13 +1,14 @@
-// Reads a map word by word and replays it window by window, for oy, ox, outer, fy, fx, inner.
+// Reads a map word by word and replays it window by window, for oy, ox, group, pass, fy, fx, inner.
 //
-// A pixel is PIXEL_WORDS words of LANES channels. Where channels mix, every outer fold walks all words of each window
-// position (INNER = PIXEL_WORDS); where they do not (CHANNELWISE), outer fold f walks word f alone (INNER = 1).
+// A pixel is PIXEL_WORDS words of LANES channels, INNER in each group. Every one of PASSES walks its group's words at each
+// window position. Channels that all mix are one group (INNER = PIXEL_WORDS); channels that do not are groups of one
+// word and one pass.
 // The memory is circular; addresses count words from the start, modulo 2**32. `taken` words have arrived, those before
 // `held` are no longer needed. A step runs as soon as its own word is there. STREAMING: every word is used once and in
 // order, and the memory is not used. A word is read three iterations after it was taken at the earliest, which leaves
 // room for the memory's own pipeline.
 //
-// Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS OUTER INNER CHANNELWISE STREAMING,
+// Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS INNER PASSES STREAMING,
 //      BUFFER_WORDS (a power of two), IBITS ISIGNED, FILL (the value of positions outside the map).
 #pragma once
 
@@ -20,11 +21,11 @@ class line_buffer {
 
   static_assert((Cfg::BUFFER_WORDS & (Cfg::BUFFER_WORDS - 1)) == 0, "BUFFER_WORDS is a power of two");
   static_assert(Cfg::PAD_TOP < Cfg::FY && Cfg::PAD_LEFT < Cfg::FX, "padding is smaller than the window");
-  static_assert(Cfg::INNER == (Cfg::CHANNELWISE ? 1 : Cfg::PIXEL_WORDS), "INNER follows from PIXEL_WORDS");
+  static_assert(Cfg::PIXEL_WORDS % Cfg::INNER == 0, "groups are equal");
 
   explicit line_buffer(uint32_t images)
       : supply_(images * IMAGE), windows_(images * WINDOWS), taken_(0), seen_(0), arrived_(0), ripe_(0), base_(0),
-        held_(0), origin_(START), address_(START), oy_(0), ox_(0), outer_(0), fy_(0), fx_(0), inner_(0),
+        held_(0), origin_(START), address_(START), oy_(0), ox_(0), group_(0), pass_(0), fy_(0), fx_(0), inner_(0),
         iy_(-Cfg::PAD_TOP), ix_(-Cfg::PAD_LEFT) {}
 
   // Whether words or windows are left.
@@ -33,7 +34,7 @@ class line_buffer {
     return windows_ != 0 || taken_ != supply_;
   }
 
-  // Whether the present step begins, or ends, the window of one outer fold.
+  // Whether the present step begins, or ends, the window of one pass.
   bool first() const {
     HLS_INLINE
     return fy_ == 0 && fx_ == 0 && inner_ == 0;
@@ -71,11 +72,15 @@ class line_buffer {
     }
     fy_ = 0;
     iy_ -= Cfg::FY - 1;
-    if (++outer_ < Cfg::OUTER) {
-      address_ = origin_ + (Cfg::CHANNELWISE ? outer_ : 0);
+    if (++pass_ == Cfg::PASSES) {
+      pass_ = 0;
+      group_ += Cfg::INNER;
+    }
+    if (group_ < Cfg::PIXEL_WORDS) {
+      address_ = origin_ + static_cast<uint32_t>(group_);
       return;
     }
-    outer_ = 0;
+    group_ = 0;
     next_window();
   }
 
@@ -157,6 +162,6 @@ class line_buffer {
   uint32_t seen_, arrived_, ripe_;
   uint32_t base_, held_;       // first word of the present image, oldest word still needed
   uint32_t origin_, address_;  // of the present window and of the present step; in the padding never read
-  int oy_, ox_, outer_, fy_, fx_, inner_;
+  int oy_, ox_, group_, pass_, fy_, fx_, inner_;  // group_: its first word in a pixel
   int iy_, ix_;  // row and column of the present step
 };

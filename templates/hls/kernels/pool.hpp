@@ -12,7 +12,7 @@ template <class Cfg>
 void pool(in_stream<Cfg>& in, sum_stream<Cfg>& sums, in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES],
           uint32_t images) {
   HLS_INLINE
-  static_assert(Cfg::CHANNELWISE && Cfg::PE == Cfg::LANES, "one channel per lane");
+  static_assert(Cfg::PASSES == 1 && Cfg::INNER == 1 && Cfg::PE == Cfg::LANES, "one channel per lane");
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
   sum_t total[Cfg::PE] = {};
   HLS_REGISTERS(total)

@@ -1,6 +1,7 @@
 // Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize.
 //
-// Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/SIMD) cycles an image while input is there and output is taken.
+// Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.
+// With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, PE lanes have a channel and a filter each.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
 module conv_engine
   import codesign_pkg::*;
@@ -17,6 +18,7 @@ module conv_engine
   parameter int STRIDE_X = 1,
   parameter int PAD_TOP = 0,
   parameter int PAD_LEFT = 0,
+  parameter int GROUPS = 1,
   parameter bit DEPTHWISE = 0,
   parameter int PE = 1,
   parameter int SIMD = 1,
@@ -52,7 +54,8 @@ module conv_engine
   localparam int InLanes = DEPTHWISE ? PE : SIMD;
   localparam int Fold = ceil_div(C, InLanes);
   localparam int Passes = ceil_div(K, PE);
-  localparam int Steps = FY * FX * (DEPTHWISE ? 1 : Fold);
+  localparam int FeedGroups = DEPTHWISE ? Fold : GROUPS;
+  localparam int Steps = FY * FX * (Fold / FeedGroups);
   // Weights that never change need no DSP: products with constants are a few additions.
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
@@ -79,8 +82,8 @@ module conv_engine
       .FOLD(Fold),
       .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
       .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
-      .PASSES(Passes),
-      .CHANNELWISE(DEPTHWISE),
+      .GROUPS(FeedGroups),
+      .PASSES(Passes / FeedGroups),
       .DEPTH(BUFFER_DEPTH),
       .BLOCK_RAM(BLOCK_BUFFER)
     ) u_feed (

@@ -1,9 +1,9 @@
 // Line buffer of one engine: takes the input map word by word and replays it window by window.
 //
 // Input:  IY x IX pixels of FOLD words, image after image.
-// Output: one word per step, for oy, ox, pass, fy, fx, inner word. Where channels mix, every pass walks all FOLD words
-//         of each window position (PASSES = ceil(K/PE)); where they do not (CHANNELWISE), pass p walks word p alone
-//         (PASSES = FOLD). `first_o` and `last_o` mark the first and last step of a pass: one result.
+// Output: one word per step, for oy, ox, group, pass, fy, fx, inner word. Every pass walks the FOLD / GROUPS words of its
+//         group at each window position. Channels that all mix are one group, channels that do not are FOLD groups of
+//         a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result.
 //
 // A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
@@ -27,8 +27,8 @@ module line_buffer
   parameter int STRIDE_X = 1,
   parameter int PAD_TOP = 1,
   parameter int PAD_LEFT = 1,
+  parameter int GROUPS = 1,
   parameter int PASSES = 1,
-  parameter bit CHANNELWISE = 0,
   parameter int DEPTH = 16,
   parameter bit BLOCK_RAM = 0
 ) (
@@ -46,20 +46,20 @@ module line_buffer
   output logic                 pad_o       // the word lies in the padding: data_o is zero
 );
 
-  localparam int Inner = CHANNELWISE ? 1 : FOLD;
+  localparam int Inner = FOLD / GROUPS;
   localparam int AddressBits = $clog2(DEPTH);
 
   // Distances in words between consecutive steps.
   localparam int ToNextColumn = FOLD - (Inner - 1);
   localparam int ToNextRow = (IX - FX + 1) * FOLD - (Inner - 1);
   localparam int WindowSpan = ((FY - 1) * IX + FX - 1) * FOLD + Inner - 1;
-  localparam int ToNextPass = (CHANNELWISE ? 1 : 0) - WindowSpan;
+  localparam int ToNextGroup = Inner - WindowSpan;
   // Distances between the starts of consecutive windows: along a row, to the next row, to the next image.
   localparam int StartColumn = STRIDE_X * FOLD;
   localparam int StartRow = (STRIDE_Y * IX - (OX - 1) * STRIDE_X) * FOLD;
   localparam int StartImage = ((IY - (OY - 1) * STRIDE_Y) * IX - (OX - 1) * STRIDE_X) * FOLD;
   // In the last pass of a window the read pointer stands this far behind its start.
-  localparam int LastOffset = WindowSpan + (CHANNELWISE ? PASSES - 1 : 0);
+  localparam int LastOffset = WindowSpan + FOLD - Inner;
   localparam int Origin = -(PAD_TOP * IX + PAD_LEFT) * FOLD;
   // A word that is read lies less than this before write_q (it was not yet needed) or at most DEPTH behind; limit_q is at
   // most DEPTH and this ahead of write_q. So pointers of PtrBits tell which comes first.
@@ -79,16 +79,18 @@ module line_buffer
   logic [counter_bits(FX)-1:0]     fx_q;
   logic [counter_bits(FY)-1:0]     fy_q;
   logic [counter_bits(PASSES)-1:0] pass_q;
+  logic [counter_bits(GROUPS)-1:0] group_q;
   row_t    row_q;
   column_t column_q;
   ptr_t    write_q, read_q, start_q, limit_q;
 
-  logic last_inner, last_fx, last_fy, last_pass, last_column, last_row;
+  logic last_inner, last_fx, last_fy, last_pass, last_group, last_column, last_row;
   assign last_inner  = inner_q == (counter_bits(Inner))'(Inner - 1);
   assign last_fx     = last_inner && fx_q == (counter_bits(FX))'(FX - 1);
   assign last_fy     = last_fx && fy_q == (counter_bits(FY))'(FY - 1);
   assign last_pass   = last_fy && pass_q == (counter_bits(PASSES))'(PASSES - 1);
-  assign last_column = last_pass && column_q == column_t'(LastColumn);
+  assign last_group  = last_pass && group_q == (counter_bits(GROUPS))'(GROUPS - 1);
+  assign last_column = last_group && column_q == column_t'(LastColumn);
   assign last_row    = last_column && row_q == row_t'(LastRow);
 
   logic pad, written, issue, accept;
@@ -119,7 +121,8 @@ module line_buffer
     if (!last_inner)      read_step = ptr_t'(1);
     else if (!last_fx)    read_step = ptr_t'(ToNextColumn);
     else if (!last_fy)    read_step = ptr_t'(ToNextRow);
-    else if (!last_pass)  read_step = ptr_t'(ToNextPass);
+    else if (!last_pass)  read_step = -ptr_t'(WindowSpan);
+    else if (!last_group) read_step = ptr_t'(ToNextGroup);
     else                  read_step = start_step - ptr_t'(LastOffset);
   end
 
@@ -153,6 +156,7 @@ module line_buffer
       fx_q     <= '0;
       fy_q     <= '0;
       pass_q   <= '0;
+      group_q  <= '0;
       row_q    <= row_t'(-PAD_TOP);
       column_q <= column_t'(-PAD_LEFT);
       read_q   <= ptr_t'(Origin);
@@ -164,7 +168,8 @@ module line_buffer
       if (last_inner) fx_q <= last_fx ? '0 : fx_q + 1'b1;
       if (last_fx) fy_q <= last_fy ? '0 : fy_q + 1'b1;
       if (last_fy) pass_q <= last_pass ? '0 : pass_q + 1'b1;
-      if (last_pass) begin
+      if (last_pass) group_q <= last_group ? '0 : group_q + 1'b1;
+      if (last_group) begin
         column_q <= column_d;
         row_q    <= row_d;
         start_q  <= start_d;

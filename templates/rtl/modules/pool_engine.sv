@@ -67,8 +67,8 @@ module pool_engine
       .FOLD(Passes),
       .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
       .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
-      .PASSES(Passes),
-      .CHANNELWISE(1'b1),
+      .GROUPS(Passes),
+      .PASSES(1),
       .DEPTH(BUFFER_DEPTH),
       .BLOCK_RAM(BLOCK_BUFFER)
     ) u_feed (
