@@ -11,17 +11,19 @@ import pytest
 pytest.importorskip("torch")
 
 from race import plot, rivals
+from race.children import Children
 from race.controller import reinforcement
 from race.final import Final, Measured, Trained
 from race.page import page
 from race.problem import Candidate, Judge, Limit, Problem, Scored, Step, best_arrays
-from race.settings import BUDGETS, SEEDS, Cell, Method, all_cells
+from race.settings import ABLATIONS, BUDGETS, CHILDREN, RACE, SEEDS, Cell, Method, ProxySettings, all_cells
 from race.store import Result, Search, Store, unmeasured
 from race.tiny import Found, Tiny, space
 from race.tiny import board as small_board
 from race.tiny import text as tiny_text
 
 from codesign.ir.cost import Resources
+from codesign.ir.dataset import Dataset
 from codesign.nets.space import decisions
 from codesign.search.arrays import ArrayTable
 
@@ -228,7 +230,8 @@ def cell(method: Method, seed: int = 0) -> Cell:
 
 def test_cells_are_all_there_once() -> None:
     cells = all_cells()
-    assert len(set(cells)) == len(cells) == len(Method) * len(SEEDS) * sum(map(len, BUDGETS.values()))
+    raced, demands = len(RACE) + len(ABLATIONS), [len(budgets) for budgets in BUDGETS.values()]
+    assert len(set(cells)) == len(cells) == raced * len(SEEDS) * sum(demands) + len(CHILDREN) * demands[0]
     assert {c.method for c in cells[: len(Method)]} == set(Method)
     assert len({(c.board, c.fps, c.seed) for c in cells[: len(Method)]}) == 1
 
@@ -291,6 +294,38 @@ def test_the_page_shows_what_is_missing_and_what_was_not_found(tmp_path: Path) -
     drawing = plot.plot(store)
     assert drawing.count("<circle") == 2 + 2
     assert drawing.startswith("<svg")
+
+
+def test_the_controller_is_compared_by_the_accuracies_that_it_was_judged_by(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for method, accuracy, course in (
+        (Method.OURS, 0.9, (Step(0, 5.0, 0.6), Step(16, 50.0, 0.9))),
+        (Method.RL, 0.8, (Step(30, 40.0, 0.8),)),
+        (Method.OURS_CHILDREN, 0.9, (Step(0, 5.0, 0.72), Step(16, 50.0, 0.9))),
+        (Method.RL_CHILDREN, 0.7, (Step(3, 30.0, 0.5), Step(70, 600.0, 0.7))),
+    ):
+        result = made(cell(method), accuracy)
+        search = replace(result.search, proxy_accuracy=accuracy, course=course)
+        store.save(replace(result, search=search))
+    text = page(store)
+    assert "| 80.0 % | 30 | 40 | 16 | 50 | 0.8 times |" in text
+    assert "| 70.0 % | 70 | 600 | 0 | 5 | 120 times |" in text
+
+
+def test_every_child_is_trained_on_its_own_and_only_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 4
+    data = Dataset(name="d", source="t", train_x=x, train_y=y, test_x=x[:4], test_y=y[:4], classes=("a", "b", "c", "d"))
+    row = tuple(0 for _ in decisions(space()))
+
+    def asked(folder: Path) -> Scored:
+        settings = ProxySettings(images=40, epochs=1, score_images=20)
+        return Children(space(), data, settings, 0, folder).accuracy(row)
+
+    first = asked(tmp_path / "a")
+    assert first.accuracy * 20 == pytest.approx(round(first.accuracy * 20))
+    assert asked(tmp_path / "a") == first
+    assert asked(tmp_path / "b").accuracy == first.accuracy
 
 
 def test_profiles_and_settings_are_never_mixed(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from .settings import GRADIENT, Cell, Method, Profile
+from .settings import CHILDREN, GRADIENT, Cell, Method, Profile
 from .store import Result, Store
 
 # Processor seconds on one core of the machine that the first table was made on.
@@ -35,7 +35,10 @@ def _seconds(method: Method, profile: Profile, known: Sequence[Result]) -> float
             search.epochs * search.images * (1 - search.validation_share) / search.batch_images * SEARCH_STEP_S + final
         )
     trials = HALVINGS if method is Method.TWO_STEP else 1
-    return trials * profile.limit.evaluations * EVALUATION_S + final
+    evaluation = EVALUATION_S
+    if method in CHILDREN:  # two epochs
+        evaluation = 2 * profile.proxy.images / train.batch_images * TRAIN_STEP_S
+    return trials * profile.limit.evaluations * evaluation + final
 
 
 def _proxy_s(profile: Profile) -> float:

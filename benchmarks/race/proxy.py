@@ -31,6 +31,26 @@ CPU = torch.device("cpu")
 SETTLED = 0.5  # share of the training after which every decision is drawn evenly
 
 
+class Book:
+    """Accuracies that were asked for, by whichever search, kept in a file; others are measured."""
+
+    def __init__(self, path: Path, measure: Callable[[Row], float]) -> None:
+        self.path, self.measure = path, measure
+        lines = path.read_text().splitlines() if path.is_file() else []
+        whole = [json.loads(line) for line in lines if line.endswith("]")]  # the last one may be cut off
+        self._known = {tuple(row): Scored(accuracy, seconds) for row, accuracy, seconds in whole}
+
+    def accuracy(self, row: Row) -> Scored:
+        """Of the network, and the processor seconds that it took when it was measured."""
+        if row not in self._known:
+            begun = time.process_time()
+            accuracy = self.measure(row)
+            self._known[row] = Scored(accuracy, time.process_time() - begun)
+            with self.path.open("a") as file:
+                file.write(json.dumps([list(row), accuracy, self._known[row].seconds]) + "\n")
+        return self._known[row]
+
+
 class Proxy:
     """A trained supernet and what it said so far, kept in `folder`."""
 
@@ -57,25 +77,7 @@ class Proxy:
         self._held = images.take(held)
         self.net = SuperNet(space, dataset.shape, len(dataset.classes), generator(seed, 20))
         self.seconds = self._trained(key, progress)
-        self._book = self.folder / "accuracies.jsonl"
-        self._known = self._read()
-
-    def accuracy(self, row: Row) -> Scored:
-        """Of the network, from the book if it was asked for before, by whichever rival."""
-        if row not in self._known:
-            begun = time.process_time()
-            accuracy = self._score(row)
-            self._known[row] = Scored(accuracy, time.process_time() - begun)
-            with self._book.open("a") as file:
-                file.write(json.dumps([list(row), accuracy, self._known[row].seconds]) + "\n")
-        return self._known[row]
-
-    def _read(self) -> dict[Row, Scored]:
-        if not self._book.is_file():
-            return {}
-        lines = self._book.read_text().splitlines()
-        whole = [json.loads(line) for line in lines if line.endswith("]")]  # the last one may be cut off
-        return {tuple(row): Scored(accuracy, seconds) for row, accuracy, seconds in whole}
+        self.accuracy = Book(self.folder / "accuracies.jsonl", self._score).accuracy
 
     def _trained(self, key: str, progress: Progress) -> float:
         """Load or train the supernet; the processor seconds of its training."""

@@ -16,13 +16,14 @@ from codesign.progress import Progress
 from codesign.search.arrays import ARRAYS
 
 from . import gradient
+from .children import Children
 from .controller import reinforcement
 from .final import Final, Finisher
 from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
 from .setting import Ground, network_of
-from .settings import GRADIENT, Cell, Method, Profile
+from .settings import CHILDREN, GRADIENT, Cell, Method, Profile
 from .store import Result, Search, Store, key_of, settings_of, unmeasured
 
 BLACK_BOX: Mapping[Method, Callable[[Judge, Rng], Candidate | None]] = {
@@ -75,15 +76,18 @@ class Race:
         return self._proxies[seed]
 
     def _search(self, cell: Cell, ground: Ground, tell: Progress) -> Search:
-        proxy = self.proxy(cell.seed, ground, tell)
-        problem = ground.problem(cell.fps, proxy.accuracy, proxy.seconds)
+        if cell.method in CHILDREN:
+            source: Proxy | Children = Children(self.space, self.dataset, self.profile.proxy, cell.seed, self.work)
+        else:
+            source = self.proxy(cell.seed, ground, tell)
+        problem = ground.problem(cell.fps, source.accuracy, source.seconds)
         if cell.method in GRADIENT:
             folder = self.work / f"search-{self.key}-{Path(cell.path).stem}"
             folder.mkdir(parents=True, exist_ok=True)
             return gradient.search(cell, self.profile.search, ground, problem, folder, tell)
         tell("search", 0, 1)
         judge = Judge(problem, self.profile.limit)
-        if cell.method is Method.RL:
+        if cell.method in (Method.RL, Method.RL_CHILDREN):
             best = reinforcement(judge, cell.seed)
         else:
             best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
