@@ -1,7 +1,8 @@
 """What a co-search costs by preset space: cost tables, design points a second, time and memory of steps -> a page.
 
-Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps on this
-machine; epochs are those steps times the batches of an epoch of 50,000 images (CIFAR) or as many as stated.
+Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps, in
+processor seconds of one thread, or of the clock on a GPU; epochs are those steps times the batches of an epoch of
+50,000 images (CIFAR) or as many as stated.
 """
 
 import argparse
@@ -73,24 +74,24 @@ def design_points_a_second() -> float:
     """Engines of convolutions priced a second on one core, cycles and five resources each, that are kept."""
     blocks = choice_blocks(load_space("fbnet-cifar"), Shape(32, 32, 3), 100)
     nodes = sorted({n for b in blocks for made in b.nodes.ravel() for n in made or () if isinstance(n, Conv)}, key=repr)
-    rng, points, begun = np.random.default_rng(0), 0, time.perf_counter()
+    rng, points, begun = np.random.default_rng(0), 0, time.process_time()
     family = load_board("pynq-z2").family
-    while time.perf_counter() - begun < POINTS_S:
+    while time.process_time() - begun < POINTS_S:
         points += len(node_options(nodes[int(rng.integers(len(nodes)))], family))
-    return points / (time.perf_counter() - begun)
+    return points / (time.process_time() - begun)
 
 
 def measure(preset: Preset, paths: int) -> Figures:
     """Tables, and steps of the supernet, in this process."""
     space, board = load_space(preset.space), load_board(preset.board)
-    begun = time.perf_counter()
+    begun = time.process_time()
     pricing = Pricing(space, preset.shape, preset.labels, board, _target(board))
-    tables_s = time.perf_counter() - begun
+    tables_s = time.process_time() - begun
     row = [0] * len(pricing.sizes)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for _ in range(20):
         pricing.alternatives(row)
-    row_us = (time.perf_counter() - begun) / 20 / sum(pricing.sizes) * 1e6
+    row_us = (time.process_time() - begun) / 20 / sum(pricing.sizes) * 1e6
     config = SearchConfig(
         batch_images=preset.batch,
         active_paths=paths,
@@ -128,12 +129,12 @@ def _steps(trainer: Trainer, preset: Preset, device: torch.device) -> tuple[floa
     rng, shape, count = generator(0, 99), preset.shape, STEPS * preset.batch
     x = torch.randint(0, 256, (count, shape.c, shape.y, shape.x), generator=rng, dtype=torch.uint8)
     images = Images(x.to(device), torch.randint(0, preset.labels, (count,), generator=rng).to(device))
-    seconds = []
+    seconds, clock = [], time.perf_counter if device.type == "cuda" else time.process_time
     for _ in range(trainer.config.epochs):
-        begun = time.perf_counter()
+        begun = clock()
         trainer.epoch(images, images, silent)
         trainer.finish(None)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(clock() - begun)
     _, weights, both = seconds  # the first warms up
     return weights / STEPS, max(both - weights, 0.0) / -(-STEPS // 2)
 
@@ -143,8 +144,9 @@ def _page(points: float, rows: list[Figures]) -> str:
     lines = [
         "# What a co-search costs",
         "",
-        f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}). Steps are means of "
-        f"{STEPS}; an epoch is a step of the weights for every batch and one of the choices for every second.",
+        f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}), in processor seconds; on "
+        f"a GPU in seconds. Steps are means of {STEPS}; an epoch is a step of the weights for every batch and one of "
+        "the choices for every second.",
         "",
         f"The cost model prices **{points:,.0f} design points a second** on one core: an engine of a node with its "
         "cycles and its five resources.",
