@@ -91,9 +91,9 @@ class _Builder:
         return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
 
     def grouped(self, source: Node) -> Node:
-        """As many groups as divide the channels; often as many as channels, with one to four filters each."""
+        """As many groups as divide the channels; often as many as channels. At most nine channels come out."""
         groups = _pick(self.rng, _divisors(source.oshape.c))
-        k = groups * int(self.rng.integers(1, 5))
+        k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
         return self._conv(source, k, _window(source.oshape, self.rng, 4), groups)
 
     def depthwise(self, source: Node) -> Node:
@@ -143,7 +143,7 @@ class _Builder:
 
     def _conv(self, source: Node, k: int, window: Window, groups: int = 1) -> Node:
         shape, itype, otype = source.oshape, source.otype, self.activation()
-        wtype = QType(_weight_bits(itype, self.rng), True)
+        wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
@@ -200,7 +200,7 @@ def _divisors(extent: int) -> tuple[int, ...]:
 def _engine(node: Node, rng: Rng) -> LineEngine:
     assert not isinstance(node, Input)
     k, c = node.oshape.c, node.c_per_group if isinstance(node, Conv) else 1
-    if isinstance(node, Conv) and node.groups > 1 and not node.depthwise:
+    if isinstance(node, Conv) and node.grouped:
         pe, simd = _pick(rng, _divisors(node.k_per_group)), _pick(rng, _divisors(node.c_per_group))
     else:
         pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
@@ -245,10 +245,11 @@ def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
     return kernel, before, after
 
 
-def _weight_bits(itype: QType, rng: Rng) -> int:
-    if itype.bits <= 8 and rng.random() < 0.05:
-        return 16
-    return int(rng.integers(2, 9))
+def _weight_bits(itype: QType, taps: int, rng: Rng) -> int:
+    """As many that a sum of `taps` products and a bias of the products' size fit an accumulator of 31 bits."""
+    wide = itype.bits <= 8 and rng.random() < 0.05
+    drawn = 16 if wide else int(rng.integers(2, 9))
+    return min(drawn, 31 - itype.bits - (taps + 1).bit_length())
 
 
 def _weights(shape: Sequence[int], wtype: QType, rng: Rng, *, dense: bool) -> IntArray:

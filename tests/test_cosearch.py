@@ -568,6 +568,12 @@ def test_a_network_of_grouped_convolutions_is_searched_trained_and_exact(
     assert [n.c_per_group for n in grouped] == [2] * (2 if kind is Kind.INVERTED else 1)
     design = search_design(graph, board).design
     design.check(graph)
+    at = next(p.engine for p in design.placements if p.node == grouped[0].name)
+    engines = [replace(e, pe=3, emit=3) if i == at else e for i, e in enumerate(design.engines)]
+    with pytest.raises(
+        ConfigError, match=r"has groups of K = \d+ and C = 2, which the PE 3 and SIMD \d of its engine must"
+    ):
+        replace(design, engines=tuple(engines)).check(graph)
     x = data.test_x
     assert np.array_equal(integer_outputs(trained.net, x), golden.run(graph, x.astype(np.int64)))
 
@@ -583,6 +589,10 @@ def test_groups_need_widths_that_they_divide(board: Board, tmp_path: Path) -> No
     wide = replace(stage, widths=(4, 8), blocks=(BlockSpace(operators=(Operator(kind=Kind.CONV),), weight_bits=(4,)),))
     with pytest.raises(ValueError, match="need one width of the stage before"):
         Space(stages=(wide, stage), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
+    both = BlockSpace(operators=(replace(operator, groups=2), operator), weight_bits=(4,))
+    six = replace(wide, widths=(6,))  # which two divide, and four do not
+    with pytest.raises(ValueError, match="groups: 4 need one width of the stage before"):
+        Space(stages=(six, replace(stage, blocks=(both,))), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
     space = Space(stages=(stage,), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
     with pytest.raises(ConfigError, match="4 groups do not divide its 8 channels and the 1 of 'input'"):
         cosearch(tiny_data(), space, board, tiny_config(), tmp_path)

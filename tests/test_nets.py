@@ -195,6 +195,14 @@ def test_a_dense_layer_over_a_large_map_is_refused_by_name() -> None:
         skeleton(network)
 
 
+@pytest.mark.parametrize("groups", [0, 3])
+def test_groups_that_do_not_divide_are_refused_by_name(groups: int) -> None:
+    conv = ConvLayer(name="conv", source="input", k=4, kernel=1, groups=groups, weight_bits=4, bits=4, relu=True)
+    network = Network(name="n", shape=Shape(8, 8, 4), layers=(conv,), labels=("a", "b", "c", "d"))
+    with pytest.raises(ConfigError, match=f"layer 'conv': its {groups} groups do not divide its 4 channels and the 4"):
+        skeleton(network)
+
+
 def test_residual_inputs_of_different_scales_are_aligned_by_multipliers() -> None:
     layers = (
         ConvLayer(name="a", source="input", k=2, kernel=1, weight_bits=4, bits=4, relu=True),

@@ -120,7 +120,7 @@ class Design:
                     f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
                     f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
                 )
-            if isinstance(node, Conv) and node.groups > 1 and not node.depthwise:
+            if isinstance(node, Conv) and node.grouped:
                 _check_divides(node, engine)
             if engine.pe > engine.emit * _reduction_steps(node, engine):
                 raise ConfigError(
@@ -133,6 +133,7 @@ class Design:
 
 
 def _check_divides(node: Conv, engine: LineEngine) -> None:
+    """Raise ConfigError if a word of the engine would hold channels of two groups."""
     if node.k_per_group % engine.pe or node.c_per_group % engine.simd:
         raise ConfigError(
             f"design: node {node.name!r} has groups of K = {node.k_per_group} and C = {node.c_per_group}, which the PE "

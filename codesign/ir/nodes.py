@@ -148,6 +148,11 @@ class Conv:
         return self.groups == self.k == self.ishape.c > 1
 
     @property
+    def grouped(self) -> bool:
+        """Whether channels mix, but only within one of several groups."""
+        return self.groups > 1 and not self.depthwise
+
+    @property
     def c_per_group(self) -> int:
         return self.ishape.c // self.groups
 

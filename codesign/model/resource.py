@@ -314,12 +314,11 @@ def _scale(acc_bits: int, largest: int, shift: int, otype: QType, *, factor_bits
 
 def _feed(node: Conv | Pool, engines: EngineColumns, family: Family) -> IntArray:
     """The line buffer, or a register where words stream."""
-    mixes = isinstance(node, Conv) and not node.depthwise
-    lanes = engines.simd if mixes else engines.pe
-    width, fold = lanes * node.itype.bits, div_up(node.ishape.c, lanes)
-    inner, passes = np.ones_like(fold), np.ones_like(fold)
-    if isinstance(node, Conv) and mixes:
+    lanes, inner, passes = engines.pe, np.ones_like(engines.pe), np.ones_like(engines.pe)
+    if isinstance(node, Conv) and not node.depthwise:
+        lanes = engines.simd
         inner, passes = div_up(node.c_per_group, engines.simd), div_up(node.k_per_group, engines.pe)
+    width, fold = lanes * node.itype.bits, div_up(node.ishape.c, lanes)
     walk = Walk(node.window, node.ishape, node.oshape, fold, inner, passes)
     line = modules.line_buffer(walk, width, engines.buffer_words, engines.buffer_bram, family)
     streams = streaming_columns(node, engines.pe)

@@ -162,7 +162,7 @@ def node_options(node: Conv | Pool | Add, family: Family) -> Options:
     mixes = isinstance(node, Conv) and not node.depthwise
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if mixes else np.array([1])
-    if isinstance(node, Conv) and mixes and node.groups > 1:  # a word never holds channels of two groups
+    if isinstance(node, Conv) and node.grouped:  # a word never holds channels of two groups
         pe_choices, simd_choices = divisors(node.k_per_group), divisors(node.c_per_group)
     pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
     lanes_in = simd if mixes else pe

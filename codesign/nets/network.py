@@ -158,7 +158,7 @@ def _conv_node(layer: ConvLayer, source: Node) -> Conv:
             f"layer {layer.name!r}: its window is {window.fy}x{window.fx}, but a convolution's has at most "
             f"{MAX_WINDOW}x{MAX_WINDOW}; pool or stride before it"
         )
-    if layer.k % layer.groups or shape.c % layer.groups:
+    if layer.groups < 1 or layer.k % layer.groups or shape.c % layer.groups:
         raise ConfigError(
             f"layer {layer.name!r}: its {layer.groups} groups do not divide its {layer.k} channels and the "
             f"{shape.c} of {layer.source!r}"

@@ -71,9 +71,9 @@ class StageSpace:
         for block in self.blocks:
             if not block.operators or not block.weight_bits:
                 raise ValueError("block: expected at least one operator and one number of weight bits")
-        for groups in {op.groups for block in self.blocks for op in block.operators}:
+        for groups in {op.groups for block in self.blocks for op in block.operators} - {1}:
             # a narrower network's groups are not those of the wider one that it shares its weights with
-            if groups > 1 and (len(self.widths) > 1 or self.widths[0] % groups):
+            if len(self.widths) > 1 or self.widths[0] % groups:
                 widths = ", ".join(map(str, self.widths))
                 raise ValueError(f"stage: groups: {groups} need one width, a multiple of it; got the widths {widths}")
 
@@ -98,9 +98,9 @@ class Space:
         if not self.stages or not self.head_pools or not self.head_weight_bits:
             raise ValueError("space: expected at least one stage, one head_pool and one head_weight_bits")
         for before, stage in itertools.pairwise(self.stages):
-            groups = max(op.groups for op in stage.blocks[0].operators)
-            if groups > 1 and (len(before.widths) > 1 or before.widths[0] % groups):
-                raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
+            for groups in {op.groups for op in stage.blocks[0].operators} - {1}:
+                if len(before.widths) > 1 or before.widths[0] % groups:
+                    raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
         bits = [b for s in self.stages for b in s.activation_bits + sum((k.weight_bits for k in s.blocks), ())]
         for found in (*bits, *self.head_weight_bits):
             if not 2 <= found <= 8:

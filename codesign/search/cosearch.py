@@ -32,12 +32,6 @@ from codesign.search.pricing import Pricing
 from codesign.search.trainer import EpochRecord, Trainer
 
 _DEFAULT_TARGET = 10_000  # cycles around which costs are tabulated if no FPS is demanded
-_DRAWS = 400  # networks drawn at the end, to find the finalists among
-_STATISTICS_BATCHES = 6
-_SCORE_IMAGES = 3000
-_SLACK = 0.05  # of log interval, by which a table may err: the exact search decides
-_RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of the final design sizes
-
 
 OnEpoch = Callable[[Sequence[EpochRecord]], None]
 

@@ -20,7 +20,7 @@ from codesign.search.trainer import Trainer, certain
 _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
-_SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
+SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 
 
 def cheapest(pricing: Pricing | ArrayPricing) -> list[int]:
@@ -93,7 +93,7 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]
     with torch.no_grad():
         rows = [chooser.likeliest(), *reversed(visited)]
         rows += [[d.index for d in chooser.draw(rng, 1.0)] for _ in range(_DRAWS)]
-    limit = _SLACK if config.min_fps is not None else float("inf")
+    limit = SLACK if config.min_fps is not None else float("inf")
     meeting: dict[tuple[int, ...], float] = {}
     for row in rows:
         meets = repaired(pricing, logits, row, limit)

@@ -15,9 +15,8 @@ from codesign.nets.batches import generator
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.choice import Draw, temperature_at
 from codesign.search.chooser import Chooser
-from codesign.search.finals import finalists
+from codesign.search.finals import SLACK, finalists
 
-_SLACK = 0.05  # of log interval, by which a price may err: the accelerator decides
 Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
 
 
@@ -66,7 +65,7 @@ def tabular_search(
     # The best of all that was ever asked for, not of what is likeliest at the end.
     candidates = [tuple(row) for row in finalists(chooser, visited)]
     if accelerators.arrays is None:
-        candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= _SLACK]
+        candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= SLACK]
     candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(list(row)))]
     for row in sorted(candidates, key=lambda row: (-table(row), row)):
         found = accelerators.design(row)

@@ -1,8 +1,8 @@
 // Reads a map word by word and replays it window by window, for oy, ox, group, pass, fy, fx, inner.
 //
-// A pixel is PIXEL_WORDS words of LANES channels, INNER in each group. Every one of PASSES walks its group's words at each
-// window position. Channels that all mix are one group (INNER = PIXEL_WORDS); channels that do not are groups of one
-// word and one pass.
+// A pixel is PIXEL_WORDS words of LANES channels, INNER in each group. Every one of PASSES walks its group's words at
+// each window position. Channels that all mix are one group (INNER = PIXEL_WORDS); channels that do not are groups of
+// one word and one pass.
 // The memory is circular; addresses count words from the start, modulo 2**32. `taken` words have arrived, those before
 // `held` are no longer needed. A step runs as soon as its own word is there. STREAMING: every word is used once and in
 // order, and the memory is not used. A word is read three iterations after it was taken at the earliest, which leaves

@@ -1,7 +1,7 @@
 // Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize.
 //
 // Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.
-// With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, PE lanes have a channel and a filter each.
+// With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
 module conv_engine
   import codesign_pkg::*;
