@@ -1,5 +1,6 @@
 """What goes wrong in searches like ours elsewhere, and does not here: one test for each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,25 @@ torch = pytest.importorskip("torch")
 
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
+from codesign.ir.cost import Resources  # noqa: E402
 from codesign.nets.batches import Images  # noqa: E402
-from codesign.nets.space import decisions  # noqa: E402
+from codesign.nets.space import (  # noqa: E402
+    BlockSpace,
+    HeadPool,
+    Kind,
+    Operator,
+    Space,
+    StageSpace,
+    decisions,
+    sizes,
+)
 from codesign.nets.supernet import recalibrate  # noqa: E402
 from codesign.progress import silent  # noqa: E402
 from codesign.search import cosearch as search  # noqa: E402
 from codesign.search import finals  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.tabular import tabular_search  # noqa: E402
 from codesign.search.trainer import Trainer, certain  # noqa: E402
@@ -60,11 +72,53 @@ def test_the_best_finalist_is_the_result_not_the_last(
         return scores[tuple(row)]
 
     monkeypatch.setattr(finals, "_score", score)
-    found = run_tiny(board, tmp_path, finalists=4)
+    found = run_tiny(board, tmp_path, finalists=4, cost_weight=1e-6)  # so that it does not grow
     options = [d.options for d in decisions(tiny_space())]
     row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
     assert len(scores) > 1
     assert scores[row] == max(scores.values())
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_widths_and_bits_that_cost_nothing_are_taken(board: Board, tmp_path: Path, falling: bool) -> None:
+    """Shared weights favour small networks, which every draw trains; who demands no more than speed has no use for it.
+
+    In whichever order the space names its options.
+    """
+
+    def named(*options: int) -> tuple[int, ...]:
+        return tuple(sorted(options, reverse=falling))
+
+    first = BlockSpace(operators=(Operator(kind=Kind.CONV, kernel=3),), weight_bits=named(3, 4, 6))
+    stage = StageSpace(stride=2, widths=named(4, 8), activation_bits=named(3, 4), blocks=(first,))
+    space = Space(stages=(stage,), head_pools=(HeadPool.GLOBAL,), head_weight_bits=named(4, 6))
+    found = cosearch(tiny_data(), space, board, tiny_config(minimum_depth=1), tmp_path)
+    largest = {"width": "8", "activation bits": "4", "block 0 weight bits": "6"}
+    assert dict(found.choices) == {
+        **{f"stage 0 {name}": option for name, option in largest.items()},
+        "stage 0 block 0 operator": "conv3",
+        "head pool": "global",
+        "head weight bits": "6",
+    }
+
+
+@pytest.mark.parametrize(("lut", "target"), [(2500, 200), (3500, 400), (8000, 200)])
+def test_a_network_grows_until_nothing_more_fits(board: Board, lut: int, target: int) -> None:
+    small = replace(board, resources=Resources(dsp=4, bram18=20, uram=0, lut=lut, ff=10000))
+    accelerators = Accelerators(tiny_space(), tiny_data(), small)
+    start = [0] * len(decisions(tiny_space()))
+    first = accelerators.design(start)
+    assert first is not None
+    row, found = finals.enlarged(accelerators, start, first, target)
+    assert found.interval_cycles <= target
+    places = dict(sizes(tiny_space()))
+    most = sum(len(order) - 1 for order in places.values())
+    assert sum(row) == most if lut == 8000 else 0 < sum(row) < most
+    assert all(option == 0 for at, option in enumerate(row) if at not in places)
+    for at, order in places.items():
+        for larger in order[order.index(row[at]) + 1 :]:
+            other = accelerators.design([*row[:at], larger, *row[at + 1 :]])
+            assert other is None or other.interval_cycles > target
 
 
 def test_a_derived_network_is_scored_with_statistics_of_its_own() -> None:

@@ -20,7 +20,7 @@ from .problem import Step
 from .settings import SPACE, Cell, Profile, all_cells
 
 FORMAT = 1
-REVISION = 1
+REVISION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

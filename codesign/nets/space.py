@@ -156,6 +156,17 @@ def slots(space: Space) -> tuple[StageSlots, ...]:
     return tuple(found)
 
 
+def sizes(space: Space) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Where activation bits, widths and weight bits are, in this order, and the options of each from the least up."""
+    every, where = decisions(space), slots(space)
+    weight_bits = [at for w in where for at in w.weight_bits] + [len(every) - 1]
+    found = []
+    for at in [w.bits for w in where] + [w.width for w in where] + weight_bits:
+        numbers = [int(text) for text in every[at].options]
+        found.append((at, tuple(sorted(range(len(numbers)), key=numbers.__getitem__))))
+    return tuple(found)
+
+
 def depth(space: Space, row: Sequence[int]) -> int:
     """Blocks of the network that are not skipped."""
     pairs = [(k.operators[row[at]].kind, at) for s, w in zip(space.stages, slots(space), strict=True)

@@ -1,6 +1,8 @@
 """The end of a co-search: the likeliest networks that meet the demand are compared, and a design confirms the best.
 
-The accuracy of shared weights only ranks them; it is never reported as the network's.
+The accuracy of shared weights only ranks them; it is never reported as the network's. It also tells little of widths
+and bits: the first channels and the coarsest weights are trained in every draw, what a larger network adds is not. So
+the best network is enlarged at last, as far as a design still meets the demand.
 """
 
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ import torch
 
 from codesign.errors import InfeasibleError
 from codesign.nets.batches import Images, generator, in_order
+from codesign.nets.space import sizes
 from codesign.nets.supernet import recalibrate
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerator, Accelerators
@@ -63,26 +66,61 @@ def repaired(
 def best_network(
     trainer: Trainer, accelerators: Accelerators, train: Images, held: Images, progress: Progress
 ) -> tuple[list[int], Accelerator]:
-    """The most accurate of the finalists, with shared weights, that a design confirms."""
+    """The most accurate of the finalists, with shared weights, that a design confirms, enlarged.
+
+    It grows under a demand only, and only where being faster than that has no price.
+    """
+    config, pricing = trainer.config, trainer.pricing
+    target = float("inf") if config.min_fps is None else float(pricing.target)
+    rows = _ranked(trainer, train, held, progress)
+    rows.append(cheapest(pricing))  # with exact hardware, shown to meet the demand before the search began
+    for row in rows:
+        found = _within(accelerators, row, target)
+        if found is not None:
+            grows = config.min_fps is not None and config.cost_weight == 0.0
+            return enlarged(accelerators, row, found, target) if grows else (row, found)
+    raise InfeasibleError(
+        f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
+        "demand; demand less, search longer, or widen the space"
+    )
+
+
+def enlarged(
+    accelerators: Accelerators, row: Sequence[int], found: Accelerator, target: float
+) -> tuple[list[int], Accelerator]:
+    """The network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
+
+    They grow by one option in turn, so that the first do not take all that is left of the board; what cannot grow is
+    not tried again.
+    """
+    row, growing = list(row), list(sizes(accelerators.space))
+    while growing:
+        for at, order in tuple(growing):
+            larger = order[order.index(row[at]) + 1 :]
+            grown = [*row[:at], larger[0], *row[at + 1 :]] if larger else row
+            confirmed = _within(accelerators, grown, target) if larger else None
+            if confirmed is None:
+                growing.remove((at, order))
+            else:
+                row, found = grown, confirmed
+    return row, found
+
+
+def _within(accelerators: Accelerators, row: Sequence[int], target: float) -> Accelerator | None:
+    """The network's accelerator, if it has one of at most `target` cycles."""
+    found = accelerators.design(row)
+    return found if found is not None and found.interval_cycles <= target else None
+
+
+def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -> list[list[int]]:
+    """The finalists, those first that get most images right."""
     found = finalists(trainer.chooser, trainer.visited)
     batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
     scores: list[tuple[float, int]] = []
     for i, row in enumerate(found):
         scores.append((-_score(trainer, row, batches, held), i))
         progress("compare finalists", i + 1, len(found))
-    demand = trainer.config.min_fps
-    for _, i in sorted(scores):
-        result = accelerators.design(found[i])
-        if result is not None and (demand is None or result.interval_cycles <= trainer.pricing.target):
-            return found[i], result
-    row = cheapest(trainer.pricing)  # with exact hardware, shown to meet the demand before the search began
-    result = accelerators.design(row)
-    if result is None or (demand is not None and result.interval_cycles > trainer.pricing.target):
-        raise InfeasibleError(
-            f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
-            "demand; demand less, search longer, or widen the space"
-        )
-    return row, result
+    return [found[i] for _, i in sorted(scores)]
 
 
 def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]:
