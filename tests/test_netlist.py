@@ -53,7 +53,8 @@ def simulate(folder: Path, net: Path, work: Path) -> str:
     """What the machine's own test bench says of the netlist."""
     argv: list[str | Path] = ["verilator", "--cc", "--exe", "--build", "-O3", "--x-assign", "0", "--x-initial", "0"]
     argv += ["-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTITOP", "-Wno-TIMESCALEMOD", "--bbox-unsup"]
-    argv += ["--top-module", "accel", "-CFLAGS", f"-std=c++17 -O0 -I{folder / 'tb'}", "--Mdir", work / "build"]
+    argv += ["--top-module", "accel", "-CFLAGS", f"-std=c++17 -I{folder / 'tb'}", "--Mdir", work / "build"]
+    argv += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0 OPT_SLOW=-O0"]
     argv += [net, "-v", cell_models(), folder / "tb" / "tb.cpp"]
     run_tool(argv, cwd=folder, timeout_s=600, log=work / "build.log")
     return run_tool([work / "build" / "Vaccel", "tb/data"], cwd=folder, timeout_s=60, log=work / "run.log")

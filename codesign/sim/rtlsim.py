@@ -16,6 +16,9 @@ from codesign.ir.project import Project
 from codesign.sim.tool import run_tool, tool_version
 
 VERILATOR = "verilator"
+# Verilator's own choice, -Os for all, takes twice as long to compile and simulates no faster; what runs once need not be
+# optimized at all.
+OPTIMIZATION = "OPT_FAST=-O1 OPT_GLOBAL=-O1 OPT_SLOW=-O0"
 MIN_SETTLED_IMAGES = 2  # a measured interval needs two images after the pipeline has filled
 
 
@@ -71,9 +74,9 @@ def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path
         return folder, bench
     stamp.unlink(missing_ok=True)
     project.write(work / "project")
-    flags = f"-std=c++17 -O1 -I{folder / 'tb'}"
     argv: list[str | Path] = [VERILATOR, "--cc", "--exe", "--build", "-j", "2", "-O3", "-Wall", "--top-module", "accel"]
-    argv += ["-CFLAGS", flags, "--Mdir", bench.parent, "-y", "modules"]
+    argv += ["-CFLAGS", f"-std=c++17 -I{folder / 'tb'}", "-MAKEFLAGS", OPTIMIZATION]
+    argv += ["--Mdir", bench.parent, "-y", "modules"]
     argv += ["modules/codesign_pkg.sv", "accel.sv", folder / "tb" / "tb.cpp"]
     run_tool(argv, cwd=folder, timeout_s=timeout_s, log=work / "rtlsim_build.log")
     stamp.write_text(digest)
