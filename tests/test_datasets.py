@@ -11,7 +11,9 @@ import pytest
 from codesign.datasets import fashion_mnist
 from codesign.datasets.images import parse_netpbm, parse_png
 from codesign.datasets.load import DataConfig, DataKind, load_dataset
+from codesign.datasets.resize import reduced, reduced_images
 from codesign.errors import ConfigError
+from codesign.ir.nodes import Shape
 
 RNG = np.random.default_rng(1)
 IDX = (
@@ -309,3 +311,24 @@ def test_digest_tells_data_sets_apart(tmp_path: Path) -> None:
     first = load_dataset(write_arrays(tmp_path / "a.npz"))
     assert first.digest() == load_dataset(DataConfig(kind=DataKind.ARRAYS, path=str(tmp_path / "a.npz"))).digest()
     assert first.digest() != load_dataset(write_arrays(tmp_path / "a.npz")).digest()
+
+
+def test_images_are_reduced_to_means_of_the_pixels_that_are_touched() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (1001, 9, 5, 2), dtype=np.uint8)  # more than one chunk
+    found = reduced_images(x, 4, 3)
+    assert found.shape == (1001, 4, 3, 2)
+    assert found.dtype == np.uint8
+    for i, j in np.ndindex(4, 3):
+        rows = [r for r in range(9) if r < (i + 1) * 9 / 4 and r + 1 > i * 9 / 4]
+        columns = [c for c in range(5) if c < (j + 1) * 5 / 3 and c + 1 > j * 5 / 3]
+        mean = x[:, rows][:, :, columns].astype(np.float64).mean(axis=(1, 2))
+        assert np.array_equal(found[:, i, j], np.floor(mean + 0.5))
+
+
+def test_a_data_set_is_reduced_in_both_parts_or_left_as_it_is() -> None:
+    whole = load_dataset(DataConfig(kind=DataKind.FASHION_MNIST_SUBSET))
+    assert reduced(whole, whole.shape) is whole
+    small = reduced(whole, Shape(14, 14, 1))
+    assert small.train_x.shape[1:] == small.test_x.shape[1:] == (14, 14, 1)
+    assert np.array_equal(small.train_y, whole.train_y)
+    assert small.digest() != whole.digest()

@@ -59,14 +59,24 @@ def samples(shape: tuple[int, ...], path: Path) -> None:
     np.savez(path, **arrays)
 
 
-@pytest.mark.parametrize("shape", [(9, 31, 4), (64, 1, 6)], ids=["9x31x4", "64x1x6"])
+@pytest.mark.parametrize(
+    ("shape", "longer", "seen"),
+    [((9, 31, 4), [24], (7, 24, 4)), ((64, 1, 6), [], (64, 1, 6))],
+    ids=["9x31x4", "64x1x6"],
+)
 def test_samples_of_any_shape_go_from_data_to_proof(
-    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shape: tuple[int, ...],
+    longer: list[int],
+    seen: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     samples(shape, tmp_path / "mine.npz")
     example = yaml.safe_load((folder("examples") / "user-data.yaml").read_text())
     small = {key: {**example[key], **value} if key in ("search", "train") else value for key, value in SMALL.items()}
+    small["space"] = {**SMALL["space"], "resolutions": longer}
     Path("mine.yaml").write_text(yaml.safe_dump({**example, **small}))
     assert main(["run", "mine.yaml", "--out", "run"]) == 0, capsys.readouterr().err
     summary = json.loads(Path("run/summary.json").read_text())
@@ -76,7 +86,7 @@ def test_samples_of_any_shape_go_from_data_to_proof(
     for name, epochs in (("search", 3), ("train", 8)):
         with Path(f"run/log/{name}.csv").open() as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == [str(i + 1) for i in range(epochs)]
-    _classifies_without_the_package(shape)
+    _classifies_without_the_package(seen)
 
 
 def _classifies_without_the_package(shape: tuple[int, ...]) -> None:

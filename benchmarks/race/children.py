@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
 from codesign.nets.config import TrainConfig
 from codesign.nets.space import Space
@@ -38,7 +39,6 @@ class Children:
         self.accuracy = Book(folder / "accuracies.jsonl", self._score).accuracy
 
     def _score(self, row: Row) -> float:
+        network = network_of(self.space, self.dataset, row)
         with tempfile.TemporaryDirectory() as folder:
-            return train(
-                network_of(self.space, self.dataset, row), self.dataset, self.config, Path(folder)
-            ).quantized_accuracy
+            return train(network, reduced(self.dataset, network.shape), self.config, Path(folder)).quantized_accuracy

@@ -18,7 +18,7 @@ from torch.nn import functional
 from codesign.ir.dataset import Dataset
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
-from codesign.nets.space import Space, decisions, slots
+from codesign.nets.space import Space, branches, decisions
 from codesign.nets.supernet import SuperNet, recalibrate
 from codesign.nets.train import cosine_rate
 from codesign.progress import Progress, silent
@@ -117,11 +117,10 @@ class Proxy:
         """A network; its operators and pooling are the first ones, save those that are already drawn evenly."""
         share = min(done / SETTLED, 1.0)
         sizes = [len(d.options) for d in decisions(self.space)]
-        branches = {at for where in slots(self.space) for at in where.operators} | {len(sizes) - 2}
         while True:
             row = [int(torch.randint(n, (1,), generator=rng)) for n in sizes]
             kept = torch.rand(len(sizes), generator=rng) >= share
-            row = [0 if at in branches and bool(kept[at]) else option for at, option in enumerate(row)]
+            row = [0 if at in branches(self.space) and bool(kept[at]) else option for at, option in enumerate(row)]
             if self.legal(tuple(row)):
                 return tuple(row)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from codesign.datasets.resize import reduced
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
 from codesign.nets.space import Space, decisions
@@ -96,11 +97,12 @@ class Race:
     def _final(self, cell: Cell, ground: Ground, found: Search, *, simulate: bool, tell: Progress) -> Final:
         tell("train, design and simulate the result", 0, 1)
         config = replace(self.profile.train, seed=cell.seed)
-        images = first_images(self.dataset, self.profile.train_images)
-        finisher = Finisher(images, ground.board, config, self.profile.rtlsim_images, self.work)
         assert found.row is not None
+        network = network_of(self.space, self.dataset, found.row)
+        images = reduced(first_images(self.dataset, self.profile.train_images), network.shape)
+        finisher = Finisher(images, ground.board, config, self.profile.rtlsim_images, self.work)
         own = None if found.choice is None else partial(ground.arrays.design, found.row, found.choice)
-        return finisher.finish(network_of(self.space, self.dataset, found.row), own, simulate=simulate)
+        return finisher.finish(network, own, simulate=simulate)
 
 
 def counted(judge: Judge, best: Candidate | None, space: Space) -> Search:

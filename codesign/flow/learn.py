@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from codesign.datasets.load import DataConfig, load_dataset
+from codesign.datasets.resize import reduced
 from codesign.errors import MismatchError
 from codesign.flow.config import ProofConfig, check_name
 from codesign.flow.folder import file_digest, is_current, stamp
@@ -75,9 +76,13 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
 
 
 def search_and_train(run: Run, config: RunConfig) -> Dataset:
-    """Data set, board -> graph; every process of a team does this, and after it only the leader goes on."""
+    """Data set, board -> graph; every process of a team does this, and after it only the leader goes on.
+
+    What it returns are the samples as the network sees them, at its resolution.
+    """
     dataset = dataset_of(run, config)
     network_step(run, config, dataset)
+    dataset = reduced(dataset, load_network(run.folder.network).shape)
     train_step(run, config, dataset)
     leave()
     return dataset

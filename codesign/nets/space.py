@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from codesign.errors import ConfigError
 from codesign.ir.nodes import PoolOp, Shape
 from codesign.nets.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
 
@@ -45,10 +46,15 @@ class Operator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockSpace:
-    """The choices of one block."""
+    """The choices of one block.
+
+    `activation_bits`: of what passes between its convolutions; the stage's if none are given. What enters and leaves
+    blocks has the stage's bits: a residual sum ties one block's to the next one's.
+    """
 
     operators: tuple[Operator, ...]
     weight_bits: tuple[int, ...]
+    activation_bits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +94,16 @@ class HeadPool(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """Stages, then a classifier. Every bit width is 2 to 8."""
+    """Stages, then a classifier. Every bit width is 2 to 8.
+
+    `resolutions`: to so many pixels the longer side of a sample may be reduced, the other one in proportion; samples
+    stay as they are if none are given.
+    """
 
     stages: tuple[StageSpace, ...]
     head_pools: tuple[HeadPool, ...]
     head_weight_bits: tuple[int, ...]
+    resolutions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages or not self.head_pools or not self.head_weight_bits:
@@ -101,10 +112,13 @@ class Space:
             for groups in {op.groups for op in stage.blocks[0].operators} - {1}:
                 if len(before.widths) > 1 or before.widths[0] % groups:
                     raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
-        bits = [b for s in self.stages for b in s.activation_bits + sum((k.weight_bits for k in s.blocks), ())]
+        bits = [b for s in self.stages for k in s.blocks for b in k.weight_bits + k.activation_bits]
+        bits += [b for s in self.stages for b in s.activation_bits]
         for found in (*bits, *self.head_weight_bits):
             if not 2 <= found <= 8:
                 raise ValueError(f"bits: expected 2 to 8, got {found}")
+        if any(pixels < 1 for pixels in self.resolutions):
+            raise ValueError(f"resolutions: expected at least 1, got {min(self.resolutions)}")
 
     @property
     def networks(self) -> int:
@@ -122,49 +136,73 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class StageSlots:
-    """Where a stage's decisions are in the row of all: width, activation bits, and each block's operator and bits."""
+    """Where a stage's decisions are in the row of all: width, activation bits, and those of each block.
+
+    `inner_bits`: of the activations inside a block, None where these have the stage's.
+    """
 
     width: int
     bits: int
     operators: tuple[int, ...]
     weight_bits: tuple[int, ...]
+    inner_bits: tuple[int | None, ...]
 
 
 def decisions(space: Space) -> tuple[Decision, ...]:
-    """All decisions, in the order of `slots`."""
+    """All decisions, in the order of `slots`: the resolution if there is a choice, stages, the head's pool and bits."""
     row: list[Decision] = []
+    if space.resolutions:
+        row.append(Decision("resolution", tuple(map(str, space.resolutions))))
     for i, stage in enumerate(space.stages):
         row.append(Decision(f"stage {i} width", tuple(map(str, stage.widths))))
         row.append(Decision(f"stage {i} activation bits", tuple(map(str, stage.activation_bits))))
         for j, block in enumerate(stage.blocks):
             row.append(Decision(f"stage {i} block {j} operator", tuple(map(str, block.operators))))
             row.append(Decision(f"stage {i} block {j} weight bits", tuple(map(str, block.weight_bits))))
+            if block.activation_bits:
+                row.append(Decision(f"stage {i} block {j} activation bits", tuple(map(str, block.activation_bits))))
     row.append(Decision("head pool", tuple(p.value for p in space.head_pools)))
     row.append(Decision("head weight bits", tuple(map(str, space.head_weight_bits))))
     return tuple(row)
 
 
 def slots(space: Space) -> tuple[StageSlots, ...]:
-    """The places of every stage's decisions; the last two decisions are the head's pool and weight bits."""
-    found, at = [], 0
+    """The places of every stage's decisions; a resolution is the first of all, the last two are the head's."""
+    found, free = [], itertools.count(1 if space.resolutions else 0)
     for stage in space.stages:
-        blocks = range(len(stage.blocks))
-        found.append(
-            StageSlots(at, at + 1, tuple(at + 2 + 2 * j for j in blocks), tuple(at + 3 + 2 * j for j in blocks))
-        )
-        at += 2 + 2 * len(stage.blocks)
+        width, bits = next(free), next(free)
+        blocks = [(next(free), next(free), next(free) if b.activation_bits else None) for b in stage.blocks]
+        operators, weight_bits, inner_bits = zip(*blocks, strict=True)
+        found.append(StageSlots(width, bits, operators, weight_bits, inner_bits))
     return tuple(found)
+
+
+def branches(space: Space) -> tuple[int, ...]:
+    """Where the options are computations of their own, not parts or roundings of one: resolution, operators, pool."""
+    first = (0,) if space.resolutions else ()
+    return (*first, *(at for where in slots(space) for at in where.operators), len(decisions(space)) - 2)
+
+
+def bit_widths(space: Space) -> tuple[int, ...]:
+    """Where bits are decided, of activations and of weights."""
+    return (*_activation_bits(space), *_weight_bits(space))
 
 
 def sizes(space: Space) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Where activation bits, widths and weight bits are, in this order, and the options of each from the least up."""
-    every, where = decisions(space), slots(space)
-    weight_bits = [at for w in where for at in w.weight_bits] + [len(every) - 1]
-    found = []
-    for at in [w.bits for w in where] + [w.width for w in where] + weight_bits:
+    """Where activation bits, widths and weight bits are decided, in this order, and the options of each by size."""
+    every, found = decisions(space), []
+    for at in (*_activation_bits(space), *(w.width for w in slots(space)), *_weight_bits(space)):
         numbers = [int(text) for text in every[at].options]
         found.append((at, tuple(sorted(range(len(numbers)), key=numbers.__getitem__))))
     return tuple(found)
+
+
+def _activation_bits(space: Space) -> list[int]:
+    return [at for where in slots(space) for at in (where.bits, *where.inner_bits) if at is not None]
+
+
+def _weight_bits(space: Space) -> list[int]:
+    return [at for where in slots(space) for at in where.weight_bits] + [len(decisions(space)) - 1]
 
 
 def depth(space: Space, row: Sequence[int]) -> int:
@@ -175,28 +213,38 @@ def depth(space: Space, row: Sequence[int]) -> int:
 
 
 def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:
-    """The network of a row of choices, one index for each of decisions(space)."""
+    """The network of a row of choices, one index for each of decisions(space), for samples of that shape."""
     layers: list[Layer] = []
+    shape = input_shapes(space, shape)[row[0] if space.resolutions else 0]
     source, channels = INPUT, shape.c
     for i, (stage, where) in enumerate(zip(space.stages, slots(space), strict=True)):
-        width, bits = stage.widths[row[where.width]], stage.activation_bits[row[where.bits]]
-        for j, block in enumerate(stage.blocks):
-            operator = block.operators[row[where.operators[j]]]
-            made = block_layers(
-                f"s{i}b{j}",
-                source,
-                operator,
-                channels=channels,
-                width=width,
-                stride=stage.stride if j == 0 else 1,
-                weight_bits=block.weight_bits[row[where.weight_bits[j]]],
-                bits=bits,
-                adds=j > 0,
-            )
+        for j in range(len(stage.blocks)):
+            made = chosen_block(space, row, i, j, source, channels, name=f"s{i}b{j}")
             layers += made
-            source, channels = (made[-1].name, width) if made else (source, channels)
+            source, channels = (made[-1].name, stage.widths[row[where.width]]) if made else (source, channels)
     head = head_layers(source, space.head_pools[row[-2]], len(labels), space.head_weight_bits[row[-1]])
     return Network(name=name, shape=shape, layers=(*layers, *head), labels=labels)
+
+
+def chosen_block(
+    space: Space, row: Sequence[int], i: int, j: int, source: str, channels: int, *, name: str
+) -> list[Layer]:
+    """The layers of block j of stage i for a row of choices, behind a source of so many channels."""
+    stage, where = space.stages[i], slots(space)[i]
+    block, inner = stage.blocks[j], where.inner_bits[j]
+    bits = stage.activation_bits[row[where.bits]]
+    return block_layers(
+        name,
+        source,
+        block.operators[row[where.operators[j]]],
+        channels=channels,
+        width=stage.widths[row[where.width]],
+        stride=1 if j else stage.stride,
+        weight_bits=block.weight_bits[row[where.weight_bits[j]]],
+        inner_bits=bits if inner is None else block.activation_bits[row[inner]],
+        bits=bits,
+        adds=j > 0,
+    )
 
 
 def block_layers(
@@ -208,13 +256,15 @@ def block_layers(
     width: int,
     stride: int,
     weight_bits: int,
+    inner_bits: int,
     bits: int,
     adds: bool,
 ) -> list[Layer]:
     """The layers of a block that makes `width` of `channels` channels, and adds them to its input if it says so."""
 
-    def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, wide: bool = False) -> ConvLayer:
+    def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, last: bool = False) -> ConvLayer:
         """A convolution; the depthwise one has as many groups as channels."""
+        wide = last and adds
         return ConvLayer(
             name=name + part,
             source=after,
@@ -223,7 +273,7 @@ def block_layers(
             stride=stride,
             groups=k if part == "_dw" else operator.groups,
             weight_bits=weight_bits,
-            bits=residual_bits(bits) if wide else bits,
+            bits=residual_bits(bits) if wide else bits if last else inner_bits,
             relu=not wide,
         )
 
@@ -232,15 +282,15 @@ def block_layers(
         case Kind.SKIP:
             return []
         case Kind.CONV:
-            made = [conv("", source, width, kernel=operator.kernel, stride=stride, wide=adds)]
+            made = [conv("", source, width, kernel=operator.kernel, stride=stride, last=True)]
         case Kind.SEPARABLE:
             first = conv("_dw", source, channels, kernel=operator.kernel, stride=stride)
-            made = [first, conv("_pw", first.name, width, wide=adds)]
+            made = [first, conv("_pw", first.name, width, last=True)]
         case Kind.INVERTED:
             inner = channels * operator.expansion
             expand = conv("_up", source, inner)
             middle = conv("_dw", expand.name, inner, kernel=operator.kernel, stride=stride)
-            made = [expand, middle, conv("_pw", middle.name, width, wide=adds)]
+            made = [expand, middle, conv("_pw", middle.name, width, last=True)]
     if adds:
         made.append(AddLayer(name=name + "_add", sources=(source, made[-1].name), bits=bits))
     return made
@@ -271,8 +321,23 @@ def residual_bits(bits: int) -> int:
     return min(bits + 2, 8)
 
 
+def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
+    """What samples of a shape are reduced to at each resolution. Raises ConfigError if one would enlarge them."""
+    if not space.resolutions:
+        return (shape,)
+    side = max(shape.y, shape.x)
+    if max(space.resolutions) > side:
+        raise ConfigError(
+            f"space: resolution {max(space.resolutions)} is beyond the samples, whose longer side is {side}; leave it "
+            "out, or bring larger samples"
+        )
+    # to the nearest pixel, halves up
+    found = [[max((2 * n * r + side) // (2 * side), 1) for n in (shape.y, shape.x)] for r in space.resolutions]
+    return tuple(Shape(y, x, shape.c) for y, x in found)
+
+
 def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
-    """Rows and columns of the input, and after every stage."""
+    """Rows and columns of an input of that shape, and after every stage."""
     extents = [(shape.y, shape.x)]
     for stage in space.stages:
         extents.append((-(-extents[-1][0] // stage.stride), -(-extents[-1][1] // stage.stride)))

@@ -3,8 +3,8 @@
 Activations are quantized over a fixed range after batch normalization, which learns to use it; weights over their own.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -22,6 +22,7 @@ from codesign.nets.space import (
     Operator,
     Space,
     StageSpace,
+    input_shapes,
     map_shapes,
     residual_bits,
     slots,
@@ -80,6 +81,22 @@ class Bits:
         return sum(weights[i] * quantized(options[i]) for i in self.draw.active)
 
 
+@dataclass(frozen=True, slots=True)
+class BlockBits:
+    """The quantizations in a block: of its weights, of what passes between its convolutions, and of what leaves it."""
+
+    weight: Bits
+    inner: Bits
+    outer: Bits
+
+
+def mixture(draw: Chosen, run: Callable[[int], Tensor]) -> Tensor:
+    """The drawn option's value; another active one adds nothing but a gradient to its weight."""
+    if not draw.weights.requires_grad:
+        return run(draw.index)
+    return sum((draw.weights[i] * run(i) for i in draw.active), torch.zeros((), device=draw.weights.device))
+
+
 class Width:
     """A drawn width: how many channels are computed, and the mask over them where the width is to learn."""
 
@@ -112,8 +129,8 @@ class MaskedConv(nn.Module):
         self, channels: int, width: int, kernels: tuple[int, ...], stride: int, shape: Shape, groups: int | None
     ) -> None:
         super().__init__()
-        self.windows = {k: same_window(shape, k, stride) for k in kernels}
-        self.largest = self.windows[max(kernels)]
+        self.kernels, self.stride = kernels, stride
+        self.largest = same_window(shape, max(kernels), stride)  # over the largest map there is
         self.groups = groups  # None: as many as there are channels
         taps = channels // (groups or channels)
         self.weight = nn.Parameter(torch.empty(width, taps, self.largest.fy, self.largest.fx))
@@ -128,18 +145,23 @@ class MaskedConv(nn.Module):
     ) -> Tensor:
         """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they learn."""
         k = len(self.gain) if width is None else width.computed
-        window = self.windows[kernel]
+        shape = Shape(x.shape[2], x.shape[3], x.shape[1])
+        window = same_window(shape, kernel, self.stride)
         groups = self.groups or x.shape[1]
-        part = self._part(window, k, x.shape[1] // groups)
+        part = self._part(window, same_window(shape, max(self.kernels), self.stride), k, x.shape[1] // groups)
         acc = _convolved(x, weight_bits.weight(self.weight, part), window, groups)
         mean, var = self.running_mean[:k], self.running_var[:k]
         acc = functional.batch_norm(acc, mean, var, self.gain[:k], self.shift[:k], self.training, self.momentum)
         value = bits.activation(acc, signed=signed)
         return value if width is None or width.mask is None else value * width.mask[:, None, None]
 
-    def _part(self, window: Window, k: int, c: int) -> Tensor:
-        """The weights of the first k and c channels that lie where the smaller window does."""
-        y, x = self.largest.pad_top - window.pad_top, self.largest.pad_left - window.pad_left
+    def _part(self, window: Window, largest: Window, k: int, c: int) -> Tensor:
+        """The weights of the first k and c channels that lie where the window does in the largest one of its map.
+
+        That is smaller than the weights where a map has become a single row or column: their middle is what is left.
+        """
+        y = (self.largest.fy - largest.fy) // 2 + largest.pad_top - window.pad_top
+        x = (self.largest.fx - largest.fx) // 2 + largest.pad_left - window.pad_left
         return self.weight[:k, :c, y : y + window.fy, x : x + window.fx]
 
 
@@ -176,17 +198,15 @@ class Candidate(nn.Module):
         if self.adds:
             nn.init.zeros_(parts[-1].gain)  # a residual block begins as nothing, so that all fit together
 
-    def forward(
-        self, x: Tensor, kernel: int, before: Width | None, width: Width, weight_bits: Bits, bits: Bits
-    ) -> Tensor:
+    def forward(self, x: Tensor, kernel: int, before: Width | None, width: Width, bits: BlockBits) -> Tensor:
         """x[B,C,IY,IX] -> y[B,K,OY,OX]; `before`: the drawn width of x, None for the network's input."""
         inner = None if before is None else before.times(self.expansion)
         value = x
         for i, part in enumerate(self.parts):
             is_last = i == len(self.parts) - 1
-            own = kernel if kernel in part.windows else 1
-            value = part(value, own, width if is_last else inner, weight_bits, bits, signed=is_last and self.adds)
-        return bits.activation(x + value) if self.adds else value
+            made = (width, bits.weight, bits.outer) if is_last else (inner, bits.weight, bits.inner)
+            value = part(value, kernel if kernel in part.kernels else 1, *made, signed=is_last and self.adds)
+        return bits.outer.activation(x + value) if self.adds else value
 
 
 class Block(nn.Module):
@@ -200,20 +220,14 @@ class Block(nn.Module):
         alike = [tuple(op for op in space.operators if replace(op, kernel=1) == kind) for kind in kinds]
         self.candidates = nn.ModuleList(Candidate(ops, channels, width, stride, shape, adds=adds) for ops in alike)
 
-    def forward(
-        self, x: Tensor, draw: Chosen, before: Width | None, width: Width, weight_bits: Bits, bits: Bits
-    ) -> Tensor:
+    def forward(self, x: Tensor, draw: Chosen, before: Width | None, width: Width, bits: BlockBits) -> Tensor:
         """The drawn candidate's map; another active one adds nothing but a gradient to its weight."""
 
         def run(i: int) -> Tensor:
-            value: Tensor = self.candidates[self.member[i]](
-                x, self.operators[i].kernel, before, width, weight_bits, bits
-            )
+            value: Tensor = self.candidates[self.member[i]](x, self.operators[i].kernel, before, width, bits)
             return value
 
-        if not draw.weights.requires_grad:
-            return run(draw.index)
-        return sum((draw.weights[i] * run(i) for i in draw.active), torch.zeros((), device=x.device))
+        return mixture(draw, run)
 
 
 class Head(nn.Module):
@@ -245,8 +259,9 @@ class SuperNet(nn.Module):
     def __init__(self, space: Space, shape: Shape, labels: int, rng: torch.Generator) -> None:
         super().__init__()
         self.space, self.slots = space, slots(space)
-        extents = map_shapes(space, shape)
-        channels, first = shape.c, True
+        self.shapes = input_shapes(space, shape)
+        extents = map_shapes(space, max(self.shapes, key=lambda s: s.y * s.x))
+        channels = shape.c
         blocks: list[nn.ModuleList] = []
         for i, stage in enumerate(space.stages):
             width = max(stage.widths)
@@ -254,10 +269,11 @@ class SuperNet(nn.Module):
             inside = Shape(*extents[i + 1], width)
             row += [Block(b, width, width, 1, inside, adds=True) for b in stage.blocks[1:]]
             blocks.append(nn.ModuleList(row))
-            channels, first = width, False
-        assert not first
+            channels = width
         self.blocks = nn.ModuleList(blocks)
-        self.heads = nn.ModuleList(Head(p, channels, labels, extents[-1]) for p in space.head_pools)
+        ends = [map_shapes(space, own)[-1] for own in self.shapes]
+        # a classifier that sees the whole map has weights of its own for every size of it
+        self.heads = nn.ModuleList(Head(p, channels, labels, end) for end in ends for p in space.head_pools)
         for module in self.modules():
             if isinstance(module, MaskedConv):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=rng)
@@ -265,22 +281,33 @@ class SuperNet(nn.Module):
 
     def forward(self, x: Tensor, draws: Sequence[Chosen]) -> Tensor:
         """Images x uint8 [B,C,Y,X] and a draw for each decision of the space -> logits [B,labels]."""
-        value = x.to(torch.float32) * 2.0**-8
-        before: Width | None = None
+        value = x.to(torch.float32)
+        if not self.space.resolutions:
+            return self._logits(value, draws, 0)
+        return mixture(draws[0], lambda i: self._logits(self._reduced(value, i), draws, i))
+
+    def _reduced(self, x: Tensor, resolution: int) -> Tensor:
+        """The images at that resolution, in whole steps of a pixel; as datasets.resize does, but for ties."""
+        size = (self.shapes[resolution].y, self.shapes[resolution].x)
+        return x if size == x.shape[2:] else torch.floor(functional.interpolate(x, size, mode="area") + 0.5)
+
+    def _logits(self, pixels: Tensor, draws: Sequence[Chosen], resolution: int) -> Tensor:
+        value, before = pixels * 2.0**-8, None
         for stage, where, blocks in zip(self.space.stages, self.slots, self.blocks, strict=True):
             value, before = self._stage(stage, draws, where, blocks, value, before)
-        draw, weight_bits = draws[-2], Bits(self.space.head_weight_bits, draws[-1])
-        logits = [self.heads[i](value, weight_bits) for i in draw.active]
-        if not draw.weights.requires_grad:
-            return logits[0]
-        return sum(draw.weights[i] * v for i, v in zip(draw.active, logits, strict=True))
+        weight_bits = Bits(self.space.head_weight_bits, draws[-1])
+        first = resolution * len(self.space.head_pools)
+        return mixture(draws[-2], lambda i: self.heads[first + i](value, weight_bits))
 
     def _stage(self, stage: StageSpace, draws: Sequence[Chosen], where, blocks, value, before):  # type: ignore[no-untyped-def]
         width = Width(stage.widths, draws[where.width])
-        bits = Bits(stage.activation_bits, draws[where.bits])
-        for j, block in enumerate(blocks):
-            weight_bits = Bits(stage.blocks[j].weight_bits, draws[where.weight_bits[j]])
-            value = block(value, draws[where.operators[j]], before, width, weight_bits, bits)
+        outer = Bits(stage.activation_bits, draws[where.bits])
+        for space, block, operator, weight_bits, inner_bits in zip(
+            stage.blocks, blocks, where.operators, where.weight_bits, where.inner_bits, strict=True
+        ):
+            inner = outer if inner_bits is None else Bits(space.activation_bits, draws[inner_bits])
+            bits = BlockBits(Bits(space.weight_bits, draws[weight_bits]), inner, outer)
+            value = block(value, draws[operator], before, width, bits)
             before = width
         return value, before
 

@@ -1,7 +1,6 @@
 """The blocks of a search space as the nodes that every combination of their choices makes; no tensor comes here."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +10,15 @@ from codesign.errors import ConfigError
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Shape
 from codesign.ir.qtype import QType
 from codesign.nets.network import INPUT, INPUT_TYPE, Layer, layer_node
-from codesign.nets.space import Space, block_layers, head_layers, map_shapes, slots
+from codesign.nets.space import (
+    Space,
+    chosen_block,
+    decisions,
+    head_layers,
+    input_shapes,
+    map_shapes,
+    slots,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,69 +39,58 @@ class ChoiceBlock:
 
 def choice_blocks(space: Space, shape: Shape, labels: int) -> tuple[ChoiceBlock, ...]:
     """Every block of every stage for samples of that shape, then the head for that many labels."""
-    extents = map_shapes(space, shape)
-    where = slots(space)
-    found: list[ChoiceBlock] = []
-    for i, stage in enumerate(space.stages):
-        own = (where[i].width, where[i].bits)
-        for j in range(len(stage.blocks)):
-            before = () if j else ((where[i - 1].width, where[i - 1].bits) if i else None)
-            before_slots = before or ()
-            axes = (*before_slots, *own, where[i].operators[j], where[i].weight_bits[j])
-            found.append(_block(space, i, j, axes, extents, shape.c))
-    last = where[-1]
-    count = sum(2 + 2 * len(s.blocks) for s in space.stages)
-    found.append(_head(space, (last.width, last.bits, count, count + 1), extents[-1], labels))
-    return tuple(found)
+    shapes = input_shapes(space, shape)
+    found = [_block(space, i, j, shapes) for i, stage in enumerate(space.stages) for j in range(len(stage.blocks))]
+    return (*found, _head(space, shapes, labels))
 
 
-def _block(
-    space: Space, i: int, j: int, axes: tuple[int, ...], extents: tuple[tuple[int, int], ...], channels: int
-) -> ChoiceBlock:
-    stage = space.stages[i]
-    block = stage.blocks[j]
-    previous = space.stages[i - 1] if i and not j else None
-    sizes = [len(stage.widths), len(stage.activation_bits), len(block.operators), len(block.weight_bits)]
-    if previous is not None:
-        sizes = [len(previous.widths), len(previous.activation_bits), *sizes]
-    nodes = np.empty(sizes, dtype=np.object_)
-    for index in itertools.product(*map(range, sizes)):
-        width, bits, operator, weight = index[-4:]
-        if previous is not None:
-            source = _source("x", extents[i], previous.widths[index[0]], previous.activation_bits[index[1]])
-        elif j:
-            source = _source("x", extents[i + 1], stage.widths[width], stage.activation_bits[bits])
-        else:
-            source = Input(name=INPUT, shape=Shape(*extents[0], channels), otype=INPUT_TYPE)
-        layers = block_layers(
-            "b",
-            source.name,
-            block.operators[operator],
-            channels=source.shape.c,
-            width=stage.widths[width],
-            stride=1 if j else stage.stride,
-            weight_bits=block.weight_bits[weight],
-            bits=stage.activation_bits[bits],
-            adds=j > 0,
-        )
-        nodes[index] = _priced(layers, source)
-    return ChoiceBlock(axes, nodes)
+def _block(space: Space, i: int, j: int, shapes: tuple[Shape, ...]) -> ChoiceBlock:
+    """Block j of stage i."""
+    where, before = slots(space)[i], slots(space)[i - 1] if i and not j else None
+    own = (where.width, where.bits, where.operators[j], where.weight_bits[j], where.inner_bits[j])
+    axes = [at for at in own if at is not None]
+    axes = axes if before is None else [before.width, before.bits, *axes]
+
+    def layers(row: list[int]) -> tuple[list[Layer], Input]:
+        sample = shapes[row[0] if space.resolutions else 0]
+        stage, extent = (i, i + 1) if j else (i - 1, i)
+        source = Input(name=INPUT, shape=sample, otype=INPUT_TYPE)
+        if i or j:
+            source = _source(space, row, stage, map_shapes(space, sample)[extent])
+        return chosen_block(space, row, i, j, source.name, source.shape.c, name="b"), source
+
+    return _tabulated(space, axes, layers)
 
 
-def _head(space: Space, axes: tuple[int, ...], extent: tuple[int, int], labels: int) -> ChoiceBlock:
-    stage = space.stages[-1]
-    sizes = (len(stage.widths), len(stage.activation_bits), len(space.head_pools), len(space.head_weight_bits))
-    nodes = np.empty(sizes, dtype=np.object_)
-    for index in itertools.product(*map(range, sizes)):
-        width, bits, pool, weight = index
-        source = _source("x", extent, stage.widths[width], stage.activation_bits[bits])
-        layers = head_layers(source.name, space.head_pools[pool], labels, space.head_weight_bits[weight])
-        nodes[index] = _priced(layers, source)
-    return ChoiceBlock(axes, nodes)
+def _head(space: Space, shapes: tuple[Shape, ...], labels: int) -> ChoiceBlock:
+    last, pool = slots(space)[-1], len(decisions(space)) - 2
+
+    def layers(row: list[int]) -> tuple[list[Layer], Input]:
+        extent = map_shapes(space, shapes[row[0] if space.resolutions else 0])[-1]
+        source = _source(space, row, len(space.stages) - 1, extent)
+        return head_layers(source.name, space.head_pools[row[-2]], labels, space.head_weight_bits[row[-1]]), source
+
+    return _tabulated(space, [last.width, last.bits, pool, pool + 1], layers)
 
 
-def _source(name: str, extent: tuple[int, int], channels: int, bits: int) -> Input:
-    return Input(name=name, shape=Shape(*extent, channels), otype=QType(bits, signed=False))
+def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tuple[list[Layer], Input]]) -> ChoiceBlock:
+    """The nodes of the layers that every combination of these decisions makes, at every resolution."""
+    axes = [0, *axes] if space.resolutions else axes
+    every = decisions(space)
+    nodes = np.empty([len(every[at].options) for at in axes], dtype=np.object_)
+    row = [0] * len(every)
+    for index in np.ndindex(nodes.shape):
+        for at, option in zip(axes, index, strict=True):
+            row[at] = option
+        nodes[index] = _priced(*layers(row))
+    return ChoiceBlock(tuple(axes), nodes)
+
+
+def _source(space: Space, row: Sequence[int], stage: int, extent: tuple[int, int]) -> Input:
+    """What a stage hands on, as the input of what follows."""
+    own, where = space.stages[stage], slots(space)[stage]
+    otype = QType(own.activation_bits[row[where.bits]], signed=False)
+    return Input(name="x", shape=Shape(*extent, own.widths[row[where.width]]), otype=otype)
 
 
 def _priced(layers: list[Layer], source: Input) -> tuple[Conv | Pool | Add, ...] | None:

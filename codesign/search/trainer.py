@@ -14,7 +14,7 @@ from codesign.ir.nodes import Shape
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions, slots
+from codesign.nets.space import Space, bit_widths, branches, decisions
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import cosine_rate
 from codesign.progress import Progress
@@ -77,8 +77,7 @@ class Trainer:
         self.team.check(config.batch_images)
         self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
         self.chooser = Chooser(space, config, pricing, device)
-        self.branches = {*self.chooser.operators, self.chooser.networks - 2}
-        self.bits = set(_bit_slots(space))
+        self.branches, self.bits = set(branches(space)), set(bit_widths(space))
         self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
         self.done = 0
         self.history: list[EpochRecord] = []
@@ -220,12 +219,6 @@ class Trainer:
     def _set_rate(self, rate: float) -> None:
         for group in self.weight_optimizer.param_groups:
             group["lr"] = rate
-
-
-def _bit_slots(space: Space) -> list[int]:
-    """The decisions about bit widths."""
-    found = [at for where in slots(space) for at in (where.bits, *where.weight_bits)]
-    return [*found, len(decisions(space)) - 1]
 
 
 def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Images]:

@@ -16,8 +16,8 @@ from codesign.ir.project import Project
 from codesign.sim.tool import run_tool, tool_version
 
 VERILATOR = "verilator"
-# Verilator's own choice, -Os for all, takes twice as long to compile and simulates no faster; what runs once need not be
-# optimized at all.
+# Verilator's own choice, -Os for all, takes twice as long to compile and simulates no faster; what runs once needs no
+# optimization at all.
 OPTIMIZATION = "OPT_FAST=-O1 OPT_GLOBAL=-O1 OPT_SLOW=-O0"
 MIN_SETTLED_IMAGES = 2  # a measured interval needs two images after the pipeline has filled
 

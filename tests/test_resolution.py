@@ -1,0 +1,77 @@
+"""Two choices that reach beyond a block: how many pixels the network sees, and bits between a block's convolutions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codesign.datasets.resize import reduced  # noqa: E402
+from codesign.errors import ConfigError  # noqa: E402
+from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.boards import load_board  # noqa: E402
+from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.model import golden  # noqa: E402
+from codesign.nets.batches import generator  # noqa: E402
+from codesign.nets.export import export  # noqa: E402
+from codesign.nets.network import skeleton  # noqa: E402
+from codesign.nets.outputs import integer_outputs  # noqa: E402
+from codesign.nets.space import decisions, derive, input_shapes  # noqa: E402
+from codesign.nets.supernet import SuperNet  # noqa: E402
+from codesign.nets.train import train  # noqa: E402
+from codesign.search.cosearch import cosearch  # noqa: E402
+from test_cosearch import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    return load_board("pynq-z2")
+
+
+def test_bits_inside_a_block_are_not_those_that_leave_it() -> None:
+    space = rich_space()
+    row = [0] * len(decisions(space))
+    names = {d.name: at for at, d in enumerate(decisions(space))}
+    row[names["stage 0 block 1 operator"]] = 1  # inverted
+    row[names["stage 0 block 1 activation bits"]] = 1  # 8
+    graph = skeleton(derive(space, row, "n", SHAPE, ("a", "b", "c")))
+    found = [(n.name, n.otype.bits) for n in graph.nodes if n.name.startswith("s0b1")]
+    # the branch of a residual has two more bits than its sum
+    assert found == [("s0b1_up", 8), ("s0b1_dw", 8), ("s0b1_pw", 5), ("s0b1_add", 3)]
+
+
+def test_a_resolution_keeps_the_proportions_and_never_enlarges() -> None:
+    space = replace(tiny_space(), resolutions=(31, 24, 1))
+    assert input_shapes(space, Shape(9, 31, 4)) == (Shape(9, 31, 4), Shape(7, 24, 4), Shape(1, 1, 4))
+    assert input_shapes(space, Shape(62, 2, 1)) == (Shape(31, 1, 1), Shape(24, 1, 1), Shape(1, 1, 1))
+    with pytest.raises(ConfigError, match="resolution 31 is beyond the samples, whose longer side is 28"):
+        derive(space, [0] * len(decisions(space)), "n", Shape(28, 28, 1), ("a", "b"))
+
+
+def test_a_network_of_a_chosen_resolution_is_searched_trained_and_exact(board: Board, tmp_path: Path) -> None:
+    data, space = tiny_data(), rich_space()
+    found = cosearch(data, space, board, tiny_config(min_fps=100_000.0), tmp_path)
+    side = int(dict(found.choices)["resolution"])
+    assert found.network.shape == Shape(side, side, 1)
+    for resolution in (0, 1, 2):
+        row = [resolution, *(0 for _ in decisions(space)[1:])]
+        network = derive(space, row, "n", SHAPE, ("a", "b", "c"))
+        seen = reduced(data, network.shape)
+        folder = tmp_path / str(resolution)
+        trained = train(network, seen, replace(train_config(), float_epochs=1, quantized_epochs=1), folder)
+        x = seen.test_x
+        assert x.shape[1] == space.resolutions[resolution]
+        assert np.array_equal(integer_outputs(trained.net, x), golden.run(export(trained.net), x.astype(np.int64)))
+
+
+def test_a_network_sees_the_same_pixels_in_search_and_in_training() -> None:
+    data, space = tiny_data(), rich_space()
+    net = SuperNet(space, SHAPE, 3, generator(0))
+    x = torch.from_numpy(data.train_x.copy()).permute(0, 3, 1, 2).to(torch.float32)
+    for resolution, side in enumerate(space.resolutions):
+        seen = net._reduced(x, resolution)[:, 0].to(torch.int64).numpy()
+        assert np.abs(seen - reduced(data, Shape(side, side, 1)).train_x[..., 0]).max() <= 1  # ties may round apart
