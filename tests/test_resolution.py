@@ -12,15 +12,17 @@ from codesign.datasets.resize import reduced  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
+from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
-from codesign.nets.space import decisions, derive, input_shapes  # noqa: E402
+from codesign.nets.space import HeadPool, decisions, derive, input_shapes  # noqa: E402
 from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.search.config import Hardware  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
 from test_cosearch import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
@@ -75,3 +77,21 @@ def test_a_network_sees_the_same_pixels_in_search_and_in_training() -> None:
     for resolution, side in enumerate(space.resolutions):
         seen = net._reduced(x, resolution)[:, 0].to(torch.int64).numpy()
         assert np.abs(seen - reduced(data, Shape(side, side, 1)).train_x[..., 0]).max() <= 1  # ties may round apart
+
+
+@pytest.mark.parametrize("hardware", Hardware)
+@pytest.mark.parametrize("fps", [None, 100_000.0])
+def test_combinations_that_the_machine_lacks_are_avoided(
+    board: Board, tmp_path: Path, hardware: Hardware, fps: float | None
+) -> None:
+    """A classifier over eight rows is none of the machine's, over four it is."""
+    space = replace(tiny_space(), resolutions=(16, 8), head_pools=(HeadPool.NONE, HeadPool.GLOBAL))
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (48, 16, 1, 6), dtype=np.uint8), np.arange(48) % 3
+    data = Dataset(name="odd", source="t", train_x=x, train_y=y, test_x=x[:8], test_y=y[:8], classes=("a", "b", "c"))
+    for seed in range(4):
+        config = tiny_config(min_fps=fps, epochs=2, images=48, hardware=hardware, seed=seed)
+        found = cosearch(data, space, board, config, tmp_path / str(seed))
+        choices = dict(found.choices)
+        assert (choices["resolution"], choices["head pool"]) != ("16", "none")
+        found.design.check(skeleton(found.network))

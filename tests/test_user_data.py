@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 from codesign.cli import main
 from codesign.data import folder
+from codesign.ir import files
 
 pytestmark = [pytest.mark.torch, pytest.mark.gxx, pytest.mark.verilator, pytest.mark.slow]
 
@@ -100,3 +101,23 @@ def _classifies_without_the_package(shape: tuple[int, ...]) -> None:
     assert result.returncode == 0, result.stderr
     assert np.array_equal(np.load("outputs.npy"), expected)
     assert set(result.stdout.split()) <= {"calm", "breeze", "storm"}
+
+
+def test_arrays_chosen_with_the_network_are_its_accelerator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    samples((16, 1, 6), tmp_path / "mine.npz")
+    example = yaml.safe_load((folder("examples") / "user-data.yaml").read_text())
+    search = {**example["search"], **SMALL["search"], "hardware": "dna"}
+    train = {**example["train"], **SMALL["train"]}
+    Path("mine.yaml").write_text(yaml.safe_dump({**example, **SMALL, "search": search, "train": train}))
+    assert main(["run", "mine.yaml", "--out", "run"]) == 0, capsys.readouterr().err
+    chosen, design = (files.load_design(Path("run") / name) for name in ("1-arrays.yaml", "4-design.yaml"))
+    lanes = [[(e.pe, e.simd, e.multiplier) for e in d.engines] for d in (chosen, design)]
+    assert lanes[0] == lanes[1]
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["csim"]["mismatches"] == summary["rtlsim"]["mismatches"] == 0
+    assert summary["rtlsim"]["interval_cycles"] == summary["predicted"]["interval_cycles"] <= 5000
+    assert not summary["search"]["proved_optimal"]
+    assert "its best design would need" in Path("run/report.html").read_text()

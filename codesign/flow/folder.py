@@ -47,6 +47,11 @@ class RunFolder:
         return self.path / "1-network.json"
 
     @property
+    def arrays(self) -> Path:
+        """The accelerator that was chosen with the network, where the search chose arrays."""
+        return self.path / "1-arrays.yaml"
+
+    @property
     def search_state(self) -> Path:
         return self.path / "1-search"
 

@@ -31,7 +31,7 @@ from codesign.nets.parallel import leave
 from codesign.nets.space import Space
 from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
-from codesign.search.config import SearchConfig
+from codesign.search.config import Hardware, SearchConfig
 from codesign.search.cosearch import CosearchResult, cosearch
 
 BATCH = 250  # images at a time through the golden model
@@ -98,6 +98,8 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     log = epoch_log(folder.log, "search", config.log) if team.leads else None
     found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress, log)
     if team.leads:
+        if config.search.hardware is Hardware.DNA:
+            files.save_design(found.design, folder.arrays)
         plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
         files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
         stamp(folder, "network", inputs)

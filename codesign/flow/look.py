@@ -76,7 +76,7 @@ def _search(folder: RunFolder) -> Search | None:
         seconds=float(design["seconds"]) + float(network.get("seconds", 0.0)),
         evaluations=int(design["evaluations"]) + int(network.get("evaluations", 0)),
         proved_optimal=bool(design["proved_optimal"]),
-        notes=(*network.get("notes", ()), *(_binding_note(b) for b in design["binding"])),
+        notes=(*network.get("notes", ()), *design.get("notes", ()), *(_binding_note(b) for b in design["binding"])),
     )
 
 

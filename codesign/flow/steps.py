@@ -19,6 +19,7 @@ from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, s
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
+from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.measurement import Measurement
@@ -26,6 +27,7 @@ from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
 from codesign.model import golden
 from codesign.model.predict import predict
+from codesign.model.schedule import size_buffers
 from codesign.progress import Progress
 from codesign.search.design import Goal, SearchResult
 from codesign.search.sized import search_sized_design
@@ -67,10 +69,14 @@ def module_step(run: Run) -> None:
 
 
 def design_step(run: Run) -> None:
-    """graph, board -> design, by exact search; buffers are sized from the schedule, and the whole checked again."""
+    """graph, board -> design, by exact search; buffers are sized from the schedule, and the whole checked again.
+
+    Where arrays were chosen with the network, these are the design; the best one is searched all the same, to compare.
+    """
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     target, latency = _max_interval(run), _max_latency(run)
-    inputs = [graph.digest(), to_plain(run.board), target, latency]
+    chosen = file_digest(folder.arrays) if folder.arrays.exists() else None
+    inputs = [graph.digest(), to_plain(run.board), target, latency, chosen]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
@@ -80,11 +86,37 @@ def design_step(run: Run) -> None:
     result, design, cost = search_sized_design(
         graph, run.board, goal, max_interval=target, max_latency=latency, others=others
     )
+    plain = _search_plain(result)
+    if chosen is not None:
+        best = cost.interval_cycles
+        design, cost = _chosen(run, graph)
+        note = f"arrays were chosen with the network; its best design would need {best:,} cycles"
+        plain |= {"proved_optimal": False, "binding": [], "notes": [note]}
     files.save_design(design, folder.design)
-    files.write_json(folder.design_search, _search_plain(result))
+    files.write_json(folder.design_search, plain)
     stamp(folder, "design", inputs)
     share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
     run.progress("design search", 1, 1, share)
+
+
+def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
+    """The accelerator that was chosen with the network, for its trained graph. Raises InfeasibleError."""
+    design = size_buffers(graph, files.load_design(run.folder.arrays))
+    design.check(graph)
+    cost = predict(graph, design, run.board)
+    target, latency = _max_interval(run), _max_latency(run)
+    excess = [*cost.resources.excess(run.board.budget)]
+    if target is not None and cost.interval_cycles > target:
+        excess.append(("cycles between images", cost.interval_cycles, target))
+    if latency is not None and cost.latency_cycles > latency:
+        excess.append(("cycles for an image", cost.latency_cycles, latency))
+    if excess:
+        name, needed, available = excess[0]
+        raise InfeasibleError(
+            f"design: with the trained weights, the arrays chosen with the network need {needed:,} {name}, allowed are "
+            f"{available:,}; search with `hardware: exact`, or demand less"
+        )
+    return design, cost
 
 
 def _max_interval(run: Run) -> int | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from codesign.errors import InfeasibleError
+from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.dataset import Dataset
@@ -67,12 +67,12 @@ class Accelerators:
         return (*found, *((name, str(ARRAYS[i])) for name, i in arrays))
 
     def design(self, row: Sequence[int]) -> Accelerator | None:
-        """The accelerator of these choices, or None if it does not fit the board."""
+        """The accelerator of these choices, or None if it does not fit the board or the machine has no such network."""
         key = tuple(row)
         if key not in self.found:
             try:
                 self.found[key] = self._exact(row) if self.arrays is None else self._chosen(self.arrays, row)
-            except InfeasibleError:
+            except (ConfigError, InfeasibleError):
                 self.found[key] = None
         return self.found[key]
 

@@ -29,6 +29,7 @@ IntArray = npt.NDArray[np.int64]
 BlockNode = Conv | Pool | Add
 
 LANES = tuple(1 << i for i in range(10))
+NEVER = 1 << 40  # cycles
 RESERVE = 0.1  # of the board's LUTs, FFs and BRAMs, for what lies between engines and for sized buffers
 
 
@@ -89,8 +90,13 @@ class BlockArrays:
         return [self.table(i, row) for i in range(len(self._blocks))]
 
     def table(self, block: int, row: Sequence[int]) -> ArrayTable:
-        """The table of one block of the network; no cycles and no counts where it is skipped."""
+        """The table of one block of the network; no cycles and no counts where it is skipped.
+
+        A block that the machine does not have takes NEVER cycles with any array.
+        """
         nodes = self._blocks[block].of(row)
+        if nodes is None:
+            return ArrayTable(np.full(len(ARRAYS), NEVER), np.zeros((len(ARRAYS), len(resource.NAMES)), np.int64))
         if nodes not in self._tables:
             rows = [self._block_rows(nodes, array) for array in ARRAYS]
             self._tables[nodes] = ArrayTable(
@@ -119,7 +125,7 @@ class BlockArrays:
         interval = self.cost(row, choice).interval_cycles
         engines: list[tuple[Options, int]] = []
         for block, c in zip(self._blocks, choice, strict=True):
-            nodes = block.of(row)
+            nodes = block.of(row) or ()
             engines += zip((self._of(n) for n in nodes), self._block_rows(nodes, ARRAYS[c]), strict=True)
         rows = [_narrowest(space.sites[0].options, interval)]
         for site, (options, at) in zip(space.sites[1:-1], engines, strict=True):

@@ -32,9 +32,10 @@ class ChoiceBlock:
     decisions: tuple[int, ...]
     nodes: npt.NDArray[np.object_]
 
-    def of(self, row: Sequence[int]) -> tuple[Conv | Pool | Add, ...]:
-        """The nodes of a network's row of choices."""
-        return self.nodes[tuple(row[d] for d in self.decisions)] or ()
+    def of(self, row: Sequence[int]) -> tuple[Conv | Pool | Add, ...] | None:
+        """The nodes of a network's row of choices, none of a skipped block; None if the machine has no such block."""
+        found: tuple[Conv | Pool | Add, ...] | None = self.nodes[tuple(row[d] for d in self.decisions)]
+        return found
 
 
 def choice_blocks(space: Space, shape: Shape, labels: int) -> tuple[ChoiceBlock, ...]:

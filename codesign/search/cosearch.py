@@ -21,7 +21,7 @@ from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
 from codesign.nets.config import use_device
-from codesign.nets.network import Network
+from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
@@ -81,8 +81,7 @@ def cosearch(
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
     accelerators = Accelerators(space, dataset, board, arrays, latency)
-    if config.min_fps is not None:
-        _check_possible(space, dataset, board, target)
+    _check_possible(space, dataset, board, target, demanded=config.min_fps is not None)
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
@@ -153,11 +152,16 @@ def _split(dataset: Dataset, config: SearchConfig, device: torch.device) -> tupl
     return train, validation
 
 
-def _check_possible(space: Space, dataset: Dataset, board: Board, target: int) -> None:
-    """Raise InfeasibleError, with the nearest, if not even the cheapest network of the space is fast enough."""
+def _check_possible(space: Space, dataset: Dataset, board: Board, target: int, *, demanded: bool) -> None:
+    """Raise InfeasibleError, with the nearest, if not even the cheapest network of the space is fast enough.
+
+    ConfigError, naming the layer, if the machine has not even that.
+    """
     row = cheapest(Pricing(space, dataset.shape, len(dataset.classes), board, target))
-    result = Accelerators(space, dataset, board).design(row)
-    if result is not None and result.interval_cycles <= target:
+    accelerators = Accelerators(space, dataset, board)
+    skeleton(accelerators.network(row))
+    result = accelerators.design(row) if demanded else None
+    if not demanded or (result is not None and result.interval_cycles <= target):
         return
     names = ", ".join(f"{d.name} {d.options[i]}" for d, i in zip(decisions(space), row, strict=True))
     nearest = (

@@ -181,7 +181,7 @@ class Pricing:
         """The nodes of the network, without names."""
         found: list[Conv | Pool | Add] = []
         for group in self._groups:
-            found += group.of(row)
+            found += group.of(row) or ()
         return found
 
     def _balanced(self, row: Sequence[int], interval: int) -> FloatArray:
