@@ -26,6 +26,7 @@ from .setting import Ground
 from .settings import Cell, Method
 from .store import Search
 
+NO_COST = 1e-9  # moves no choice, but what costs anything is not enlarged
 EPOCHS, FINALISTS = "search epochs", "compare finalists"  # stages that cosearch tells of
 
 
@@ -39,6 +40,8 @@ def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
             return replace(config, objective=Objective.SUM)
         case Method.OURS_HETEROGENEOUS:
             return replace(config, heterogeneous=not config.heterogeneous)
+        case Method.OURS_AS_FOUND:
+            return replace(config, cost_weight=NO_COST)
         case _:
             return config
 

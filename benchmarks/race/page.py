@@ -22,10 +22,12 @@ with the same model of cycles and resources. What it ends with is trained anew w
 exported, and its machine simulated in RTL: *accuracy* is the golden model's on all test images, *FPS* is measured in
 RTL simulation at the board's clock, every output word compared.
 
-- *ours*: choices by gradient, every network priced at its best design; the result has an exact design.
+- *ours*: choices by gradient, every network priced at its best design. The best finalist's widths and bits then grow as
+  far as an exact design meets the demand; what that is worth is below, under "One part changed".
 - *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
-  chosen by gradient with the network. It starts from the same code, repair of finalists included, and shares its gains.
-  Arrays learn in every step, for the network of the step, and begin before networks are chosen.
+  chosen by gradient with the network. It starts from the same code, repair of finalists and their growth on the arrays
+  included, and shares its gains. Arrays learn in every step, for the network of the step, and begin before networks are
+  chosen.
 - *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
   what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
   counts.

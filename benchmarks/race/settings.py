@@ -34,13 +34,14 @@ class Method(Enum):
     SEMI_DECOUPLED = "semi-decoupled"
     OURS_SUM = "ours-sum"
     OURS_HETEROGENEOUS = "ours-heterogeneous"
+    OURS_AS_FOUND = "ours-as-found"
     RL_CHILDREN = "rl-children"
     OURS_CHILDREN = "ours-children"
 
 
 RACE = tuple(Method)[:8]
-ABLATIONS = tuple(Method)[8:10]
-CHILDREN = tuple(Method)[10:]  # judged by networks that are trained one by one
+ABLATIONS = tuple(Method)[8:11]
+CHILDREN = tuple(Method)[11:]  # judged by networks that are trained one by one
 GRADIENT = (Method.OURS, Method.DNA, *ABLATIONS, Method.OURS_CHILDREN)
 TITLES = {
     Method.OURS: "ours",
@@ -53,6 +54,7 @@ TITLES = {
     Method.SEMI_DECOUPLED: "semi-decoupled",
     Method.OURS_SUM: "ours, sum in place of bottleneck",
     Method.OURS_HETEROGENEOUS: "ours, heterogeneous sampling of bits",
+    Method.OURS_AS_FOUND: "ours, not enlarged at the end",
     Method.RL_CHILDREN: "reinforcement learning, every network trained",
     Method.OURS_CHILDREN: "ours, its course by trained networks",
 }
