@@ -13,7 +13,7 @@ from codesign.errors import InfeasibleError
 from codesign.nets.batches import Images, generator, in_order
 from codesign.nets.space import sizes
 from codesign.nets.supernet import recalibrate
-from codesign.progress import Progress
+from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.chooser import Chooser
 from codesign.search.dna import ArrayPricing
@@ -78,7 +78,7 @@ def best_network(
         found = _within(accelerators, row, target)
         if found is not None:
             grows = config.min_fps is not None and config.cost_weight == 0.0
-            return enlarged(accelerators, row, found, target) if grows else (row, found)
+            return enlarged(accelerators, row, found, target, progress) if grows else (row, found)
     raise InfeasibleError(
         f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
         "demand; demand less, search longer, or widen the space"
@@ -86,7 +86,11 @@ def best_network(
 
 
 def enlarged(
-    accelerators: Accelerators, row: Sequence[int], found: Accelerator, target: float
+    accelerators: Accelerators,
+    row: Sequence[int],
+    found: Accelerator,
+    target: float,
+    progress: Progress = silent,
 ) -> tuple[list[int], Accelerator]:
     """The network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
 
@@ -94,6 +98,7 @@ def enlarged(
     not tried again.
     """
     row, growing = list(row), list(sizes(accelerators.space))
+    total = len(growing)
     while growing:
         for at, order in tuple(growing):
             larger = order[order.index(row[at]) + 1 :]
@@ -101,6 +106,7 @@ def enlarged(
             confirmed = _within(accelerators, grown, target) if larger else None
             if confirmed is None:
                 growing.remove((at, order))
+                progress("enlarge the network", total - len(growing), total)
             else:
                 row, found = grown, confirmed
     return row, found
