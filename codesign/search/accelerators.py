@@ -8,6 +8,7 @@ from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
+from codesign.ir.graph import Graph
 from codesign.model.predict import predict
 from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions, derive
@@ -70,27 +71,33 @@ class Accelerators:
         """The accelerator of these choices, or None if it does not fit the board or the machine has no such network."""
         key = tuple(row)
         if key not in self.found:
-            try:
-                self.found[key] = self._exact(row) if self.arrays is None else self._chosen(self.arrays, row)
-            except (ConfigError, InfeasibleError):
-                self.found[key] = None
+            self.found[key] = self._design(row)
         return self.found[key]
 
-    def _exact(self, row: Sequence[int]) -> Accelerator:
+    def _design(self, row: Sequence[int]) -> Accelerator | None:
+        try:
+            graph = skeleton(self.network(row))
+        except ConfigError:  # the machine has no such network
+            return None
+        try:
+            return self._exact(graph) if self.arrays is None else self._chosen(self.arrays, row, graph)
+        except InfeasibleError:
+            return None
+
+    def _exact(self, graph: Graph) -> Accelerator:
         """The design of least interval, or of least latency where that is demanded."""
         self.searches += 1
         if self.max_latency is not None:
-            graph = skeleton(self.network(row))
             result, design, cost = search_sized_design(graph, self.board, max_latency=self.max_latency, explain=False)
             self.options += result.evaluations
             return Accelerator(design, cost.interval_cycles, cost.resources)
-        result = search_design(skeleton(self.network(row)), self.board, reserve=self.reserve, explain=False)
+        result = search_design(graph, self.board, reserve=self.reserve, explain=False)
         self.options += result.evaluations
         return Accelerator(result.design, result.interval_cycles, result.resources)
 
-    def _chosen(self, arrays: BlockArrays, row: Sequence[int]) -> Accelerator:
+    def _chosen(self, arrays: BlockArrays, row: Sequence[int], graph: Graph) -> Accelerator:
         """The design with the row's arrays."""
-        graph, networks = skeleton(self.network(row)), len(decisions(self.space))
+        networks = len(decisions(self.space))
         design = arrays.design(row[:networks], row[networks:], graph)
         cost = predict(graph, design, self.board)
         if self.max_latency is not None and cost.latency_cycles > self.max_latency:
