@@ -72,7 +72,7 @@ def test_the_best_finalist_is_the_result_not_the_last(
         return scores[tuple(row)]
 
     monkeypatch.setattr(finals, "_score", score)
-    found = run_tiny(board, tmp_path, finalists=4, cost_weight=1e-6)  # so that it does not grow
+    found = run_tiny(board, tmp_path, finalists=4, enlarge=False)
     options = [d.options for d in decisions(tiny_space())]
     row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
     assert len(scores) > 1

@@ -26,7 +26,6 @@ from .setting import Ground
 from .settings import Cell, Method
 from .store import Search
 
-NO_COST = 1e-9  # moves no choice, but what costs anything is not enlarged
 EPOCHS, FINALISTS = "search epochs", "compare finalists"  # stages that cosearch tells of
 
 
@@ -41,7 +40,7 @@ def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
         case Method.OURS_HETEROGENEOUS:
             return replace(config, heterogeneous=not config.heterogeneous)
         case Method.OURS_AS_FOUND:
-            return replace(config, cost_weight=NO_COST)
+            return replace(config, enlarge=False)
         case _:
             return config
 

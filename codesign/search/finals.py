@@ -77,7 +77,7 @@ def best_network(
     for row in rows:
         found = _within(accelerators, row, target)
         if found is not None:
-            grows = config.min_fps is not None and config.cost_weight == 0.0
+            grows = config.enlarge and config.min_fps is not None and config.cost_weight == 0.0
             return enlarged(accelerators, row, found, target, progress) if grows else (row, found)
     raise InfeasibleError(
         f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
