@@ -30,9 +30,9 @@ class SearchConfig:
     `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
     an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
-    memory and time, and tells the choice what it would gain. `enlarge`: where a demand is the only limit, widths and bits
-    of the network found grow as far as its design allows. `objective` is for `hardware: exact`. With `heterogeneous`,
-    weights learn on blends of all bit widths, choices on drawn ones.
+    memory and time, and tells the choice what it would gain. `enlarge`: where a demand is the only limit, the network
+    found grows in widths and bits as far as its design allows. `objective` is for `hardware: exact`. With
+    `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
     """
 
     min_fps: float | None = None
