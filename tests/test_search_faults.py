@@ -81,7 +81,7 @@ def test_the_best_finalist_is_the_result_not_the_last(
 
 @pytest.mark.parametrize("falling", [False, True])
 def test_widths_and_bits_that_cost_nothing_are_taken(board: Board, tmp_path: Path, falling: bool) -> None:
-    """Shared weights favour small networks, which every draw trains; who demands no more than speed has no use for it.
+    """Shared weights favour small networks, which every draw trains; a demand for speed is no reason to stay small.
 
     In whichever order the space names its options.
     """

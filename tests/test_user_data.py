@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,12 @@ pytest.importorskip("torch")
 
 from codesign.cli import main
 from codesign.data import folder
+from codesign.errors import InfeasibleError
+from codesign.flow import steps
+from codesign.flow.folder import opened
 from codesign.ir import files
+from codesign.ir.board import Limits
+from codesign.progress import silent
 
 pytestmark = [pytest.mark.torch, pytest.mark.gxx, pytest.mark.verilator, pytest.mark.slow]
 
@@ -121,3 +127,7 @@ def test_arrays_chosen_with_the_network_are_its_accelerator(
     assert summary["rtlsim"]["interval_cycles"] == summary["predicted"]["interval_cycles"] <= 5000
     assert not summary["search"]["proved_optimal"]
     assert "its best design would need" in Path("run/report.html").read_text()
+    run_folder, settings, board = opened(Path("run"))
+    tight = replace(board, limits=Limits(lut=summary["predicted"]["lut"] - 1))
+    with pytest.raises(InfeasibleError, match=r"arrays chosen with the network need [\d,]+ lut, allowed are [\d,]+"):
+        steps.design_step(steps.Run(run_folder, settings, tight, silent))

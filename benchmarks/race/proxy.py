@@ -116,11 +116,11 @@ class Proxy:
     def _drawn(self, rng: torch.Generator, done: float) -> Row:
         """A network; its operators and pooling are the first ones, save those that are already drawn evenly."""
         share = min(done / SETTLED, 1.0)
-        sizes = [len(d.options) for d in decisions(self.space)]
+        sizes, first = [len(d.options) for d in decisions(self.space)], branches(self.space)
         while True:
             row = [int(torch.randint(n, (1,), generator=rng)) for n in sizes]
             kept = torch.rand(len(sizes), generator=rng) >= share
-            row = [0 if at in branches(self.space) and bool(kept[at]) else option for at, option in enumerate(row)]
+            row = [0 if at in first and bool(kept[at]) else option for at, option in enumerate(row)]
             if self.legal(tuple(row)):
                 return tuple(row)
 

@@ -7,7 +7,7 @@ import numpy as np
 from codesign.ir.dataset import Dataset, Pixels
 from codesign.ir.nodes import Shape
 
-_CHUNK = 1000  # images at a time: sums take four bytes where pixels take one
+_CHUNK = 1000  # images at a time: sums take eight bytes where pixels take one
 
 
 def reduced(dataset: Dataset, shape: Shape) -> Dataset:

@@ -215,7 +215,7 @@ def depth(space: Space, row: Sequence[int]) -> int:
 def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:
     """The network of a row of choices, one index for each of decisions(space), for samples of that shape."""
     layers: list[Layer] = []
-    shape = input_shapes(space, shape)[row[0] if space.resolutions else 0]
+    shape = chosen_shape(space, row, input_shapes(space, shape))
     source, channels = INPUT, shape.c
     for i, (stage, where) in enumerate(zip(space.stages, slots(space), strict=True)):
         for j in range(len(stage.blocks)):
@@ -334,6 +334,11 @@ def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
     # to the nearest pixel, halves up
     found = [[max((2 * n * r + side) // (2 * side), 1) for n in (shape.y, shape.x)] for r in space.resolutions]
     return tuple(Shape(y, x, shape.c) for y, x in found)
+
+
+def chosen_shape(space: Space, row: Sequence[int], shapes: Sequence[Shape]) -> Shape:
+    """Of input_shapes, the one of a row of choices."""
+    return shapes[row[0] if space.resolutions else 0]
 
 
 def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:

@@ -13,6 +13,7 @@ from codesign.nets.network import INPUT, INPUT_TYPE, Layer, layer_node
 from codesign.nets.space import (
     Space,
     chosen_block,
+    chosen_shape,
     decisions,
     head_layers,
     input_shapes,
@@ -53,7 +54,7 @@ def _block(space: Space, i: int, j: int, shapes: tuple[Shape, ...]) -> ChoiceBlo
     axes = axes if before is None else [before.width, before.bits, *axes]
 
     def layers(row: list[int]) -> tuple[list[Layer], Input]:
-        sample = shapes[row[0] if space.resolutions else 0]
+        sample = chosen_shape(space, row, shapes)
         stage, extent = (i, i + 1) if j else (i - 1, i)
         source = Input(name=INPUT, shape=sample, otype=INPUT_TYPE)
         if i or j:
@@ -67,7 +68,7 @@ def _head(space: Space, shapes: tuple[Shape, ...], labels: int) -> ChoiceBlock:
     last, pool = slots(space)[-1], len(decisions(space)) - 2
 
     def layers(row: list[int]) -> tuple[list[Layer], Input]:
-        extent = map_shapes(space, shapes[row[0] if space.resolutions else 0])[-1]
+        extent = map_shapes(space, chosen_shape(space, row, shapes))[-1]
         source = _source(space, row, len(space.stages) - 1, extent)
         return head_layers(source.name, space.head_pools[row[-2]], labels, space.head_weight_bits[row[-1]]), source
 

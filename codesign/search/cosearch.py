@@ -25,7 +25,7 @@ from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
-from codesign.search.config import Hardware, SearchConfig
+from codesign.search.config import Hardware, Objective, SearchConfig
 from codesign.search.dna import ArrayPricing
 from codesign.search.finals import best_network, cheapest
 from codesign.search.pricing import Pricing
@@ -81,7 +81,9 @@ def cosearch(
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
     accelerators = Accelerators(space, dataset, board, arrays, latency)
-    _check_possible(space, dataset, board, target, demanded=config.min_fps is not None)
+    is_exact = isinstance(pricing, Pricing) and config.objective is Objective.BOTTLENECK
+    least = cheapest(pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target))
+    _check_possible(space, dataset, board, least, target, demanded=config.min_fps is not None)
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
@@ -152,12 +154,13 @@ def _split(dataset: Dataset, config: SearchConfig, device: torch.device) -> tupl
     return train, validation
 
 
-def _check_possible(space: Space, dataset: Dataset, board: Board, target: int, *, demanded: bool) -> None:
-    """Raise InfeasibleError, with the nearest, if not even the cheapest network of the space is fast enough.
+def _check_possible(
+    space: Space, dataset: Dataset, board: Board, row: list[int], target: int, *, demanded: bool
+) -> None:
+    """Raise InfeasibleError, with the nearest, if not even the cheapest network of the space, `row`, is fast enough.
 
     ConfigError, naming the layer, if the machine has not even that.
     """
-    row = cheapest(Pricing(space, dataset.shape, len(dataset.classes), board, target))
     accelerators = Accelerators(space, dataset, board)
     skeleton(accelerators.network(row))
     result = accelerators.design(row) if demanded else None

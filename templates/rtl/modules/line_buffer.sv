@@ -2,8 +2,8 @@
 //
 // Input:  IY x IX pixels of FOLD words, image after image.
 // Output: one word per step, for oy, ox, group, pass, fy, fx, inner word. Every pass walks the FOLD / GROUPS words of
-//         its group at each window position. Channels that all mix are one group, channels that do not are FOLD groups of
-//         a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result.
+//         its group at each window position. Channels that all mix are one group, channels that do not are FOLD groups
+//         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result.
 //
 // A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
