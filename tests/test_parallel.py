@@ -86,8 +86,8 @@ def weights(net: "torch.nn.Module") -> float:
 
 
 def together(*command: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
-    """The command in two processes."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PATH": path})
+    """The command in two processes, which see no GPU."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | ({} if path is None else {"PATH": path})
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run([*start, *command], capture_output=True, text=True, check=False, env=environment)
 
@@ -103,6 +103,33 @@ def test_two_processes_end_alike_every_time_and_after_an_interruption(tmp_path: 
     whole, stopped, gradients_agree = first
     assert whole == stopped
     assert gradients_agree
+
+
+@pytest.mark.slow
+def test_no_thread_of_a_team_outlives_a_process_that_fails(tmp_path: Path) -> None:
+    script = tmp_path / "fails.py"
+    script.write_text(
+        f"""
+import atexit
+from pathlib import Path
+from codesign.nets.parallel import join
+
+def threads():
+    return " ".join(p.read_text().strip() for p in Path("/proc/self/task").glob("*/comm"))
+
+atexit.register(lambda: Path({str(tmp_path)!r}, f"end{{mine.rank}}").write_text(threads()))  # after what join registers
+mine = join()
+mine.agreed(0)
+import torch._dynamo  # as an optimizer does: what it imports takes the group as a default argument
+Path({str(tmp_path)!r}, f"begin{{mine.rank}}").write_text(threads())
+mine.agreed(0)
+if mine.leads:
+    raise SystemExit(1)
+"""
+    )
+    assert together(str(script)).returncode == 1
+    assert "gloo" in (tmp_path / "begin0").read_text()
+    assert "gloo" not in (tmp_path / "end0").read_text()
 
 
 @pytest.mark.slow

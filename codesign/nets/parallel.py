@@ -7,7 +7,9 @@ normalization has seen. The first process leads: it alone writes files and shows
 A process alone is a team of one, for which nothing here does anything.
 """
 
+import atexit
 import datetime
+import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,8 +87,11 @@ def team() -> Team:
 def join() -> Team:
     """Join the team that torchrun's environment describes, if there is one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+        importlib.import_module("torch.distributed.nn.functional")  # whoever imports it later keeps the group for ever
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         distributed.init_process_group(backend, timeout=_PATIENCE)
+        if not torch.cuda.is_available():  # NCCL would wait for the others, who may wait for this one
+            atexit.register(leave)  # also after an error: Gloo's threads abort a process whose interpreter has ended
     return team()
 
 
