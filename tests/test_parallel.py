@@ -87,7 +87,9 @@ def weights(net: "torch.nn.Module") -> float:
 
 def together(*command: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
     """The command in two processes, which see no GPU."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | ({} if path is None else {"PATH": path})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | (
+        {} if path is None else {"PATH": path}
+    )
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run([*start, *command], capture_output=True, text=True, check=False, env=environment)
 
