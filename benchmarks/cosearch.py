@@ -4,10 +4,11 @@
                                   [--part K/N] [--work FOLDER] [--no-simulation]
                                   [--tiny | --page]
 
-Each cell (board, demand, method, seed) is one file under benchmarks/results/cosearch/. Finished cells are passed over,
-so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the next one
-without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space and
-asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the files alone.
+Each cell (board, demand, method, seed) is one file under benchmarks/results/cosearch/PROFILE/. Finished cells are
+passed over, so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the
+next one without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space
+and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the files
+alone.
 """
 
 import argparse

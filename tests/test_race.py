@@ -16,7 +16,7 @@ from race.controller import reinforcement
 from race.final import Final, Measured, Trained
 from race.page import page
 from race.problem import Candidate, Judge, Limit, Problem, Scored, Step, best_arrays
-from race.settings import ABLATIONS, BUDGETS, CHILDREN, RACE, SEEDS, Cell, Method, ProxySettings, all_cells
+from race.settings import ABLATIONS, BUDGETS, CHILDREN, PROFILES, RACE, SEEDS, Cell, Method, ProxySettings, all_cells
 from race.store import Result, Search, Store, unmeasured
 from race.tiny import Found, Tiny, space
 from race.tiny import board as small_board
@@ -239,17 +239,26 @@ def test_cells_are_all_there_once() -> None:
 def test_the_store_gives_back_what_it_was_given(tmp_path: Path) -> None:
     store, result = Store(tmp_path), made(cell(Method.OURS), 0.875)
     store.save(result)
-    assert store.find(result.cell) == result
-    assert store.find(result.cell, "k") == result
-    assert store.find(result.cell, "other settings") is None
-    assert store.find(cell(Method.DNA)) is None
+    assert store.find(result.cell, "short") == result
+    assert store.find(result.cell, "short", "k") == result
+    assert store.find(result.cell, "short", "other settings") is None
+    assert store.find(cell(Method.DNA), "short") is None
+
+
+def test_profiles_do_not_overwrite_one_another(tmp_path: Path) -> None:
+    store, short = Store(tmp_path), made(cell(Method.OURS), 0.875)
+    full = replace(short, profile="full")
+    store.save(short)
+    assert store.find(short.cell, "full") is None
+    store.save(full)
+    assert store.all() == [full, short]
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', "[]", '{"format": 99}'])
 def test_a_damaged_file_counts_as_not_there(tmp_path: Path, damage: str) -> None:
     store, result = Store(tmp_path), made(cell(Method.OURS), 0.875)
     store.save(result).write_text(damage)
-    assert store.find(result.cell) is None
+    assert store.find(result.cell, "short") is None
     assert store.all() == []
 
 
@@ -259,7 +268,7 @@ def test_finished_cells_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFi
 
     class Race:
         def finished(self, cell: Cell, *, simulate: bool) -> bool:
-            return store.find(cell, "k") is not None
+            return store.find(cell, "short", "k") is not None
 
         def run(self, cell: Cell, tell: object, *, simulate: bool) -> Result:
             ran.append(cell)
@@ -365,11 +374,12 @@ def test_what_is_not_simulated_yet_stands_as_predicted_only(tmp_path: Path) -> N
 
 def test_stored_cells_are_of_their_names() -> None:
     folder = Path(__file__).parent.parent / "benchmarks" / "results" / "cosearch"
-    for path in folder.glob("*.json"):
+    for path in folder.glob("*/*.json"):
         plain = json.loads(path.read_text())["cell"]
         found = Cell(**{**plain, "method": Method(plain["method"])})
         assert found.path == path.name
-        assert Store(folder).find(found) is not None, path
+        assert Store(folder).find(found, path.parent.name) is not None, path
+    assert {path.parent.name for path in folder.rglob("*.json")} <= set(PROFILES)
 
 
 def tiny(**changes: object) -> Tiny:

@@ -47,14 +47,14 @@ class Race:
 
     def finished(self, cell: Cell, *, simulate: bool = True) -> bool:
         """Whether nothing is left to do; without `simulate`, nothing but the simulation."""
-        result = self.store.find(cell, self.key)
+        result = self.store.find(cell, self.profile.name, self.key)
         return result is not None and not (simulate and unmeasured(result))
 
     def run(self, cell: Cell, tell: Progress, *, simulate: bool = True) -> Result:
         """Search, train, simulate and store; what is stored already is not done again."""
         torch.set_num_threads(self.profile.search.threads)
         ground = Ground(self.space, self.dataset, load_board(cell.board), self.profile.search.minimum_depth)
-        known = self.store.find(cell, self.key)
+        known = self.store.find(cell, self.profile.name, self.key)
         found = self._search(cell, ground, tell) if known is None else known.search
         result = Result(
             cell=cell,

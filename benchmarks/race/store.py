@@ -17,7 +17,7 @@ from codesign.search.config import SearchConfig
 
 from .final import Final
 from .problem import Step
-from .settings import SPACE, Cell, Profile, all_cells
+from .settings import PROFILES, SPACE, Cell, Profile, all_cells
 
 FORMAT = 1
 REVISION = 2
@@ -101,31 +101,35 @@ def changed(config: object, default: object) -> dict[str, Any]:
 
 
 class Store:
-    """Cells in a folder. A file that is broken, of another format or of other settings counts as not there."""
+    """Cells in a folder, a folder in it for each profile.
+
+    A file that is broken, of another format or of other settings counts as not there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, cell: Cell, key: str | None = None) -> Result | None:
-        """The result of the cell, with that key if one is given."""
-        path = self.folder / cell.path
+    def find(self, cell: Cell, profile: str, key: str | None = None) -> Result | None:
+        """The result of the cell in that profile, with that key if one is given."""
+        path = self.folder / profile / cell.path
         if not path.is_file():
             return None
         try:
             result = parse(Result, _without_format(files.read_json(path)), str(path))
         except CodesignError:
             return None
-        return result if result.cell == cell and key in (None, result.key) else None
+        same = (result.cell, result.profile) == (cell, profile)
+        return result if same and key in (None, result.key) else None
 
     def all(self) -> list[Result]:
-        """Every whole result there is, in the order of all_cells."""
-        found = (self.find(cell) for cell in all_cells())
+        """Every whole result there is, by profile in the order of all_cells."""
+        found = (self.find(cell, profile) for profile in PROFILES for cell in all_cells())
         return [result for result in found if result is not None]
 
     def save(self, result: Result) -> Path:
         """Write the cell's file as a whole."""
-        path = self.folder / result.cell.path
-        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / result.profile / result.cell.path
+        path.parent.mkdir(parents=True, exist_ok=True)
         files.write_json(path, {"format": FORMAT, **to_plain(result)})
         return path
 

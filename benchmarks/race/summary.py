@@ -42,10 +42,10 @@ class Spread:
 
 
 def groups(results: Sequence[Result]) -> list[Group]:
-    """Groups of equal profile and settings, the full profile first, then the largest."""
+    """Groups of equal profile and settings, the largest first, the full profile if equal."""
     keys = dict.fromkeys((r.profile, r.key) for r in results)
     found = [Group(p, k, tuple(r for r in results if (r.profile, r.key) == (p, k))) for p, k in keys]
-    return sorted(found, key=lambda g: (g.profile != "full", -len(g.results)))
+    return sorted(found, key=lambda g: (-len(g.results), g.profile != "full"))
 
 
 def met(result: Result) -> bool:
