@@ -172,8 +172,14 @@ def test_a_board_log_is_compared_and_reported(tmp_path: Path, capsys: pytest.Cap
 
 
 def started(arguments: list[str], until: Path, tools: str = "") -> "subprocess.Popen[str]":
-    """A command of its own process group, once `until` is there; programs are looked for in `tools` first."""
-    code = "import sys; from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
+    """A command of its own process group, once `until` is there; programs are looked for in `tools` first.
+
+    It takes SIGINT as a terminal's command does, though a shell that starts these tests with & has it ignored.
+    """
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stderr=subprocess.PIPE,
