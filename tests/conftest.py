@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import HealthCheck, settings
 
+from codesign.ir.board import Board
+from codesign.ir.boards import load_board
 from codesign.ir.project import Project
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -52,6 +54,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers():
         if marker.name in {*PROGRAMS, *PACKAGES, "xrt"}:
             require_tool(marker.name)
+
+
+@pytest.fixture(scope="session")
+def board() -> Board:
+    """The board of tests that need any."""
+    return load_board("pynq-z2")
 
 
 @pytest.fixture

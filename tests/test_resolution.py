@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 from codesign.datasets.resize import reduced  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
-from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model import golden  # noqa: E402
@@ -24,14 +23,9 @@ from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.search.config import Hardware  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
-from test_cosearch import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(scope="module")
-def board() -> Board:
-    return load_board("pynq-z2")
 
 
 def test_bits_inside_a_block_are_not_those_that_leave_it() -> None:

@@ -32,14 +32,9 @@ from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.tabular import tabular_search  # noqa: E402
 from codesign.search.trainer import Trainer, certain  # noqa: E402
-from test_cosearch import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+from small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(scope="module")
-def board() -> Board:
-    return load_board("pynq-z2")
 
 
 def numbered(first: int, count: int) -> Images:
