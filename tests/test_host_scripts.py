@@ -20,6 +20,7 @@ from codesign.emit.registers import REGISTERS
 from codesign.emit.rtl import render_rtl
 from codesign.ir.board import Shell
 from codesign.model import golden
+from codesign.sim import rtlsim
 from projects import small_board, small_cost, small_project
 from small import small_design, small_graph
 
@@ -364,6 +365,10 @@ def test_make_verilate_runs_the_systemverilog(whole: Path) -> None:
     done = subprocess.run(["make", "verilate"], cwd=whole, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "result images 9 words 27 mismatches 0" in done.stdout
+
+
+def test_the_makefile_compiles_the_simulation_as_rtlsim_does(tree: Path) -> None:
+    assert f'-MAKEFLAGS "{rtlsim.OPTIMIZATION}"' in (tree / "Makefile").read_text()
 
 
 def test_every_memory_file_stands_where_the_packaged_rtl_looks_for_it(whole: Path) -> None:
