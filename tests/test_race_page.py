@@ -189,6 +189,17 @@ def test_profiles_and_settings_are_never_mixed(tmp_path: Path) -> None:
     assert "(80.00 to" not in text
 
 
+def test_a_changed_part_is_judged_by_pairs_of_one_seed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for seed, own, other in ((0, 0.90, 0.89), (1, 0.80, 0.77)):
+        store.save(made(cell(Method.OURS, seed), own))
+        store.save(made(cell(Method.OURS_SUM, seed), other))
+    store.save(made(cell(Method.OURS_HETEROGENEOUS, 2), 0.95))  # no cell of ours with that seed
+    text = page(store)
+    assert "- ours, sum in place of bottleneck: -2.00 ± 1.00 (2 pairs)" in text
+    assert "heterogeneous sampling of bits: " not in text
+
+
 def test_a_result_that_is_too_slow_does_not_count(tmp_path: Path) -> None:
     store, result = Store(tmp_path), made(cell(Method.OURS), 0.9)
     assert result.final is not None

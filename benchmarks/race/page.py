@@ -1,11 +1,12 @@
 """The race as one page of Markdown, from the stored cells alone."""
 
 from collections.abc import Sequence
-from statistics import mean
+from math import sqrt
+from statistics import mean, stdev
 
 from .settings import ABLATIONS, RACE, TITLES, Method, all_cells
 from .store import Result, Store, unmeasured
-from .summary import Group, Spread, accuracy, exact_fps, fps, groups, met, predicted_fps
+from .summary import Group, Spread, accuracy, differences, exact_fps, fps, groups, met, predicted_fps
 from .tiny import BOARD, FPS, SHARE, TEST_IMAGES, Tiny, space
 from .tiny import text as text_of
 
@@ -241,7 +242,19 @@ def _ablations(group: Group) -> str:
             results = group.of(board, demand, method)
             line = _line(method, results)
             rows.append((f"{board}, {demand:,}", *line[:5], line[8]))
-    return "\n### One part changed\n\n" + _table(header, rows)
+    return "\n### One part changed\n\n" + _table(header, rows) + _effects(group)
+
+
+def _effects(group: Group) -> str:
+    """What a change of one part makes of the accuracy, with its standard error."""
+    lines = []
+    for method in (Method.DNA, *ABLATIONS):
+        found = [100 * d for d in differences(group, method)]
+        if len(found) > 1:
+            error = stdev(found) / sqrt(len(found))
+            lines.append(f"- {TITLES[method]}: {mean(found):+.2f} ± {error:.2f} ({len(found)} pairs)\n")
+    head = "\nAccuracy less that of ours at the same demand and seed, in points: mean and its standard error.\n\n"
+    return head + "".join(lines) if lines else ""
 
 
 def _percent(spread: Spread) -> str:

@@ -62,6 +62,22 @@ def accuracy(results: Iterable[Result]) -> Spread | None:
     return Spread.of(r.final.trained.golden_accuracy for r in results if r.final is not None and met(r))
 
 
+def differences(group: Group, method: Method) -> list[float]:
+    """Accuracy less that of ours at the same demand and seed, for every pair that meets the demand."""
+    pairs = [
+        (result, own)
+        for board, fps in group.demands()
+        for result in group.of(board, fps, method)
+        for own in group.of(board, fps, Method.OURS)
+        if result.cell.seed == own.cell.seed
+    ]
+    return [
+        result.final.trained.golden_accuracy - own.final.trained.golden_accuracy
+        for result, own in pairs
+        if result.final is not None and own.final is not None and met(result) and met(own)
+    ]
+
+
 def predicted_fps(results: Iterable[Result]) -> Spread | None:
     """Of the methods' own accelerators, whether or not they meet the demand."""
     return Spread.of(r.final.fps for r in results if r.final is not None and r.final.fps is not None)
