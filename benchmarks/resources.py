@@ -41,8 +41,8 @@ machines of the tests, any width from 2 to 16 bits, any PE and SIMD, memories an
 {boards}. Weights are dense and random: what synthesis saves where weights are zero or alike,
 no prediction can know. The largest errors are of small machines with an engine whose weights are a single word: they
 are constants, and what is left of a product with a constant depends on it. Engines are synthesized one by one, as
-`codesign run` does, and counts added up: what logic of two neighbours could share stays in both, a few LUTs an engine,
-which tell in small machines.
+`codesign run` does, and counts added up: nothing is simplified across them, so LUTs are more than of a machine
+synthesized as a whole.
 
 {summary}
 

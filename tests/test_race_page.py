@@ -230,7 +230,7 @@ def test_stored_cells_are_of_their_names() -> None:
         found = Cell(**{**plain, "method": Method(plain["method"])})
         assert found.path == path.name
         assert Store(folder).find(found, path.parent.name) is not None, path
-    assert {path.parent.name for path in folder.rglob("*.json")} <= set(PROFILES)
+    assert {path.parent.name for path in folder.rglob("*.json")} == set(PROFILES)
 
 
 def tiny(**changes: object) -> Tiny:
