@@ -167,3 +167,11 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         files.write_text(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+@pytest.mark.parametrize("text", ["name: 2020-99-99", "[" * 5000 + "]" * 5000, "a: 1\na: 2"])
+def test_yaml_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"odd\.yaml: "):
+        files.read_yaml(path)

@@ -159,3 +159,23 @@ def test_groups_need_widths_that_they_divide(board: Board, tmp_path: Path) -> No
     space = Space(stages=(stage,), head_pools=(HeadPool.GLOBAL,), head_weight_bits=(4,))
     with pytest.raises(ConfigError, match="4 groups do not divide its 8 channels and the 1 of 'input'"):
         cosearch(tiny_data(), space, board, tiny_config(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"stride": 0}, "stride: expected at least 1, got 0"),
+        ({"widths": (8, -4)}, "widths: expected at least 1, got -4"),
+        ({"widths": (4, 8, 4)}, "widths: expected different options, got 4 twice"),
+        ({"activation_bits": (4, 4)}, "activation_bits: expected different options, got 4 twice"),
+    ],
+)
+def test_impossible_stages_are_refused_by_name(changes: dict[str, object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        replace(tiny_space().stages[0], **changes)  # type: ignore[arg-type]
+
+
+def test_an_operator_given_twice_is_refused() -> None:
+    conv = Operator(kind=Kind.CONV, kernel=3)
+    with pytest.raises(ValueError, match="operators: expected different options, got conv3 twice"):
+        BlockSpace(operators=(conv, conv), weight_bits=(4,))

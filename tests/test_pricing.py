@@ -132,7 +132,7 @@ def test_repair_ends_below_the_limit_and_changes_little(board: Board) -> None:
     found = repaired(pricing, logits, row, 0.0)
     assert found is not None
     assert pricing.log_cost(found) <= 0.0
-    assert repaired(pricing, logits, cheapest(pricing), -20.0) is None
+    assert repaired(pricing, logits, cheapest(pricing, load_space("fashion"), 4), -20.0) is None
 
 
 def test_raising_the_weight_of_cost_makes_choices_cheaper(board: Board) -> None:

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_named(change: dict[str, object], message: str) -> None
         parse(Outer, {**GOOD, **change}, "f.yaml")
 
 
-inners = st.builds(Inner, st.integers(), st.floats(allow_nan=False))
+inners = st.builds(Inner, st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 shapes = st.builds(Shape, *(st.integers(1, 99),) * 3)
 
 
@@ -104,3 +104,9 @@ def test_a_union_of_node_classes_is_told_apart_by_kind() -> None:
     plain = to_plain(node, Node)
     assert plain["kind"] == "input"
     assert parse(Node, plain, "f") == node  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 10**400])
+def test_numbers_that_are_not_finite_are_refused(number: float) -> None:
+    with pytest.raises(ConfigError, match=r"f: share: expected (a finite number|float), got"):
+        parse(Inner, {"count": 1, "share": number}, "f")

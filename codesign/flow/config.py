@@ -25,7 +25,7 @@ class ProofConfig:
         # The first half fills the pipeline; an interval is measured over the rest.
         if not 4 <= self.rtlsim_images <= self.csim_images:
             raise ValueError(f"rtlsim_images: expected 4 to csim_images, got {self.rtlsim_images}")
-        if self.time_limit_s <= 0:
+        if not 0 < self.time_limit_s < float("inf"):
             raise ValueError(f"time_limit_s: expected a positive number, got {self.time_limit_s}")
 
 
@@ -47,10 +47,10 @@ class CompileConfig:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if self.min_fps is not None and self.min_fps <= 0:
-            raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
-        if self.max_latency_us is not None and self.max_latency_us <= 0:
-            raise ValueError(f"max_latency_us: expected a positive number, got {self.max_latency_us}")
+        for name in ("min_fps", "max_latency_us"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name}: expected a positive number, got {value}")
 
 
 def check_name(name: str) -> None:

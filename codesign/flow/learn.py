@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign.datasets.load import DataConfig, load_dataset
 from codesign.datasets.resize import reduced
-from codesign.errors import MismatchError
+from codesign.errors import ConfigError, MismatchError
 from codesign.flow.config import ProofConfig, check_name
 from codesign.flow.folder import file_digest, is_current, stamp
 from codesign.flow.log import LogKind, epoch_log
@@ -66,9 +66,17 @@ def load_config(path: Path) -> RunConfig:
 
 
 def dataset_of(run: Run, config: RunConfig) -> Dataset:
-    """The data set; a relative path in the configuration is taken from where the command runs."""
+    """The data set; a relative path in the configuration is taken from where the command runs.
+
+    Raises ConfigError if it has fewer test samples than are to be simulated.
+    """
     run.progress("reading the data set", 0, 1)
     dataset = load_dataset(config.data)
+    if len(dataset.test_x) < config.proof.rtlsim_images:
+        raise ConfigError(
+            f"proof: rtlsim_images: {config.proof.rtlsim_images} are to be simulated, but {dataset.name} has "
+            f"{len(dataset.test_x)} test samples; ask for fewer, or bring more"
+        )
     run.progress(
         "reading the data set", 1, 1, f"{dataset.name}: {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
     )
@@ -132,7 +140,7 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
 def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Graph, test images -> accuracy of the golden model, equal to the fake-quantized network's in every integer.
 
-    Also leaves the first test images as vectors for the simulations. Raises MismatchError.
+    Also leaves some of the test images, evenly taken, as vectors for the simulations. Raises MismatchError.
     """
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     images = config.proof.csim_images
@@ -151,7 +159,7 @@ def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
         )
     right = float((y.reshape(len(y), -1).argmax(axis=1) == dataset.test_y).mean())
     files.write_json(folder.accuracy, {"images": len(y), "golden": right, "differing": differing})
-    save_vectors(folder, graph, x[:images])
+    save_vectors(folder, graph, x[:: max(len(x) // images, 1)][:images])
     stamp(folder, "accuracy", inputs)
 
 
@@ -178,7 +186,7 @@ def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float
         f"priced, {found.design_searches:,} had their design searched exactly",
     ]
     if target is not None:
-        notes.append(f"demanded: {target:,.0f} FPS, and the search found an exact design that gives them")
+        notes.append(f"demanded: {target:,.0f} FPS, and the search found an accelerator that gives them")
     epochs = found.history
     return {
         "network": to_plain(found.network),

@@ -91,7 +91,9 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigError(f"{path}: {line}{error.problem or 'not YAML'}") from error
-    except yaml.YAMLError as error:
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as a date that there is not, or deep nesting
         raise ConfigError(f"{path}: not YAML: {error}") from error
 
 

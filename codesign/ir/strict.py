@@ -5,6 +5,7 @@ Strict: an unknown key, a missing key, a wrong type or an impossible value is a 
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -61,8 +62,10 @@ def _parse(hint: Any, plain: object, where: str) -> Any:
 
 
 def _parse_scalar(hint: Any, plain: object, where: str) -> object:
-    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+    if hint is float and isinstance(plain, int) and not isinstance(plain, bool) and abs(plain) < 2**1023:
         return float(plain)
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise ConfigError(f"{where}: expected a finite number, got {plain}")
     if isinstance(plain, hint) and (hint is bool or not isinstance(plain, bool)):
         return plain
     remedy = ""

@@ -8,6 +8,11 @@ import torch
 from codesign.errors import ConfigError
 from codesign.nets.parallel import gpu
 
+MOST = 10**9  # epochs, images: far beyond use, and within what torch takes
+MOST_SHIFT = 64  # pixels
+MOST_THREADS = 1024
+MOST_SEED = 2**63 - 1
+
 
 class Device(Enum):
     """Where torch computes."""
@@ -45,14 +50,30 @@ class TrainConfig:
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("float_epochs", "quantized_epochs", "batch_images", "calibration_images", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_counts(self, 1, "float_epochs", "quantized_epochs", "epoch_images", "calibration_images")
+        check_counts(self, 0, "shift_pixels", most=MOST_SHIFT)
+        check_common(self)
         for name in ("float_rate", "quantized_rate"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")
-        if not 0.0 <= self.label_smoothing < 1.0 or self.weight_decay < 0.0:
-            raise ValueError("label_smoothing: expected 0 to 1; weight_decay: expected 0 or more")
+        if not 0.0 <= self.label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing: expected 0 to less than 1, got {self.label_smoothing}")
+        if not self.weight_decay >= 0.0:
+            raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}")
+
+
+def check_counts(config: object, least: int, *names: str, most: int = MOST) -> None:
+    """Raise ValueError unless each of these attributes is from `least` to `most`."""
+    for name in names:
+        if not least <= getattr(config, name) <= most:
+            raise ValueError(f"{name}: expected {least} to {most:,}, got {getattr(config, name):,}")
+
+
+def check_common(config: object) -> None:
+    """check_counts of what everything that trains has: a batch, of which batch normalization needs two images."""
+    check_counts(config, 2, "batch_images")
+    check_counts(config, 1, "threads", most=MOST_THREADS)
+    check_counts(config, 0, "seed", most=MOST_SEED)
 
 
 def use_device(device: Device, threads: int) -> torch.device:

@@ -89,7 +89,9 @@ def read_onnx(path: Path) -> Graph:
             raise ConfigError(f"{path}: format {header.format} of another version of codesign; expected {_FORMAT}")
         params = _params(header, {t.name: numpy_helper.to_array(t) for t in model.graph.initializer})
         graph = Graph(header.name, header.nodes, params, header.input_scale, header.output_scale, header.labels)
-    except (json.JSONDecodeError, KeyError, UnsupportedError) as error:
+    except ConfigError:
+        raise
+    except (KeyError, ValueError, UnsupportedError) as error:
         raise ConfigError(f"{path}: changed since it was written: {error}") from error
     if graph.digest() != held[_DIGEST] or to_onnx(graph).graph != model.graph:
         raise ConfigError(f"{path}: changed since it was written: its nodes or weights are not those of its header")

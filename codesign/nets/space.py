@@ -56,6 +56,9 @@ class BlockSpace:
     weight_bits: tuple[int, ...]
     activation_bits: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_different(operators=self.operators, weight_bits=self.weight_bits, activation_bits=self.activation_bits)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpace:
@@ -72,6 +75,10 @@ class StageSpace:
     def __post_init__(self) -> None:
         if not self.blocks or not self.widths or not self.activation_bits:
             raise ValueError("stage: expected at least one block, one width and one number of activation bits")
+        for name, number in (("stride", self.stride), ("widths", min(self.widths))):
+            if number < 1:
+                raise ValueError(f"{name}: expected at least 1, got {number}")
+        _check_different(widths=self.widths, activation_bits=self.activation_bits)
         if any(op.kind is Kind.SKIP for op in self.blocks[0].operators):
             raise ValueError("stage: its first block changes width or size and cannot be skipped")
         for block in self.blocks:
@@ -112,6 +119,9 @@ class Space:
             for groups in {op.groups for op in stage.blocks[0].operators} - {1}:
                 if len(before.widths) > 1 or before.widths[0] % groups:
                     raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
+        _check_different(
+            head_pools=self.head_pools, head_weight_bits=self.head_weight_bits, resolutions=self.resolutions
+        )
         bits = [b for s in self.stages for k in s.blocks for b in k.weight_bits + k.activation_bits]
         bits += [b for s in self.stages for b in s.activation_bits]
         for found in (*bits, *self.head_weight_bits):
@@ -124,6 +134,14 @@ class Space:
     def networks(self) -> int:
         """How many networks the space holds; blocks that are skipped count once for each of their weight bits."""
         return math.prod(len(d.options) for d in decisions(self))
+
+
+def _check_different(**options: tuple[object, ...]) -> None:
+    """Raise ValueError if an option is given twice: the size of the space would be wrong."""
+    for name, found in options.items():
+        twice = next((o for i, o in enumerate(found) if o in found[:i]), None)
+        if twice is not None:
+            raise ValueError(f"{name}: expected different options, got {getattr(twice, 'value', twice)} twice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +223,22 @@ def _weight_bits(space: Space) -> list[int]:
     return [at for where in slots(space) for at in where.weight_bits] + [len(decisions(space)) - 1]
 
 
+def skips(space: Space) -> list[tuple[int, int]]:
+    """(decision, option) of every block that can be skipped."""
+    pairs = ((k, at) for s, w in zip(space.stages, slots(space), strict=True)
+             for k, at in zip(s.blocks, w.operators, strict=True))  # fmt: skip
+    return [(at, i) for block, at in pairs for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
+
+
 def depth(space: Space, row: Sequence[int]) -> int:
     """Blocks of the network that are not skipped."""
-    pairs = [(k.operators[row[at]].kind, at) for s, w in zip(space.stages, slots(space), strict=True)
-             for k, at in zip(s.blocks, w.operators, strict=True)]  # fmt: skip
-    return sum(kind is not Kind.SKIP for kind, _ in pairs)
+    return sum(len(s.blocks) for s in space.stages) - sum(row[at] == skip for at, skip in skips(space))
+
+
+def must_keep(space: Space, minimum_depth: int) -> int:
+    """How many of the blocks that can be skipped must not be, for so many blocks in all, or all that there are."""
+    blocks, can = sum(len(s.blocks) for s in space.stages), len(skips(space))
+    return max(min(minimum_depth, blocks) - (blocks - can), 0)
 
 
 def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:

@@ -33,7 +33,8 @@ class Accelerators:
     """Accelerators of networks of a space, each made once.
 
     `arrays`: where arrays are chosen, not searched; None for exact design searches, of which `searches` were made, and
-    which priced `options` engines. `max_latency`: cycles that one image may take.
+    which priced `options` engines. `max_latency`: cycles that one image may take, where few are demanded together with
+    `max_interval` between images. `reasons`: why there is none.
     """
 
     space: Space
@@ -41,9 +42,11 @@ class Accelerators:
     board: Board
     arrays: BlockArrays | None = None
     max_latency: int | None = None
+    max_interval: int | None = None
     searches: int = 0
     options: int = 0
     found: dict[tuple[int, ...], Accelerator | None] = field(default_factory=dict)
+    reasons: dict[tuple[int, ...], str] = field(default_factory=dict)
 
     @property
     def reserve(self) -> Resources:
@@ -77,18 +80,22 @@ class Accelerators:
     def _design(self, row: Sequence[int]) -> Accelerator | None:
         try:
             graph = skeleton(self.network(row))
-        except ConfigError:  # the machine has no such network
+        except ConfigError as error:  # the machine has no such network
+            self.reasons[tuple(row)] = str(error)
             return None
         try:
             return self._exact(graph) if self.arrays is None else self._chosen(self.arrays, row, graph)
-        except InfeasibleError:
+        except InfeasibleError as error:
+            self.reasons[tuple(row)] = str(error)
             return None
 
     def _exact(self, graph: Graph) -> Accelerator:
-        """The design of least interval, or of least latency where that is demanded."""
+        """The design of least interval, or of least latency where that of least interval has too much of it."""
         self.searches += 1
         if self.max_latency is not None:
-            result, design, cost = search_sized_design(graph, self.board, max_latency=self.max_latency, explain=False)
+            result, design, cost = search_sized_design(
+                graph, self.board, max_interval=self.max_interval, max_latency=self.max_latency, explain=False
+            )
             self.options += result.evaluations
             return Accelerator(design, cost.interval_cycles, cost.resources)
         result = search_design(graph, self.board, reserve=self.reserve, explain=False)

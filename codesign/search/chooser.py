@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from codesign.errors import InfeasibleError
 from codesign.nets import checkpoint
 from codesign.nets.parallel import team
-from codesign.nets.space import Kind, Space, decisions, slots
+from codesign.nets.space import Space, decisions, must_keep, skips
 from codesign.search.choice import Draw, entropy, sample
 from codesign.search.config import SearchConfig
 from codesign.search.dna import ArrayPricing
@@ -32,11 +33,20 @@ class Chooser:
     def __init__(
         self, space: Space, config: SearchConfig, pricing: Pricing | ArrayPricing, device: torch.device
     ) -> None:
+        """Raises InfeasibleError if too few blocks have an operator that can meet the demand."""
         self.space, self.config, self.pricing, self.device = space, config, pricing, device
         self.networks = len(decisions(space))
-        self.operators = [at for where in slots(space) for at in where.operators]
-        self.skips = _skips(space)
-        self.closed = [torch.tensor(~a, device=device) for a in pricing.allowed()]
+        allowed = pricing.allowed()
+        self.closed = [torch.tensor(~a, device=device) for a in allowed]
+        self.skips = skips(space)
+        self._kept = [(at, skip) for at, skip in self.skips if allowed[at].sum() > allowed[at][skip]]
+        self._must_keep = must_keep(space, config.minimum_depth)
+        if self._must_keep > len(self._kept):
+            raise InfeasibleError(
+                f"minimum_depth: only {len(self._kept)} of {len(self.skips)} blocks that can be skipped have another "
+                f"operator that meets the demand on the board, but {self._must_keep} must be there; demand less, or "
+                "fewer blocks"
+            )
         names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
         self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
         self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
@@ -109,9 +119,8 @@ class Chooser:
 
     def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
         """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
-        skipped = [(at, skip) for at, skip in self.skips if row[at] == skip]
-        blocks = len(self.operators)
-        missing = min(self.config.minimum_depth, blocks) - (blocks - len(skipped))
+        skipped = [(at, skip) for at, skip in self._kept if row[at] == skip]
+        missing = self._must_keep - (len(self._kept) - len(skipped))
         yield from skipped[: max(missing, 0)]
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -137,15 +146,6 @@ class Chooser:
 
     def _without(self, logits: Tensor, option: int) -> Tensor:
         return logits.index_fill(0, torch.tensor([option], device=self.device), -math.inf)
-
-
-def _skips(space: Space) -> list[tuple[int, int]]:
-    """(decision, option) of every block that can be skipped."""
-    found = []
-    for stage, where in zip(space.stages, slots(space), strict=True):
-        for block, at in zip(stage.blocks, where.operators, strict=True):
-            found += [(at, i) for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
-    return found
 
 
 def _even_logits(options: int, name: str, device: torch.device) -> Tensor:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from codesign.nets.config import Device
+from codesign.nets.config import Device, check_common, check_counts
 
 
 class Hardware(Enum):
@@ -59,23 +59,26 @@ class SearchConfig:
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        if self.min_fps is not None and self.min_fps <= 0.0:
-            raise ValueError(f"min_fps: expected a positive number, got {self.min_fps}")
-        if self.max_latency_us is not None and self.max_latency_us <= 0.0:
-            raise ValueError(f"max_latency_us: expected a positive number, got {self.max_latency_us}")
+        for name in ("min_fps", "max_latency_us"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < float("inf"):
+                raise ValueError(f"{name}: expected a positive number, got {value}")
+        check_counts(self, 1, "epochs", "finalists")
+        check_counts(self, 2, "images")
+        check_counts(self, 0, "minimum_depth")
+        check_common(self)
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ValueError(f"warmup_epochs: expected 0 to epochs - 1, got {self.warmup_epochs}")
         if not 0.0 < self.validation_share < 1.0:
             raise ValueError(f"validation_share: expected a share in (0, 1), got {self.validation_share}")
-        if self.cost_weight < 0.0:
+        if not 0.0 <= self.cost_weight < float("inf"):
             raise ValueError(f"cost_weight: expected 0 or more, got {self.cost_weight}")
         if self.active_paths not in (1, 2):
             raise ValueError(f"active_paths: expected 1 or 2, got {self.active_paths}")
-        if min(self.temperatures) <= 0.0:
+        if self.hardware is Hardware.DNA and self.objective is not Objective.BOTTLENECK:
+            raise ValueError(f"objective: {self.objective.value!r} is for hardware: 'exact' only, got hardware: 'dna'")
+        if not all(0.0 < t < float("inf") for t in self.temperatures):
             raise ValueError(f"temperatures: expected positive numbers, got {self.temperatures}")
-        for name in ("images", "batch_images", "finalists", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         for name in ("weight_rate", "choice_rate"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from codesign.errors import InfeasibleError
+from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.dataset import Dataset
@@ -22,6 +22,7 @@ from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
 from codesign.nets.config import use_device
 from codesign.nets.network import Network, skeleton
+from codesign.nets.parallel import team
 from codesign.nets.space import Space, decisions
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
@@ -80,10 +81,12 @@ def cosearch(
     pricing = _pricing(space, dataset, board, config, target)
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
-    accelerators = Accelerators(space, dataset, board, arrays, latency)
+    demanded = config.min_fps is not None
+    accelerators = Accelerators(space, dataset, board, arrays, latency, target if demanded else None)
     is_exact = isinstance(pricing, Pricing) and config.objective is Objective.BOTTLENECK
-    least = cheapest(pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target))
-    _check_possible(space, dataset, board, least, target, demanded=config.min_fps is not None)
+    exact = pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target)
+    least = cheapest(exact, space, config.minimum_depth)
+    _check_possible(space, dataset, board, least, target, demanded=demanded)
     train, held = _split(dataset, config, device)
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
@@ -137,17 +140,24 @@ def _epochs(
 
 
 def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig, target: int) -> Pricing | ArrayPricing:
-    labels = len(dataset.classes)
+    labels, demanded = len(dataset.classes), config.min_fps is not None
     if config.hardware is Hardware.DNA:
-        demanded = config.min_fps is not None
         return ArrayPricing(space, dataset.shape, labels, board, target, demanded=demanded)
-    return Pricing(space, dataset.shape, labels, board, target, config.objective)
+    return Pricing(space, dataset.shape, labels, board, target, config.objective, demanded=demanded)
 
 
 def _split(dataset: Dataset, config: SearchConfig, device: torch.device) -> tuple[Images, Images]:
-    """Images of the training part that train weights, and others that decide about choices."""
+    """Images of the training part that train weights, and others that decide about choices.
+
+    Raises ConfigError if one of them has too few.
+    """
     order = torch.randperm(len(dataset.train_y), generator=generator(config.seed, 12))[: config.images]
     held = max(int(len(order) * config.validation_share), 1)
+    if min(len(order) - held, held) < (least := max(2, team().size)):
+        raise ConfigError(
+            f"search: of {len(order)} training samples {len(order) - held} would train weights and {held} decide about "
+            f"choices, expected at least {least} each; set a larger `images` or `validation_share`, or bring more"
+        )
     images = Images.of(dataset.train_x, dataset.train_y, torch.device("cpu"))
     parts = (images.take(order[held:]), images.take(order[:held]))
     train, validation = (Images(p.x.to(device), p.y.to(device)) for p in parts)
@@ -157,24 +167,26 @@ def _split(dataset: Dataset, config: SearchConfig, device: torch.device) -> tupl
 def _check_possible(
     space: Space, dataset: Dataset, board: Board, row: list[int], target: int, *, demanded: bool
 ) -> None:
-    """Raise InfeasibleError, with the nearest, if not even the cheapest network of the space, `row`, is fast enough.
+    """Raise InfeasibleError, with the nearest, if not even the cheapest network found, `row`, fits and is fast enough.
 
     ConfigError, naming the layer, if the machine has not even that.
     """
     accelerators = Accelerators(space, dataset, board)
     skeleton(accelerators.network(row))
-    result = accelerators.design(row) if demanded else None
-    if not demanded or (result is not None and result.interval_cycles <= target):
+    result = accelerators.design(row)
+    if result is not None and (not demanded or result.interval_cycles <= target):
         return
     names = ", ".join(f"{d.name} {d.options[i]}" for d, i in zip(decisions(space), row, strict=True))
-    nearest = (
-        "which does not fit the board at all"
-        if result is None
-        else f"which reaches {board.clock_mhz * 1e6 / result.interval_cycles:,.0f} ({result.interval_cycles} cycles)"
-    )
+    if result is None:
+        raise InfeasibleError(
+            f"search: no network of the space was found that fits {board.name}; the cheapest found is: {names}. "
+            f"{accelerators.reasons[tuple(row)]}"
+        )
     raise InfeasibleError(
-        f"search: no network of the space reaches {board.clock_mhz * 1e6 / target:,.0f} FPS on {board.name} ({target} "
-        f"cycles at {board.clock_mhz:g} MHz); the cheapest is: {names}, {nearest}. Demand less, or widen the space"
+        f"search: no network of the space was found that reaches {board.clock_mhz * 1e6 / target:,.0f} FPS on "
+        f"{board.name} ({target} cycles at {board.clock_mhz:g} MHz); the cheapest found is: {names}, which reaches "
+        f"{board.clock_mhz * 1e6 / result.interval_cycles:,.0f} ({result.interval_cycles} cycles). Demand less, or "
+        "widen the space"
     )
 
 

@@ -7,11 +7,12 @@ the best network is enlarged at last, as far as a design still meets the demand.
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from codesign.errors import InfeasibleError
 from codesign.nets.batches import Images, generator, in_order
-from codesign.nets.space import sizes
+from codesign.nets.space import Space, must_keep, sizes, skips
 from codesign.nets.supernet import recalibrate
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
@@ -26,14 +27,20 @@ _SCORE_IMAGES = 3000
 SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 
 
-def cheapest(pricing: Pricing | ArrayPricing) -> list[int]:
-    """A network of least cost by the tables: from the first of all options, change the best one until none helps."""
+def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
+    """A network of little cost by the tables: from one of all blocks, change the best option until none helps."""
+    places, keep = skips(space), must_keep(space, minimum_depth)
     row = [0] * len(pricing.sizes)
+    for at, skip in places:
+        row[at] = int(skip == 0)
     cost = pricing.log_cost(row)
     while True:
         tables = pricing.alternatives(row)
+        if sum(row[at] != skip for at, skip in places) <= keep:  # no further block may go
+            for at, skip in places:
+                tables[at][skip] = np.inf if row[at] != skip else tables[at][skip]
         at = min(range(len(row)), key=lambda i: float(tables[i].min()))
-        if float(tables[at].min()) >= cost - 1e-9:
+        if not float(tables[at].min()) < cost - 1e-9:
             return row
         row[at] = int(tables[at].argmin())
         cost = float(tables[at].min())
@@ -73,15 +80,29 @@ def best_network(
     config, pricing = trainer.config, trainer.pricing
     target = float("inf") if config.min_fps is None else float(pricing.target)
     rows = _ranked(trainer, train, held, progress)
-    rows.append(cheapest(pricing))  # with exact hardware, shown to meet the demand before the search began
+    # With exact hardware, shown to meet the demand before the search began.
+    rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
     for row in rows:
         found = _within(accelerators, row, target)
         if found is not None:
             grows = config.enlarge and config.min_fps is not None and config.cost_weight == 0.0
             return enlarged(accelerators, row, found, target, progress) if grows else (row, found)
-    raise InfeasibleError(
-        f"search: no network with its accelerator was found that fits {accelerators.board.name} and meets the "
-        "demand; demand less, search longer, or widen the space"
+    raise InfeasibleError(_none_found(accelerators, rows, target))
+
+
+def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], target: float) -> str:
+    """What the rows lack: the fastest of those that fit, or why the first has no accelerator at all."""
+    board, clock_hz = accelerators.board.name, accelerators.board.clock_mhz * 1e6
+    slow = [found.interval_cycles for row in rows if (found := accelerators.design(row)) is not None]
+    nearest = (
+        f"the nearest reaches {clock_hz / min(slow):,.0f} FPS ({min(slow)} cycles), demanded are "
+        f"{clock_hz / target:,.0f} ({target:.0f} cycles)"
+        if slow
+        else f"the likeliest has none because of this: {accelerators.reasons[tuple(rows[0])]}"
+    )
+    return (
+        f"search: none of the {len(rows)} best networks has an accelerator on {board} that meets the demand; "
+        f"{nearest}. Demand less, search longer, or widen the space"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.errors import InfeasibleError
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.nodes import Add, Conv, Pool, Shape
@@ -27,9 +28,11 @@ from codesign.search.config import Objective
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_GRID = 33  # intervals at which shares are tabulated
+_STEP = np.log(256.0) / 32  # between the intervals at which shares are tabulated, in log cycles
 _BELOW, _ABOVE = 8.0, 32.0  # the grid reaches from target / 8 to target * 32
+_FAR_BELOW = 4096.0  # and from target / 4096 where a block's latency counts by itself
 _ABSENT = 8.0  # share of a node for which there is no engine of that interval, at the least one that there is
+_BEYOND = 12.0  # steps beyond the grid, up to which a trend is followed
 _ROUNDS = 200  # of balancing prices
 
 
@@ -52,19 +55,26 @@ class Pricing:
         board: Board,
         target: int,
         objective: Objective = Objective.BOTTLENECK,
+        *,
+        demanded: bool = True,
     ) -> None:
-        self.target, self.objective = target, objective
+        """`demanded`: the target must be met; otherwise costs are only counted from there.
+
+        Raises InfeasibleError if the board's limits leave no resource.
+        """
+        self.target, self.objective, self.demanded = target, objective, demanded
         self.sizes = tuple(len(d.options) for d in decisions(space))
         budget = _row(board.budget)
         self._scale = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
         self._has = budget > 0
-        grid = np.linspace(-np.log(_BELOW), np.log(_ABOVE), _GRID)
-        nearest = int(np.abs(grid).argmin())
-        self._log_grid = grid - grid[nearest]  # so that the target itself is on the grid
-        self._at_target = nearest
+        if not self._has.any():
+            raise InfeasibleError(f"limits: nothing of {board.name} may be used; allow some of a resource")
+        below = _FAR_BELOW if objective is Objective.SUM else _BELOW
+        self._at_target = round(np.log(below) / _STEP)
+        self._log_grid = _STEP * (np.arange(self._at_target + round(np.log(_ABOVE) / _STEP) + 1) - self._at_target)
         self._intervals = np.maximum(np.floor(target * np.exp(self._log_grid) + 1e-6).astype(np.int64), 1)
         self._groups = choice_blocks(space, shape, labels)
-        self._engines = _engines(self._groups, board.family)
+        self._engines = _engines(self._groups, board.family, self._has)
         self._prices = self._has / self._has.sum()
         self.capacity = 1.0
         self._tabulate()
@@ -80,14 +90,16 @@ class Pricing:
         self._tabulate()
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
-        """For each decision, which options can be part of a network that meets the target at all."""
-        found = [np.zeros(size, dtype=np.bool_) for size in self.sizes]
+        """For each decision, which options can be part of a network that meets the target at all, if it is demanded.
+
+        If not, which can be part of one that the machine has.
+        """
+        found = [np.ones(size, dtype=np.bool_) for size in self.sizes]
         for i in range(len(self.sizes)):
-            found[i][:] = True
             for group, table in zip(self._groups, self._tables, strict=True):
                 if i in group.decisions:
                     axis = group.decisions.index(i)
-                    possible = table[..., self._at_target] < _ABSENT
+                    possible = table[..., self._at_target] < _ABSENT if self.demanded else self._exists(group)
                     found[i] &= possible.any(axis=tuple(a for a in range(possible.ndim) if a != axis))
         return found
 
@@ -142,40 +154,52 @@ class Pricing:
     def _crossing(self, shares: FloatArray, capacity: float) -> FloatArray:
         """Where each of shares[N, grid], falling along the grid, meets the capacity; beyond its ends, the trend."""
         over = shares > capacity
-        first = np.clip(over.sum(axis=1), 1, _GRID - 1)
+        first = np.clip(over.sum(axis=1), 1, len(self._log_grid) - 1)
         rows = np.arange(len(shares))
         high, low = shares[rows, first - 1], shares[rows, first]
         span = np.log(np.maximum(high, 1e-9)) - np.log(np.maximum(low, 1e-9))
         part = (np.log(np.maximum(high, 1e-9)) - np.log(capacity)) / np.maximum(span, 1e-3)
-        step = self._log_grid[1] - self._log_grid[0]
-        return np.asarray(self._log_grid[first - 1] + np.clip(part, -2.0, 12.0) * step)
+        # Where blocks are absent the trend is flat; a network that lacks fewer of them must still cost less.
+        part = np.where(part > _BEYOND, _BEYOND + 1e-4 * (part - _BEYOND), np.maximum(part, -2.0))
+        return np.asarray(self._log_grid[first - 1] + part * _STEP)
 
     def _tabulate(self) -> None:
         weights = self._prices * self._scale
         shares = {node: self._node_shares(engines, weights) for node, engines in self._engines.items()}
         self._tables: list[FloatArray] = []
         for group in self._groups:
-            table = np.full((*group.nodes.shape, _GRID), _ABSENT)
+            table = np.full((*group.nodes.shape, len(self._log_grid)), _ABSENT)
             for where, nodes in np.ndenumerate(group.nodes):
                 if nodes is not None:
-                    table[where] = sum((shares[n] for n in nodes), np.zeros(_GRID))
+                    table[where] = sum((shares[n] for n in nodes), np.zeros(len(self._log_grid)))
             self._tables.append(table)
         self._terms = self._latencies() if self.objective is Objective.SUM else self._tables
 
     def _latencies(self) -> list[FloatArray]:
-        """For every block, interval / target at an equal share of the board, [..., 1]."""
-        equal = 1 / len(self._groups)
-        return [np.exp(self._crossing(t.reshape(-1, _GRID), equal)).reshape(*t.shape[:-1], 1) for t in self._tables]
+        """For every block, interval / target at an equal share of the board, 0 of a skipped one, [..., 1]."""
+        equal, found = 1 / len(self._groups), []
+        for table in self._tables:
+            shares = table.reshape(-1, table.shape[-1])
+            latency = np.where(shares.any(axis=1), np.exp(self._crossing(shares, equal)), 0.0)
+            found.append(latency.reshape(*table.shape[:-1], 1))
+        return found
 
     def _node_shares(self, engines: _Engines, weights: FloatArray) -> FloatArray:
         """The least share of the board at every interval of the grid; rising steeply where there is no engine."""
+        if not len(engines.interval):
+            return np.full(len(self._log_grid), _ABSENT)
         least = np.minimum.accumulate(engines.counts @ weights)
         at = np.searchsorted(engines.interval, self._intervals, side="right") - 1
         absent = _ABSENT * engines.interval[0] / self._intervals
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
 
+    def _exists(self, group: ChoiceBlock) -> npt.NDArray[np.bool_]:
+        """Of which combinations of the block's decisions every node has an engine."""
+        has = [nodes is not None and all(len(self._engines[n].interval) for n in nodes) for nodes in group.nodes.flat]
+        return np.array(has, dtype=np.bool_).reshape(group.nodes.shape)
+
     def _least_interval(self, row: Sequence[int]) -> int:
-        return max(int(self._engines[n].interval[0]) for n in self.nodes(row))
+        return max(int(self._engines[n].interval[0]) for n in self.nodes(row) if len(self._engines[n].interval))
 
     def nodes(self, row: Sequence[int]) -> list[Conv | Pool | Add]:
         """The nodes of the network, without names."""
@@ -187,7 +211,7 @@ class Pricing:
     def _balanced(self, row: Sequence[int], interval: int) -> FloatArray:
         """Prices at which the shares' sum is largest, by multiplicative weights: a scarce resource becomes dear."""
         prices, mean = self._has / self._has.sum(), np.zeros(len(self._has))
-        sets = [self._engines[n] for n in self.nodes(row)]
+        sets = [self._engines[n] for n in self.nodes(row) if len(self._engines[n].interval)]
         rows = [e.counts[e.interval <= max(interval, int(e.interval[0]))] * self._scale for e in sets]
         for i in range(_ROUNDS):
             used = sum((r[int((r @ prices).argmin())] for r in rows), np.zeros(len(prices)))
@@ -197,8 +221,10 @@ class Pricing:
         return mean / mean.sum()
 
 
-def _engines(groups: tuple[ChoiceBlock, ...], family: Family) -> dict[Conv | Pool | Add, _Engines]:
-    """The engines of every node in the groups."""
+def _engines(
+    groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]
+) -> dict[Conv | Pool | Add, _Engines]:
+    """The engines of every node in the groups, of those resources that the board `has`."""
     found: dict[Conv | Pool | Add, _Engines] = {}
     for group in groups:
         for nodes in group.nodes.ravel():
@@ -206,6 +232,7 @@ def _engines(groups: tuple[ChoiceBlock, ...], family: Family) -> dict[Conv | Poo
                 if node not in found:
                     options = node_options(node, family)
                     order = np.argsort(options.interval, kind="stable")
+                    order = order[~options.counts[order][:, ~has].any(axis=1)]
                     found[node] = _Engines(options.interval[order], options.counts[order].astype(np.int32))
     return found
 

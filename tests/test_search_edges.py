@@ -1,0 +1,168 @@
+"""Searches at the edge of what can be asked: little of a board, little to choose, little time."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
+from codesign.ir.board import Board, Limits  # noqa: E402
+from codesign.ir.dataset import Dataset  # noqa: E402
+from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.nets.batches import generator  # noqa: E402
+from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth  # noqa: E402
+from codesign.nets.spaces import load_space  # noqa: E402
+from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.config import Objective, SearchConfig  # noqa: E402
+from codesign.search.cosearch import cosearch  # noqa: E402
+from codesign.search.finals import cheapest  # noqa: E402
+from codesign.search.pricing import Pricing  # noqa: E402
+from small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+
+pytestmark = pytest.mark.torch
+FASHION, MAP = load_space("fashion"), Shape(28, 28, 1)
+
+
+def space_with(*operators: Operator) -> Space:
+    """The tiny space with these operators in its second block, and only the dearer ones in its first."""
+    space = tiny_space()
+    first, second = space.stages
+    later = BlockSpace(operators=operators, weight_bits=(4,))
+    return replace(space, stages=(replace(first, blocks=(first.blocks[0], later)), second))
+
+
+def test_a_block_whose_operators_are_all_too_slow_is_skipped(board: Board) -> None:
+    slow = Operator(kind=Kind.CONV, kernel=7)  # 49 steps at least for each of 16 pixels
+    space = space_with(slow, Operator(kind=Kind.SKIP))
+    pricing = Pricing(space, SHAPE, 3, board, 400)
+    chooser = Chooser(space, tiny_config(minimum_depth=2), pricing, CPU)
+    at = next(i for i, d in enumerate(decisions(space)) if d.name == "stage 0 block 1 operator")
+    assert chooser.closed[at].tolist() == [True, False]
+    rng = generator(0)
+    assert {chooser.draw(rng, 1.0, paths=2)[at].index for _ in range(20)} == {1}
+    assert chooser.likeliest()[at] == 1
+    with pytest.raises(InfeasibleError, match="minimum_depth: only 0 of 1 blocks that can be skipped have another"):
+        Chooser(space, tiny_config(minimum_depth=3), pricing, CPU)
+
+
+@pytest.mark.parametrize("blocks", [2, 4, 5, 99])
+def test_the_cheapest_network_is_as_deep_as_demanded(board: Board, blocks: int) -> None:
+    row = cheapest(Pricing(FASHION, MAP, 10, board, 2000), FASHION, blocks)
+    assert depth(FASHION, row) >= min(blocks, sum(len(s.blocks) for s in FASHION.stages))
+
+
+def test_the_cheapest_network_is_found_where_first_options_do_not_exist(board: Board) -> None:
+    """The sample's one channel has no two groups, and a map of 28x28 is too large for a classifier."""
+    both = (Operator(kind=Kind.CONV, kernel=3, groups=2), Operator(kind=Kind.CONV, kernel=3))
+    space = replace(
+        tiny_space(),
+        stages=(
+            replace(
+                tiny_space().stages[0], stride=1, widths=(8,), blocks=(BlockSpace(operators=both, weight_bits=(4,)),)
+            ),
+        ),
+        head_pools=(HeadPool.NONE, HeadPool.GLOBAL),
+    )
+    row = cheapest(Pricing(space, MAP, 10, board, 5000), space, 1)
+    names = {d.name: d.options[i] for d, i in zip(decisions(space), row, strict=True)}
+    assert names["stage 0 block 0 operator"] == "conv3"
+    assert names["head pool"] == "global"
+
+
+def test_of_what_the_board_has_none_nothing_is_taken(board: Board) -> None:
+    """With eight-bit weights DSPs pay; a table that took them for nothing would promise far too much."""
+    few = replace(board, limits=Limits(lut=6000, dsp=0))
+    pricing = Pricing(FASHION, MAP, 10, few, 5000)
+    row = [len(d.options) - 1 if "bits" in d.name else 0 for d in decisions(FASHION)]
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    labels = np.arange(3)
+    data = Dataset(
+        name="zeros",
+        source="test",
+        train_x=images,
+        train_y=labels,
+        test_x=images,
+        test_y=labels,
+        classes=tuple("0123456789"),
+    )
+    found = Accelerators(FASHION, data, few).design(row)
+    assert found is not None
+    assert found.resources.dsp == 0
+    pricing.adapt(row, None)
+    assert 5000 * np.exp(pricing.log_cost(row)) > 0.7 * found.interval_cycles
+    nothing = replace(board, limits=Limits(dsp=0, bram18=0, uram=0, lut=0, ff=0))
+    with pytest.raises(InfeasibleError, match="limits: nothing of pynq-z2 may be used"):
+        Pricing(FASHION, MAP, 10, nothing, 5000)
+
+
+def test_without_a_demand_nothing_is_closed_that_the_machine_has(board: Board) -> None:
+    slow = Pricing(load_space("fbnet-imagenet"), Shape(224, 224, 3), 10, board, 100, demanded=False)
+    assert all(allowed.all() for allowed in slow.allowed())
+    demanded = Pricing(load_space("fbnet-imagenet"), Shape(224, 224, 3), 10, board, 100)
+    assert not all(allowed.any() for allowed in demanded.allowed())
+
+
+def test_a_skipped_block_adds_nothing_to_a_sum_of_latencies(board: Board) -> None:
+    pricing = Pricing(FASHION, MAP, 10, board, 5000, Objective.SUM)
+    every = decisions(FASHION)
+    at = next(i for i, d in enumerate(every) if "operator" in d.name and "skip" in d.options)
+    row = [0] * len(every)
+    costs = {o: np.exp(c) for o, c in zip(every[at].options, pricing.alternatives(row)[at], strict=True)}
+    blocks = sum(len(s.blocks) for s in FASHION.stages) + 1
+    latencies = np.array([float(t[tuple(row[d] for d in g.decisions)][0]) for g, t in
+                          zip(pricing._groups, pricing._terms, strict=True)])  # fmt: skip
+    assert blocks * costs[every[at].options[0]] == pytest.approx(latencies.sum())
+    own = next(i for i, g in enumerate(pricing._groups) if at in g.decisions)
+    assert blocks * costs["skip"] == pytest.approx(latencies.sum() - latencies[own])
+    head = pricing.alternatives(row)[-1]
+    assert len(set(np.round(head, 12))) == len(head)  # also the smallest block has a price
+
+
+def test_what_fits_no_board_is_refused_before_anything_is_trained(board: Board, tmp_path: Path) -> None:
+    small = replace(board, limits=Limits(lut=100))
+    with pytest.raises(InfeasibleError, match="no network of the space was found that fits pynq-z2; the cheapest"):
+        run_tiny(small, tmp_path, min_fps=None)
+    assert not (tmp_path / "search.npz").exists()
+
+
+def test_a_latency_that_nothing_reaches_is_infeasible_and_says_how_near_it_came(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleError, match=r"none of the \d+ best networks.* the quickest design .* at most 50;"):
+        run_tiny(board, tmp_path, min_fps=None, max_latency_us=0.5)
+
+
+def test_with_a_latency_the_interval_is_demanded_of_the_same_design(board: Board) -> None:
+    row = [0] * len(decisions(tiny_space()))
+    free = Accelerators(tiny_space(), tiny_data(), board, max_latency=10_000).design(row)
+    assert free is not None
+    least = free.interval_cycles
+    both = [Accelerators(tiny_space(), tiny_data(), board, None, 10_000, most) for most in (least, least - 1)]
+    assert [a.design(row) for a in both] == [free, None]
+    assert f"{least - 1} cycles" in both[1].reasons[tuple(row)]
+
+
+def test_too_few_samples_are_refused(board: Board, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"of 2 training samples 1 would train weights and 1 decide"):
+        cosearch(tiny_data(), tiny_space(), board, tiny_config(images=2), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"min_fps": float("nan")}, "min_fps: expected a positive number, got nan"),
+        ({"cost_weight": float("inf")}, "cost_weight: expected 0 or more"),
+        ({"temperatures": (1.0, float("nan"))}, "temperatures: expected positive numbers"),
+        ({"batch_images": 1}, "batch_images: expected 2 to"),
+        ({"seed": 2**70}, "seed: expected 0 to"),
+        ({"seed": -1}, "seed: expected 0 to"),
+        ({"threads": 2**40}, "threads: expected 1 to 1,024"),
+        ({"minimum_depth": -1}, "minimum_depth: expected 0 to"),
+        ({"epochs": 0, "warmup_epochs": 0}, "epochs: expected 1 to"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(changes: dict[str, object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        SearchConfig(**changes)  # type: ignore[arg-type]
