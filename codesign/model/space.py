@@ -113,9 +113,15 @@ class Space:
         )
 
 
-def design_space(graph: Graph, board: Board) -> Space:
-    """The space of a graph on a board."""
+def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> Space:
+    """The space of a graph on a board.
+
+    Buffers are as deep as they are guessed to be, until a schedule sizes them; with `least_buffers` as small as there
+    are any, so that no design with sized buffers takes less than the space says.
+    """
     pixels = fifo_pixels(graph)
+    if least_buffers:
+        pixels = dict.fromkeys(pixels, 0)
     first, last = graph.input, graph.output
     sites = [Site("", stream_options(first.shape, first.otype.bits, board.shell))]
     index = {first.name: 0}
@@ -123,7 +129,7 @@ def design_space(graph: Graph, board: Board) -> Space:
     for node in graph.nodes:
         if isinstance(node, Input):
             continue
-        options = _cached_options(_nameless(node), board.family)
+        options = _cached_options(_nameless(node), board.family, least_buffers)
         if isinstance(node, Add):
             options = _with_fifos(node, options, pixels, board.family)
         for source in node.inputs:
@@ -157,7 +163,7 @@ def divisors(extent: int) -> IntArray:
     return lanes[extent % lanes == 0]
 
 
-def node_options(node: Conv | Pool | Add, family: Family) -> Options:
+def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = False) -> Options:
     """Every engine of the space that can run the node, less those that another beats at the same lanes."""
     mixes = isinstance(node, Conv) and not node.depthwise
     pe_choices = lane_choices(node.oshape.c)
@@ -170,7 +176,7 @@ def node_options(node: Conv | Pool | Add, family: Family) -> Options:
     emit = _emit(pe_choices, pe, steps)
     interval = _interval(node, pe, lanes_in, emit, steps)
     words = np.full_like(pe, 2)
-    if not isinstance(node, Add):
+    if not (least_buffers or isinstance(node, Add)):
         words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
     kinds = _kinds(node)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
@@ -240,8 +246,8 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Conv | Pool | Add, family: Family) -> Options:
-    return node_options(node, family)
+def _cached_options(node: Conv | Pool | Add, family: Family, least_buffers: bool) -> Options:
+    return node_options(node, family, least_buffers)
 
 
 def _nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:

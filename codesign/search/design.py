@@ -27,6 +27,7 @@ from codesign.search.program import FloatArray, Verdict
 from codesign.search.selection import Prepared, Selection, Task, counts_of, interval_of, latency_of, prepare, select
 
 _LOG = logging.getLogger(__name__)
+TIME_LIMIT_S = 60.0
 GAP = 1e-4  # of the share of the board, between designs of one interval
 MORE = 0.05  # by how much Binding asks a resource to grow
 _LADDER = (1.0, 1.03, 1.1, 1.2, 1.4, 1.7, 2.0)  # times the least interval, where designs of small latency are sought
@@ -125,7 +126,7 @@ def search_design(
     goal: Goal = Goal.INTERVAL,
     *,
     max_interval: int | None = None,
-    time_limit_s: float = 60.0,
+    time_limit_s: float = TIME_LIMIT_S,
     reserve: Resources | None = None,
     others: Sequence[Board] = (),
     explain: bool = True,
@@ -159,11 +160,33 @@ def search_design(
     return _result(query, goal, least, binding, begun)
 
 
+def board_share(resources: Resources, board: Board) -> float:
+    """The mean over the board's resources of the share that is taken of each, what Goal.RESOURCES minimises."""
+    return float(_row(resources) @ _weights(board))
+
+
+def interval_floor(space: Space, board: Board, interval: int, time_limit_s: float = TIME_LIMIT_S) -> int:
+    """The least interval up to `interval` that is not disproved for the designs of the space on the board."""
+    query = _query(space, board, time_limit_s, None)
+    bound = max(interval_bound(space, query.budget), int(_achievable(space)[0]))
+    if bound >= interval:
+        return interval
+    try:
+        least = _least_interval(query, interval - 1)
+    except CodesignError:  # the time is over
+        return bound
+    return interval if least is None else least.bound
+
+
 def _query(space: Space, board: Board, time_limit_s: float, reserve: Resources | None) -> _Query:
     budget = _row(board.budget) - (0 if reserve is None else _row(reserve))
+    return _Query(space, budget, _weights(board), time.monotonic() + time_limit_s)
+
+
+def _weights(board: Board) -> FloatArray:
+    """The price of each resource, so that all of the board's cost 1 together."""
     have = _row(board.resources)
-    weights = np.where(have > 0, 1 / np.maximum(have, 1), 0.0) / max(1, int((have > 0).sum()))
-    return _Query(space, budget, weights, time.monotonic() + time_limit_s)
+    return np.where(have > 0, 1 / np.maximum(have, 1), 0.0) / max(1, int((have > 0).sum()))
 
 
 def _row(resources: Resources) -> FloatArray:
@@ -352,16 +375,17 @@ def _infeasible(
         for name, count, limit in zip(NAMES, needed, query.budget, strict=True)
         if count > limit
     ]
-    text += "; ".join(short) + _advice(query, graph, max_interval, others)
+    text += "; ".join(short) + _advice(query, graph, board, max_interval, others)
     return InfeasibleError(text)
 
 
-def _advice(query: _Query, graph: Graph, max_interval: int | None, others: Sequence[Board]) -> str:
-    """What would do: the smallest other board that fits, and the best interval on this one."""
+def _advice(query: _Query, graph: Graph, board: Board, max_interval: int | None, others: Sequence[Board]) -> str:
+    """What would do: the smallest other board that fits at its own clock, and the best interval on this one."""
     advice = ""
     for other in sorted(others, key=lambda b: (b.budget.lut, b.name)):
         larger = _query(design_space(graph, other), other, query.left_s, None)
-        top = int(_achievable(larger.space)[-1]) if max_interval is None else max_interval
+        same_fps = None if max_interval is None else int(max_interval * other.clock_mhz / board.clock_mhz)
+        top = int(_achievable(larger.space)[-1]) if same_fps is None else same_fps
         if select(larger.task(top), gap=_FIRST, time_limit_s=_slice(larger)).rows is not None:
             advice += f"; nearest board that fits: {other.name}"
             break

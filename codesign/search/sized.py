@@ -10,9 +10,12 @@ from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
-from codesign.search.design import Goal, SearchResult, search_design
+from codesign.model.space import design_space
+from codesign.search.design import TIME_LIMIT_S, Goal, SearchResult, board_share, interval_floor, search_design
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
+_LADDER = (1.0, 1.2, 1.5, 2.0)  # times the least interval, where designs of small latency are looked for
+_LATENCY_S = 2.0  # for each search of them: the proof that nothing is quicker would take minutes, and is not asked for
 
 
 def search_sized_design(
@@ -28,37 +31,84 @@ def search_sized_design(
     """search_design with buffers sized by the schedule; the design's cost is exact and within the board.
 
     Where the best design takes more than `max_latency` cycles for one image, the one of least latency is looked for.
-    The result's bound is that of the first search, which reserves nothing: a design that gave way to its buffers is not
-    called optimal. Raises InfeasibleError, with the nearest, if nothing fits.
+    What the result says of optimality holds for designs with sized buffers, of the lanes that the space has: objective
+    and bound are exact cycles, or the share of the board, and the bound is of designs whose buffers are as small as
+    can be. Raises InfeasibleError, with the nearest, if nothing fits.
     """
     found, design, cost = _fitting(graph, board, goal, max_interval, others, explain)
     if max_latency is not None and cost.latency_cycles > max_latency:
-        found, design, cost = _fitting(graph, board, Goal.LATENCY, max_interval, others, explain)
-        if cost.latency_cycles > max_latency:
-            raise InfeasibleError(
-                f"design: one image takes {cost.latency_cycles} cycles in the quickest design of graph {graph.name!r} "
-                f"that was found on {board.name}, demanded are at most {max_latency}; demand less"
-            )
-    return found, design, cost
+        found, design, cost = _quick(graph, board, max_interval, max_latency)
+    return _proved(found, graph, board, cost, max_interval), design, cost
+
+
+def _quick(graph: Graph, board: Board, max_interval: int | None, max_latency: int) -> tuple[SearchResult, Design, Cost]:
+    """A design of at most that latency: the quickest, as estimated, at one of several intervals.
+
+    The estimate errs, and by different amounts at different intervals; the exact latency decides.
+    """
+    least = search_design(graph, board, max_interval=max_interval, explain=False).interval_cycles
+    intervals = {min(int(least * step), max_interval or int(least * step)) for step in _LADDER}
+    quickest = None
+    for interval in sorted(intervals):
+        try:
+            found, design, cost = _fitting(graph, board, Goal.LATENCY, interval, (), False, _LATENCY_S)
+        except InfeasibleError:
+            continue
+        if cost.latency_cycles <= max_latency:
+            return found, design, cost
+        quickest = min(quickest or cost.latency_cycles, cost.latency_cycles)
+    nearest = "was found" if quickest is None else f"that was found needs {quickest}"
+    raise InfeasibleError(
+        f"design: one image may take {max_latency} cycles, but the quickest design of graph {graph.name!r} on "
+        f"{board.name} {nearest}; demand less"
+    )
+
+
+def _proved(found: SearchResult, graph: Graph, board: Board, cost: Cost, max_interval: int | None) -> SearchResult:
+    """The result with what is known of the design whose buffers are sized."""
+    relaxed = design_space(graph, board, least_buffers=True)
+    if found.goal is Goal.RESOURCES:
+        objective = board_share(cost.resources, board)
+        bound = search_design(graph, board, found.goal, max_interval=max_interval, explain=False, space=relaxed).bound
+    else:
+        # Under way for no shorter than the slowest engine works on it: the interval bounds the latency too.
+        objective = float(cost.interval_cycles if found.goal is Goal.INTERVAL else cost.latency_cycles)
+        bound = float(interval_floor(relaxed, board, cost.interval_cycles))
+    bound = min(bound, objective)
+    return replace(
+        found, objective=objective, bound=bound, gap=1 - bound / objective, proved_optimal=bound == objective
+    )
 
 
 def _fitting(
-    graph: Graph, board: Board, goal: Goal, max_interval: int | None, others: Sequence[Board], explain: bool
+    graph: Graph,
+    board: Board,
+    goal: Goal,
+    max_interval: int | None,
+    others: Sequence[Board],
+    explain: bool,
+    time_limit_s: float = TIME_LIMIT_S,
 ) -> tuple[SearchResult, Design, Cost]:
     """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""
-    reserve, demanded, first = Resources(), max_interval or 0, None
+    reserve, demanded = Resources(), max_interval or 0
     for _ in range(ROUNDS):
         found = search_design(
-            graph, board, goal, max_interval=max_interval, reserve=reserve, others=others, explain=explain
+            graph,
+            board,
+            goal,
+            max_interval=max_interval,
+            time_limit_s=time_limit_s,
+            reserve=reserve,
+            others=others,
+            explain=explain,
         )
-        first = first or found
         design = size_buffers(graph, found.design)
         design.check(graph)
         cost = predict(graph, design, board)
         excess = cost.resources.excess(board.budget)
         late = 0 if max_interval is None else cost.interval_cycles - demanded
         if not excess and late <= 0:
-            return _bounded(found, first), design, cost
+            return found, design, cost
         if late > 0 and max_interval is not None:
             max_interval -= late  # a converter idles in this design; a slightly faster one may not need to
         for name, needed, available in excess:
@@ -71,11 +121,3 @@ def _fitting(
         )
     name, needed, available = excess[0]
     raise InfeasibleError(f"with its buffers, the design needs {needed} {name}, but {board.name} allows {available}")
-
-
-def _bounded(found: SearchResult, first: SearchResult) -> SearchResult:
-    """`found` with the bound and the proof of `first`, which had all of the board to choose from."""
-    bound = min(first.bound, found.objective)
-    proved = first.proved_optimal and found.objective <= first.objective
-    gap = 0.0 if proved and found.goal is Goal.INTERVAL else (found.objective - bound) / found.objective
-    return replace(found, bound=bound, gap=gap, proved_optimal=proved)
