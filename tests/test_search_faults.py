@@ -11,7 +11,9 @@ torch = pytest.importorskip("torch")
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
+from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.nets.batches import Images  # noqa: E402
+from codesign.nets.network import Network  # noqa: E402
 from codesign.nets.space import (  # noqa: E402
     BlockSpace,
     HeadPool,
@@ -25,9 +27,10 @@ from codesign.nets.space import (  # noqa: E402
 from codesign.nets.supernet import recalibrate  # noqa: E402
 from codesign.progress import silent  # noqa: E402
 from codesign.search import cosearch as search  # noqa: E402
-from codesign.search import finals  # noqa: E402
+from codesign.search import finals, finish  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.config import SearchConfig  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.tabular import tabular_search  # noqa: E402
@@ -62,16 +65,49 @@ def test_the_best_finalist_is_the_result_not_the_last(
 ) -> None:
     scores: dict[tuple[int, ...], float] = {}
 
-    def score(trainer: Trainer, row: list[int], batches: object, held: object) -> float:
+    def score(trainer: Trainer, row: list[int], batches: object, held: object) -> tuple[float, float]:
         scores[tuple(row)] = [0.2, 0.9, 0.5, 0.1][len(scores) % 4]
-        return scores[tuple(row)]
+        return scores[tuple(row)], 0.0
 
     monkeypatch.setattr(finals, "_score", score)
-    found = run_tiny(board, tmp_path, finalists=4, enlarge=False)
+    found = run_tiny(board, tmp_path, finalists=4, trained_finalists=1, enlarge=False)
     options = [d.options for d in decisions(tiny_space())]
     row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
     assert len(scores) > 1
     assert scores[row] == max(scores.values())
+
+
+@pytest.mark.parametrize("best", range(3))
+def test_of_finalists_that_are_trained_the_most_accurate_is_the_result(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    """Also where it is the network that the search began with, which is the last of them."""
+    asked: list[Network] = []
+
+    def trained(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> float:
+        assert (len(parts.train_y), len(parts.test_y)) == (48, 16)
+        asked.append(network)
+        return 1.0 if len(asked) == best + 1 else 0.5
+
+    monkeypatch.setattr(finish, "short_training", trained)
+    found = run_tiny(board, tmp_path, trained_finalists=3, enlarge=False)
+    assert len(asked) == len({n.digest() for n in asked}) == 3
+    assert found.network == asked[best]
+    pricing = Pricing(tiny_space(), SHAPE, 3, board, 200)
+    begun = finals.beginning(Chooser(tiny_space(), tiny_config(), pricing, CPU))
+    assert begun is not None
+    assert Accelerators(tiny_space(), tiny_data(), board).network(begun) in asked
+
+
+def test_where_cost_has_a_price_a_higher_one_gives_a_faster_machine(board: Board, tmp_path: Path) -> None:
+    """As a whole: tables, choices and finalists, at intervals of a few hundred cycles."""
+    found = [
+        run_tiny(board, tmp_path / str(weight), min_fps=None, cost_weight=weight, epochs=6, choice_rate=0.2)
+        for weight in (0.0, 0.2, 20.0)
+    ]
+    intervals = [f.interval_cycles for f in found]
+    assert intervals == sorted(intervals, reverse=True)
+    assert intervals[0] > intervals[-1]
 
 
 @pytest.mark.parametrize("falling", [False, True])
@@ -104,7 +140,7 @@ def test_a_network_grows_until_nothing_more_fits(board: Board, lut: int, target:
     start = [0] * len(decisions(tiny_space()))
     first = accelerators.design(start)
     assert first is not None
-    row, found = finals.enlarged(accelerators, start, first, target)
+    row, found = finish.enlarged(accelerators, start, first, target)
     assert found.interval_cycles <= target
     places = dict(sizes(tiny_space()))
     most = sum(len(order) - 1 for order in places.values())

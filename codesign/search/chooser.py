@@ -28,7 +28,10 @@ _ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 
 
 class Chooser:
-    """The logits of all choices, those about the network first, then those about arrays, and their optimizer."""
+    """The logits of all choices, those about the network first, then those about arrays, and their optimizer.
+
+    `start`: the network, and arrays, that are likeliest before anything is learned.
+    """
 
     def __init__(
         self, space: Space, config: SearchConfig, pricing: Pricing | ArrayPricing, device: torch.device
@@ -49,6 +52,7 @@ class Chooser:
             )
         names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
         self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
+        self.start = self.likeliest()
         self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
         self.priced = 0

@@ -30,8 +30,10 @@ class SearchConfig:
     `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
     an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
-    memory and time, and tells the choice what it would gain. `enlarge`: where a demand is the only limit, the network
-    found grows in widths and bits as far as its design allows. `objective` is for `hardware: exact`. With
+    memory and time, and tells the choice what it would gain. Of the `finalists`, which shared weights rank,
+    `trained_finalists` are trained for a short time to be compared, unless cost has a price: then the rank decides.
+    `enlarge`: where a demand is the only limit, finalists grow in widths and bits as far as their designs allow.
+    `objective` is for `hardware: exact`. With
     `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
     """
 
@@ -52,6 +54,7 @@ class SearchConfig:
     active_paths: int = 2
     minimum_depth: int = 4
     finalists: int = 16
+    trained_finalists: int = 6
     enlarge: bool = True
     seed: int = 0
     threads: int = 2
@@ -63,7 +66,7 @@ class SearchConfig:
             value = getattr(self, name)
             if value is not None and not 0.0 < value < float("inf"):
                 raise ValueError(f"{name}: expected a positive number, got {value}")
-        check_counts(self, 1, "epochs", "finalists")
+        check_counts(self, 1, "epochs", "finalists", "trained_finalists")
         check_counts(self, 2, "images")
         check_counts(self, 0, "minimum_depth")
         check_common(self)
@@ -82,3 +85,13 @@ class SearchConfig:
         for name in ("weight_rate", "choice_rate"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")
+
+    @property
+    def compared(self) -> int:
+        """How many finalists are trained and compared; 1 where cost has a price, which accuracy does not know."""
+        return self.trained_finalists if self.cost_weight == 0.0 else 1
+
+    @property
+    def grows(self) -> bool:
+        """Whether the network found is enlarged: under a demand, and where being faster than that has no price."""
+        return self.enlarge and self.min_fps is not None and self.cost_weight == 0.0

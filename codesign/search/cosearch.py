@@ -9,7 +9,7 @@ confirms is the result. The accuracy of shared weights only ranks them; it is ne
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,7 @@ from codesign.nets.batches import Images, generator
 from codesign.nets.config import use_device
 from codesign.nets.network import Network, skeleton
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions
+from codesign.nets.space import Space, branches, decisions
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
 from codesign.search.config import Hardware, Objective, SearchConfig
@@ -31,8 +31,6 @@ from codesign.search.dna import ArrayPricing
 from codesign.search.finals import best_network, cheapest
 from codesign.search.pricing import Pricing
 from codesign.search.trainer import EpochRecord, Trainer
-
-_DEFAULT_TARGET = 10_000  # cycles around which costs are tabulated if no FPS is demanded
 
 OnEpoch = Callable[[Sequence[EpochRecord]], None]
 
@@ -77,7 +75,7 @@ def cosearch(
     """
     begun = time.monotonic()
     device = use_device(config.device, config.threads)
-    target = _DEFAULT_TARGET if config.min_fps is None else max(int(board.clock_mhz * 1e6 / config.min_fps), 1)
+    target = _target(space, dataset, board, config)
     pricing = _pricing(space, dataset, board, config, target)
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
@@ -87,11 +85,12 @@ def cosearch(
     exact = pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target)
     least = cheapest(exact, space, config.minimum_depth)
     _check_possible(space, dataset, board, least, target, demanded=demanded)
-    train, held = _split(dataset, config, device)
+    parts = parted(dataset, config)
+    train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
-    row, found = best_network(trainer, accelerators, train, held, progress)
+    row, found = best_network(trainer, accelerators, (train, held), parts, folder, progress)
     return CosearchResult(
         network=accelerators.network(row),
         choices=accelerators.choices(row),
@@ -146,22 +145,35 @@ def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig,
     return Pricing(space, dataset.shape, labels, board, target, config.objective, demanded=demanded)
 
 
-def _split(dataset: Dataset, config: SearchConfig, device: torch.device) -> tuple[Images, Images]:
-    """Images of the training part that train weights, and others that decide about choices.
+def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
+    """The images of the training part that a search uses: what trains weights, and as test part what decides choices.
 
     Raises ConfigError if one of them has too few.
     """
-    order = torch.randperm(len(dataset.train_y), generator=generator(config.seed, 12))[: config.images]
+    order = torch.randperm(len(dataset.train_y), generator=generator(config.seed, 12))[: config.images].numpy()
     held = max(int(len(order) * config.validation_share), 1)
     if min(len(order) - held, held) < (least := max(2, team().size)):
         raise ConfigError(
             f"search: of {len(order)} training samples {len(order) - held} would train weights and {held} decide about "
             f"choices, expected at least {least} each; set a larger `images` or `validation_share`, or bring more"
         )
-    images = Images.of(dataset.train_x, dataset.train_y, torch.device("cpu"))
-    parts = (images.take(order[held:]), images.take(order[:held]))
-    train, validation = (Images(p.x.to(device), p.y.to(device)) for p in parts)
-    return train, validation
+    x, y = dataset.train_x, dataset.train_y
+    return replace(
+        dataset, train_x=x[order[held:]], train_y=y[order[held:]], test_x=x[order[:held]], test_y=y[order[:held]]
+    )
+
+
+def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
+    """The demanded interval in cycles; if none is demanded, that of a middle network, around which costs are known."""
+    if config.min_fps is not None:
+        return max(int(board.clock_mhz * 1e6 / config.min_fps), 1)
+    accelerators = Accelerators(space, dataset, board)
+    middle = [0 if at in branches(space) else len(d.options) // 2 for at, d in enumerate(decisions(space))]
+    for row in (middle, [0] * len(middle)):
+        found = accelerators.design(row)
+        if found is not None:
+            return found.interval_cycles
+    return dataset.shape.y * dataset.shape.x  # none of the two fits
 
 
 def _check_possible(

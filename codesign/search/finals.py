@@ -1,23 +1,26 @@
-"""The end of a co-search: the likeliest networks that meet the demand are compared, and a design confirms the best.
+"""The candidates that a co-search ends with: its likeliest networks that meet the demand, and where it began.
 
-The accuracy of shared weights only ranks them; it is never reported as the network's. It also tells little of widths
-and bits: the first channels and the coarsest weights are trained in every draw, what a larger network adds is not. So
-the best network is enlarged at last, as far as a design still meets the demand.
+The accuracy of shared weights only ranks them; it is never reported as the network's. What becomes of the best of them
+is told in search.finish.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from codesign.errors import InfeasibleError
+from codesign.ir.dataset import Dataset
 from codesign.nets.batches import Images, generator, in_order
-from codesign.nets.space import Space, must_keep, sizes, skips
+from codesign.nets.space import Space, must_keep, skips
 from codesign.nets.supernet import recalibrate
-from codesign.progress import Progress, silent
+from codesign.progress import Progress
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.chooser import Chooser
 from codesign.search.dna import ArrayPricing
+from codesign.search.finish import finish
 from codesign.search.pricing import Pricing
 from codesign.search.trainer import Trainer, certain
 
@@ -71,23 +74,38 @@ def repaired(
 
 
 def best_network(
-    trainer: Trainer, accelerators: Accelerators, train: Images, held: Images, progress: Progress
+    trainer: Trainer,
+    accelerators: Accelerators,
+    images: tuple[Images, Images],
+    parts: Dataset,
+    folder: Path,
+    progress: Progress,
 ) -> tuple[list[int], Accelerator]:
-    """The most accurate of the finalists, with shared weights, that a design confirms, enlarged.
+    """The best of the finalists and the network that the search began with, by search.finish.
 
-    It grows under a demand only, and only where being faster than that has no price.
+    `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
     config, pricing = trainer.config, trainer.pricing
     target = float("inf") if config.min_fps is None else float(pricing.target)
-    rows = _ranked(trainer, train, held, progress)
+    rows = _ranked(trainer, *images, progress)
+    # The beginning takes part wherever finalists are trained: a search that does not beat it has found nothing.
+    begun = beginning(trainer.chooser)
+    if config.compared > 1 and begun is not None:
+        rows.insert(min(config.compared - 1, len(rows)), begun)
     # With exact hardware, shown to meet the demand before the search began.
     rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
-    for row in rows:
-        found = _within(accelerators, row, target)
-        if found is not None:
-            grows = config.enlarge and config.min_fps is not None and config.cost_weight == 0.0
-            return enlarged(accelerators, row, found, target, progress) if grows else (row, found)
-    raise InfeasibleError(_none_found(accelerators, rows, target))
+    found = finish(accelerators, rows, target, parts, config, folder, progress)
+    if found is None:
+        raise InfeasibleError(_none_found(accelerators, rows, target))
+    return found
+
+
+def beginning(chooser: Chooser) -> list[int] | None:
+    """The network that a search begins with, changed at least cost until it meets the demand by the tables."""
+    pricing = chooser.pricing
+    even = [[-float("inf") if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
+    row = repaired(pricing, even, chooser.start, SLACK if chooser.config.min_fps is not None else float("inf"))
+    return None if row is None or any(chooser.too_shallow(row)) else row
 
 
 def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], target: float) -> str:
@@ -106,46 +124,14 @@ def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], targe
     )
 
 
-def enlarged(
-    accelerators: Accelerators,
-    row: Sequence[int],
-    found: Accelerator,
-    target: float,
-    progress: Progress = silent,
-) -> tuple[list[int], Accelerator]:
-    """The network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
-
-    They grow by one option in turn, so that the first do not take all that is left of the board; what cannot grow is
-    not tried again.
-    """
-    row, growing = list(row), list(sizes(accelerators.space))
-    total = len(growing)
-    while growing:
-        for at, order in tuple(growing):
-            larger = order[order.index(row[at]) + 1 :]
-            grown = [*row[:at], larger[0], *row[at + 1 :]] if larger else row
-            confirmed = _within(accelerators, grown, target) if larger else None
-            if confirmed is None:
-                growing.remove((at, order))
-                progress("enlarge the network", total - len(growing), total)
-            else:
-                row, found = grown, confirmed
-    return row, found
-
-
-def _within(accelerators: Accelerators, row: Sequence[int], target: float) -> Accelerator | None:
-    """The network's accelerator, if it has one of at most `target` cycles."""
-    found = accelerators.design(row)
-    return found if found is not None and found.interval_cycles <= target else None
-
-
 def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -> list[list[int]]:
-    """The finalists, those first that get most images right."""
-    found = finalists(trainer.chooser, trainer.visited)
+    """The finalists, those first that get most images right, or of least loss and cost where cost has a price."""
+    weight, found = trainer.config.cost_weight, finalists(trainer.chooser, trainer.visited)
     batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
     scores: list[tuple[float, int]] = []
     for i, row in enumerate(found):
-        scores.append((-_score(trainer, row, batches, held), i))
+        right, loss = _score(trainer, row, batches, held)
+        scores.append((loss + weight * trainer.pricing.log_cost(row) if weight else -right, i))
         progress("compare finalists", i + 1, len(found))
     return [found[i] for _, i in sorted(scores)]
 
@@ -170,10 +156,14 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]
 
 
 @torch.no_grad()
-def _score(trainer: Trainer, row: list[int], batches: list[torch.Tensor], held: Images) -> float:
-    """Share of the held images that the network gets right with the shared weights and statistics of its own."""
+def _score(trainer: Trainer, row: list[int], batches: list[torch.Tensor], held: Images) -> tuple[float, float]:
+    """Share of the held images that the network gets right with the shared weights and statistics of its own; loss."""
     draws = certain(trainer.space, row, trainer.device)
     recalibrate(trainer.net, batches, draws)
     part = Images(held.x[:_SCORE_IMAGES], held.y[:_SCORE_IMAGES])
-    hits = sum(int((trainer.net(b.x, draws).argmax(1) == b.y).sum()) for b in in_order(part, 500))
-    return hits / len(part)
+    hits, loss = 0, 0.0
+    for batch in in_order(part, 500):
+        logits = trainer.net(batch.x, draws)
+        hits += int((logits.argmax(1) == batch.y).sum())
+        loss += float(functional.cross_entropy(logits, batch.y, reduction="sum"))
+    return hits / len(part), loss / len(part)

@@ -1,0 +1,105 @@
+"""The end of any search of networks: its best candidates are enlarged, trained briefly, and the most accurate is taken.
+
+Accuracies of shared weights tell bad networks from good ones, but not good ones from each other. And they tell little
+of widths and bits: the first channels and the coarsest weights are trained in every draw, what a larger network adds is
+not. So a few candidates grow as far as a design still meets the demand, and are compared as they will be used:
+trained on their own, for a short time, on images that train weights in the search, judged by those that do not.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from codesign.datasets.resize import reduced
+from codesign.ir.dataset import Dataset
+from codesign.nets.config import TrainConfig
+from codesign.nets.network import Network
+from codesign.nets.space import sizes
+from codesign.nets.train import train
+from codesign.progress import Progress, silent
+from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.config import SearchConfig
+
+_FLOAT_EPOCHS, _QUANTIZED_EPOCHS = 2, 1  # of the short training
+
+
+def finish(
+    accelerators: Accelerators,
+    rows: Iterable[Sequence[int]],
+    target: float,
+    parts: Dataset,
+    config: SearchConfig,
+    folder: Path,
+    progress: Progress = silent,
+) -> tuple[list[int], Accelerator] | None:
+    """Of the first config.compared different rows with an accelerator of at most `target` cycles, the best.
+
+    `rows`: networks in the order of promise, with their arrays where those are chosen. `parts`: the training part of
+    the data set, what judges as its test part. None if no row has such an accelerator. Trainings that were interrupted
+    go on from `folder`.
+    """
+    pool: dict[tuple[int, ...], Accelerator] = {}
+    for row in rows:
+        found = within(accelerators, row, target)
+        if found is not None:
+            grown, found = enlarged(accelerators, row, found, target, progress) if config.grows else (list(row), found)
+            pool[tuple(grown)] = found
+        if len(pool) == config.compared:
+            break
+    if not pool:
+        return None
+    scores = []
+    for i, row in enumerate(pool):
+        scores.append(short_training(accelerators.network(row), parts, config, folder) if len(pool) > 1 else 0.0)
+        progress("train finalists", i + 1, len(pool))
+    best = list(pool)[max(range(len(scores)), key=scores.__getitem__)]
+    return list(best), pool[best]
+
+
+def enlarged(
+    accelerators: Accelerators,
+    row: Sequence[int],
+    found: Accelerator,
+    target: float,
+    progress: Progress = silent,
+) -> tuple[list[int], Accelerator]:
+    """The network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
+
+    They grow by one option in turn, so that the first do not take all that is left of the board; what cannot grow is
+    not tried again.
+    """
+    row, growing = list(row), list(sizes(accelerators.space))
+    total = len(growing)
+    while growing:
+        for at, order in tuple(growing):
+            larger = order[order.index(row[at]) + 1 :]
+            grown = [*row[:at], larger[0], *row[at + 1 :]] if larger else row
+            confirmed = within(accelerators, grown, target) if larger else None
+            if confirmed is None:
+                growing.remove((at, order))
+                progress("enlarge the network", total - len(growing), total)
+            else:
+                row, found = grown, confirmed
+    return row, found
+
+
+def within(accelerators: Accelerators, row: Sequence[int], target: float) -> Accelerator | None:
+    """The network's accelerator, if it has one of at most `target` cycles."""
+    found = accelerators.design(row)
+    return found if found is not None and found.interval_cycles <= target else None
+
+
+def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> float:
+    """Accuracy of the network after a short training in float and quantized, the same for all that are compared."""
+    settings = TrainConfig(
+        float_epochs=_FLOAT_EPOCHS,
+        quantized_epochs=_QUANTIZED_EPOCHS,
+        epoch_images=len(parts.train_y),
+        batch_images=config.batch_images,
+        seed=config.seed,
+        threads=config.threads,
+        device=config.device,
+        mixed_precision=config.mixed_precision,
+    )
+    own = folder / f"finalist-{network.digest()[:16]}"
+    own.mkdir(parents=True, exist_ok=True)
+    return train(network, reduced(parts, network.shape), settings, own).quantized_accuracy
