@@ -26,7 +26,8 @@ from .setting import Ground
 from .settings import Cell, Method
 from .store import Search
 
-EPOCHS, FINALISTS = "search epochs", "compare finalists"  # stages that cosearch tells of
+EPOCHS = "search epochs"  # a stage that cosearch tells of
+JUDGED = ("compare finalists", "train finalists")  # stages in which networks are judged
 
 
 def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
@@ -41,6 +42,8 @@ def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
             return replace(config, heterogeneous=not config.heterogeneous)
         case Method.OURS_AS_FOUND:
             return replace(config, enlarge=False)
+        case Method.OURS_RANKED:
+            return replace(config, trained_finalists=1)
         case _:
             return config
 
@@ -58,13 +61,13 @@ def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, f
         row=row,
         choice=choice,
         choices=() if found is None else tuple(f"{name}: {option}" for name, option in found.choices),
-        evaluations=clock.finalists,
+        evaluations=clock.judged,
         points=_priced(folder) if found is None else found.priced_networks,
         designs=0 if found is None else found.design_searches,
         seconds=seconds,
         setup_s=0.0,
         proxy_accuracy=None if row is None else problem.accuracy(row).accuracy,
-        course=_course(clock, folder, problem, found, row, seconds),
+        course=_course(clock, folder, problem, found, row, seconds, config.warmup_epochs),
     )
 
 
@@ -76,18 +79,23 @@ class _Clock:
         self.marks: list[float] = json.loads(path.read_text()) if path.is_file() else []
         self.before = self.marks[-1] if self.marks else 0.0
         self.begun = time.process_time()
-        self.finalists = 0
+        self._judged = dict.fromkeys(JUDGED, 0)
 
     @property
     def seconds(self) -> float:
         return self.before + time.process_time() - self.begun
 
+    @property
+    def judged(self) -> int:
+        """Networks that were judged, with shared weights or trained."""
+        return sum(self._judged.values())
+
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         if stage == EPOCHS:
             self.marks = [*self.marks[: done - 1], self.seconds]
             files.write_json(self.path, self.marks)
-        if stage == FINALISTS:
-            self.finalists = total
+        if stage in JUDGED:
+            self._judged[stage] = total
         self.tell(stage, done, total, note)
 
 
@@ -114,20 +122,29 @@ def _priced(folder: Path) -> int:
 
 
 def _course(
-    clock: _Clock, folder: Path, problem: Problem, found: CosearchResult | None, row: Row | None, seconds: float
+    clock: _Clock,
+    folder: Path,
+    problem: Problem,
+    found: CosearchResult | None,
+    row: Row | None,
+    seconds: float,
+    warm: int,
 ) -> tuple[Step, ...]:
-    """The likeliest network after each epoch where it meets the demand, and the result, as far as each is better."""
+    """The likeliest network after each epoch where it meets the demand, and the result, as far as each is better.
+
+    Before the warm-up is over choices have not moved: what is likeliest then was not found.
+    """
     if found is None or row is None:
         return ()
     visited = _meta(folder)["visited"]
     assert isinstance(visited, list)
     steps: list[Step] = []
     moments = []
-    for record, likeliest, mark in zip(found.history, visited, clock.marks, strict=False):
+    for record, likeliest, mark in zip(found.history[warm:], visited[warm:], clock.marks[warm:], strict=False):
         interval = record.exact_interval_cycles
         if interval is not None and interval <= problem.target:
             moments.append((0, mark, tuple(likeliest[: len(problem.sizes)])))
-    for evaluations, moment, network in [*moments, (clock.finalists, seconds, row)]:
+    for evaluations, moment, network in [*moments, (clock.judged, seconds, row)]:
         accuracy = problem.accuracy(network).accuracy
         if not steps or accuracy > steps[-1].accuracy:
             steps.append(Step(evaluations, moment, accuracy))

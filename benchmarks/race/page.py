@@ -1,12 +1,11 @@
 """The race as one page of Markdown, from the stored cells alone."""
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import mean, stdev
+from statistics import mean
 
 from .settings import ABLATIONS, RACE, TITLES, Method, all_cells
 from .store import Result, Store, unmeasured
-from .summary import Group, Spread, accuracy, differences, exact_fps, fps, groups, met, predicted_fps
+from .summary import Estimate, Group, Spread, accuracy, differences, exact_fps, fps, groups, met, predicted_fps
 from .tiny import BOARD, FPS, SHARE, TEST_IMAGES, Tiny, space
 from .tiny import text as text_of
 
@@ -18,17 +17,21 @@ INTRO = """# Our co-search and its rivals
 Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the files under
 `benchmarks/results/cosearch/`, one for each profile, board, demand, method and seed; do not edit by hand.
 
-Every method searches the same space of networks on the same data for the same demand, frames per second on a board,
-with the same model of cycles and resources. What it ends with is trained anew with the same settings, quantized,
-exported, and its machine simulated in RTL: *accuracy* is the golden model's on all test images, *FPS* is measured in
-RTL simulation at the board's clock, every output word compared.
+Every method searches the same space of networks on the same data for the same demand, frames per second on a part of
+a board, with the same model of cycles and resources. What it ends with is trained anew with the same settings,
+quantized, exported, and its machine simulated in RTL: *accuracy* is the golden model's on all test images, *FPS* is
+measured in RTL simulation at the board's clock, every output word compared.
 
-- *ours*: choices by gradient, every network priced at its best design. The best finalist's widths and bits then grow as
-  far as an exact design meets the demand; what that is worth is below, under "One part changed".
+**All searches end alike**: their six most promising candidates that meet the demand grow in widths and bits as far as
+it is still met, on the kind of accelerator that the method has, are trained for three short epochs, and the most
+accurate on images that none trained on is the result. What is left between two methods is what their searches are
+worth.
+
+- *ours*: choices by gradient, every network priced at its best design. The network that it begins with is one of the
+  six.
 - *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
-  chosen by gradient with the network. It starts from the same code, repair of finalists and their growth on the arrays
-  included, and shares its gains. Arrays learn in every step, for the network of the step, and begin before networks are
-  chosen.
+  chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin before
+  networks are chosen.
 - *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
   what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
   counts.
@@ -40,25 +43,37 @@ RTL simulation at the board's clock, every output word compared.
 - *semi-decoupled*: the front of networks on one proxy accelerator, then of these the most accurate whose own best
   design meets the demand. Whether networks keep their order on other accelerators is asked in
   [rank_correlation.md](rank_correlation.md).
+- *no search*: where ours begins, the first operators with middle widths and bits, changed at least cost until it meets
+  the demand, and enlarged. A search that is not above it has gained nothing.
 
-There are two profiles of the same procedure. *full* is sized for six hours on two cores. *short* is for a first look:
-its proxy is trained little, and a search may ask for so few accuracies that evolution and the controller have hardly
-begun to learn when it ends; what they can do, only *full* says. Cells of different settings are never in one table.
+There are two profiles of the same procedure. *full* is sized for six hours on two cores (`--part 1/2` and `--part 2/2`
+in two processes). *short* is for a first look: its proxy is trained little, and a search may ask for so few accuracies
+that evolution and the controller have hardly begun to learn when it ends; what they can do, only *full* says. Cells of
+different settings are never in one table.
 
 The rivals judge networks by one supernet per seed, trained without hardware and the same for all of them; they share
-nothing else. *Evaluations*: networks whose accuracy was looked at (ours, DNA's: the finalists). *Designs*: pairs of
-network and accelerator that were priced. *CPU s*: processor seconds of the search, with the training of the supernet
-(each rival is charged the whole of it once, ours and DNA's train their own); an evaluation that another rival had
-asked for before is charged as if made anew. Final training and simulation are not in it. Where seeds differ: mean
-(least to greatest). *FPS predicted*: of the method's own
-accelerator. *Exact FPS*: of the best design of the same network, predicted. A column without a figure: not run yet.
+nothing else. *Evaluations*: networks whose accuracy was looked at, by shared weights or trained; the limit of them is
+the rivals', ours and DNA's have a number of epochs instead. So *CPU s* compares them: processor seconds of the search
+and its end, with the training of the supernet (each rival is charged the whole of it once, ours and DNA's train their
+own); an evaluation that another rival had asked for before is charged as if made anew. Final training and simulation
+are not in it. *Designs*: pairs of network and accelerator that were priced. Where seeds differ: mean (least to
+greatest). *FPS predicted*: of the method's own accelerator. *Exact FPS*: of the best design of the same network,
+predicted. A column without a figure: not run yet.
 """
 
+WHERE = """
+### Where ours stands
+
+By pairs of one demand and seed that both meet the demand: mean over seeds, and its standard error. Twice the error is
+asked for before a difference is called one.
+
+"""
 REACHES = """
 ### Until the controller's result is reached
 
-Both courses by the rivals' proxy, which ours does not see: the first network of ours (the likeliest after an epoch,
-or the result) that meets the demand and is at least as accurate as the controller's final one.
+Both courses by the rivals' proxy, which ours does not see: the first network of ours (the likeliest after an epoch in
+which choices moved, or the result) that meets the demand and is at least as accurate as the best that the controller
+looked at. By 0 evaluations: ours has not yet asked for an accuracy; what it has spent are seconds.
 
 """
 REACHES_CHILDREN = """
@@ -73,7 +88,8 @@ least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with 
 accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
-{seconds:.1f} CPU s. As many networks drawn evenly would hold it in {chance:.0%} of all cases.
+{seconds:.1f} CPU s. As many networks drawn evenly from all would hold it in {chance:.0%} of all cases, and drawn from
+those alone that meet the demand, by exact design of every network first, in {informed:.0%}.
 """
 
 
@@ -109,6 +125,7 @@ def _tiny(known: Tiny) -> str:
         seeds=len(known.found),
         asked=mean(f.asked for f in known.found),
         chance=mean(f.asked for f in known.found) / networks,
+        informed=min(mean(f.asked for f in known.found) / known.meeting, 1.0),
         seconds=mean(f.seconds for f in known.found),
     )
     if missed:
@@ -181,22 +198,40 @@ def _words(group: Group) -> str:
     """Where ours stands, in words that follow from the figures."""
     lines = []
     for board, demand in group.demands():
-        own = accuracy(group.of(board, demand, Method.OURS))
-        rivals = {m: accuracy(group.of(board, demand, m)) for m in RACE if m is not Method.OURS}
-        met_by = {m: s for m, s in rivals.items() if s is not None}
         where = f"{board}, {demand:,} FPS"
-        if own is None or not met_by:
+        rivals = [m for m in RACE if m is not Method.OURS and group.of(board, demand, m)]
+        gaps = {m: Estimate.of(differences(group, m, [(board, demand)])) for m in rivals}
+        held = {m: gap for m, gap in gaps.items() if gap is not None}
+        if not held:
             lines.append(f"- {where}: not enough results to compare.")
             continue
-        best = max(met_by, key=lambda m: met_by[m].mean)
-        gap = 100 * (own.mean - met_by[best].mean)
-        verdict = f"{gap:.2f} points above" if gap > 0 else f"{-gap:.2f} points **below**" if gap < 0 else "equal to"
-        none = [TITLES[m] for m in rivals if group.of(board, demand, m) and rivals[m] is None]
+        best = max(held, key=lambda m: held[m].mean)
+        none = [TITLES[m] for m in rivals if m not in held]
         also = f" Nothing that meets the demand: {'; '.join(none)}." if none else ""
-        ran = sum(bool(group.of(board, demand, m)) for m in rivals)
-        of = "the best rival" if ran == len(rivals) else f"the best of the {ran} of {len(rivals)} rivals that ran"
-        lines.append(f"- {where}: ours is {verdict} {of}, {TITLES[best]}.{also}")
-    return "\n### Where ours stands\n\nMean accuracy of the results that meet the demand.\n\n" + "\n".join(lines) + "\n"
+        every = len(RACE) - 1
+        of = "the best rival" if len(rivals) == every else f"the best of the {len(rivals)} of {every} rivals that ran"
+        lines.append(f"- {where}: ours is {_gap(held[best])} {of}, {TITLES[best]}.{also}")
+    return WHERE + "\n".join(lines) + "\n" + _over_all(group)
+
+
+def _over_all(group: Group) -> str:
+    """Each method against ours, over all demands."""
+    lines = []
+    for method in RACE:
+        gap = Estimate.of(differences(group, method, group.demands())) if method is not Method.OURS else None
+        if gap is not None:
+            lines.append(f"- {TITLES[method]}: ours is {_gap(gap)} it.\n")
+    return "\nOver all demands that both have:\n\n" + "".join(lines) if lines else ""
+
+
+def _gap(rival: Estimate) -> str:
+    """In points, of ours over a rival whose accuracy less that of ours is given."""
+    points = -100 * rival.mean
+    side = "above" if points > 0 else "**below**" if points < 0 else "beside"
+    if rival.error is None:
+        return f"{abs(points):.2f} points {side}, with one seed and no error known,"
+    doubt = "" if rival.is_clear else ", not told apart from"
+    return f"{abs(points):.2f} ± {100 * rival.error:.2f} points {side}{doubt}"
 
 
 def _reaches(group: Group, ours: Method, controller: Method) -> str:
@@ -221,7 +256,7 @@ def _reaches(group: Group, ours: Method, controller: Method) -> str:
 
 
 def _reach(name: str, own: Result, theirs: Result) -> Row:
-    accuracy = theirs.search.proxy_accuracy
+    accuracy = theirs.search.course[-1].accuracy if theirs.search.course else None
     if accuracy is None:
         return (name, "none found", f"{theirs.search.evaluations:,}", f"{theirs.search.seconds:,.0f}", "", "", "")
     first = next((s for s in own.search.course if s.accuracy >= accuracy), None)
@@ -246,14 +281,19 @@ def _ablations(group: Group) -> str:
 
 
 def _effects(group: Group) -> str:
-    """What a change of one part makes of the accuracy, with its standard error."""
+    """What a change of one part makes of the accuracy, with its standard error over seeds."""
     lines = []
     for method in (Method.DNA, *ABLATIONS):
-        found = [100 * d for d in differences(group, method)]
-        if len(found) > 1:
-            error = stdev(found) / sqrt(len(found))
-            lines.append(f"- {TITLES[method]}: {mean(found):+.2f} ± {error:.2f} ({len(found)} pairs)\n")
-    head = "\nAccuracy less that of ours at the same demand and seed, in points: mean and its standard error.\n\n"
+        by_seed = differences(group, method, group.demands())
+        found = Estimate.of(by_seed)
+        if found is not None and found.error is not None:
+            pairs = sum(map(len, by_seed.values()))
+            text = f"{100 * found.mean:+.2f} ± {100 * found.error:.2f} ({len(by_seed)} seeds, {pairs} pairs)"
+            lines.append(f"- {TITLES[method]}: {text}\n")
+    head = (
+        "\nAccuracy less that of ours at the same demand and seed, in points: mean over seeds of the means over "
+        "demands, and its standard error.\n\n"
+    )
     return head + "".join(lines) if lines else ""
 
 

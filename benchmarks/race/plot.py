@@ -20,6 +20,7 @@ COLOURS = {
     Method.EVOLUTION: "#7b2cbf",
     Method.RL: "#d17a00",
     Method.SEMI_DECOUPLED: "#2a9d8f",
+    Method.NONE: "#111111",
 }
 WIDTH, HEIGHT = 760.0, 360.0  # of a board's panel
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 240.0, 40.0, 46.0

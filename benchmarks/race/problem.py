@@ -115,7 +115,7 @@ class Step:
 
 @dataclass(eq=False)
 class Judge:
-    """Answers one search, keeps the best of what meets the demand, and counts.
+    """Answers one search, keeps what meets the demand, and counts.
 
     `seconds`: processor time since the judge was made, with what an accuracy took when it was first measured in place
     of what it takes now to look it up, and with the making of the proxy.
@@ -128,6 +128,7 @@ class Judge:
     designs: int = 0
     best: Candidate | None = None
     course: list[Step] = field(default_factory=list)
+    kept: dict[Row, Candidate] = field(default_factory=dict)
     _known: dict[Row, float] = field(default_factory=dict)
     _begun: float = field(default_factory=time.process_time)
     _owed: float = 0.0
@@ -161,9 +162,14 @@ class Judge:
 
     def keep(self, row: Row, choice: Choice | None, accuracy: float, interval: int) -> None:
         """Take note of a network that meets the demand."""
+        self.kept.setdefault(row, Candidate(row, choice, accuracy, interval))
         if self.best is None or accuracy > self.best.accuracy:
             self.best = Candidate(row, choice, accuracy, interval)
             self.course.append(Step(self.evaluations, self.seconds, accuracy))
+
+    def promising(self) -> list[Candidate]:
+        """What meets the demand, the most accurate by the proxy first."""
+        return sorted(self.kept.values(), key=lambda c: (-c.accuracy, c.row))
 
     def try_both(self, row: Row, choice: Choice) -> float:
         """Fitness of network and accelerator: accuracy where the demand is met, else how far it is missed, below 0."""
@@ -175,16 +181,16 @@ class Judge:
         return accuracy
 
 
-def best_arrays(problem: Problem, row: Row, *, target: int = 1) -> Choice | None:
-    """The accelerator of least interval, but none below `target`, for one network; None if nothing fits.
+def best_arrays(problem: Problem, row: Row) -> Choice | None:
+    """The accelerator of least interval for one network; None if nothing fits.
 
-    For a demanded interval every block takes its cheapest array that keeps it; the least that fits is kept.
+    For an interval every block takes its cheapest array that keeps it; the least that fits is kept.
     """
     tables = problem.tables(row)
     weights = np.where(problem.budget > 0, 1 / np.maximum(problem.budget, 1), 0.0)
     least = max(int(t.interval.min()) for t in tables)
-    every = np.unique(np.concatenate([t.interval for t in tables] + [np.array([target])]))
-    for interval in every[every >= max(least, target)]:
+    every = np.unique(np.concatenate([t.interval for t in tables]))
+    for interval in every[every >= least]:
         choice = tuple(int(np.where(t.interval <= interval, t.counts @ weights, np.inf).argmin()) for t in tables)
         needed = sum(t.counts[c] for t, c in zip(tables, choice, strict=True))
         if (needed <= problem.budget).all():

@@ -36,9 +36,13 @@ class Book:
 
     def __init__(self, path: Path, measure: Callable[[Row], float]) -> None:
         self.path, self.measure = path, measure
-        lines = path.read_text().splitlines() if path.is_file() else []
-        whole = [json.loads(line) for line in lines if line.endswith("]")]  # the last one may be cut off
-        self._known = {tuple(row): Scored(accuracy, seconds) for row, accuracy, seconds in whole}
+        text = path.read_text() if path.is_file() else ""
+        whole = text[: text.rfind("\n") + 1]  # the last line may be cut off; nothing is to be written behind it
+        if whole != text:
+            path.write_text(whole)
+        self._known = {
+            tuple(row): Scored(accuracy, seconds) for row, accuracy, seconds in map(json.loads, whole.splitlines())
+        }
 
     def accuracy(self, row: Row) -> Scored:
         """Of the network, and the processor seconds that it took when it was measured."""

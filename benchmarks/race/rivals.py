@@ -5,7 +5,7 @@ published methods in what matters here, stated in each docstring.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from .problem import Candidate, Choice, Judge, Limit, Problem, Rng, Row, best_arrays
 
@@ -13,6 +13,7 @@ POPULATION = 50
 SAMPLE = 10
 HALVINGS = 8  # of the limit of products in two steps
 FRONT = 24  # networks of the proxy accelerator's front that are looked at on the board
+CANDIDATES = 6  # that two steps and semi-decoupled search end with, as others end with more than one
 
 
 def random_joint(judge: Judge, rng: Rng) -> Candidate | None:
@@ -73,12 +74,9 @@ def two_step(judge: Judge, rng: Rng) -> Candidate | None:
         judge.evaluations += part.evaluations
         judge.points += part.points
         judge._owed += part._owed
-        if top:
-            row = max(top, key=lambda r: (top[r], r))
-            interval = judge.exact(row)
-            if interval is not None and interval <= problem.target:
-                judge.keep(row, None, top[row], interval)
-                return judge.best
+        _keep_exact(judge, sorted(top, key=lambda r: (-top[r], r))[:CANDIDATES], top)
+        if judge.best is not None:
+            return judge.best
         limit //= 2
     return None
 
@@ -106,12 +104,18 @@ def semi_decoupled(judge: Judge, rng: Rng) -> Candidate | None:
         return seen[row][0]
 
     _evolve_rows(judge, fitness, lambda: judge.spent, rng)
-    for row in _front(seen)[:FRONT]:
-        interval = judge.exact(row)
-        if interval is not None and interval <= problem.target:
-            judge.keep(row, None, seen[row][0], interval)
-            break
+    _keep_exact(judge, _front(seen)[:FRONT], {row: accuracy for row, (accuracy, _) in seen.items()})
     return judge.best
+
+
+def _keep_exact(judge: Judge, rows: Sequence[Row], accuracy: Mapping[Row, float]) -> None:
+    """Keep the first CANDIDATES of the networks whose best design meets the demand."""
+    for row in rows:
+        interval = judge.exact(row)
+        if interval is not None and interval <= judge.problem.target:
+            judge.keep(row, None, accuracy[row], interval)
+        if len(judge.kept) == CANDIDATES:
+            return
 
 
 def evolve(

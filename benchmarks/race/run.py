@@ -1,6 +1,7 @@
 """One cell of the race, from its name to its result."""
 
 import platform
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,10 @@ from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
 from codesign.nets.space import Space, decisions
 from codesign.progress import Progress
+from codesign.search.accelerators import Accelerators
 from codesign.search.arrays import ARRAYS
+from codesign.search.cosearch import parted
+from codesign.search.finish import finish
 
 from . import gradient
 from .children import Children
@@ -23,9 +27,10 @@ from .final import Final, Finisher
 from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
-from .setting import Ground, network_of
-from .settings import CHILDREN, GRADIENT, Cell, Method, Profile
+from .setting import Ground, network_of, part_of
+from .settings import CHILDREN, GRADIENT, SHARE, Cell, Method, Profile
 from .store import Result, Search, Store, key_of, settings_of, unmeasured
+from .unsearched import unsearched
 
 BLACK_BOX: Mapping[Method, Callable[[Judge, Rng], Candidate | None]] = {
     Method.TWO_STEP: two_step,
@@ -53,7 +58,8 @@ class Race:
     def run(self, cell: Cell, tell: Progress, *, simulate: bool = True) -> Result:
         """Search, train, simulate and store; what is stored already is not done again."""
         torch.set_num_threads(self.profile.search.threads)
-        ground = Ground(self.space, self.dataset, load_board(cell.board), self.profile.search.minimum_depth)
+        board = part_of(load_board(cell.board), SHARE)
+        ground = Ground(self.space, self.dataset, board, self.profile.search.minimum_depth)
         known = self.store.find(cell, self.profile.name, self.key)
         found = self._search(cell, ground, tell) if known is None else known.search
         result = Result(
@@ -87,12 +93,33 @@ class Race:
             folder.mkdir(parents=True, exist_ok=True)
             return gradient.search(cell, self.profile.search, ground, problem, folder, tell)
         tell("search", 0, 1)
+        if cell.method is Method.NONE:
+            judge = Judge(replace(problem, setup_s=0.0), self.profile.limit)
+            config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed, trained_finalists=1)
+            return counted(judge, unsearched(judge, ground, config, tell), self.space)
         judge = Judge(problem, self.profile.limit)
         if cell.method in (Method.RL, Method.RL_CHILDREN):
             best = reinforcement(judge, cell.seed)
         else:
             best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
+        if best is not None:
+            best = self._finished(cell, ground, judge, best, tell)
         return counted(judge, best, self.space)
+
+    def _finished(self, cell: Cell, ground: Ground, judge: Judge, best: Candidate, tell: Progress) -> Candidate:
+        """The end that all searches share: the most promising candidates enlarged, trained briefly, the best taken."""
+        config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed)
+        accelerators = Accelerators(self.space, self.dataset, ground.board, ground.arrays if best.choice else None)
+        rows = [(*c.row, *(c.choice or ())) for c in judge.promising()]
+        parts = parted(self.dataset, config)
+        with tempfile.TemporaryDirectory() as folder:
+            found = finish(accelerators, rows, judge.problem.target, parts, config, Path(folder), tell)
+        if found is None:  # no candidate fits with its buffers sized
+            return best
+        judge.evaluations += min(len(rows), config.compared)
+        row, choice = tuple(found[0][: len(best.row)]), tuple(found[0][len(best.row) :])
+        accuracy = judge.problem.accuracy(row).accuracy
+        return Candidate(row, choice or None, accuracy, found[1].interval_cycles)
 
     def _final(self, cell: Cell, ground: Ground, found: Search, *, simulate: bool, tell: Progress) -> Final:
         tell("train, design and simulate the result", 0, 1)

@@ -1,7 +1,7 @@
 """The race's problem from a space, a data set, a board and a demand."""
 
-import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from codesign.errors import ConfigError, InfeasibleError
@@ -9,6 +9,7 @@ from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.dataset import Dataset
 from codesign.ir.nodes import Conv
+from codesign.ir.strict import to_plain
 from codesign.model import resource
 from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions, depth, derive
@@ -18,6 +19,12 @@ from codesign.search.design import search_design
 from .problem import Problem, Row, Scored
 
 RESERVE = 0.05  # of the board, for what only the schedule of the final design sizes
+
+
+def part_of(board: Board, share: float) -> Board:
+    """The board where designs may take that share of what they may usually take of it."""
+    fill = {name: share * part for name, part in to_plain(board.fill).items() if isinstance(part, float)}
+    return replace(board, fill=replace(board.fill, **fill))
 
 
 def network_of(space: Space, dataset: Dataset, row: Row) -> Network:
@@ -49,7 +56,7 @@ class Ground:
     def products(self, row: Row) -> int:
         """Multiplications for one image."""
         graph = skeleton(network_of(self.space, self.dataset, row))
-        return sum(_products(node) for node in graph.nodes if isinstance(node, Conv))
+        return sum(node.macs for node in graph.nodes if isinstance(node, Conv))
 
     def lanes(self) -> int:
         """Products that the board can do in a cycle: all DSPs, and multipliers in half of its LUTs.
@@ -101,7 +108,3 @@ class Ground:
         except ConfigError:
             return False
         return True
-
-
-def _products(node: Conv) -> int:
-    return math.prod((node.oshape.elements, node.window.positions, node.c_per_group))

@@ -11,6 +11,7 @@ from .problem import Limit
 
 RESULTS = Path(__file__).parent.parent / "results" / "cosearch"
 TINY = RESULTS.parent / "cosearch_tiny.json"
+SHARE = 0.3  # of each board: with all of it the largest networks fit, and any search that grows them would do
 BUDGETS: dict[str, tuple[int, ...]] = {
     # 5,000, 2,857 and 2,000 cycles at 100 MHz, and 5,000, 2,666 and 1,818 at 200: the largest networks of the space
     # need 5,292 and 3,528, and an engine of the second stage at least 1,764.
@@ -32,16 +33,18 @@ class Method(Enum):
     EVOLUTION = "evolution"
     RL = "rl"
     SEMI_DECOUPLED = "semi-decoupled"
+    NONE = "none"
     OURS_SUM = "ours-sum"
     OURS_HETEROGENEOUS = "ours-heterogeneous"
     OURS_AS_FOUND = "ours-as-found"
+    OURS_RANKED = "ours-ranked"
     RL_CHILDREN = "rl-children"
     OURS_CHILDREN = "ours-children"
 
 
-RACE = tuple(Method)[:8]
-ABLATIONS = tuple(Method)[8:11]
-CHILDREN = tuple(Method)[11:]  # judged by networks that are trained one by one
+RACE = tuple(Method)[:9]
+ABLATIONS = tuple(Method)[9:13]
+CHILDREN = tuple(Method)[13:]  # judged by networks that are trained one by one
 GRADIENT = (Method.OURS, Method.DNA, *ABLATIONS, Method.OURS_CHILDREN)
 TITLES = {
     Method.OURS: "ours",
@@ -52,9 +55,11 @@ TITLES = {
     Method.EVOLUTION: "regularised evolution, joint",
     Method.RL: "reinforcement learning, joint",
     Method.SEMI_DECOUPLED: "semi-decoupled",
+    Method.NONE: "no search",
     Method.OURS_SUM: "ours, sum in place of bottleneck",
     Method.OURS_HETEROGENEOUS: "ours, heterogeneous sampling of bits",
     Method.OURS_AS_FOUND: "ours, not enlarged at the end",
+    Method.OURS_RANKED: "ours, finalists ranked by shared weights alone",
     Method.RL_CHILDREN: "reinforcement learning, every network trained",
     Method.OURS_CHILDREN: "ours, its course by trained networks",
 }
@@ -91,7 +96,7 @@ class Profile:
 FULL = Profile(
     name="full",
     proxy=ProxySettings(images=20_000, epochs=10),
-    limit=Limit(evaluations=300, points=30_000),
+    limit=Limit(evaluations=300, points=800_000),
     search=SearchConfig(threads=1, epochs=10, images=20_000),
     train=TrainConfig(threads=1, float_epochs=4, quantized_epochs=2),
     train_images=25_000,
@@ -99,7 +104,7 @@ FULL = Profile(
 SHORT = Profile(
     name="short",
     proxy=ProxySettings(images=12_000, epochs=8),
-    limit=Limit(evaluations=80, points=10_000),
+    limit=Limit(evaluations=80, points=400_000),
     search=SearchConfig(threads=1, epochs=9, warmup_epochs=3, images=12_000, choice_rate=0.06),
     train=TrainConfig(threads=1, float_epochs=3, quantized_epochs=2, epoch_images=10_000),
     train_images=12_000,

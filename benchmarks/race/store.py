@@ -17,10 +17,10 @@ from codesign.search.config import SearchConfig
 
 from .final import Final
 from .problem import Step
-from .settings import PROFILES, SPACE, Cell, Profile, all_cells
+from .settings import PROFILES, SHARE, SPACE, Cell, Profile, all_cells
 
 FORMAT = 1
-REVISION = 2
+REVISION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,7 @@ def settings_of(profile: Profile, space: Space, data: Dataset) -> dict[str, str]
     return {
         "revision": str(REVISION),
         "space": f"{SPACE}, {space.networks:.3g} networks, digest {hashlib.sha256(text.encode()).hexdigest()[:16]}",
+        "boards": f"{SHARE:.0%} of what designs may usually take of each",
         "data": f"{data.name}, {len(data.train_y):,} + {len(data.test_y):,} images, digest {data.digest()[:16]}",
         "proxy": _plain(to_plain(profile.proxy)),
         "limit": _plain(to_plain(profile.limit)),

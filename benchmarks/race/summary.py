@@ -1,8 +1,9 @@
 """Cells of one group of settings, summed up by board, demand and method."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
+from math import sqrt
+from statistics import mean, stdev
 
 from .settings import BUDGETS, SEEDS, Cell, Method
 from .store import Result
@@ -62,20 +63,38 @@ def accuracy(results: Iterable[Result]) -> Spread | None:
     return Spread.of(r.final.trained.golden_accuracy for r in results if r.final is not None and met(r))
 
 
-def differences(group: Group, method: Method) -> list[float]:
-    """Accuracy less that of ours at the same demand and seed, for every pair that meets the demand."""
-    pairs = [
-        (result, own)
-        for board, fps in group.demands()
-        for result in group.of(board, fps, method)
-        for own in group.of(board, fps, Method.OURS)
-        if result.cell.seed == own.cell.seed
-    ]
-    return [
-        result.final.trained.golden_accuracy - own.final.trained.golden_accuracy
-        for result, own in pairs
-        if result.final is not None and own.final is not None and met(result) and met(own)
-    ]
+def differences(group: Group, method: Method, demands: Sequence[tuple[str, int]]) -> dict[int, list[float]]:
+    """Accuracy less that of ours at the same demand and seed, by seed, for every pair that meets the demand."""
+    found: dict[int, list[float]] = {}
+    for board, fps in demands:
+        ours = {r.cell.seed: r.final for r in group.of(board, fps, Method.OURS) if met(r)}
+        for result in group.of(board, fps, method):
+            own = ours.get(result.cell.seed)
+            if result.final is not None and own is not None and met(result):
+                gap = result.final.trained.golden_accuracy - own.trained.golden_accuracy
+                found.setdefault(result.cell.seed, []).append(gap)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds, and its standard error; None of one seed. Cells of one seed share images and supernet."""
+
+    mean: float
+    error: float | None
+
+    @staticmethod
+    def of(by_seed: Mapping[int, Sequence[float]]) -> "Estimate | None":
+        """Of the seeds' means; None without any."""
+        means = [mean(values) for values in by_seed.values()]
+        if not means:
+            return None
+        return Estimate(mean(means), stdev(means) / sqrt(len(means)) if len(means) > 1 else None)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is further from 0 than twice its error."""
+        return self.error is not None and abs(self.mean) > 2 * self.error
 
 
 def predicted_fps(results: Iterable[Result]) -> Spread | None:
