@@ -27,7 +27,8 @@ from codesign.model import golden
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Site, Space, design_space
-from codesign.search.design import Goal, search_design
+from codesign.search.design import search_design
+from codesign.search.goal import Goal
 from codesign.sim.csim import compile_bench
 from codesign.sim.rtlsim import build, rtlsim
 from codesign.sim.tool import run_tool

@@ -15,8 +15,10 @@ from codesign.errors import CodesignError, ConfigError, InfeasibleError
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
+from codesign.ir.board import Limits
 from codesign.ir.boards import list_boards
 from codesign.report.view import Column
+from codesign.search.goal import Goal
 
 WRONG, INFEASIBLE, INTERRUPTED = 1, 2, 130
 
@@ -71,12 +73,26 @@ def _compile(arguments: Arguments, display: Display) -> int:
             board=arguments.board,
             min_fps=arguments.min_fps,
             max_latency_us=arguments.max_latency_us,
+            goal=None if arguments.goal is None else Goal(arguments.goal),
+            limits=_limits(arguments.limit),
             proof=proof,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error
     out = arguments.out or Path("runs") / name
     return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images))
+
+
+def _limits(texts: Sequence[str]) -> Limits:
+    """Limits from texts like lut=5000. Raises ValueError."""
+    found: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        if name not in Limits.__dataclass_fields__ or not number.isdecimal():
+            known = ", ".join(Limits.__dataclass_fields__)
+            raise ValueError(f"--limit: expected one of {known}, then = and a number, got {text!r}")
+        found[name] = int(number)
+    return Limits(**found)
 
 
 def _repeat(arguments: Arguments, display: Display) -> int:
@@ -181,6 +197,8 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
     compile_.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
     compile_.add_argument("--max-latency-us", type=float, metavar="US", help="the most microseconds for one image")
+    compile_.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
+    compile_.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
     compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
     compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")

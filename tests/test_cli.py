@@ -78,6 +78,12 @@ def test_the_doctor_says_what_is_missing_and_what_works_without_it(
             ["compile", "x.onnx", "--board", "pynq-z2", "--rtlsim-images", "1"],
             "rtlsim_images: expected 4 to",
         ),
+        (["compile", "x.onnx", "--board", "pynq-z2", "--min-fps", "nan"], "min_fps: expected a positive number"),
+        (
+            ["compile", "x.onnx", "--board", "pynq-z2", "--limit", "lutt=5"],
+            "--limit: expected one of dsp, bram18, uram, lut, ff",
+        ),
+        (["compile", "x.onnx", "--board", "pynq-z2", "--limit", "lut=-5"], "then = and a number, got 'lut=-5'"),
         (["compile", "X Y.onnx", "--board", "pynq-z2"], "name: expected a letter"),
         (["compare", "nowhere", "--measured", "x"], "nowhere: not a run folder"),
     ],

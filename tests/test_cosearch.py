@@ -21,8 +21,10 @@ from codesign.model import golden  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
-from codesign.nets.space import decisions, derive  # noqa: E402
+from codesign.nets.space import bit_widths, decisions, derive  # noqa: E402
+from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.search.choice import Draw  # noqa: E402
 from codesign.search.config import Hardware  # noqa: E402
 from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
 from small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
@@ -172,9 +174,37 @@ def test_a_search_of_arrays_killed_after_an_epoch_ends_the_same(board: Board, tm
     assert run_tiny(board, tmp_path / "cut", hardware=Hardware.DNA).choices == whole.choices
 
 
-def test_one_active_path_is_enough_for_a_gradient(board: Board, tmp_path: Path) -> None:
-    assert run_tiny(board, tmp_path, active_paths=1).interval_cycles <= 200
+def drawn_in(board: Board, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object) -> list[list[Draw]]:
+    """Every list of draws that the supernet ran with during the epochs of a tiny search."""
+    seen: list[list[Draw]] = []
+    forward = SuperNet.forward
+
+    def noting(net: SuperNet, x: torch.Tensor, draws: list[Draw]) -> torch.Tensor:
+        if net.training:
+            seen.append(list(draws))
+        return forward(net, x, draws)
+
+    monkeypatch.setattr(SuperNet, "forward", noting)
+    run_tiny(board, folder, **changes)
+    return seen
 
 
-def test_weights_learn_on_blends_of_bit_widths(board: Board, tmp_path: Path) -> None:
-    assert run_tiny(board, tmp_path, heterogeneous=True).interval_cycles <= 200
+@pytest.mark.parametrize("paths", [1, 2])
+def test_as_many_candidates_run_as_paths_are_active(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: int
+) -> None:
+    seen = drawn_in(board, tmp_path, monkeypatch, active_paths=paths)
+    learning = [d for draws in seen for d in draws if d.weights.requires_grad]
+    assert learning
+    assert max(len(d.active) for d in learning) == paths
+
+
+@pytest.mark.parametrize("heterogeneous", [False, True])
+def test_weights_learn_on_blends_of_bit_widths_where_that_is_asked_for(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heterogeneous: bool
+) -> None:
+    seen = drawn_in(board, tmp_path, monkeypatch, heterogeneous=heterogeneous)
+    weights = [draws for draws in seen if not any(d.weights.requires_grad for d in draws)]
+    at = [i for i in bit_widths(tiny_space()) if len(decisions(tiny_space())[i].options) > 1]
+    blended = [draws for draws in weights if any(len(draws[i].active) > 1 for i in at)]
+    assert len(blended) == (4 * 3 if heterogeneous else 0)  # three steps in each of four epochs

@@ -18,7 +18,8 @@ from codesign.ir.qtype import QType
 from codesign.model import course, resource, schedule, space
 from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
-from codesign.search.design import GAP, Goal, search_design
+from codesign.search.design import GAP, search_design
+from codesign.search.goal import Goal
 from strategies import graphs, random_graph
 
 BOARD = load_board("pynq-z2")

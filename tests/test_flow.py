@@ -17,6 +17,8 @@ from codesign.ir.board import Limits
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Cost
 from codesign.progress import silent
+from codesign.report import page as report_page
+from codesign.search.goal import Goal
 from small import small_graph
 
 PROOF = ProofConfig(csim_images=5, rtlsim_images=4, synthesis=False)
@@ -115,6 +117,22 @@ def cost_with(path: Path, **changes: object) -> Cost:
     steps.design_step(run)
     steps.predict_step(run)
     return files.load_cost(folder.cost)
+
+
+@pytest.mark.parametrize(
+    ("goal", "claim"), [("resources", "less resources at most"), ("latency", "less latency at most")]
+)
+def test_another_goal_than_the_interval_can_be_asked_for(tmp_path: Path, goal: str, claim: str) -> None:
+    """Least resources of all, or least latency; the report says how far from the best they may be."""
+    fastest = cost_with(tmp_path / "fastest")
+    found = cost_with(tmp_path / goal, goal=Goal(goal))
+    if goal == "resources":
+        assert found.resources.lut < fastest.resources.lut
+        assert found.interval_cycles > fastest.interval_cycles
+    else:
+        assert found.latency_cycles <= fastest.latency_cycles
+    folder, settings, board = opened(tmp_path / goal)
+    assert claim in report_page.page(look.view(folder, settings, board), "1")
 
 
 def test_limits_on_resources_and_latency_hold_for_the_design(tmp_path: Path) -> None:

@@ -204,6 +204,42 @@ def test_beyond_the_board_arrays_cost_more_though_they_are_faster(board: Board) 
     assert largest > min(pricing.log_cost([*row, *[i] * pricing.arrays.blocks]) for i in range(len(ARRAYS)))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_gradient_of_arrays_has_the_sign_and_ranking_of_finite_differences(board: Board, seed: int) -> None:
+    """Against the true cost of other arrays: the slowest block's interval and what is over the board.
+
+    The smooth maximum adds at most log(blocks) / sharpness; differences below twice that are not asked about.
+    """
+    pricing = ArrayPricing(load_space("fashion"), Shape(28, 28, 1), 10, board, 3000, demanded=False)
+    rng = np.random.default_rng(seed)
+    blocks = pricing.arrays.blocks
+    row = [int(rng.integers(size)) for size in pricing.sizes[:-blocks]]
+    choice = [int(rng.integers(len(ARRAYS))) for _ in range(blocks)]
+    chooser = Chooser(load_space("fashion"), SearchConfig(min_fps=None, cost_weight=1.0), pricing, CPU)
+
+    def true_cost(arrays: list[int]) -> float:
+        made = pricing.arrays.cost(row, arrays)
+        over = np.log(np.maximum(made.counts, 1) / np.maximum(pricing.arrays.budget, 1))
+        return float(np.log(made.interval_cycles / 3000) + 2.0 * np.maximum(over, 0).sum())
+
+    softs = [torch.softmax(x, 0) for x in chooser.logits]
+    draws = [Draw(straight_through(s, i), i, (i,), s.detach()) for s, i in zip(softs, [*row, *choice], strict=True)]
+    chooser.price(draws)[0].backward()
+    now, slack, pairs = true_cost(choice), 2 * np.log(blocks) / 8.0, []
+    for block in range(blocks):
+        gradient = chooser.logits[len(row) + block].grad
+        assert gradient is not None
+        mean = float(pricing.alternatives([*row, *choice])[len(row) + block].mean())
+        for option in range(len(ARRAYS)):
+            change = true_cost([*choice[:block], option, *choice[block + 1 :]]) - now
+            expected = (pricing.log_cost([*row, *choice[:block], option, *choice[block + 1 :]]) - mean) / len(ARRAYS)
+            assert float(gradient[option]) == pytest.approx(expected, rel=0.02, abs=2e-3)
+            pairs.append((float(gradient[option]), change, block))
+    wrong = [(a, b) for a in pairs for b in pairs if a[2] == b[2] and a[1] + slack < b[1] and a[0] >= b[0]]
+    assert len(pairs) == blocks * len(ARRAYS)
+    assert not wrong
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_sum_of_latencies_is_a_table_too(board: Board, seed: int) -> None:
     pricing = Pricing(tiny_space(), SHAPE, 3, board, 200, Objective.SUM)

@@ -43,7 +43,7 @@ SYNTHESIZED = replace(SIMULATED, interval_cycles=None, latency_cycles=None, reso
 FULL = View(
     name="small", board=BOARD, graph=GRAPH, design=DESIGN, cost=COST,
     accuracy=Accuracy(images=100, golden=0.9, float_=0.92, quantized=0.9, differing=0),
-    search=Search(seconds=1.0, evaluations=12, proved_optimal=True, notes=("a <b> note",)),
+    search=Search(seconds=1.0, evaluations=12, proved_optimal=True, gap=0.0, notes=("a <b> note",)),
     course=(Series(title="loss", points=((0, 2.0), (1, 1.5)), target=1.0), Series(title="empty", points=())),
     csim=replace(SIMULATED, tool="csim", interval_cycles=None, latency_cycles=None, images=100),
     rtlsim=SIMULATED, rtlsim_stalls=SIMULATED,

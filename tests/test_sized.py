@@ -16,7 +16,8 @@ from codesign.nets.network import skeleton
 from codesign.nets.space import derive
 from codesign.nets.spaces import load_space
 from codesign.search import sized
-from codesign.search.design import Goal, board_share
+from codesign.search.design import board_share
+from codesign.search.goal import Goal
 from codesign.search.sized import search_sized_design
 from strategies import random_graph
 from test_design_search import BOARD, board_with, every_design

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codesign.ir.board import Limits
+from codesign.search.goal import Goal
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
@@ -33,14 +34,16 @@ class ProofConfig:
 class CompileConfig:
     """`codesign compile`: a trained network and a board to an accelerator, and the proof.
 
-    `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `max_latency_us`: microseconds
-    from the first pixel of an image to its last result. `limits`: resources that a design may take.
+    `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `goal`: what is minimised
+    instead. `max_latency_us`: microseconds from the first pixel of an image to its last result. `limits`: resources
+    that a design may take.
     """
 
     name: str
     board: str
     min_fps: float | None = None
     max_latency_us: float | None = None
+    goal: Goal | None = None
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     proof: ProofConfig = field(default_factory=ProofConfig)

@@ -16,6 +16,7 @@ from codesign.flow.config import ProofConfig, difference
 from codesign.ir.board import Board
 from codesign.ir.files import read_json, read_yaml_as, write_json
 from codesign.ir.strict import parse, to_plain
+from codesign.search.goal import Goal
 
 _LOG = logging.getLogger(__name__)
 
@@ -200,13 +201,14 @@ def create(folder: RunFolder, command: str, config: object, board: Board) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every step may need of the configuration: two demands, and in `config` all of it as plain data."""
+    """What every step may need of the configuration: demands and goal, and in `config` all of it as plain data."""
 
     command: str
     name: str
     proof: ProofConfig
     min_fps: float | None
     max_latency_us: float | None
+    goal: Goal
     config: dict[str, Any]
 
 
@@ -227,9 +229,20 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
         proof=proof,
         min_fps=demands.get("min_fps"),
         max_latency_us=demands.get("max_latency_us"),
+        goal=_goal(command, demands.get("min_fps"), plain.get("goal")),
         config=plain,
     )
     return folder, settings, read_yaml_as(Board, folder.board)
+
+
+def _goal(command: str, min_fps: float | None, asked: str | None) -> Goal:
+    """What is asked for; if nothing is, the least interval, or what is cheapest at a demanded one.
+
+    A searched network has met its demand already: what the board has left makes it faster still.
+    """
+    if asked is not None:
+        return Goal(asked)
+    return Goal.RESOURCES if min_fps is not None and command == "compile" else Goal.INTERVAL
 
 
 def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path, ...]) -> bool:

@@ -76,8 +76,18 @@ def _search(folder: RunFolder) -> Search | None:
         seconds=float(design["seconds"]) + float(network.get("seconds", 0.0)),
         evaluations=int(design["evaluations"]) + int(network.get("evaluations", 0)),
         proved_optimal=bool(design["proved_optimal"]),
-        notes=(*network.get("notes", ()), *design.get("notes", ()), *(_binding_note(b) for b in design["binding"])),
+        gap=float(design["gap"]),
+        goal=str(design["goal"]),
+        notes=(*network.get("notes", ()), *design.get("notes", ()), *_binding_notes(design)),
     )
+
+
+def _binding_notes(design: dict[str, Any]) -> list[str]:
+    """What keeps the interval from shrinking: resources, or nodes for which nothing faster was found."""
+    if design["binding"] or design["goal"] != "interval":
+        return [_binding_note(b) for b in design["binding"]]
+    slowest = ", ".join(design["bottlenecks"])
+    return [f"no resource alone keeps the interval from shrinking; the slowest: {slowest}"]
 
 
 def _binding_note(binding: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from codesign.model import golden
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.progress import Progress
-from codesign.search.design import Goal, SearchResult
+from codesign.search.design import SearchResult
 from codesign.search.sized import search_sized_design
 from codesign.sim.csim import csim
 from codesign.sim.rtlsim import rtlsim
@@ -76,22 +76,21 @@ def design_step(run: Run) -> None:
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     target, latency = _max_interval(run), _max_latency(run)
     chosen = file_digest(folder.arrays) if folder.arrays.exists() else None
-    inputs = [graph.digest(), to_plain(run.board), target, latency, chosen]
+    inputs = [graph.digest(), to_plain(run.board), target, latency, run.settings.goal.value, chosen]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
-    # A searched network has met its demand already; what the board has left makes it faster still.
-    goal = Goal.RESOURCES if target is not None and run.settings.command == "compile" else Goal.INTERVAL
     others = tuple(b for b in list_boards() if b.name != run.board.name)
     result, design, cost = search_sized_design(
-        graph, run.board, goal, max_interval=target, max_latency=latency, others=others
+        graph, run.board, run.settings.goal, max_interval=target, max_latency=latency, others=others
     )
     plain = _search_plain(result)
     if chosen is not None:
         best = cost.interval_cycles
         design, cost = _chosen(run, graph)
         note = f"arrays were chosen with the network; its best design would need {best:,} cycles"
-        plain |= {"proved_optimal": False, "binding": [], "notes": [note]}
+        gap = 1 - result.bound / cost.interval_cycles
+        plain |= {"proved_optimal": False, "gap": gap, "goal": "interval", "binding": [], "notes": [note]}
     files.save_design(design, folder.design)
     files.write_json(folder.design_search, plain)
     stamp(folder, "design", inputs)

@@ -250,10 +250,12 @@ def _course(view: View) -> str:
     search = view.search
     if search is None:
         return ""
-    proved = "proved optimal" if search.proved_optimal else "not proved optimal"
-    what = (
-        f"{search.seconds:,.1f} s, {search.evaluations:,} designs considered; the design is {proved} for this network."
+    proved = (
+        f"no other has a smaller {search.goal}, which is proved"
+        if search.proved_optimal
+        else f"another could have {search.gap:.1%} less {search.goal} at most"
     )
+    what = f"{search.seconds:,.1f} s, {search.evaluations:,} designs considered; of this network's designs {proved}."
     notes = "".join(f"<li>{escape(n)}</li>" for n in search.notes)
     return _section("The search", what, (f"<ul>{notes}</ul>" if notes else "") + f'<div class="charts">{charts}</div>')
 

@@ -38,11 +38,16 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How the design, and the network if it was searched too, came about."""
+    """How the design, and the network if it was searched too, came about.
+
+    `gap`: how much of the goal (interval, latency or resources) a better design could save at most, as a share.
+    """
 
     seconds: float
     evaluations: int
     proved_optimal: bool
+    gap: float
+    goal: str = "interval"
     notes: tuple[str, ...] = ()
 
 

@@ -87,6 +87,7 @@ def cosearch(
     _check_possible(space, dataset, board, least, target, demanded=demanded)
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
+    progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.model.resource import NAMES, to_resources
 from codesign.model.space import Space, design_space
 from codesign.search.bounds import interval_bound
+from codesign.search.goal import Goal
 from codesign.search.program import FloatArray, Verdict
 from codesign.search.selection import Prepared, Selection, Task, counts_of, interval_of, latency_of, prepare, select
 
@@ -32,14 +32,6 @@ GAP = 1e-4  # of the share of the board, between designs of one interval
 MORE = 0.05  # by how much Binding asks a resource to grow
 _LADDER = (1.0, 1.03, 1.1, 1.2, 1.4, 1.7, 2.0)  # times the least interval, where designs of small latency are sought
 _FIRST = 1.0  # a relative gap that ends the solver at its first selection
-
-
-class Goal(Enum):
-    """What to minimise: the interval, the latency of one image (closed-form estimate), or the share of the board."""
-
-    INTERVAL = "interval"
-    LATENCY = "latency"
-    RESOURCES = "resources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +216,7 @@ def _least_interval(query: _Query, top: int) -> _Least | None:
     if least is None:
         raise CodesignError(
             f"design search: no design found in time, though none is proved impossible from {intervals[start]} cycles "
-            "on; raise time_limit_s"
+            "on; a network with fewer channels or a looser demand is easier to decide"
         )
     disproved = [i for i, s in found.items() if s.verdict is Verdict.INFEASIBLE]
     bound = int(intervals[max(disproved, default=start - 1) + 1])
@@ -317,7 +309,9 @@ def _with_budget(query: _Query, resource: int, limit: float) -> _Query:
 def _result(query: _Query, goal: Goal, least: _Least, binding: tuple[Binding, ...], begun: float) -> SearchResult:
     space, rows = query.space, least.selection.rows
     if rows is None:
-        raise CodesignError("design search: no design found in time; raise time_limit_s")
+        raise CodesignError(
+            "design search: no design found in time; a network with fewer channels or a looser demand is easier"
+        )
     counts, interval = counts_of(space, rows), interval_of(space, rows)
     objectives = {
         Goal.INTERVAL: (float(interval), float(least.bound)),
@@ -368,7 +362,7 @@ def _infeasible(
         )
     nearest = select(query.task(top, overflow=True), gap=1e-2, time_limit_s=_slice(query))
     if nearest.rows is None:
-        return InfeasibleError(f"{text}proved, but there was no time to find by how much; raise time_limit_s")
+        return InfeasibleError(f"{text}proved, but there was no time to find by how much")
     needed = counts_of(query.space, nearest.rows)
     short = [
         f"{name} needs about {count}, available {int(limit)}"

@@ -195,7 +195,8 @@ class Pricing:
 
     def _exists(self, group: ChoiceBlock) -> npt.NDArray[np.bool_]:
         """Of which combinations of the block's decisions every node has an engine."""
-        has = [nodes is not None and all(len(self._engines[n].interval) for n in nodes) for nodes in group.nodes.flat]
+        every = group.nodes.ravel()
+        has = [nodes is not None and all(len(self._engines[n].interval) for n in nodes) for nodes in every]
         return np.array(has, dtype=np.bool_).reshape(group.nodes.shape)
 
     def _least_interval(self, row: Sequence[int]) -> int:

@@ -11,7 +11,8 @@ from codesign.ir.graph import Graph
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import design_space
-from codesign.search.design import TIME_LIMIT_S, Goal, SearchResult, board_share, interval_floor, search_design
+from codesign.search.design import TIME_LIMIT_S, SearchResult, board_share, interval_floor, search_design
+from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
 _LADDER = (1.0, 1.2, 1.5, 2.0)  # times the least interval, where designs of small latency are looked for
