@@ -175,7 +175,7 @@ def _our_times(result: Result) -> Row:
 
 
 def _engines(results: Sequence[Result]) -> str:
-    header = ("Network", "Multipliers", "Least interval proved", "Engines", "Options priced/s")
+    header = ("Network", "Multipliers", "Least interval proved", "Engines", "Options/s of the whole search")
     rows = [
         (
             r.case.workload,

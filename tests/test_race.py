@@ -1,6 +1,7 @@
 """The race between co-searches: its rivals on a toy problem."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,19 @@ from race import rivals
 from race.children import Children
 from race.controller import reinforcement
 from race.problem import Candidate, Judge, Limit, Problem, Scored, best_arrays
+from race.proxy import Book
+from race.setting import Ground, part_of
 from race.settings import Method, ProxySettings
 from race.tiny import space
+from race.unsearched import unsearched
 
+from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
-from codesign.nets.space import decisions
+from codesign.nets.space import decisions, sizes
+from codesign.progress import silent
+from codesign.search.accelerators import Accelerators
 from codesign.search.arrays import ArrayTable
+from small_search import tiny_config, tiny_data, tiny_space
 
 pytestmark = pytest.mark.torch
 
@@ -172,3 +180,44 @@ def test_every_child_is_trained_on_its_own_and_only_once(tmp_path: Path) -> None
     assert first.accuracy * 20 == pytest.approx(round(first.accuracy * 20))
     assert asked(tmp_path / "a") == first
     assert asked(tmp_path / "b").accuracy == first.accuracy
+
+
+def test_what_no_search_found_meets_the_demand_and_is_grown() -> None:
+    board = part_of(load_board("pynq-z2"), 0.1)
+    ground = Ground(tiny_space(), tiny_data(), board, minimum_depth=2)
+    problem = ground.problem(500_000.0, lambda row: Scored(0.5, 0.0), 0.0)
+    config = tiny_config(trained_finalists=1)
+    found = unsearched(Judge(problem, LIMIT), ground, config, silent)
+    assert found is not None
+    assert found.interval <= problem.target == 200
+    accelerators = Accelerators(tiny_space(), tiny_data(), board)
+    for at, order in sizes(tiny_space()):
+        for larger in order[order.index(found.row[at]) + 1 :]:
+            other = accelerators.design([*found.row[:at], larger, *found.row[at + 1 :]])
+            assert other is None or other.interval_cycles > problem.target
+    hopeless = ground.problem(50e6, problem.accuracy, 0.0)
+    assert unsearched(Judge(hopeless, LIMIT), ground, replace(config, min_fps=50e6), silent) is None
+
+
+def test_a_part_of_a_board_is_that_share_of_what_designs_may_take() -> None:
+    whole, part = load_board("ultra96-v2"), part_of(load_board("ultra96-v2"), 0.25)
+    assert part.resources == whole.resources
+    for name in ("dsp", "bram18", "lut", "ff"):
+        assert getattr(part.budget, name) == pytest.approx(getattr(whole.budget, name) / 4, abs=1)
+
+
+def test_a_line_that_was_cut_off_costs_nothing_but_itself(tmp_path: Path) -> None:
+    path, asked = tmp_path / "accuracies.jsonl", []
+
+    def measure(row: tuple[int, ...]) -> float:
+        asked.append(row)
+        return 0.5
+
+    Book(path, measure).accuracy((0, 1))
+    for cut in ("[[0, 2]", "[[0", "x"):
+        path.write_text(path.read_text() + cut)
+        book = Book(path, measure)
+        assert book.accuracy((0, 1)).accuracy == 0.5
+        book.accuracy((3, len(cut)))
+        assert Book(path, measure).accuracy((3, len(cut))).accuracy == 0.5
+    assert len(asked) == 4

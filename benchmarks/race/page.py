@@ -35,8 +35,8 @@ worth.
 - *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
   what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
   counts.
-- *fixed accelerator*: the best arrays for the network in the middle of the space, then regularised evolution of
-  networks that meet the demand on them.
+- *fixed accelerator*: the best arrays for the network in the middle of the space or, where these miss the demand, for
+  the one of most products of 200 drawn whose arrays do not; then regularised evolution of networks on them.
 - *random*, *regularised evolution* (population 50, sample 10), *reinforcement learning* (recurrent controller,
   REINFORCE): network and arrays together. The reward is FNAS's, but its penalty grows with the violation (as published
   it is the same for all) and rewards are compared with their batch's mean: both help it.

@@ -13,6 +13,7 @@ POPULATION = 50
 SAMPLE = 10
 HALVINGS = 8  # of the limit of products in two steps
 FRONT = 24  # networks of the proxy accelerator's front that are looked at on the board
+DRAWN = 200  # networks among which the fixed accelerator's is chosen
 CANDIDATES = 6  # that two steps and semi-decoupled search end with, as others end with more than one
 
 
@@ -38,12 +39,16 @@ def evolution(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def fixed(judge: Judge, rng: Rng) -> Candidate | None:
-    """The accelerator first, the best one for the network in the middle of the space; then a network for it.
+    """The accelerator first, the best one for a typical network; then a network for it.
 
-    The search of the network knows the accelerator, and evolves under the demand. The result keeps the accelerator.
+    Typical is the network in the middle of the space or, where its accelerator misses the demand, the one of most
+    products among DRAWN whose accelerator does not. The search of the network knows the accelerator, and evolves under
+    the demand. The result keeps the accelerator.
     """
     problem = judge.problem
-    choice = best_arrays(problem, problem.middle)
+    drawn = sorted((problem.any_row(rng) for _ in range(DRAWN)), key=problem.products, reverse=True)
+    made = ((row, best_arrays(problem, row)) for row in (problem.middle, *drawn))
+    choice = next((c for row, c in made if c is not None and judge.price(row, c).meets), None)
     if choice is None:
         return None
     _evolve_rows(judge, lambda row: judge.try_both(row, choice), lambda: judge.spent, rng)

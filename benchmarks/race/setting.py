@@ -6,19 +6,18 @@ from functools import lru_cache
 
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
-from codesign.ir.cost import Resources
+from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.nodes import Conv
 from codesign.ir.strict import to_plain
 from codesign.model import resource
 from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions, depth, derive
+from codesign.search.accelerators import reserve_of
 from codesign.search.arrays import BlockArrays
 from codesign.search.design import search_design
 
 from .problem import Problem, Row, Scored
-
-RESERVE = 0.05  # of the board, for what only the schedule of the final design sizes
 
 
 def part_of(board: Board, share: float) -> Board:
@@ -70,7 +69,7 @@ class Ground:
 
     def target(self, fps: float) -> int:
         """Cycles between images at that many a second."""
-        return int(self.board.clock_mhz * 1e6 / fps)
+        return most_cycles(fps, self.board.clock_mhz)
 
     def problem(self, fps: float, accuracy: Callable[[Row], Scored], setup_s: float) -> Problem:
         """The problem of that demand, judged by that accuracy."""
@@ -91,13 +90,9 @@ class Ground:
 
     def exact(self, row: Row) -> int | None:
         """The least interval of the network on the board."""
-        budget = self.board.budget
-        reserve = Resources(
-            bram18=int(budget.bram18 * RESERVE), lut=int(budget.lut * RESERVE), ff=int(budget.ff * RESERVE)
-        )
         graph = skeleton(network_of(self.space, self.dataset, row))
         try:
-            return search_design(graph, self.board, reserve=reserve, explain=False).interval_cycles
+            return search_design(graph, self.board, reserve=reserve_of(self.board), explain=False).interval_cycles
         except InfeasibleError:
             return None
 

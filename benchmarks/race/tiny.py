@@ -18,6 +18,7 @@ from codesign.errors import CodesignError, InfeasibleError
 from codesign.ir import files
 from codesign.ir.board import Board, Fill
 from codesign.ir.boards import load_board
+from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import parse, to_plain
 from codesign.nets.config import TrainConfig
@@ -148,7 +149,7 @@ def measure(path: Path, data: Dataset, work: Path, progress: Progress) -> Tiny:
         if design is not None:
             intervals[text(row)] = design.interval_cycles
         progress("designing every network", i + 1, len(rows))
-    target = int(board().clock_mhz * 1e6 / FPS)
+    target = most_cycles(FPS, board().clock_mhz)
     meeting = [row for row in rows if intervals.get(text(row), target + 1) <= target]
     optimum = max(meeting, key=lambda row: accuracies[text(row)], default=None)
     found = tuple(_searched(seed, accuracies, data, target) for seed in SEEDS) if meeting else ()

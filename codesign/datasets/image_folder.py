@@ -41,9 +41,7 @@ def _load_part(folder: Path, classes: tuple[str, ...]) -> tuple[Pixels, Labels]:
     labels: list[int] = []
     for label, name in enumerate(classes):
         inside = folder / name
-        files = (
-            sorted(p for p in inside.iterdir() if p.is_file() and not p.name.startswith(".")) if inside.is_dir() else []
-        )
+        files = _visible_files(inside)
         if not files:
             raise ConfigError(f"{inside}: holds no image; expected .png, .pgm or .ppm files of class {name!r}")
         for path in files:

@@ -17,6 +17,7 @@ from codesign.flow.log import LogKind, epoch_log
 from codesign.flow.steps import Run, save_vectors
 from codesign.ir import files
 from codesign.ir.board import Limits
+from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
@@ -200,7 +201,7 @@ def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float
             _series(
                 "interval of the likeliest network, cycles",
                 ((e.epoch, e.exact_interval_cycles) for e in epochs),
-                target=None if target is None else float(int(clock_mhz * 1e6 / target)),
+                target=None if target is None else float(most_cycles(target, clock_mhz)),
             ),
             _series("interval of the drawn networks, cycles", ((e.epoch, e.drawn_interval_cycles) for e in epochs)),
             _series("entropy of the choices", ((e.epoch, e.entropy) for e in epochs)),

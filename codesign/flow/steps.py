@@ -19,7 +19,7 @@ from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, s
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
-from codesign.ir.cost import Cost
+from codesign.ir.cost import Cost, most_cycles
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.measurement import Measurement
@@ -120,12 +120,7 @@ def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
 
 def _max_interval(run: Run) -> int | None:
     """The interval that the demanded FPS allows; None if the fastest design is wanted."""
-    if run.settings.min_fps is None:
-        return None
-    interval = int(run.board.clock_mhz * 1e6 / run.settings.min_fps)
-    if interval < 1:
-        raise InfeasibleError(f"min_fps: {run.settings.min_fps:,.0f} FPS is more than one image a cycle")
-    return interval
+    return None if run.settings.min_fps is None else most_cycles(run.settings.min_fps, run.board.clock_mhz)
 
 
 def _max_latency(run: Run) -> int | None:

@@ -50,7 +50,7 @@ class Limits:
         for name in ("dsp", "bram18", "uram", "lut", "ff"):
             most = getattr(self, name)
             if most is not None and most < 0:
-                raise ValueError(f"limits.{name}: expected 0 or more, got {most}")
+                raise ValueError(f"{name}: expected 0 or more, got {most}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from codesign.errors import InfeasibleError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -30,6 +32,14 @@ class Resources:
         """(resource, needed, available) of every count over the budget."""
         names = ("dsp", "bram18", "uram", "lut", "ff")
         return tuple((n, getattr(self, n), getattr(budget, n)) for n in names if getattr(self, n) > getattr(budget, n))
+
+
+def most_cycles(fps: float, clock_mhz: float) -> int:
+    """The most cycles between images at that many images a second, at least 1. Raises InfeasibleError."""
+    cycles = int(clock_mhz * 1e6 / fps)
+    if cycles < 1:
+        raise InfeasibleError(f"min_fps: {fps:,.0f} FPS is more than one image a cycle at {clock_mhz:g} MHz")
+    return cycles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> 
     for node in graph.nodes:
         if isinstance(node, Input):
             continue
-        options = _cached_options(_nameless(node), board.family, least_buffers)
+        options = _cached_options(nameless(node), board.family, least_buffers)
         if isinstance(node, Add):
             options = _with_fifos(node, options, pixels, board.family)
         for source in node.inputs:
@@ -250,7 +250,7 @@ def _cached_options(node: Conv | Pool | Add, family: Family, least_buffers: bool
     return node_options(node, family, least_buffers)
 
 
-def _nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:
+def nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:
     """The node without its names, so that equal nodes of different blocks or networks share their options."""
     if isinstance(node, Add):
         return replace(node, name="n", sources=("a", "b"))

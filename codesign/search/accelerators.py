@@ -48,14 +48,6 @@ class Accelerators:
     found: dict[tuple[int, ...], Accelerator | None] = field(default_factory=dict)
     reasons: dict[tuple[int, ...], str] = field(default_factory=dict)
 
-    @property
-    def reserve(self) -> Resources:
-        """What exact designs leave free within the board's budget."""
-        budget = self.board.budget
-        return Resources(
-            bram18=int(budget.bram18 * _RESERVE), lut=int(budget.lut * _RESERVE), ff=int(budget.ff * _RESERVE)
-        )
-
     def network(self, row: Sequence[int]) -> Network:
         """The network of these choices."""
         data = self.dataset
@@ -98,7 +90,7 @@ class Accelerators:
             )
             self.options += result.evaluations
             return Accelerator(design, cost.interval_cycles, cost.resources)
-        result = search_design(graph, self.board, reserve=self.reserve, explain=False)
+        result = search_design(graph, self.board, reserve=reserve_of(self.board), explain=False)
         self.options += result.evaluations
         return Accelerator(result.design, result.interval_cycles, result.resources)
 
@@ -110,3 +102,9 @@ class Accelerators:
         if self.max_latency is not None and cost.latency_cycles > self.max_latency:
             raise InfeasibleError(f"arrays: one image takes {cost.latency_cycles} cycles, demanded: {self.max_latency}")
         return Accelerator(design, cost.interval_cycles, cost.resources)
+
+
+def reserve_of(board: Board) -> Resources:
+    """What exact designs of networks without weights leave free within the board's budget."""
+    budget = board.budget
+    return Resources(bram18=int(budget.bram18 * _RESERVE), lut=int(budget.lut * _RESERVE), ff=int(budget.ff * _RESERVE))

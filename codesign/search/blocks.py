@@ -1,7 +1,7 @@
 """The blocks of a search space as the nodes that every combination of their choices makes; no tensor comes here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from codesign.errors import ConfigError
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Shape
 from codesign.ir.qtype import QType
+from codesign.model.space import nameless
 from codesign.nets.network import INPUT, INPUT_TYPE, Layer, layer_node
 from codesign.nets.space import (
     Space,
@@ -103,10 +104,4 @@ def _priced(layers: list[Layer], source: Input) -> tuple[Conv | Pool | Add, ...]
             before[layer.name] = layer_node(layer, before)
     except ConfigError:
         return None
-    return tuple(_nameless(n) for n in before.values() if not isinstance(n, Input))
-
-
-def _nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:
-    if isinstance(node, Add):
-        return replace(node, name="n", sources=("a", "b"))
-    return replace(node, name="n", source="a")
+    return tuple(nameless(n) for n in before.values() if not isinstance(n, Input))

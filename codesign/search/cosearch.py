@@ -16,7 +16,7 @@ import torch
 
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
-from codesign.ir.cost import Resources
+from codesign.ir.cost import Resources, most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
@@ -167,7 +167,7 @@ def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
 def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
     """The demanded interval in cycles; if none is demanded, that of a middle network, around which costs are known."""
     if config.min_fps is not None:
-        return max(int(board.clock_mhz * 1e6 / config.min_fps), 1)
+        return most_cycles(config.min_fps, board.clock_mhz)
     accelerators = Accelerators(space, dataset, board)
     middle = [0 if at in branches(space) else len(d.options) // 2 for at, d in enumerate(decisions(space))]
     for row in (middle, [0] * len(middle)):
