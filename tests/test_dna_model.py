@@ -1,5 +1,6 @@
 """DNA's model, re-stated: its golden values, its space's sizes, and searches that find what there is."""
 
+import time
 from dataclasses import replace
 from itertools import product
 
@@ -31,6 +32,7 @@ from hypothesis import strategies as st
 
 from codesign.ir.boards import load_board
 from codesign.ir.nodes import Add, Conv
+from codesign.search.design import search_design
 
 EXTENTS = ("tile_oy", "tile_ox", "tile_k", "tile_c", "unroll_oy", "unroll_ox", "unroll_k", "unroll_c")
 SMALL = Layout(name="small", tables=(Table((4, 2, 1), (4, 2, 1)), Table((2, 1), (6, 2, 1))), sizes=(28, 0))
@@ -285,3 +287,13 @@ def test_random_searches_are_kept_for_the_next_run(tmp_path):
     assert Store(tmp_path / "random.json").load("another", 5) == start(5)
     assert digest(parts) == digest(price(SMALL, mapped_layers(FBNET_C)[:3], 16))
     assert digest(parts) != digest(price(SMALL, mapped_layers(FBNET_C)[:3], 8))
+
+
+def test_fbnet_c_as_a_whole_has_a_proved_design_in_seconds() -> None:
+    """With stem, header and classifier, in our machine, 4-bit weights and 8-bit activations; processor seconds."""
+    graph = graph_of(FBNET_C, 4, 8, whole=True)
+    begun = time.process_time()
+    found = search_design(graph, load_board("zcu102"), explain=False)
+    assert time.process_time() - begun < 10.0
+    assert len(found.design.engines) > 80
+    assert found.proved_optimal

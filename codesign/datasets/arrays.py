@@ -46,7 +46,7 @@ def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None
 
 def _read(path: Path) -> dict[str, AnyArray]:
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file")
+        raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected an .npz file of arrays")
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as packed:
             return {name.removesuffix(".npy"): _read_member(packed, name) for name in packed.namelist()}

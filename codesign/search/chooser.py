@@ -23,7 +23,7 @@ from codesign.search.dna import ArrayPricing
 from codesign.search.pricing import Pricing
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
-_QUADRATIC = 1.0  # weight of the squared violation
+_QUADRATIC = 1.0  # growth of the cost's weight with the violation of the drawn network
 _ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 
 

@@ -85,6 +85,8 @@ def cosearch(
     exact = pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target)
     least = cheapest(exact, space, config.minimum_depth)
     _check_possible(space, dataset, board, least, target, demanded=demanded)
+    if latency is not None and latency < 1:
+        raise InfeasibleError(f"max_latency_us: {config.max_latency_us:g} is less than a cycle of {board.name}'s clock")
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")

@@ -1,6 +1,10 @@
 """A mixed-integer program put together line by line and handed to HiGHS."""
 
+import contextlib
+import os
+import sys
 import time
+from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -16,6 +20,25 @@ _HIGHS_INFEASIBLE = 2
 _FIRST_MARGIN = 0.002  # of the relaxed objective: choices that raise it by more wait
 _LEAST_S = 0.1
 _TINY = 1e-9
+
+
+@contextlib.contextmanager
+def _mute() -> Iterator[None]:
+    """Let nothing reach standard output: HiGHS leaves a line of debugging there now and then, whatever its options."""
+    try:
+        sys.stdout.flush()
+        held = os.dup(1)
+    except (OSError, ValueError):  # there is no standard output
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(held, 1)
+        os.close(held)
 
 
 class Verdict(Enum):
@@ -145,13 +168,14 @@ class Program:
     def _exact(
         self, matrix: sparse.csr_array, choice: BoolArray, allowed: FloatArray, gap: float, time_limit_s: float
     ) -> Answer:
-        result = milp(
-            np.concatenate(self._costs),
-            integrality=choice.astype(np.int64),
-            bounds=Bounds(np.zeros(self.size), np.where(choice, allowed, np.inf)),
-            constraints=LinearConstraint(matrix, np.array(self._low), np.array(self._high)),
-            options={"mip_rel_gap": gap, "time_limit": time_limit_s},
-        )
+        with _mute():
+            result = milp(
+                np.concatenate(self._costs),
+                integrality=choice.astype(np.int64),
+                bounds=Bounds(np.zeros(self.size), np.where(choice, allowed, np.inf)),
+                constraints=LinearConstraint(matrix, np.array(self._low), np.array(self._high)),
+                options={"mip_rel_gap": gap, "time_limit": time_limit_s},
+            )
         if result.status == _HIGHS_INFEASIBLE:
             return Answer(Verdict.INFEASIBLE, None, np.inf, np.inf)
         dual = result.mip_dual_bound
