@@ -19,8 +19,6 @@ from codesign.search.pricing import Pricing
 from .problem import Candidate, Judge
 from .setting import Ground
 
-ADAPTED = 4  # times that prices are adapted to the network before it is given up
-
 
 def unsearched(judge: Judge, ground: Ground, config: SearchConfig, tell: Progress) -> Candidate | None:
     """The first operators and middle widths and bits, changed at least cost until they meet the demand, and enlarged.
@@ -30,16 +28,13 @@ def unsearched(judge: Judge, ground: Ground, config: SearchConfig, tell: Progres
     space, data, target = ground.space, ground.dataset, judge.problem.target
     pricing = Pricing(space, data.shape, len(data.classes), ground.board, target)
     accelerators = Accelerators(space, data, ground.board)
-    for _ in range(ADAPTED):
-        row = beginning(Chooser(space, config, pricing, torch.device("cpu")))
-        if row is None:
-            return None
-        with tempfile.TemporaryDirectory() as folder:
-            found = finish(accelerators, [row], target, data, config, Path(folder), tell)
-        if found is not None:
-            judge.designs = accelerators.searches
-            network = tuple(found[0])
-            return Candidate(network, None, judge.problem.accuracy(network).accuracy, found[1].interval_cycles)
-        slow = accelerators.design(row)
-        pricing.adapt(row, None if slow is None else slow.interval_cycles)
-    return None
+    row = beginning(Chooser(space, config, pricing, torch.device("cpu")), accelerators)
+    if row is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        found = finish(accelerators, [row], target, data, config, Path(folder), tell)
+    judge.designs = accelerators.searches
+    if found is None:
+        return None
+    network = tuple(found[0])
+    return Candidate(network, None, judge.problem.accuracy(network).accuracy, found[1].interval_cycles)

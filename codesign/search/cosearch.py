@@ -28,7 +28,7 @@ from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
 from codesign.search.config import Hardware, Objective, SearchConfig
 from codesign.search.dna import ArrayPricing
-from codesign.search.finals import best_network, cheapest
+from codesign.search.finals import beginning, best_network, cheapest
 from codesign.search.pricing import Pricing
 from codesign.search.trainer import EpochRecord, Trainer
 
@@ -92,8 +92,9 @@ def cosearch(
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
+    first = beginning(trainer.chooser, accelerators)
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
-    row, found = best_network(trainer, accelerators, (train, held), parts, folder, progress)
+    row, found = best_network(trainer, accelerators, (train, held), parts, folder, first, progress)
     return CosearchResult(
         network=accelerators.network(row),
         choices=accelerators.choices(row),

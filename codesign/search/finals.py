@@ -28,6 +28,7 @@ from codesign.search.trainer import Trainer, certain
 _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
+_ADAPTED = 6  # times that prices are adapted to the network of the beginning
 SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 
 
@@ -88,9 +89,10 @@ def best_network(
     images: tuple[Images, Images],
     parts: Dataset,
     folder: Path,
+    first: Sequence[int] | None,
     progress: Progress,
 ) -> tuple[list[int], Accelerator]:
-    """The best of the finalists and the network that the search began with, by search.finish.
+    """The best of the finalists and of the network that the search began with, `first`, by search.finish.
 
     `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
@@ -98,9 +100,8 @@ def best_network(
     target = float("inf") if config.min_fps is None else float(pricing.target)
     rows = _ranked(trainer, *images, progress)
     # The beginning takes part wherever finalists are trained: a search that does not beat it has found nothing.
-    begun = beginning(trainer.chooser)
-    if config.compared > 1 and begun is not None:
-        rows.insert(min(config.compared - 1, len(rows)), begun)
+    if config.compared > 1 and first is not None:
+        rows.insert(0, list(first))
     # With exact hardware, shown to meet the demand before the search began.
     rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
     if accelerators.max_latency is not None and accelerators.arrays is None:
@@ -111,12 +112,23 @@ def best_network(
     return found
 
 
-def beginning(chooser: Chooser) -> list[int] | None:
-    """The network that a search begins with, changed at least cost until it meets the demand by the tables."""
-    pricing = chooser.pricing
+def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
+    """The network that a search begins with, changed at least cost until an accelerator meets the demand.
+
+    Prices are adapted to it on the way; None if that does not help.
+    """
+    pricing, demanded = chooser.pricing, chooser.config.min_fps is not None
+    target = float(pricing.target) if demanded else float("inf")
     even = [[-float("inf") if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
-    row = repaired(pricing, even, chooser.start, SLACK if chooser.config.min_fps is not None else float("inf"))
-    return None if row is None or any(chooser.too_shallow(row)) else row
+    for _ in range(_ADAPTED):
+        row = repaired(pricing, even, chooser.start, 0.0 if demanded else float("inf"))
+        if row is None or any(chooser.too_shallow(row)):
+            return None
+        found = accelerators.design(row)
+        if found is not None and found.interval_cycles <= target:
+            return row
+        pricing.adapt(row, None if found is None else found.interval_cycles)
+    return None
 
 
 def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], target: float) -> str:
