@@ -33,8 +33,8 @@ class Accelerators:
     """Accelerators of networks of a space, each made once.
 
     `arrays`: where arrays are chosen, not searched; None for exact design searches, of which `searches` were made, and
-    which priced `options` engines. `max_latency`: cycles that one image may take, where few are demanded together with
-    `max_interval` between images. `reasons`: why there is none.
+    which priced `options` engines. `max_latency`: cycles that one image may take; only with it a design must also keep
+    `max_interval` between images, otherwise whoever asks compares. `reasons`: why a row has none.
     """
 
     space: Space

@@ -33,8 +33,8 @@ class SearchConfig:
     memory and time, and tells the choice what it would gain. Of the `finalists`, which shared weights rank,
     `trained_finalists` are trained for a short time to be compared, unless cost has a price: then the rank decides.
     `enlarge`: where a demand is the only limit, finalists grow in widths and bits as far as their designs allow.
-    `objective` is for `hardware: exact`. With
-    `heterogeneous`, weights learn on blends of all bit widths, choices on drawn ones.
+    `objective` is for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on
+    drawn ones.
     """
 
     min_fps: float | None = None

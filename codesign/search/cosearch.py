@@ -3,8 +3,8 @@
 In every step one batch of the training images moves the weights of a drawn network; after the warm-up, a batch of
 images that never train weights moves the choices. To the loss of the choices comes the cost of the drawn network and
 of every alternative to it, constants from search.pricing, with a multiplier that grows while drawn networks are too
-slow. At the end the likeliest networks that meet the demand are compared, and the best that an exact design search
-confirms is the result. The accuracy of shared weights only ranks them; it is never reported as the network's.
+slow. At the end the likeliest networks that meet the demand are ranked by shared weights, whose accuracy is never
+reported as the network's; the first of them, confirmed by exact designs, are enlarged, trained briefly and compared.
 """
 
 import time
