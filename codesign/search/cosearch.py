@@ -77,16 +77,11 @@ def cosearch(
     device = use_device(config.device, config.threads)
     target = _target(space, dataset, board, config)
     pricing = _pricing(space, dataset, board, config, target)
-    arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
-    latency = None if config.max_latency_us is None else int(config.max_latency_us * board.clock_mhz)
-    demanded = config.min_fps is not None
-    accelerators = Accelerators(space, dataset, board, arrays, latency, target if demanded else None)
+    accelerators = _accelerators(space, dataset, board, config, pricing)
     is_exact = isinstance(pricing, Pricing) and config.objective is Objective.BOTTLENECK
     exact = pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target)
     least = cheapest(exact, space, config.minimum_depth)
-    _check_possible(space, dataset, board, least, target, demanded=demanded)
-    if latency is not None and latency < 1:
-        raise InfeasibleError(f"max_latency_us: {config.max_latency_us:g} is less than a cycle of {board.name}'s clock")
+    _check_possible(space, dataset, board, least, target, demanded=config.min_fps is not None)
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
@@ -147,6 +142,20 @@ def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig,
     if config.hardware is Hardware.DNA:
         return ArrayPricing(space, dataset.shape, labels, board, target, demanded=demanded)
     return Pricing(space, dataset.shape, labels, board, target, config.objective, demanded=demanded)
+
+
+def _accelerators(
+    space: Space, dataset: Dataset, board: Board, config: SearchConfig, pricing: Pricing | ArrayPricing
+) -> Accelerators:
+    """What makes the accelerators of the search's networks, under its demands."""
+    arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
+    interval = None if config.min_fps is None else pricing.target
+    if config.max_latency_us is None:
+        return Accelerators(space, dataset, board, arrays)
+    latency = int(config.max_latency_us * board.clock_mhz)
+    if latency < 1:
+        raise InfeasibleError(f"max_latency_us: {config.max_latency_us:g} is less than a cycle of {board.name}'s clock")
+    return Accelerators(space, dataset, board, arrays, latency, interval)
 
 
 def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
