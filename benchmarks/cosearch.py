@@ -1,4 +1,4 @@
-"""Our co-search and every rival in one run: one space, data set, cost model and demand, the same count for all.
+"""Our co-search and every rival in one run: one space, data set, cost model and demand, one end, one way of counting.
 
     python benchmarks/cosearch.py [--profile short|full] [--board NAME] [--fps N] [--seed N] [--method NAME]
                                   [--part K/N] [--work FOLDER] [--no-simulation]
