@@ -1,6 +1,8 @@
 """The design search with buffers sized: it ends within the board, and claims no more than it knows."""
 
 import math
+import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +17,12 @@ from codesign.model.predict import predict
 from codesign.nets.network import skeleton
 from codesign.nets.space import derive
 from codesign.nets.spaces import load_space
-from codesign.search import sized
+from codesign.search import program, sized
 from codesign.search.design import board_share
 from codesign.search.goal import Goal
 from codesign.search.sized import search_sized_design
 from strategies import random_graph
-from test_design_search import BOARD, board_with, every_design
+from test_design_search import BIG, BOARD, board_with, every_design
 
 ROW = (1, 1, 0, 0, 3, 2, 0, 0, 2, 1, 2, 0, 2, 0, 3, 2, 3, 0, 2, 0)
 
@@ -83,3 +85,17 @@ def test_a_latency_is_looked_for_at_several_intervals(graph: Graph) -> None:
     assert found.bound <= cost.interval_cycles
     with pytest.raises(InfeasibleError, match=r"may take 100 cycles, but the quickest design .* that was found needs"):
         search_sized_design(graph, board, max_latency=100, explain=False)
+
+
+def test_the_nearest_board_is_one_that_is_fast_enough_at_its_own_clock(graph: Graph) -> None:
+    """Demands are frames per second: as many cycles are fewer frames on a slower board."""
+    slow = replace(BIG, name="a-slow", clock_mhz=BOARD.clock_mhz / 10)
+    with pytest.raises(InfeasibleError, match=f"nearest board that fits: {BIG.name}"):
+        search_sized_design(graph, board_with((0, 0, 500, 500)), max_interval=3000, others=(slow, BIG))
+
+
+def test_the_solver_cannot_write_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    with program._mute():
+        os.write(1, b"a line of debugging")
+    os.write(1, b"a result")
+    assert capfd.readouterr().out == "a result"

@@ -24,8 +24,8 @@ measured in RTL simulation at the board's clock, every output word compared.
 
 **All searches end alike**: their six most promising candidates that meet the demand grow in widths and bits as far as
 it is still met, on the kind of accelerator that the method has, are trained for three short epochs, and the most
-accurate on images that none trained on is the result. What is left between two methods is what their searches are
-worth.
+accurate on images that these trainings do not see is the result. What is left between two methods is what their
+searches are worth.
 
 - *ours*: choices by gradient, every network priced at its best design. The network that it begins with is one of the
   six.

@@ -116,7 +116,7 @@ class Race:
             found = finish(accelerators, rows, judge.problem.target, parts, config, Path(folder), tell)
         if found is None:  # no candidate fits with its buffers sized
             return best
-        judge.evaluations += min(len(rows), config.compared)
+        judge.evaluations += min(len(rows), config.compared)  # at most: candidates may grow into the same network
         row, choice = tuple(found[0][: len(best.row)]), tuple(found[0][len(best.row) :])
         accuracy = judge.problem.accuracy(row).accuracy
         return Candidate(row, choice or None, accuracy, found[1].interval_cycles)

@@ -12,7 +12,7 @@ from codesign.ir.nodes import Conv
 from codesign.ir.strict import to_plain
 from codesign.model import resource
 from codesign.nets.network import Network, skeleton
-from codesign.nets.space import Space, decisions, depth, derive
+from codesign.nets.space import Space, decisions, depth, derive, middle
 from codesign.search.accelerators import reserve_of
 from codesign.search.arrays import BlockArrays
 from codesign.search.design import search_design
@@ -29,12 +29,6 @@ def part_of(board: Board, share: float) -> Board:
 def network_of(space: Space, dataset: Dataset, row: Row) -> Network:
     """The network of a row of choices."""
     return derive(space, row, dataset.name.replace("-", "_"), dataset.shape, dataset.classes)
-
-
-def middle_row(space: Space) -> Row:
-    """The network in the middle: the first operators and pooling, the middle of widths and bits."""
-    branching = ("operator", "pool")
-    return tuple(0 if any(w in d.name for w in branching) else len(d.options) // 2 for d in decisions(space))
 
 
 class Ground:
@@ -62,7 +56,7 @@ class Ground:
 
         The other half is left to adders and memories. Multipliers are those of the middle network.
         """
-        graph = skeleton(network_of(self.space, self.dataset, middle_row(self.space)))
+        graph = skeleton(network_of(self.space, self.dataset, middle(self.space)))
         convs = [node for node in graph.nodes if isinstance(node, Conv)]
         luts = sum(resource.multiplier_luts(node) for node in convs) / len(convs)
         return self.board.budget.dsp + int(self.board.budget.lut / 2 / luts)
@@ -75,11 +69,11 @@ class Ground:
         """The problem of that demand, judged by that accuracy."""
         return Problem(
             sizes=self.sizes,
-            arrays=(len(self.tables(middle_row(self.space))[0].interval),) * self.arrays.blocks,
+            arrays=(len(self.tables(middle(self.space))[0].interval),) * self.arrays.blocks,
             target=self.target(fps),
             budget=self.arrays.budget,
             lanes=self.lanes(),
-            middle=middle_row(self.space),
+            middle=middle(self.space),
             setup_s=setup_s,
             tables=self.tables,
             legal=self.legal,

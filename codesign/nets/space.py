@@ -201,6 +201,12 @@ def branches(space: Space) -> tuple[int, ...]:
     return (*first, *(at for where in slots(space) for at in where.operators), len(decisions(space)) - 2)
 
 
+def middle(space: Space) -> tuple[int, ...]:
+    """The row that one would take without a search: the first of what branches, the middle of widths and bits."""
+    first = branches(space)
+    return tuple(0 if at in first else len(d.options) // 2 for at, d in enumerate(decisions(space)))
+
+
 def bit_widths(space: Space) -> tuple[int, ...]:
     """Where bits are decided, of activations and of weights."""
     return (*_activation_bits(space), *_weight_bits(space))

@@ -23,7 +23,7 @@ from codesign.nets.batches import Images, generator
 from codesign.nets.config import use_device
 from codesign.nets.network import Network, skeleton
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, branches, decisions
+from codesign.nets.space import Space, decisions, middle
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
 from codesign.search.config import Hardware, Objective, SearchConfig
@@ -181,8 +181,7 @@ def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) 
     if config.min_fps is not None:
         return most_cycles(config.min_fps, board.clock_mhz)
     accelerators = Accelerators(space, dataset, board)
-    middle = [0 if at in branches(space) else len(d.options) // 2 for at, d in enumerate(decisions(space))]
-    for row in (middle, [0] * len(middle)):
+    for row in (middle(space), (0,) * len(decisions(space))):
         found = accelerators.design(row)
         if found is not None:
             return found.interval_cycles

@@ -47,11 +47,11 @@ def finish(
             break
     if not pool:
         return None
-    scores = []
-    for i, row in enumerate(pool):
-        scores.append(short_training(accelerators.network(row), parts, config, folder) if len(pool) > 1 else 0.0)
-        progress("train finalists", i + 1, len(pool))
-    best = list(pool)[max(range(len(scores)), key=scores.__getitem__)]
+    grown_rows, scores = list(pool), [0.0] * len(pool)
+    for i, row in enumerate(grown_rows if len(grown_rows) > 1 else ()):  # one needs no comparison
+        scores[i] = short_training(accelerators.network(row), parts, config, folder)
+        progress("train finalists", i + 1, len(grown_rows))
+    best = grown_rows[scores.index(max(scores))]
     return list(best), pool[best]
 
 
