@@ -82,6 +82,7 @@ def tiny_config(**changes: object) -> SearchConfig:
         batch_images=16,
         minimum_depth=2,
         finalists=4,
+        trained_neighbours=2,
         threads=1,
     )
     return replace(config, **changes)  # type: ignore[arg-type]

@@ -21,8 +21,9 @@ from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Objective, SearchConfig  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
 from codesign.search.dna import ArrayPricing  # noqa: E402
-from codesign.search.finals import cheapest, repaired  # noqa: E402
+from codesign.search.finals import cheapest  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
+from codesign.search.repair import repaired  # noqa: E402
 from codesign.search.trainer import Trainer  # noqa: E402
 from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 

@@ -9,19 +9,19 @@ import pytest
 
 pytest.importorskip("torch")
 
-from race import rivals
+from race import gradient, rivals
 from race.children import Children
 from race.controller import reinforcement
 from race.problem import Candidate, Judge, Limit, Problem, Scored, best_arrays
 from race.proxy import Book
-from race.setting import Ground, part_of
-from race.settings import Method, ProxySettings
+from race.setting import Ground, network_of, part_of, translated, turned
+from race.settings import Cell, Method, ProxySettings
 from race.tiny import space
 from race.unsearched import unsearched
 
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
-from codesign.nets.space import decisions, sizes
+from codesign.nets.space import decisions, middle, sizes
 from codesign.progress import silent
 from codesign.search.accelerators import Accelerators
 from codesign.search.arrays import ArrayTable
@@ -187,7 +187,7 @@ def test_what_no_search_found_meets_the_demand_and_is_grown() -> None:
     ground = Ground(tiny_space(), tiny_data(), board, minimum_depth=2)
     problem = ground.problem(500_000.0, lambda row: Scored(0.5, 0.0), 0.0)
     config = tiny_config(trained_finalists=1)
-    found = unsearched(Judge(problem, LIMIT), ground, config, silent)
+    found = unsearched(Judge(problem, LIMIT), ground, ground.space, config, silent)
     assert found is not None
     assert found.interval <= problem.target == 200
     accelerators = Accelerators(tiny_space(), tiny_data(), board)
@@ -196,7 +196,52 @@ def test_what_no_search_found_meets_the_demand_and_is_grown() -> None:
             other = accelerators.design([*found.row[:at], larger, *found.row[at + 1 :]])
             assert other is None or other.interval_cycles > problem.target
     hopeless = ground.problem(50e6, problem.accuracy, 0.0)
-    assert unsearched(Judge(hopeless, LIMIT), ground, replace(config, min_fps=50e6), silent) is None
+    assert unsearched(Judge(hopeless, LIMIT), ground, ground.space, replace(config, min_fps=50e6), silent) is None
+
+
+def test_a_turned_space_has_the_same_networks_and_begins_elsewhere() -> None:
+    space = tiny_space()
+    other = turned(space)
+    assert turned(other) == space
+    assert middle(other) != translated(middle(space), space, other)
+    assert [d.options[0] for d in decisions(other) if "operator" in d.name] == ["conv5", "inverted3x2", "separable3"]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        row = tuple(int(rng.integers(len(d.options))) for d in decisions(space))
+        there = translated(row, space, other)
+        assert network_of(other, tiny_data(), there) == network_of(space, tiny_data(), row)
+        assert translated(there, other, space) == row
+
+
+@pytest.mark.parametrize(
+    ("method", "trained"),
+    [
+        (Method.OURS, 3),
+        (Method.OURS_NEIGHBOURS, 5),
+        (Method.OURS_ELSEWHERE, 3),
+        (Method.OURS_ELSEWHERE_NEIGHBOURS, 5),
+        (Method.DNA, 3),
+    ],
+)
+def test_a_search_by_gradient_is_told_in_the_rows_of_the_race(method: Method, trained: int, tmp_path: Path) -> None:
+    ground = Ground(tiny_space(), tiny_data(), part_of(load_board("pynq-z2"), 0.1), minimum_depth=2)
+    judged: list[tuple[int, ...]] = []
+
+    def accuracy(row: tuple[int, ...]) -> Scored:
+        judged.append(row)
+        return Scored(0.5, 0.0)
+
+    problem = ground.problem(500_000.0, accuracy, 0.0)
+    cell = Cell(board="pynq-z2", fps=500_000, method=method, seed=1)
+    config = tiny_config(trained_finalists=3, enlarge=False)
+    found = gradient.search(cell, config, ground, problem, tmp_path, silent)
+    assert found.row is not None
+    named = [f"{d.name}: {d.options[i]}" for d, i in zip(decisions(tiny_space()), found.row, strict=True)]
+    assert list(found.choices[: len(named)]) == named
+    assert found.row in judged
+    assert ground.legal(found.row)
+    assert found.evaluations == 4 + trained  # finalists by shared weights, then what was trained
+    assert all(ground.exact(row) is not None for row in judged)
 
 
 def test_a_part_of_a_board_is_that_share_of_what_designs_may_take() -> None:

@@ -86,8 +86,9 @@ def cell(method: Method, seed: int = 0) -> Cell:
 
 def test_cells_are_all_there_once() -> None:
     cells = all_cells()
-    raced, demands = len(RACE) + len(ABLATIONS), [len(budgets) for budgets in BUDGETS.values()]
-    assert len(set(cells)) == len(cells) == raced * len(SEEDS) * sum(demands) + len(CHILDREN) * demands[0]
+    demands = [len(budgets) for budgets in BUDGETS.values()]
+    raced, ablated = len(RACE) * len(SEEDS) * sum(demands), len(ABLATIONS) * len(SEEDS) * demands[0]
+    assert len(set(cells)) == len(cells) == raced + ablated + len(CHILDREN) * demands[0]
     assert {c.method for c in cells[: len(Method)]} == set(Method)
     assert len({(c.board, c.fps, c.seed) for c in cells[: len(Method)]}) == 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from .settings import CHILDREN, GRADIENT, Cell, Method, Profile
+from .settings import CHILDREN, GRADIENT, NEIGHBOURS, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Store
 
 # Processor seconds on one core of the machine that the first table was made on.
@@ -30,10 +30,12 @@ def _seconds(method: Method, profile: Profile, known: Sequence[Result]) -> float
     train, search = profile.train, profile.search
     images = (train.float_epochs + train.quantized_epochs) * max(train.epoch_images, profile.train_images)
     final = images / train.batch_images * TRAIN_STEP_S + SIMULATION_S
+    if method in UNSEARCHED:
+        return final
     if method in GRADIENT:
-        return (
-            search.epochs * search.images * (1 - search.validation_share) / search.batch_images * SEARCH_STEP_S + final
-        )
+        seen = search.images * (1 - search.validation_share)
+        trained = 3 * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
+        return (search.epochs * seen * SEARCH_STEP_S + trained * TRAIN_STEP_S) / search.batch_images + final
     trials = HALVINGS if method is Method.TWO_STEP else 1
     evaluation = EVALUATION_S
     if method in CHILDREN:  # two epochs

@@ -7,7 +7,7 @@ with the rivals' proxy, off the clock, so that the courses can be compared.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,24 +15,26 @@ import numpy as np
 
 from codesign.errors import InfeasibleError
 from codesign.ir import files
-from codesign.nets.space import decisions
+from codesign.nets.space import Space, decisions
 from codesign.progress import Progress
 from codesign.search.arrays import ARRAYS
 from codesign.search.config import Hardware, Objective, SearchConfig
 from codesign.search.cosearch import CosearchResult, cosearch
 
 from .problem import Problem, Row, Step
-from .setting import Ground
-from .settings import Cell, Method
+from .setting import Ground, translated, turned
+from .settings import ELSEWHERE, NEIGHBOURS, Cell, Method
 from .store import Search
 
 EPOCHS = "search epochs"  # a stage that cosearch tells of
-JUDGED = ("compare finalists", "train finalists")  # stages in which networks are judged
+JUDGED = ("compare finalists", "train finalists", "train neighbours")  # stages in which networks are judged
 
 
 def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
-    """The search's settings for a cell."""
+    """The search's settings for a cell. Neighbours are trained where the method says so, so that all spend alike."""
     config = replace(config, min_fps=float(cell.fps), seed=cell.seed)
+    if cell.method not in NEIGHBOURS:
+        config = replace(config, trained_neighbours=0)
     match cell.method:
         case Method.DNA:
             return replace(config, hardware=Hardware.DNA)
@@ -51,8 +53,9 @@ def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
 def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, folder: Path, tell: Progress) -> Search:
     """Run the search of a cell, or go on with it, in `folder`."""
     clock = _Clock(folder / "clock.json", tell)
+    space = turned(ground.space) if cell.method in ELSEWHERE else ground.space
     try:
-        found = cosearch(ground.dataset, ground.space, ground.board, config_of(cell, config), folder, clock)
+        found = cosearch(ground.dataset, space, ground.board, config_of(cell, config), folder, clock)
     except InfeasibleError:
         found = None
     seconds = clock.seconds
@@ -67,7 +70,7 @@ def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, f
         seconds=seconds,
         setup_s=0.0,
         proxy_accuracy=None if row is None else problem.accuracy(row).accuracy,
-        course=_course(clock, folder, problem, found, row, seconds, config.warmup_epochs),
+        course=_course(clock, _likeliest(folder, space, ground), problem, found, row, seconds, config.warmup_epochs),
     )
 
 
@@ -95,7 +98,7 @@ class _Clock:
             self.marks = [*self.marks[: done - 1], self.seconds]
             files.write_json(self.path, self.marks)
         if stage in JUDGED:
-            self._judged[stage] = total
+            self._judged[stage] = done
         self.tell(stage, done, total, note)
 
 
@@ -121,9 +124,16 @@ def _priced(folder: Path) -> int:
     return priced
 
 
+def _likeliest(folder: Path, space: Space, ground: Ground) -> list[Row]:
+    """The likeliest network after each epoch, of a search in `space`, as rows of the race's."""
+    visited = _meta(folder)["visited"]
+    assert isinstance(visited, list)
+    return [translated(row[: len(decisions(space))], space, ground.space) for row in visited]
+
+
 def _course(
     clock: _Clock,
-    folder: Path,
+    visited: Sequence[Row],
     problem: Problem,
     found: CosearchResult | None,
     row: Row | None,
@@ -136,14 +146,12 @@ def _course(
     """
     if found is None or row is None:
         return ()
-    visited = _meta(folder)["visited"]
-    assert isinstance(visited, list)
     steps: list[Step] = []
     moments = []
     for record, likeliest, mark in zip(found.history[warm:], visited[warm:], clock.marks[warm:], strict=False):
         interval = record.exact_interval_cycles
         if interval is not None and interval <= problem.target:
-            moments.append((0, mark, tuple(likeliest[: len(problem.sizes)])))
+            moments.append((0, mark, likeliest))
     for evaluations, moment, network in [*moments, (clock.judged, seconds, row)]:
         accuracy = problem.accuracy(network).accuracy
         if not steps or accuracy > steps[-1].accuracy:

@@ -27,8 +27,8 @@ from .final import Final, Finisher
 from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
-from .setting import Ground, network_of, part_of
-from .settings import CHILDREN, GRADIENT, SHARE, Cell, Method, Profile
+from .setting import Ground, network_of, part_of, turned
+from .settings import CHILDREN, ELSEWHERE, GRADIENT, SHARE, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Search, Store, key_of, settings_of, unmeasured
 from .unsearched import unsearched
 
@@ -93,10 +93,11 @@ class Race:
             folder.mkdir(parents=True, exist_ok=True)
             return gradient.search(cell, self.profile.search, ground, problem, folder, tell)
         tell("search", 0, 1)
-        if cell.method is Method.NONE:
+        if cell.method in UNSEARCHED:
             judge = Judge(replace(problem, setup_s=0.0), self.profile.limit)
             config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed, trained_finalists=1)
-            return counted(judge, unsearched(judge, ground, config, tell), self.space)
+            space = turned(self.space) if cell.method in ELSEWHERE else self.space
+            return counted(judge, unsearched(judge, ground, space, config, tell), self.space)
         judge = Judge(problem, self.profile.limit)
         if cell.method in (Method.RL, Method.RL_CHILDREN):
             best = reinforcement(judge, cell.seed)

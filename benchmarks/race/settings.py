@@ -38,14 +38,26 @@ class Method(Enum):
     OURS_HETEROGENEOUS = "ours-heterogeneous"
     OURS_AS_FOUND = "ours-as-found"
     OURS_RANKED = "ours-ranked"
+    OURS_NEIGHBOURS = "ours-neighbours"
+    NONE_ELSEWHERE = "none-elsewhere"
+    OURS_ELSEWHERE = "ours-elsewhere"
+    OURS_ELSEWHERE_NEIGHBOURS = "ours-elsewhere-neighbours"
     RL_CHILDREN = "rl-children"
     OURS_CHILDREN = "ours-children"
 
 
 RACE = tuple(Method)[:9]
-ABLATIONS = tuple(Method)[9:13]
-CHILDREN = tuple(Method)[13:]  # judged by networks that are trained one by one
-GRADIENT = (Method.OURS, Method.DNA, *ABLATIONS, Method.OURS_CHILDREN)
+ABLATIONS = tuple(Method)[9:17]
+CHILDREN = tuple(Method)[17:]  # judged by networks that are trained one by one
+UNSEARCHED = (Method.NONE, Method.NONE_ELSEWHERE)
+NEIGHBOURS = (Method.OURS_NEIGHBOURS, Method.OURS_ELSEWHERE_NEIGHBOURS)  # trained at the end, which no rival does
+ELSEWHERE = (Method.NONE_ELSEWHERE, Method.OURS_ELSEWHERE, Method.OURS_ELSEWHERE_NEIGHBOURS)
+GRADIENT = (
+    Method.OURS,
+    Method.DNA,
+    *(method for method in ABLATIONS if method not in UNSEARCHED),
+    Method.OURS_CHILDREN,
+)
 TITLES = {
     Method.OURS: "ours",
     Method.DNA: "DNA's hardware search",
@@ -60,6 +72,10 @@ TITLES = {
     Method.OURS_HETEROGENEOUS: "ours, heterogeneous sampling of bits",
     Method.OURS_AS_FOUND: "ours, not enlarged at the end",
     Method.OURS_RANKED: "ours, finalists ranked by shared weights alone",
+    Method.OURS_NEIGHBOURS: "ours, neighbours of the result trained",
+    Method.NONE_ELSEWHERE: "no search, at the last operators",
+    Method.OURS_ELSEWHERE: "ours, begun at the last operators",
+    Method.OURS_ELSEWHERE_NEIGHBOURS: "ours, begun there, neighbours trained",
     Method.RL_CHILDREN: "reinforcement learning, every network trained",
     Method.OURS_CHILDREN: "ours, its course by trained networks",
 }
@@ -133,7 +149,7 @@ class Cell:
 def all_cells() -> list[Cell]:
     """Every cell, in an order in which a part is of most use: one seed and the middle budgets first.
 
-    Networks are trained one by one on the first board and for the first seed only: it takes long.
+    Variants of ours run on the first board only; networks are trained one by one there for the first seed only.
     """
     first = next(iter(BUDGETS))
     found = [
@@ -142,7 +158,7 @@ def all_cells() -> list[Cell]:
         for fps in budgets
         for method in Method
         for seed in SEEDS
-        if method not in CHILDREN or (board, seed) == (first, SEEDS[0])
+        if method in RACE or (board == first and (method in ABLATIONS or seed == SEEDS[0]))
     ]
 
     def late(cell: Cell) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from codesign.nets.space import Space
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerators
 from codesign.search.chooser import Chooser
@@ -17,15 +18,15 @@ from codesign.search.finish import finish
 from codesign.search.pricing import Pricing
 
 from .problem import Candidate, Judge
-from .setting import Ground
+from .setting import Ground, translated
 
 
-def unsearched(judge: Judge, ground: Ground, config: SearchConfig, tell: Progress) -> Candidate | None:
+def unsearched(judge: Judge, ground: Ground, space: Space, config: SearchConfig, tell: Progress) -> Candidate | None:
     """The first operators and middle widths and bits, changed at least cost until they meet the demand, and enlarged.
 
-    `config`: under the demand, with one finalist.
+    `space`: that of the ground, or the same in another order. `config`: under the demand, with one finalist.
     """
-    space, data, target = ground.space, ground.dataset, judge.problem.target
+    data, target = ground.dataset, judge.problem.target
     pricing = Pricing(space, data.shape, len(data.classes), ground.board, target)
     accelerators = Accelerators(space, data, ground.board)
     row = beginning(Chooser(space, config, pricing, torch.device("cpu")), accelerators)
@@ -36,5 +37,5 @@ def unsearched(judge: Judge, ground: Ground, config: SearchConfig, tell: Progres
     judge.designs = accelerators.searches
     if found is None:
         return None
-    network = tuple(found[0])
+    network = translated(found[0], space, ground.space)
     return Candidate(network, None, judge.problem.accuracy(network).accuracy, found[1].interval_cycles)

@@ -92,11 +92,15 @@ def train(
 
 
 @torch.no_grad()
-def accuracy(net: nn.Module, images: Images) -> float:
-    """Share of the images whose largest logit is their label's; of equal logits the first counts."""
+def right_answers(net: nn.Module, images: Images) -> Tensor:
+    """For each image, [N], whether its largest logit is its label's; of equal logits the first counts."""
     net.eval()
-    hits = sum(int((net(part.x).argmax(1) == part.y).sum()) for part in in_order(images, _SCORE_BATCH))
-    return hits / len(images)
+    return torch.cat([net(part.x).argmax(1) == part.y for part in in_order(images, _SCORE_BATCH)])
+
+
+def accuracy(net: nn.Module, images: Images) -> float:
+    """Share of the images that are right."""
+    return int(right_answers(net, images).sum()) / len(images)
 
 
 def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:

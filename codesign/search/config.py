@@ -32,6 +32,8 @@ class SearchConfig:
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
     memory and time, and tells the choice what it would gain. Of the `finalists`, which shared weights rank,
     `trained_finalists` are trained for a short time to be compared, unless cost has a price: then the rank decides.
+    Then up to `trained_neighbours` that differ from the best in one choice are, and the best changes where one is
+    better.
     `enlarge`: where a demand is the only limit, finalists grow in widths and bits as far as their designs allow.
     `objective` is for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on
     drawn ones.
@@ -55,6 +57,7 @@ class SearchConfig:
     minimum_depth: int = 4
     finalists: int = 16
     trained_finalists: int = 6
+    trained_neighbours: int = 12
     enlarge: bool = True
     seed: int = 0
     threads: int = 2
@@ -68,7 +71,7 @@ class SearchConfig:
                 raise ValueError(f"{name}: expected a positive number, got {value}")
         check_counts(self, 1, "epochs", "finalists", "trained_finalists")
         check_counts(self, 2, "images")
-        check_counts(self, 0, "minimum_depth")
+        check_counts(self, 0, "minimum_depth", "trained_neighbours")
         check_common(self)
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ValueError(f"warmup_epochs: expected 0 to epochs - 1, got {self.warmup_epochs}")

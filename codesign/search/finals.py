@@ -21,15 +21,16 @@ from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.chooser import Chooser
 from codesign.search.config import Objective
 from codesign.search.dna import ArrayPricing
-from codesign.search.finish import finish
+from codesign.search.finish import finish, short_training
+from codesign.search.neighbours import improved
 from codesign.search.pricing import Pricing
+from codesign.search.repair import SLACK, repaired
 from codesign.search.trainer import Trainer, certain
 
 _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
 _ADAPTED = 6  # times that prices are adapted to the network of the beginning
-SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 
 
 def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
@@ -59,30 +60,6 @@ def quickest(accelerators: Accelerators, minimum_depth: int) -> list[int]:
     return cheapest(sums, space, minimum_depth)
 
 
-def repaired(
-    pricing: Pricing | ArrayPricing, logits: Sequence[Sequence[float]], row: Sequence[int], limit: float
-) -> list[int] | None:
-    """The network changed, one choice at a time, until its cost is at most `limit`; None if that does not succeed.
-
-    Each change is the one that loses least log-probability for each unit of cost that it saves.
-    """
-    row = list(row)
-    for _ in range(4 * len(row)):
-        cost = pricing.log_cost(row)
-        if cost <= limit:
-            return row
-        best: tuple[float, int, int] | None = None
-        for i, table in enumerate(pricing.alternatives(row)):
-            for option, value in enumerate(table):
-                if value < cost - 1e-6 and logits[i][option] > float("-inf"):
-                    loss = (logits[i][row[i]] - logits[i][option] + 0.01) / (cost - max(float(value), limit - 0.1))
-                    best = min(best or (loss, i, option), (loss, i, option))
-        if best is None:
-            return None
-        row[best[1]] = best[2]
-    return None
-
-
 def best_network(
     trainer: Trainer,
     accelerators: Accelerators,
@@ -92,7 +69,7 @@ def best_network(
     first: Sequence[int] | None,
     progress: Progress,
 ) -> tuple[list[int], Accelerator]:
-    """The best of the finalists and of the network that the search began with, `first`, by search.finish.
+    """The best of the finalists and of the network that the search began with, `first`, or a neighbour that is better.
 
     `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
@@ -109,7 +86,14 @@ def best_network(
     found = finish(accelerators, rows, target, parts, config, folder, progress)
     if found is None:
         raise InfeasibleError(_none_found(accelerators, rows, target))
-    return found
+    if config.compared == 1:  # then nothing else is trained to be compared, or accuracy alone does not decide
+        return found
+
+    def judge(row: Sequence[int]) -> torch.Tensor:
+        return short_training(accelerators.network(row), parts, config, folder)
+
+    pricing.adapt(found[0], found[1].interval_cycles)
+    return improved(trainer.chooser, accelerators, found, target, judge, progress)
 
 
 def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:

@@ -9,12 +9,15 @@ trained on their own, for a short time, on images that train weights in the sear
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
-from codesign.nets.config import TrainConfig
+from codesign.nets.batches import Images
+from codesign.nets.config import TrainConfig, use_device
 from codesign.nets.network import Network
 from codesign.nets.space import sizes
-from codesign.nets.train import train
+from codesign.nets.train import right_answers, train
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.config import SearchConfig
@@ -49,7 +52,7 @@ def finish(
         return None
     grown_rows, scores = list(pool), [0.0] * len(pool)
     for i, row in enumerate(grown_rows if len(grown_rows) > 1 else ()):  # one needs no comparison
-        scores[i] = short_training(accelerators.network(row), parts, config, folder)
+        scores[i] = float(short_training(accelerators.network(row), parts, config, folder).float().mean())
         progress("train finalists", i + 1, len(grown_rows))
     best = grown_rows[scores.index(max(scores))]
     return list(best), pool[best]
@@ -88,8 +91,8 @@ def within(accelerators: Accelerators, row: Sequence[int], target: float) -> Acc
     return found if found is not None and found.interval_cycles <= target else None
 
 
-def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> float:
-    """Accuracy of the network after a short training in float and quantized, the same for all that are compared."""
+def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> Tensor:
+    """Which of the images that judge, [N], are right after a short training, the same for all that are compared."""
     settings = TrainConfig(
         float_epochs=_FLOAT_EPOCHS,
         quantized_epochs=_QUANTIZED_EPOCHS,
@@ -102,4 +105,6 @@ def short_training(network: Network, parts: Dataset, config: SearchConfig, folde
     )
     own = folder / f"finalist-{network.digest()[:16]}"
     own.mkdir(parents=True, exist_ok=True)
-    return train(network, reduced(parts, network.shape), settings, own).quantized_accuracy
+    images = reduced(parts, network.shape)
+    net = train(network, images, settings, own).net
+    return right_answers(net, Images.of(images.test_x, images.test_y, use_device(config.device, config.threads)))

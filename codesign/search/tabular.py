@@ -15,7 +15,8 @@ from codesign.nets.batches import generator
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.choice import Draw, temperature_at
 from codesign.search.chooser import Chooser
-from codesign.search.finals import SLACK, finalists
+from codesign.search.finals import finalists
+from codesign.search.repair import SLACK
 
 Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
 

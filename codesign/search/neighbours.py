@@ -1,0 +1,94 @@
+"""Local search by training: networks that differ from the best one in a choice, trained as it was, and taken if better.
+
+Shared weights find a region in a few epochs, but hardly tell its networks from each other: they favour operators that
+learn fast beside others, and what was likeliest from the beginning. So the search ends at networks that were trained on
+their own. Each neighbour is made to meet the demand before it is trained, and enlarged like the finalists.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from codesign.nets.space import branches
+from codesign.progress import Progress, silent
+from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.chooser import Chooser
+from codesign.search.finish import enlarged, within
+from codesign.search.repair import SLACK, repaired
+
+Judge = Callable[[Sequence[int]], Tensor]  # which images the trained network of a row gets right, [N]
+
+
+def improved(
+    chooser: Chooser,
+    accelerators: Accelerators,
+    start: tuple[list[int], Accelerator],
+    target: float,
+    judge: Judge,
+    progress: Progress = silent,
+) -> tuple[list[int], Accelerator]:
+    """Change one operator, pooling or resolution after the other, until no change helps or enough were trained.
+
+    The likeliest options are tried first. `start` has an accelerator of at most `target` cycles, and so has what is
+    returned. config.trained_neighbours networks are trained at most, beside the first.
+    """
+    most = chooser.config.trained_neighbours
+    row, found = start
+    moves, tried, trained, failed = _moves(chooser), {tuple(row)}, 0, 0
+    right = judge(row) if most else None
+    while right is not None and trained < most and failed < len(moves):
+        at, option = moves[0]
+        moves = [*moves[1:], moves[0]]
+        failed += 1
+        neighbour = None if row[at] == option else _changed(chooser, accelerators, row, at, option, target)
+        if neighbour is None or tuple(neighbour[0]) in tried:
+            continue
+        tried.add(tuple(neighbour[0]))
+        now = judge(neighbour[0])
+        trained += 1
+        if is_better(now, right):
+            (row, found), right, failed = neighbour, now, 0
+        progress("train neighbours", trained, most)
+    return row, found
+
+
+def is_better(right: Tensor, before: Tensor) -> bool:
+    """Whether the images won exceed those lost by more than the standard error of their difference."""
+    won, lost = int((right & ~before).sum()), int((before & ~right).sum())
+    return won - lost > math.sqrt(won + lost)
+
+
+def _moves(chooser: Chooser) -> list[tuple[int, int]]:
+    """(decision, option) of all that can be chosen where options are computations of their own, likeliest first."""
+    found = [
+        (-score, at, option)
+        for at in branches(chooser.space)
+        for option, score in enumerate(_log_shares(chooser, at))
+        if score > -math.inf
+    ]
+    return [(at, option) for _, at, option in sorted(found)]
+
+
+def _changed(
+    chooser: Chooser, accelerators: Accelerators, row: Sequence[int], at: int, option: int, target: float
+) -> tuple[list[int], Accelerator] | None:
+    """The row with that option, changed elsewhere until it meets the demand, and enlarged; None if that fails."""
+    config = chooser.config
+    logits = [_log_shares(chooser, i) for i in range(len(row))]
+    logits[at] = [0.0 if i == option else -math.inf for i in range(len(logits[at]))]
+    row = [*row[:at], option, *row[at + 1 :]]
+    for limit in (SLACK, -SLACK) if config.min_fps is not None else (math.inf,):
+        meets = repaired(chooser.pricing, logits, row, limit)
+        if meets is None or any(chooser.too_shallow(meets)):
+            return None
+        found = within(accelerators, meets, target)
+        if found is not None:
+            return enlarged(accelerators, meets, found, target) if config.grows else (meets, found)
+    return None
+
+
+def _log_shares(chooser: Chooser, at: int) -> list[float]:
+    shares: list[float] = torch.log_softmax(chooser.open_logits(at).detach(), 0).tolist()
+    return shares

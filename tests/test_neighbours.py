@@ -1,0 +1,102 @@
+"""Local search by training, told accuracies that are known."""
+
+from collections.abc import Sequence
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codesign.ir.board import Board  # noqa: E402
+from codesign.nets.space import branches, decisions, must_keep, skips  # noqa: E402
+from codesign.search.accelerators import Accelerator, Accelerators  # noqa: E402
+from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.finish import within  # noqa: E402
+from codesign.search.neighbours import improved, is_better  # noqa: E402
+from codesign.search.pricing import Pricing  # noqa: E402
+from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+
+pytestmark = pytest.mark.torch
+SPACE = tiny_space()
+IMAGES = 1000
+
+
+def right(count: int) -> torch.Tensor:
+    return torch.arange(IMAGES) < count
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "better"),
+    [(0, 0, False), (1, 0, False), (2, 0, True), (10, 6, False), (11, 6, True), (6, 11, False)],
+)
+def test_better_is_beyond_the_standard_error_of_the_difference(won: int, lost: int, better: bool) -> None:
+    before = torch.tensor([False] * won + [True] * lost + [True, False])
+    now = torch.tensor([True] * won + [False] * lost + [True, False])
+    assert is_better(now, before) is better
+
+
+class Known:
+    """Accuracies that grow by a step with every choice that is the last, or the skip, and what was asked for."""
+
+    def __init__(self, board: Board, most: int, target: int) -> None:
+        self.board, self.target = board, target
+        self.config = tiny_config(min_fps=board.clock_mhz * 1e6 / target, trained_neighbours=most)
+        self.accelerators = Accelerators(SPACE, tiny_data(), board)
+        self.asked: list[tuple[int, ...]] = []
+
+    def start(self, row: Sequence[int]) -> tuple[list[int], Accelerator]:
+        found = within(self.accelerators, row, self.target)
+        assert found is not None
+        return list(row), found
+
+    def judge(self, row: Sequence[int]) -> torch.Tensor:
+        self.asked.append(tuple(row))
+        return right(100 + sum(50 * row[at] for at in branches(SPACE)))
+
+    def improved(self, row: Sequence[int]) -> tuple[list[int], Accelerator]:
+        pricing = Pricing(SPACE, SHAPE, 3, self.board, self.target)
+        chooser = Chooser(SPACE, self.config, pricing, CPU)
+        return improved(chooser, self.accelerators, self.start(row), self.target, self.judge)
+
+
+def largest() -> list[int]:
+    """The best choices by Known that are deep enough."""
+    best = {at: len(decisions(SPACE)[at].options) - 1 for at in branches(SPACE)}
+    for at, skip in skips(SPACE)[: must_keep(SPACE, tiny_config().minimum_depth)]:
+        best[at] -= best[at] == skip
+    return [best[at] for at in branches(SPACE)]
+
+
+def test_changes_one_by_one_lead_to_the_best_that_meets_the_demand(board: Board) -> None:
+    known = Known(board, most=100, target=2000)
+    row, found = known.improved([0] * len(decisions(SPACE)))
+    assert [row[at] for at in branches(SPACE)] == largest()
+    assert known.accelerators.design(row) == found
+    assert found.interval_cycles <= 2000
+    assert len(known.asked) == len(set(known.asked))
+
+
+def test_what_is_too_slow_is_neither_trained_nor_the_result(board: Board) -> None:
+    known = Known(board, most=100, target=300)
+    row, found = known.improved([0] * len(decisions(SPACE)))
+    for asked in [*known.asked, tuple(row)]:
+        design = known.accelerators.design(asked)
+        assert design is not None
+        assert design.interval_cycles <= 300
+    assert found.interval_cycles <= 300
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_no_more_are_trained_than_allowed(board: Board, most: int) -> None:
+    known = Known(board, most=most, target=2000)
+    row, _ = known.improved([0] * len(decisions(SPACE)))
+    assert len(known.asked) == (most + 1 if most else 0)
+    assert tuple(row) in known.asked or most == 0
+
+
+def test_where_nothing_is_better_all_neighbours_are_tried_once(board: Board) -> None:
+    known = Known(board, most=100, target=2000)
+    row, _ = known.improved([0] * len(decisions(SPACE)))
+    again = Known(board, most=100, target=2000)
+    assert again.improved(row)[0] == row
+    assert again.asked[0] == tuple(row)
+    assert 1 < len(again.asked) <= 1 + sum(len(decisions(SPACE)[at].options) - 1 for at in branches(SPACE))
