@@ -28,7 +28,8 @@ accurate on images that these trainings do not see is the result. What is left b
 searches are worth.
 
 - *ours*: choices by gradient, every network priced at its best design. The network that it begins with is one of the
-  six.
+  six. As the package runs by default, it would then train neighbours of the best one, networks that differ in one
+  choice, and go on from those that are better; no rival does, so here it does not either, but among the variants below.
 - *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
   chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin before
   networks are chosen.
@@ -80,6 +81,14 @@ REACHES_CHILDREN = """
 The same where every network that the controller looks at is trained on its own, as published searches by reward do: an
 epoch in float and one quantized on the proxy's images, judged by images that none trains on. The controller is charged
 its own trainings only. Ours does not see these accuracies; its course is looked up with them afterwards.
+
+"""
+VARIANTS = """
+### One part changed
+
+On one board. *Begun at the last operators*: the space with the operators of every block and the poolings in reverse
+order, so that the search begins with other ones; what it gains over *no search* from there is what it found itself.
+*Neighbours trained*: the end that the package has by default, up to 12 more trainings.
 
 """
 KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly;
@@ -273,11 +282,12 @@ def _ablations(group: Group) -> str:
     header = ("Board, demand", "Method", "Seeds", "Accuracy, %", "FPS predicted", "FPS measured", "CPU s")
     rows: list[Row] = []
     for board, demand in group.demands():
-        for method in (Method.OURS, Method.DNA, *ABLATIONS):
+        ran = any(group.of(board, demand, method) for method in ABLATIONS)
+        for method in (Method.OURS, Method.DNA, Method.NONE, *ABLATIONS) if ran else ():
             results = group.of(board, demand, method)
             line = _line(method, results)
             rows.append((f"{board}, {demand:,}", *line[:5], line[8]))
-    return "\n### One part changed\n\n" + _table(header, rows) + _effects(group)
+    return VARIANTS + (_table(header, rows) if rows else "Missing.\n") + _effects(group)
 
 
 def _effects(group: Group) -> str:
