@@ -83,7 +83,7 @@ def _wanted(cell: Cell, options: argparse.Namespace) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     every = sorted({fps for budgets in BUDGETS.values() for fps in budgets})
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="full", help="how much is spent on a cell")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="short", help="how much is spent on a cell")
     parser.add_argument("--board", action="append", choices=list(BUDGETS), help="only this board; repeatable")
     parser.add_argument("--fps", action="append", type=int, choices=every, help="only this demand; repeatable")
     parser.add_argument("--seed", action="append", type=int, choices=SEEDS, help="only this seed; repeatable")

@@ -47,10 +47,10 @@ searches are worth.
 - *no search*: where ours begins, the first operators with middle widths and bits, changed at least cost until it meets
   the demand, and enlarged. A search that is not above it has gained nothing.
 
-There are two profiles of the same procedure. *full* is sized for six hours on two cores (`--part 1/2` and `--part 2/2`
-in two processes). *short* is for a first look: its proxy is trained little, and a search may ask for so few accuracies
-that evolution and the controller have hardly begun to learn when it ends; what they can do, only *full* says. Cells of
-different settings are never in one table.
+There are two profiles of the same procedure. *short* is sized for six hours on two cores (`--part 1/2` and
+`--part 2/2` in two processes). Its proxy is trained little, and a search may ask for so few accuracies that evolution
+and the controller have hardly begun to learn when it ends; what they can do, only *full* says, which takes about twice
+as long (`--profile full`). Cells of different settings are never in one table.
 
 The rivals judge networks by one supernet per seed, trained without hardware and the same for all of them; they share
 nothing else. *Evaluations*: networks whose accuracy was looked at, by shared weights or trained; the limit of them is
