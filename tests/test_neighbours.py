@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from codesign.ir.board import Board  # noqa: E402
-from codesign.nets.space import branches, decisions, must_keep, skips  # noqa: E402
+from codesign.nets.space import branches, decisions, must_keep, skips, slots  # noqa: E402
 from codesign.search.accelerators import Accelerator, Accelerators  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.finish import within  # noqa: E402
@@ -99,4 +99,5 @@ def test_where_nothing_is_better_all_neighbours_are_tried_once(board: Board) -> 
     again = Known(board, most=100, target=2000)
     assert again.improved(row)[0] == row
     assert again.asked[0] == tuple(row)
-    assert 1 < len(again.asked) <= 1 + sum(len(decisions(SPACE)[at].options) - 1 for at in branches(SPACE))
+    changing = (*branches(SPACE), *(where.width for where in slots(SPACE)))
+    assert 1 < len(again.asked) <= 1 + sum(len(decisions(SPACE)[at].options) - 1 for at in changing)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from codesign.nets.space import branches
+from codesign.nets.space import branches, slots
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.chooser import Chooser
@@ -29,7 +29,7 @@ def improved(
     judge: Judge,
     progress: Progress = silent,
 ) -> tuple[list[int], Accelerator]:
-    """Change one operator, pooling or resolution after the other, until no change helps or enough were trained.
+    """Change one operator, width, pooling or resolution after the other, until none helps or enough were trained.
 
     The likeliest options are tried first. `start` has an accelerator of at most `target` cycles, and so has what is
     returned. config.trained_neighbours networks are trained at most, beside the first.
@@ -61,10 +61,10 @@ def is_better(right: Tensor, before: Tensor) -> bool:
 
 
 def _moves(chooser: Chooser) -> list[tuple[int, int]]:
-    """(decision, option) of all that can be chosen where options are computations of their own, likeliest first."""
+    """(decision, option) of all that a network can change to but for bits, which grow anyway; likeliest first."""
     found = [
         (-score, at, option)
-        for at in branches(chooser.space)
+        for at in (*branches(chooser.space), *(where.width for where in slots(chooser.space)))
         for option, score in enumerate(_log_shares(chooser, at))
         if score > -math.inf
     ]
