@@ -73,9 +73,12 @@ def line_chart(series: Series, width: float = 340, height: float = 190) -> str:
     return figure(width, height, series.title, parts)
 
 
+_LEAST_EXTENT = 1e-300  # below it logarithms and quotients of floats no longer exist
+
+
 def round_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round values from at most low to at least high, about so many steps apart."""
-    if high <= low:
+    if high - low < _LEAST_EXTENT:
         high = low + (abs(low) or 1.0)
     raw = (high - low) / wanted
     size = 10.0 ** floor(log10(raw))
