@@ -79,7 +79,7 @@ _LEAST_EXTENT = 1e-300  # below it logarithms and quotients of floats no longer 
 def round_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round values from at most low to at least high, about so many steps apart."""
     if high - low < _LEAST_EXTENT:
-        high = low + (abs(low) or 1.0)
+        high = low + (abs(low) if abs(low) >= _LEAST_EXTENT else 1.0)
     raw = (high - low) / wanted
     size = 10.0 ** floor(log10(raw))
     step = next(size * f for f in (1, 2, 2.5, 5, 10) if size * f >= raw * 0.999)
