@@ -52,8 +52,9 @@ class Known:
         self.asked.append(tuple(row))
         return right(100 + sum(50 * row[at] for at in branches(SPACE)))
 
-    def improved(self, row: Sequence[int]) -> tuple[list[int], Accelerator]:
-        pricing = Pricing(SPACE, SHAPE, 3, self.board, self.target)
+    def improved(self, row: Sequence[int], tables: int | None = None) -> tuple[list[int], Accelerator]:
+        """`tables`: the interval that tables are for, if not the one demanded."""
+        pricing = Pricing(SPACE, SHAPE, 3, self.board, tables or self.target)
         chooser = Chooser(SPACE, self.config, pricing, CPU)
         return improved(chooser, self.accelerators, self.start(row), self.target, self.judge)
 
@@ -76,8 +77,11 @@ def test_changes_one_by_one_lead_to_the_best_that_meets_the_demand(board: Board)
 
 
 def test_what_is_too_slow_is_neither_trained_nor_the_result(board: Board) -> None:
+    """Whatever tables say, which here are for a demand that nearly all meet."""
     known = Known(board, most=100, target=300)
-    row, found = known.improved([0] * len(decisions(SPACE)))
+    row, found = known.improved([0] * len(decisions(SPACE)), tables=2000)
+    slow = [d for d in known.accelerators.found.values() if d is not None and d.interval_cycles > 300]
+    assert slow  # tried, and left
     for asked in [*known.asked, tuple(row)]:
         design = known.accelerators.design(asked)
         assert design is not None

@@ -244,6 +244,14 @@ def test_a_search_by_gradient_is_told_in_the_rows_of_the_race(method: Method, tr
     assert all(ground.exact(row) is not None for row in judged)
 
 
+def test_a_search_that_is_refused_before_it_begins_has_no_result(tmp_path: Path) -> None:
+    ground = Ground(tiny_space(), tiny_data(), part_of(load_board("pynq-z2"), 0.1), minimum_depth=2)
+    problem = ground.problem(50e6, lambda row: Scored(0.5, 0.0), 0.0)
+    cell = Cell(board="pynq-z2", fps=50_000_000, method=Method.OURS, seed=0)
+    found = gradient.search(cell, tiny_config(), ground, problem, tmp_path, silent)
+    assert (found.row, found.points, found.course) == (None, 0, ())
+
+
 def test_a_part_of_a_board_is_that_share_of_what_designs_may_take() -> None:
     whole, part = load_board("ultra96-v2"), part_of(load_board("ultra96-v2"), 0.25)
     assert part.resources == whole.resources

@@ -164,6 +164,8 @@ def test_equal_runs_give_equal_pages() -> None:
 @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
 @example(0.0, 5e-324)
 @example(5e-324, 0.0)
+@example(-1.2e-304, 0.0)
+@example(-9e-307, 0.0)
 def test_ticks_cover_the_values_with_few_round_steps(low: float, extent: float) -> None:
     high = low + extent
     ticks = svg.round_ticks(low, high)

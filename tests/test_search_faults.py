@@ -70,7 +70,7 @@ def test_the_best_finalist_is_the_result_not_the_last(
         return scores[tuple(row)], 0.0
 
     monkeypatch.setattr(finals, "_score", score)
-    found = run_tiny(board, tmp_path, finalists=4, trained_finalists=1, enlarge=False)
+    found = run_tiny(board, tmp_path, finalists=4, trained_finalists=1, trained_neighbours=0, enlarge=False)
     options = [d.options for d in decisions(tiny_space())]
     row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
     assert len(scores) > 1

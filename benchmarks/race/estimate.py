@@ -12,6 +12,7 @@ EVALUATION_S = 0.21  # of a network by the proxy
 SEARCH_STEP_S = 0.14  # weights, and every other time choices
 TRAIN_STEP_S = 0.045
 SIMULATION_S = 45.0  # building and running it, and the golden model on the test images
+SHORT_EPOCHS = 3  # of a training that compares networks at the end of a search
 HALVINGS = 3  # of the limit of products that two steps need
 
 
@@ -34,7 +35,7 @@ def _seconds(method: Method, profile: Profile, known: Sequence[Result]) -> float
         return final
     if method in GRADIENT:
         seen = search.images * (1 - search.validation_share)
-        trained = 3 * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
+        trained = SHORT_EPOCHS * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
         return (search.epochs * seen * SEARCH_STEP_S + trained * TRAIN_STEP_S) / search.batch_images + final
     trials = HALVINGS if method is Method.TWO_STEP else 1
     evaluation = EVALUATION_S

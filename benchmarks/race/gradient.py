@@ -112,7 +112,9 @@ def _indices(ground: Ground, choices: Mapping[str, str]) -> tuple[Row, tuple[int
 
 
 def _meta(folder: Path) -> dict[str, object]:
-    """The plain part of the search's checkpoint."""
+    """The plain part of the search's checkpoint; nothing if it was refused before its first epoch."""
+    if not (folder / "search.npz").is_file():
+        return {"priced": 0, "visited": []}
     with np.load(folder / "search.npz", allow_pickle=False) as held:
         found: dict[str, object] = json.loads(str(held["meta"]))
     return found

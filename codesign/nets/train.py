@@ -38,13 +38,20 @@ OnEpoch = Callable[[Sequence[TrainRecord]], None]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainedNet:
-    """The quantized net and what it, and the float net that it came from, reach on the test images."""
+    """The quantized net and what it, and the float net that it came from, reach on the test images.
+
+    `right`: for each of them, [N], whether the quantized net's largest logit is its label's.
+    """
 
     net: QuantNet
     float_accuracy: float
-    quantized_accuracy: float
-    test_images: int
+    right: Tensor
     history: tuple[TrainRecord, ...]
+
+    @property
+    def quantized_accuracy(self) -> float:
+        """Share of the test images that the quantized net gets right."""
+        return _share(self.right)
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -85,8 +92,7 @@ def train(
     return TrainedNet(
         net=run.net,
         float_accuracy=run.float_score(test),
-        quantized_accuracy=accuracy(run.net, test),
-        test_images=len(test),
+        right=right_answers(run.net, test),
         history=tuple(run.history),
     )
 
@@ -100,7 +106,11 @@ def right_answers(net: nn.Module, images: Images) -> Tensor:
 
 def accuracy(net: nn.Module, images: Images) -> float:
     """Share of the images that are right."""
-    return int(right_answers(net, images).sum()) / len(images)
+    return _share(right_answers(net, images))
+
+
+def _share(right: Tensor) -> float:
+    return int(right.sum()) / len(right)
 
 
 def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:

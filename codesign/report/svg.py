@@ -6,6 +6,8 @@ from math import floor, log10
 
 from codesign.report.view import Series
 
+_LEAST_EXTENT = 1e-306  # below it a step is no normal float any more, and may be 0
+
 
 def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
     """A line of text with its baseline at y."""
@@ -71,9 +73,6 @@ def line_chart(series: Series, width: float = 340, height: float = 190) -> str:
     parts.append(f'<circle cx="{_n(px(last[0]))}" cy="{_n(py(last[1]))}" r="3.5" class="dot"/>')
     parts += [text(left, height - 6, short(x0), "axis"), text(width - right, height - 6, short(x1), "axis", "end")]
     return figure(width, height, series.title, parts)
-
-
-_LEAST_EXTENT = 1e-300  # below it logarithms and quotients of floats no longer exist
 
 
 def round_ticks(low: float, high: float, wanted: int = 4) -> list[float]:

@@ -61,6 +61,11 @@ class Chooser:
         """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
         return self.logits[i].masked_fill(self.closed[i], float("-inf"))
 
+    def log_shares(self, i: int) -> list[float]:
+        """Log-probability of each option of a decision, -inf where it is closed."""
+        found: list[float] = torch.log_softmax(self.open_logits(i).detach(), 0).tolist()
+        return found
+
     def likeliest(self) -> list[int]:
         """The option of largest logit of every decision, with as many blocks as are demanded."""
         with torch.no_grad():

@@ -32,9 +32,9 @@ class SearchConfig:
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
     memory and time, and tells the choice what it would gain. Of the `finalists`, which shared weights rank,
     `trained_finalists` are trained for a short time to be compared, unless cost has a price: then the rank decides.
-    Then up to `trained_neighbours` that differ from the best in one choice are, and the best changes where one is
-    better.
-    `enlarge`: where a demand is the only limit, finalists grow in widths and bits as far as their designs allow.
+    Then up to `trained_neighbours` that differ from the best in one choice are trained too, and the search goes on from
+    one that is better. `enlarge`: where a demand is the only limit, they all grow in widths and bits as far as their
+    designs allow.
     `objective` is for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on
     drawn ones.
     """
@@ -93,6 +93,11 @@ class SearchConfig:
     def compared(self) -> int:
         """How many finalists are trained and compared; 1 where cost has a price, which accuracy does not know."""
         return self.trained_finalists if self.cost_weight == 0.0 else 1
+
+    @property
+    def varied(self) -> int:
+        """How many neighbours are trained at most; none where cost has a price."""
+        return self.trained_neighbours if self.cost_weight == 0.0 else 0
 
     @property
     def grows(self) -> bool:

@@ -86,8 +86,6 @@ def best_network(
     found = finish(accelerators, rows, target, parts, config, folder, progress)
     if found is None:
         raise InfeasibleError(_none_found(accelerators, rows, target))
-    if config.compared == 1:  # then nothing else is trained to be compared, or accuracy alone does not decide
-        return found
 
     def judge(row: Sequence[int]) -> torch.Tensor:
         return short_training(accelerators.network(row), parts, config, folder)
@@ -147,7 +145,7 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]
     """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones."""
     config, pricing = chooser.config, chooser.pricing
     rng = generator(config.seed, 13)
-    logits = [torch.log_softmax(chooser.open_logits(i).detach(), 0).tolist() for i in range(len(pricing.sizes))]
+    logits = [chooser.log_shares(i) for i in range(len(pricing.sizes))]
     with torch.no_grad():
         rows = [chooser.likeliest(), *reversed(visited)]
         rows += [[d.index for d in chooser.draw(rng, 1.0)] for _ in range(_DRAWS)]

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
-from codesign.nets.batches import Images
-from codesign.nets.config import TrainConfig, use_device
+from codesign.nets.config import TrainConfig
 from codesign.nets.network import Network
 from codesign.nets.space import sizes
-from codesign.nets.train import right_answers, train
+from codesign.nets.train import train
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.config import SearchConfig
@@ -42,10 +41,9 @@ def finish(
     """
     pool: dict[tuple[int, ...], Accelerator] = {}
     for row in rows:
-        found = within(accelerators, row, target)
-        if found is not None:
-            grown, found = enlarged(accelerators, row, found, target, progress) if config.grows else (list(row), found)
-            pool[tuple(grown)] = found
+        candidate = fitted(accelerators, row, target, config, progress)
+        if candidate is not None:
+            pool[tuple(candidate[0])] = candidate[1]
         if len(pool) == config.compared:
             break
     if not pool:
@@ -56,6 +54,16 @@ def finish(
         progress("train finalists", i + 1, len(grown_rows))
     best = grown_rows[scores.index(max(scores))]
     return list(best), pool[best]
+
+
+def fitted(
+    accelerators: Accelerators, row: Sequence[int], target: float, config: SearchConfig, progress: Progress = silent
+) -> tuple[list[int], Accelerator] | None:
+    """The network as it is compared, enlarged where the search does that, and its accelerator, if it has one."""
+    found = within(accelerators, row, target)
+    if found is None:
+        return None
+    return enlarged(accelerators, row, found, target, progress) if config.grows else (list(row), found)
 
 
 def enlarged(
@@ -105,6 +113,4 @@ def short_training(network: Network, parts: Dataset, config: SearchConfig, folde
     )
     own = folder / f"finalist-{network.digest()[:16]}"
     own.mkdir(parents=True, exist_ok=True)
-    images = reduced(parts, network.shape)
-    net = train(network, images, settings, own).net
-    return right_answers(net, Images.of(images.test_x, images.test_y, use_device(config.device, config.threads)))
+    return train(network, reduced(parts, network.shape), settings, own).right

@@ -8,14 +8,13 @@ their own. Each neighbour is made to meet the demand before it is trained, and e
 import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from codesign.nets.space import branches, slots
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.chooser import Chooser
-from codesign.search.finish import enlarged, within
+from codesign.search.finish import fitted
 from codesign.search.repair import SLACK, repaired
 
 Judge = Callable[[Sequence[int]], Tensor]  # which images the trained network of a row gets right, [N]
@@ -32,9 +31,9 @@ def improved(
     """Change one operator, width, pooling or resolution after the other, until none helps or enough were trained.
 
     The likeliest options are tried first. `start` has an accelerator of at most `target` cycles, and so has what is
-    returned. config.trained_neighbours networks are trained at most, beside the first.
+    returned. config.varied networks are trained at most, beside the first.
     """
-    most = chooser.config.trained_neighbours
+    most = chooser.config.varied
     row, found = start
     moves, tried, trained, failed = _moves(chooser), {tuple(row)}, 0, 0
     right = judge(row) if most else None
@@ -65,7 +64,7 @@ def _moves(chooser: Chooser) -> list[tuple[int, int]]:
     found = [
         (-score, at, option)
         for at in (*branches(chooser.space), *(where.width for where in slots(chooser.space)))
-        for option, score in enumerate(_log_shares(chooser, at))
+        for option, score in enumerate(chooser.log_shares(at))
         if score > -math.inf
     ]
     return [(at, option) for _, at, option in sorted(found)]
@@ -75,20 +74,14 @@ def _changed(
     chooser: Chooser, accelerators: Accelerators, row: Sequence[int], at: int, option: int, target: float
 ) -> tuple[list[int], Accelerator] | None:
     """The row with that option, changed elsewhere until it meets the demand, and enlarged; None if that fails."""
-    config = chooser.config
-    logits = [_log_shares(chooser, i) for i in range(len(row))]
+    logits = [chooser.log_shares(i) for i in range(len(row))]
     logits[at] = [0.0 if i == option else -math.inf for i in range(len(logits[at]))]
     row = [*row[:at], option, *row[at + 1 :]]
-    for limit in (SLACK, -SLACK) if config.min_fps is not None else (math.inf,):
+    for limit in (SLACK, -SLACK) if chooser.config.min_fps is not None else (math.inf,):
         meets = repaired(chooser.pricing, logits, row, limit)
         if meets is None or any(chooser.too_shallow(meets)):
             return None
-        found = within(accelerators, meets, target)
+        found = fitted(accelerators, meets, target, chooser.config)
         if found is not None:
-            return enlarged(accelerators, meets, found, target) if config.grows else (meets, found)
+            return found
     return None
-
-
-def _log_shares(chooser: Chooser, at: int) -> list[float]:
-    shares: list[float] = torch.log_softmax(chooser.open_logits(at).detach(), 0).tolist()
-    return shares
