@@ -202,5 +202,6 @@ def test_a_search_in_mixed_precision_meets_the_demand(tmp_path: Path) -> None:
     board = load_board("pynq-z2")
     plain, mixed = (run_tiny(board, tmp_path / str(m), mixed_precision=m) for m in (False, True))
     assert mixed.interval_cycles <= 200
-    assert mixed.history[0].weight_loss != plain.history[0].weight_loss
-    assert mixed.history[0].weight_loss == pytest.approx(plain.history[0].weight_loss, rel=0.1)
+    # not the first epoch: its few steps each draw another pooling, whose classifier begins at zero
+    assert mixed.history[-1].weight_loss != plain.history[-1].weight_loss
+    assert mixed.history[-1].weight_loss == pytest.approx(plain.history[-1].weight_loss, rel=0.1)

@@ -16,12 +16,12 @@ from codesign.nets.space import decisions, derive  # noqa: E402
 from codesign.nets.spaces import load_space  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.arrays import ARRAYS  # noqa: E402
+from codesign.search.beginnings import cheapest  # noqa: E402
 from codesign.search.choice import Draw, straight_through  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Objective, SearchConfig  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
 from codesign.search.dna import ArrayPricing  # noqa: E402
-from codesign.search.finals import cheapest  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.repair import repaired  # noqa: E402
 from codesign.search.trainer import Trainer  # noqa: E402

@@ -19,10 +19,10 @@ from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth  # noqa: E402
 from codesign.nets.spaces import load_space  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.beginnings import cheapest  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Objective, SearchConfig  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
-from codesign.search.finals import cheapest  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
 

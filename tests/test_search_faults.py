@@ -29,6 +29,7 @@ from codesign.progress import silent  # noqa: E402
 from codesign.search import cosearch as search  # noqa: E402
 from codesign.search import finals, finish  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.beginnings import ample, beginning  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import SearchConfig  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
@@ -81,23 +82,51 @@ def test_the_best_finalist_is_the_result_not_the_last(
 def test_of_finalists_that_are_trained_the_most_accurate_is_the_result(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
-    """Also where it is the network that the search began with, which is the first of them."""
+    """Also where it is one of the two that the search can begin with, which are the first of them."""
+    asked = known_trainings(monkeypatch, best)
+    found = run_tiny(board, tmp_path, trained_finalists=3, trained_neighbours=0, enlarge=False)
+    assert len(asked) == 3
+    assert found.network == asked[best]
+    assert [accelerated(board).network(row) for row in begun(board)] == asked[:2]
+
+
+@pytest.mark.parametrize("best", range(2))
+def test_a_search_begins_at_the_better_of_two_networks_that_meet_the_demand(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    known_trainings(monkeypatch, best)
+    likeliest: list[list[int]] = []
+    monkeypatch.setattr(Trainer, "epoch", lambda self, *_: likeliest.append(self.chooser.likeliest()))
+    monkeypatch.setattr(Trainer, "finish", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # the first epoch is enough
+        run_tiny(board, tmp_path, trained_finalists=3, enlarge=False)
+    assert likeliest == [begun(board)[best]]
+
+
+def known_trainings(monkeypatch: pytest.MonkeyPatch, best: int) -> list[Network]:
+    """In place of short trainings; the network that is asked for as number `best` wins. The networks, as asked for."""
     asked: list[Network] = []
 
     def trained(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> torch.Tensor:
         assert (len(parts.train_y), len(parts.test_y)) == (48, 16)
-        asked.append(network)
-        return torch.arange(16) < (16 if len(asked) == best + 1 else 8)
+        if network not in asked:
+            asked.append(network)
+        return torch.arange(16) < (16 if asked.index(network) == best else 8)
 
-    monkeypatch.setattr(finish, "short_training", trained)
-    found = run_tiny(board, tmp_path, trained_finalists=3, trained_neighbours=0, enlarge=False)
-    assert len(asked) == len({n.digest() for n in asked}) == 3
-    assert found.network == asked[best]
-    pricing = Pricing(tiny_space(), SHAPE, 3, board, 200)
-    accelerators = Accelerators(tiny_space(), tiny_data(), board)
-    begun = finals.beginning(Chooser(tiny_space(), tiny_config(), pricing, CPU), accelerators)
-    assert begun is not None
-    assert accelerators.network(begun) == asked[0]
+    for module in (finish, search):
+        monkeypatch.setattr(module, "short_training", trained)
+    return asked
+
+
+def accelerated(board: Board) -> Accelerators:
+    return Accelerators(tiny_space(), tiny_data(), board)
+
+
+def begun(board: Board) -> list[list[int]]:
+    """The two networks that a search of the tiny space can begin with."""
+    chooser = Chooser(tiny_space(), tiny_config(), Pricing(tiny_space(), SHAPE, 3, board, 200), CPU)
+    found = [beginning(chooser, accelerated(board)), ample(chooser, accelerated(board))]
+    return [row for row in found if row is not None]
 
 
 def test_where_cost_has_a_price_a_higher_one_gives_a_faster_machine(board: Board, tmp_path: Path) -> None:

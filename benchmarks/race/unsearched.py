@@ -11,9 +11,9 @@ import torch
 from codesign.nets.space import Space
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerators
+from codesign.search.beginnings import beginning
 from codesign.search.chooser import Chooser
 from codesign.search.config import SearchConfig
-from codesign.search.finals import beginning
 from codesign.search.finish import finish
 from codesign.search.pricing import Pricing
 

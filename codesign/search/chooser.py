@@ -24,6 +24,7 @@ from codesign.search.pricing import Pricing
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # growth of the cost's weight with the violation of the drawn network
+_HAIR = 1e-3  # by which what is likeliest at first exceeds the others
 _ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 
 
@@ -56,6 +57,14 @@ class Chooser:
         self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
         self.priced = 0
+
+    @torch.no_grad()
+    def begin(self, row: Sequence[int]) -> None:
+        """Forget what was learned; the row is the likeliest, by a hair."""
+        self.start = list(row)
+        for logits, option in zip(self.logits, row, strict=True):
+            logits.zero_()
+            logits[option] = _HAIR
 
     def open_logits(self, i: int) -> Tensor:
         """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
@@ -160,5 +169,5 @@ class Chooser:
 def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
     """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
     logits = torch.zeros(options, device=device)
-    logits[0 if "operator" in name or "pool" in name else options // 2] = 1e-3
+    logits[0 if "operator" in name or "pool" in name else options // 2] = _HAIR
     return logits.requires_grad_()

@@ -7,6 +7,7 @@ slow. At the end the likeliest networks that meet the demand are ranked by share
 reported as the network's; the first of them, confirmed by exact designs, are enlarged, trained briefly and compared.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,9 +27,11 @@ from codesign.nets.parallel import team
 from codesign.nets.space import Space, decisions, middle
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
+from codesign.search.beginnings import ample, beginning, cheapest
 from codesign.search.config import Hardware, Objective, SearchConfig
 from codesign.search.dna import ArrayPricing
-from codesign.search.finals import beginning, best_network, cheapest
+from codesign.search.finals import best_network
+from codesign.search.finish import fitted, short_training
 from codesign.search.pricing import Pricing
 from codesign.search.trainer import EpochRecord, Trainer
 
@@ -87,9 +90,9 @@ def cosearch(
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
-    first = beginning(trainer.chooser, accelerators)
+    beginnings = _begin(trainer, accelerators, parts, folder, progress)
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
-    row, found = best_network(trainer, accelerators, (train, held), parts, folder, first, progress)
+    row, found = best_network(trainer, accelerators, (train, held), parts, folder, beginnings, progress)
     return CosearchResult(
         network=accelerators.network(row),
         choices=accelerators.choices(row),
@@ -103,6 +106,27 @@ def cosearch(
         design_options=accelerators.options,
         seconds=before + time.monotonic() - begun,
     )
+
+
+def _begin(
+    trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
+) -> list[list[int]]:
+    """Where the search can begin; where finalists are trained, the better of them is where it does."""
+    chooser, config, pricing = trainer.chooser, trainer.config, trainer.pricing
+    target = math.inf if config.min_fps is None else float(pricing.target)
+    found: dict[tuple[int, ...], float] = {}
+    for i, row in enumerate((beginning(chooser, accelerators), ample(chooser, accelerators))):
+        if row is None or tuple(row) in found or config.compared == 1:
+            continue
+        grown, _ = fitted(accelerators, row, target, config) or (row, None)
+        right = short_training(accelerators.network(grown), parts, config, folder)
+        found[tuple(row)] = float(right.float().mean())
+        progress("train beginnings", i + 1, 2)
+    if found:
+        chooser.begin(max(found, key=lambda row: found[row]))
+        accelerator = accelerators.design(chooser.start)
+        pricing.adapt(chooser.start, None if accelerator is None else accelerator.interval_cycles)
+    return [list(row) for row in found]
 
 
 def _epochs(

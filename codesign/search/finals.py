@@ -1,4 +1,4 @@
-"""The candidates that a co-search ends with: its likeliest networks that meet the demand, and where it began.
+"""The candidates that a co-search ends with: its likeliest networks that meet the demand, and where it could begin.
 
 The accuracy of shared weights only ranks them; it is never reported as the network's. What becomes of the best of them
 is told in search.finish.
@@ -7,57 +7,26 @@ is told in search.finish.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.nn import functional
 
 from codesign.errors import InfeasibleError
 from codesign.ir.dataset import Dataset
 from codesign.nets.batches import Images, generator, in_order
-from codesign.nets.space import Space, must_keep, skips
+from codesign.nets.space import branches
 from codesign.nets.supernet import recalibrate
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerator, Accelerators
+from codesign.search.beginnings import cheapest, quickest
 from codesign.search.chooser import Chooser
-from codesign.search.config import Objective
-from codesign.search.dna import ArrayPricing
 from codesign.search.finish import finish, short_training
 from codesign.search.neighbours import improved
-from codesign.search.pricing import Pricing
 from codesign.search.repair import SLACK, repaired
 from codesign.search.trainer import Trainer, certain
 
 _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6
 _SCORE_IMAGES = 3000
-_ADAPTED = 6  # times that prices are adapted to the network of the beginning
-
-
-def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
-    """A network of little cost by the tables: from one of all blocks, change the best option until none helps."""
-    places, keep = skips(space), must_keep(space, minimum_depth)
-    row = [0] * len(pricing.sizes)
-    for at, skip in places:
-        row[at] = int(skip == 0)
-    cost = pricing.log_cost(row)
-    while True:
-        tables = pricing.alternatives(row)
-        if sum(row[at] != skip for at, skip in places) <= keep:  # no further block may go
-            for at, skip in places:
-                tables[at][skip] = np.inf if row[at] != skip else tables[at][skip]
-        at = min(range(len(row)), key=lambda i: float(tables[i].min()))
-        if not float(tables[at].min()) < cost - 1e-9:
-            return row
-        row[at] = int(tables[at].argmin())
-        cost = float(tables[at].min())
-
-
-def quickest(accelerators: Accelerators, minimum_depth: int) -> list[int]:
-    """A network of little latency, by the sum of its blocks' at equal shares of the board."""
-    space, data, board = accelerators.space, accelerators.dataset, accelerators.board
-    middling = data.shape.y * data.shape.x  # cycles; the sum is compared with nothing
-    sums = Pricing(space, data.shape, len(data.classes), board, middling, Objective.SUM, demanded=False)
-    return cheapest(sums, space, minimum_depth)
 
 
 def best_network(
@@ -66,19 +35,19 @@ def best_network(
     images: tuple[Images, Images],
     parts: Dataset,
     folder: Path,
-    first: Sequence[int] | None,
+    beginnings: Sequence[Sequence[int]],
     progress: Progress,
 ) -> tuple[list[int], Accelerator]:
-    """The best of the finalists and of the network that the search began with, `first`, or a neighbour that is better.
+    """The best of the finalists and of the networks that the search could begin with, or a neighbour that is better.
 
     `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
     config, pricing = trainer.config, trainer.pricing
     target = float("inf") if config.min_fps is None else float(pricing.target)
     rows = _ranked(trainer, *images, progress)
-    # The beginning takes part wherever finalists are trained: a search that does not beat it has found nothing.
-    if config.compared > 1 and first is not None:
-        rows.insert(0, list(first))
+    # Beginnings take part wherever finalists are trained: a search that does not beat them has found nothing.
+    if config.compared > 1:
+        rows = [*map(list, beginnings), *rows]
     # With exact hardware, shown to meet the demand before the search began.
     rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
     if accelerators.max_latency is not None and accelerators.arrays is None:
@@ -92,25 +61,6 @@ def best_network(
 
     pricing.adapt(found[0], found[1].interval_cycles)
     return improved(trainer.chooser, accelerators, found, target, judge, progress)
-
-
-def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
-    """The network that a search begins with, changed at least cost until an accelerator meets the demand.
-
-    Prices are adapted to it on the way; None if that does not help.
-    """
-    pricing, demanded = chooser.pricing, chooser.config.min_fps is not None
-    target = float(pricing.target) if demanded else float("inf")
-    even = [[-float("inf") if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
-    for _ in range(_ADAPTED):
-        row = repaired(pricing, even, chooser.start, 0.0 if demanded else float("inf"))
-        if row is None or any(chooser.too_shallow(row)):
-            return None
-        found = accelerators.design(row)
-        if found is not None and found.interval_cycles <= target:
-            return row
-        pricing.adapt(row, None if found is None else found.interval_cycles)
-    return None
 
 
 def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], target: float) -> str:
@@ -142,7 +92,10 @@ def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -
 
 
 def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]:
-    """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones."""
+    """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones.
+
+    Where they grow, they differ in operators or poolings: what differs in the rest alone grows into nearly the same.
+    """
     config, pricing = chooser.config, chooser.pricing
     rng = generator(config.seed, 13)
     logits = [chooser.log_shares(i) for i in range(len(pricing.sizes))]
@@ -152,12 +105,15 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]
     limit = SLACK if config.min_fps is not None else float("inf")
     meeting: dict[tuple[int, ...], float] = {}
     for row in rows:
-        meets = repaired(pricing, logits, row, limit)
-        if meets is not None and not any(chooser.too_shallow(meets)):
-            meeting[tuple(meets)] = sum(x[i] for x, i in zip(logits, meets, strict=True))
+        made = repaired(pricing, logits, row, limit)
+        if made is not None and not any(chooser.too_shallow(made)):
+            meeting[tuple(made)] = sum(x[i] for x, i in zip(logits, made, strict=True))
     chooser.priced += len(rows)
-    order = sorted(meeting, key=lambda row: (-meeting[row], row))
-    return [list(row) for row in order[: config.finalists]]
+    told = branches(chooser.space) if config.grows else range(len(pricing.sizes))
+    different: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for meets in sorted(meeting, key=lambda row: (-meeting[row], row)):
+        different.setdefault(tuple(meets[at] for at in told), meets)
+    return [list(row) for row in different.values()][: config.finalists]
 
 
 @torch.no_grad()

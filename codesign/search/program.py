@@ -66,6 +66,7 @@ class Program:
         self._costs: list[FloatArray] = []
         self._integer: list[bool] = []
         self._sizes: list[int] = []
+        self._most: list[float] = []
         self._entries: list[tuple[IndexArray, IndexArray, FloatArray]] = []
         self._low: list[float] = []
         self._high: list[float] = []
@@ -76,9 +77,13 @@ class Program:
         """How many variables there are."""
         return sum(self._sizes)
 
-    def variables(self, costs: FloatArray, *, choice: bool) -> int:
-        """Add one variable per cost, 0 or 1 if `choice`, else any number from 0; return the index of the first."""
+    def variables(self, costs: FloatArray, *, choice: bool, most: float = np.inf) -> int:
+        """Add one variable per cost, 0 or 1 if `choice`, else any number from 0 to `most`; the index of the first.
+
+        A limit that lines imply is worth naming: without it, presolve of HiGHS 1.12 can go on for ever.
+        """
         first = self.size
+        self._most.append(1.0 if choice else most)
         self._costs.append(costs)
         self._integer.append(choice)
         self._sizes.append(len(costs))
@@ -172,7 +177,7 @@ class Program:
             result = milp(
                 np.concatenate(self._costs),
                 integrality=choice.astype(np.int64),
-                bounds=Bounds(np.zeros(self.size), np.where(choice, allowed, np.inf)),
+                bounds=Bounds(np.zeros(self.size), np.where(choice, allowed, np.repeat(self._most, self._sizes))),
                 constraints=LinearConstraint(matrix, np.array(self._low), np.array(self._high)),
                 options={"mip_rel_gap": gap, "time_limit": time_limit_s},
             )

@@ -196,7 +196,8 @@ def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
     counts = [site.options.counts[k.rows] for site, k in zip(space.sites, kept, strict=True)]
     tables = [t.reshape(-1, len(NAMES)) for t in _converters(space, kept)]
     spread = [(table, True) for table in counts] + [(table, False) for table in tables]
-    firsts = [program.variables(t @ task.weights if plain else np.zeros(len(t)), choice=c) for t, c in spread]
+    costs = [t @ task.weights if plain else np.zeros(len(t)) for t, _ in spread]
+    firsts = [program.variables(c, choice=choice, most=1.0) for c, (_, choice) in zip(costs, spread, strict=True)]
     choices, pairs = firsts[: len(counts)], firsts[len(counts) :]
     for first, table in zip(choices, counts, strict=True):
         program.line([(first, np.ones(len(table)))], 1.0, 1.0)

@@ -26,7 +26,7 @@ from codesign.search.pricing import Pricing
 
 _log = logging.getLogger(__name__)
 _CHOICE_EVERY = 2  # steps of the weights for one of the choices
-_EXPLORE = 0.5  # share of operators and poolings that are drawn when weights move; the others are the likeliest
+_EXPLORE = 0.75  # share of operators and poolings that are drawn when weights move; the others are the likeliest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Trainer:
         for i, batch in enumerate(shuffled(train, config.batch_images, rng, flip=False, least=least)):
             step = epoch * count + i
             self._set_rate(cosine_rate(config.weight_rate, step / (config.epochs * count)))
-            row = self._explored(rng, step / max(config.warmup_epochs * count, 1))
+            row = self._explored(rng, warm=warm)
             self._weight_step(batch, row, self._weight_draws(row, temperature, rng))
             self.chooser.fit_arrays(row, temperature, rng)
             if not warm and i % _CHOICE_EVERY == 0:
@@ -160,14 +160,14 @@ class Trainer:
         return extra
 
     @torch.no_grad()
-    def _explored(self, rng: torch.Generator, warmed: float) -> list[int]:
-        """The network whose weights move: drawn widths and bits, and the likeliest operators, some of them drawn.
+    def _explored(self, rng: torch.Generator, *, warm: bool) -> list[int]:
+        """The network whose weights move: drawn widths and bits, and operators of which a few are the likeliest.
 
-        Operators learn to fit their neighbours one by one, in a network that works; were all drawn at once from the
-        beginning, none would learn. During the warm-up (warmed < 1) draws are uniform, and become more.
+        During the warm-up draws are even: an operator that is trained less would seem worse. Those that are likeliest
+        give the others something that works to fit into.
         """
-        draws = self.chooser.draw(rng, 1.0, uniform=warmed < 1.0)
-        coins = torch.rand(len(draws), generator=rng) < _EXPLORE * min(warmed, 1.0)
+        draws = self.chooser.draw(rng, 1.0, uniform=warm)
+        coins = torch.rand(len(draws), generator=rng) < _EXPLORE
         anchor = [i if at in self.branches else draws[at].index for at, i in enumerate(self.chooser.likeliest())]
         row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), anchor, strict=True)]
         for at, skip in self.chooser.too_shallow(row):

@@ -1,0 +1,110 @@
+"""Where a search can begin: networks that meet the demand before anything is learned, made from the cost tables alone.
+
+Choices by gradient lean on where they begin, because it is what weights are trained around. So a search begins at the
+more accurate of two: the space's own first operators, and the network of most products that the demand leaves room for,
+which does not depend on the order in which a space names its options.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from codesign.errors import ConfigError
+from codesign.ir.nodes import Conv
+from codesign.nets.network import skeleton
+from codesign.nets.space import Space, must_keep, skips
+from codesign.search.accelerators import Accelerators
+from codesign.search.chooser import Chooser
+from codesign.search.config import Objective
+from codesign.search.dna import ArrayPricing
+from codesign.search.pricing import Pricing
+from codesign.search.repair import repaired
+
+_ADAPTED = 6  # times that prices are adapted to the network of the beginning
+
+
+def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
+    """A network of little cost by the tables: from one of all blocks, change the best option until none helps."""
+    places, keep = skips(space), must_keep(space, minimum_depth)
+    row = [0] * len(pricing.sizes)
+    for at, skip in places:
+        row[at] = int(skip == 0)
+    cost = pricing.log_cost(row)
+    while True:
+        tables = pricing.alternatives(row)
+        if sum(row[at] != skip for at, skip in places) <= keep:  # no further block may go
+            for at, skip in places:
+                tables[at][skip] = np.inf if row[at] != skip else tables[at][skip]
+        at = min(range(len(row)), key=lambda i: float(tables[i].min()))
+        if not float(tables[at].min()) < cost - 1e-9:
+            return row
+        row[at] = int(tables[at].argmin())
+        cost = float(tables[at].min())
+
+
+def quickest(accelerators: Accelerators, minimum_depth: int) -> list[int]:
+    """A network of little latency, by the sum of its blocks' at equal shares of the board."""
+    space, data, board = accelerators.space, accelerators.dataset, accelerators.board
+    middling = data.shape.y * data.shape.x  # cycles; the sum is compared with nothing
+    sums = Pricing(space, data.shape, len(data.classes), board, middling, Objective.SUM, demanded=False)
+    return cheapest(sums, space, minimum_depth)
+
+
+def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
+    """The chooser's likeliest network, changed at least cost until an accelerator meets the demand.
+
+    Prices are adapted to it on the way; None if that does not help.
+    """
+    even = [[-math.inf if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
+    return _meeting(chooser, accelerators, chooser.start, even)
+
+
+def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
+    """The network of most products, changed until an accelerator meets the demand; each change loses few for its cost.
+
+    Prices are adapted to it on the way; None if that does not help.
+    """
+
+    def products(row: Sequence[int]) -> float:
+        try:
+            graph = skeleton(accelerators.network(row))
+        except ConfigError:  # the machine has no such network
+            return -math.inf
+        return math.log(sum(node.macs for node in graph.nodes if isinstance(node, Conv)))
+
+    row, before = list(chooser.start), None
+    while row != before:
+        before = list(row)
+        for at in range(chooser.networks):
+            table = _alternatives(chooser, row, at, products)
+            if max(table) > table[row[at]]:
+                row[at] = table.index(max(table))
+    tables = [_alternatives(chooser, row, at, products) for at in range(chooser.networks)]
+    arrays = [[0.0] * size for size in chooser.pricing.sizes[chooser.networks :]]
+    return _meeting(chooser, accelerators, row, [*tables, *arrays])
+
+
+def _alternatives(
+    chooser: Chooser, row: Sequence[int], at: int, value: Callable[[Sequence[int]], float]
+) -> list[float]:
+    """The value of the row with each option of one decision; -inf where it is closed."""
+    closed = chooser.closed[at].tolist()
+    return [-math.inf if c else value([*row[:at], option, *row[at + 1 :]]) for option, c in enumerate(closed)]
+
+
+def _meeting(
+    chooser: Chooser, accelerators: Accelerators, start: Sequence[int], worth: Sequence[Sequence[float]]
+) -> list[int] | None:
+    """The row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
+    pricing, demanded = chooser.pricing, chooser.config.min_fps is not None
+    target = float(pricing.target) if demanded else math.inf
+    for _ in range(_ADAPTED):
+        row = repaired(pricing, worth, start, 0.0 if demanded else math.inf)
+        if row is None or any(chooser.too_shallow(row)):
+            return None
+        found = accelerators.design(row)
+        if found is not None and found.interval_cycles <= target:
+            return row
+        pricing.adapt(row, None if found is None else found.interval_cycles)
+    return None

@@ -1,0 +1,93 @@
+"""Where a search can begin: within the demand, and of most products whatever the order of a space's options."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from codesign.errors import ConfigError  # noqa: E402
+from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.nodes import Conv  # noqa: E402
+from codesign.nets.network import skeleton  # noqa: E402
+from codesign.nets.space import Kind, Space, branches, decisions  # noqa: E402
+from codesign.search.accelerators import Accelerators  # noqa: E402
+from codesign.search.beginnings import ample, beginning  # noqa: E402
+from codesign.search.chooser import Chooser  # noqa: E402
+from codesign.search.finals import finalists  # noqa: E402
+from codesign.search.pricing import Pricing  # noqa: E402
+from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def turned(space: Space) -> Space:
+    """The same with operators and poolings the other way round; to skip stays last."""
+    stages = []
+    for stage in space.stages:
+        blocks = [
+            replace(
+                b, operators=tuple(sorted(b.operators, key=lambda op: (op.kind is Kind.SKIP, -b.operators.index(op))))
+            )
+            for b in stage.blocks
+        ]
+        stages.append(replace(stage, blocks=tuple(blocks)))
+    return replace(space, stages=tuple(stages), head_pools=space.head_pools[::-1])
+
+
+def setting(board: Board, space: Space, cycles: int) -> tuple[Chooser, Accelerators]:
+    config = tiny_config(min_fps=board.clock_mhz * 1e6 / cycles)
+    pricing = Pricing(space, SHAPE, 3, board, cycles)
+    return Chooser(space, config, pricing, CPU), Accelerators(space, tiny_data(), board)
+
+
+def products(accelerators: Accelerators, row: list[int]) -> int:
+    return sum(n.macs for n in skeleton(accelerators.network(row)).nodes if isinstance(n, Conv))
+
+
+@pytest.mark.parametrize("cycles", [150, 200, 400, 5000])
+@pytest.mark.parametrize("make", [beginning, ample])
+def test_a_beginning_meets_the_demand(board: Board, cycles: int, make: object) -> None:
+    chooser, accelerators = setting(board, tiny_space(), cycles)
+    row = make(chooser, accelerators)  # type: ignore[operator]
+    assert row is not None
+    found = accelerators.design(row)
+    assert found is not None
+    assert found.interval_cycles <= cycles
+    assert not list(chooser.too_shallow(row))
+
+
+def test_where_the_demand_leaves_room_no_network_has_more_products(board: Board) -> None:
+    chooser, accelerators = setting(board, tiny_space(), 5000)
+    row = ample(chooser, accelerators)
+    assert row is not None
+    every = itertools.product(*(range(len(d.options)) for d in decisions(tiny_space())))
+    most = 0
+    for other in every:
+        try:
+            most = max(most, products(accelerators, list(other)))
+        except ConfigError:  # the machine has no such network
+            continue
+    assert products(accelerators, row) == most
+
+
+@pytest.mark.parametrize("cycles", [150, 5000])
+def test_most_products_do_not_depend_on_the_order_of_options(board: Board, cycles: int) -> None:
+    found = []
+    for space in (tiny_space(), turned(tiny_space())):
+        chooser, accelerators = setting(board, space, cycles)
+        row = ample(chooser, accelerators)
+        assert row is not None
+        found.append(accelerators.choices(row))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("enlarge", [True, False])
+def test_finalists_that_grow_differ_in_operators(board: Board, enlarge: bool) -> None:
+    chooser, _ = setting(board, tiny_space(), 400)
+    chooser.config = replace(chooser.config, enlarge=enlarge, finalists=30)
+    rows = finalists(chooser, [])
+    told = {tuple(row[at] for at in branches(tiny_space())) for row in rows}
+    assert len({tuple(row) for row in rows}) == len(rows) > 5
+    assert (len(told) == len(rows)) is enlarge
