@@ -9,6 +9,7 @@ import argparse
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ import torch
 
 from codesign.ir.board import Board
 from codesign.ir.boards import load_board
+from codesign.ir.dataset import Dataset
 from codesign.ir.files import write_text
 from codesign.ir.nodes import Conv, Shape
 from codesign.model.space import node_options
 from codesign.nets.batches import Images, generator
-from codesign.nets.config import Device, use_device
+from codesign.nets.config import Device, TrainConfig, use_device
+from codesign.nets.space import derive, middle
 from codesign.nets.spaces import load_space
+from codesign.nets.train import train
 from codesign.progress import silent
 from codesign.search.blocks import choice_blocks
 from codesign.search.config import SearchConfig
@@ -67,6 +71,7 @@ class Figures:
     weight_step_s: float
     choice_step_s: float
     peak_mib: float
+    alone_mib: float
     device: str
 
 
@@ -81,8 +86,35 @@ def design_points_a_second() -> float:
     return points / (time.process_time() - begun)
 
 
-def measure(preset: Preset, paths: int) -> Figures:
-    """Tables, and steps of the supernet, in this process."""
+def memory_alone(preset: Preset) -> float:
+    """Peak memory in MiB of training one network of the space, of middle widths and bits, as any network is trained."""
+    space, shape, count = load_space(preset.space), preset.shape, STEPS * preset.batch
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (count, shape.y, shape.x, shape.c), dtype=np.uint8)
+    y, classes = rng.integers(0, preset.labels, count), tuple(map(str, range(preset.labels)))
+    data = Dataset(name="random", source="random", train_x=x, train_y=y, test_x=x[:2], test_y=y[:2], classes=classes)
+    config = TrainConfig(
+        float_epochs=1,
+        quantized_epochs=1,
+        epoch_images=count,
+        batch_images=preset.batch,
+        calibration_images=preset.batch,
+        threads=1,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(derive(space, middle(space), "alone", shape, classes), data, config, Path(folder))
+    return _peak_mib()
+
+
+def _peak_mib() -> float:
+    """Of this process; on a GPU, of its memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(preset: Preset, paths: int, alone_mib: float) -> Figures:
+    """Tables, and steps of the supernet, in this process. `alone_mib`: of one network."""
     space, board = load_space(preset.space), load_board(preset.board)
     begun = time.process_time()
     pricing = Pricing(space, preset.shape, preset.labels, board, _target(board))
@@ -104,9 +136,6 @@ def measure(preset: Preset, paths: int) -> Figures:
     device = use_device(Device.AUTO, config.threads)
     trainer = Trainer(space, preset.shape, preset.labels, config, pricing, device)
     weights, choices = _steps(trainer, preset, device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
     return Figures(
         preset=preset.space,
         paths=paths,
@@ -115,7 +144,8 @@ def measure(preset: Preset, paths: int) -> Figures:
         row_us=row_us,
         weight_step_s=weights,
         choice_step_s=choices,
-        peak_mib=peak,
+        peak_mib=_peak_mib(),
+        alone_mib=alone_mib,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU, one thread",
     )
 
@@ -146,14 +176,15 @@ def _page(points: float, rows: list[Figures]) -> str:
         "",
         f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}), in processor seconds; on "
         f"a GPU in seconds. Steps are means of {STEPS}; an epoch is a step of the weights for every batch and one of "
-        "the choices for every second.",
+        "the choices for every second. *One network*: peak memory of training the network of middle widths and bits "
+        "alone, in batches of the same size; Python and torch are in both.",
         "",
         f"The cost model prices **{points:,.0f} design points a second** on one core: an engine of a node with its "
         "cycles and its five resources.",
         "",
         "| space | networks | batch | active paths | tables, s | a network's cost, us | step of weights, s "
-        "| of choices, s | epoch, min | peak memory, MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| of choices, s | epoch, min | peak memory, MiB | one network, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     by_name = {p.space: p for p in PRESETS}
     for row in rows:
@@ -162,7 +193,7 @@ def _page(points: float, rows: list[Figures]) -> str:
         lines.append(
             f"| `{row.preset}` {preset.shape.y}x{preset.shape.x}x{preset.shape.c} | {row.networks:.1e} "
             f"| {preset.batch} | {row.paths} | {row.tables_s:.1f} | {row.row_us:.1f} | {row.weight_step_s:.2f} "
-            f"| {row.choice_step_s:.2f} | {epoch:.1f} | {row.peak_mib:,.0f} |"
+            f"| {row.choice_step_s:.2f} | {epoch:.1f} | {row.peak_mib:,.0f} | {row.alone_mib:,.0f} |"
         )
     lines += ["", f"Epochs are of {', '.join(f'{p.epoch_images:,} images ({p.space})' for p in PRESETS)}.", ""]
     return "\n".join(lines)
@@ -178,8 +209,9 @@ def main(arguments: list[str]) -> None:
     with context.Pool(1, maxtasksperchild=1) as pool:
         points = pool.apply(design_points_a_second)
         for preset in PRESETS:
+            alone_mib = pool.apply(memory_alone, (preset,))
             for paths in (1, 2):
-                rows.append(pool.apply(measure, (preset, paths)))
+                rows.append(pool.apply(measure, (preset, paths, alone_mib)))
                 print(rows[-1], file=sys.stderr, flush=True)
     write_text(options.out, _page(points, rows))
 

@@ -1,6 +1,8 @@
 """The design search: equal to trying everything, within its budget, and honest about what it knows."""
 
 import dataclasses
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -367,3 +369,27 @@ def test_a_search_of_a_part_of_the_space_stays_in_it(graph):
     assert {engine.emit for engine in found.design.engines} == {1}
     assert found.design.input_lanes == 1
     assert found.interval_cycles >= search_design(graph, BIG, explain=False).interval_cycles
+
+
+def test_the_solver_ends_where_its_presolve_did_not():
+    """HiGHS 1.12 went on for ever on this program, past its time limit, until its fractions had an upper bound."""
+    code = """
+from dataclasses import replace
+from codesign.ir.boards import load_board
+from codesign.ir.nodes import Shape
+from codesign.nets.network import skeleton
+from codesign.nets.space import derive
+from codesign.nets.spaces import load_space
+from codesign.ir.cost import Resources
+from codesign.search.design import search_design
+
+board = load_board("ultra96-v2")
+fill = replace(board.fill, **{name: 0.3 * getattr(board.fill, name) for name in ("dsp", "bram18", "uram", "lut", "ff")})
+board = replace(board, fill=fill)
+row = [2, 1, 0, 2, 1, 1, 1, 1, 0, 1, 0, 1, 2, 1, 2, 2, 4, 2, 0, 1]
+network = derive(load_space("fashion"), row, "hard", Shape(28, 28, 1), tuple("abcdefghij"))
+reserve = Resources(**{name: int(0.05 * getattr(board.budget, name)) for name in ("bram18", "lut", "ff")})
+print(search_design(skeleton(network), board, reserve=reserve, explain=False).proved_optimal)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert run.stdout == "True\n"
