@@ -27,9 +27,11 @@ it is still met, on the kind of accelerator that the method has, are trained for
 accurate on images that these trainings do not see is the result. What is left between two methods is what their
 searches are worth.
 
-- *ours*: choices by gradient, every network priced at its best design. The network that it begins with is one of the
-  six. As the package runs by default, it would then train neighbours of the best one, networks that differ in one
-  choice, and go on from those that are better; no rival does, so here it does not either, but among the variants below.
+- *ours*: choices by gradient, every network priced at its best design. Two networks that it can begin with are of the
+  six: that of *no search*, and that of most products within the demand; it begins with the one that is better after
+  its short training. As the package runs by default, it would then train neighbours of the best one, networks that
+  differ in one choice, and go on from those that are better; no rival does, so here it does not either, but among the
+  variants below.
 - *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
   chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin before
   networks are chosen.
@@ -74,7 +76,8 @@ REACHES = """
 
 Both courses by the rivals' proxy, which ours does not see: the first network of ours (the likeliest after an epoch in
 which choices moved, or the result) that meets the demand and is at least as accurate as the best that the controller
-looked at. By 0 evaluations: ours has not yet asked for an accuracy; what it has spent are seconds.
+looked at. By 0 evaluations: ours has not yet asked for an accuracy but of the two that it can begin with; what it has
+spent are seconds, their trainings included.
 
 """
 REACHES_CHILDREN = """

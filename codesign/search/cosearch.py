@@ -111,12 +111,18 @@ def cosearch(
 def _begin(
     trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
 ) -> list[list[int]]:
-    """Where the search can begin; where finalists are trained, the better of them is where it does."""
+    """The networks that the search can begin with; it does with the better of them. No rows where finalists are not trained.
+
+    The chooser begins with its own likeliest one if none of them meets the demand.
+    """
     chooser, config, pricing = trainer.chooser, trainer.config, trainer.pricing
     target = math.inf if config.min_fps is None else float(pricing.target)
+    first = beginning(chooser, accelerators)  # prices are adapted to it in any case
+    if config.compared == 1:
+        return []
     found: dict[tuple[int, ...], float] = {}
-    for i, row in enumerate((beginning(chooser, accelerators), ample(chooser, accelerators))):
-        if row is None or tuple(row) in found or config.compared == 1:
+    for i, row in enumerate((first, ample(chooser, accelerators))):
+        if row is None or tuple(row) in found:
             continue
         grown, _ = fitted(accelerators, row, target, config) or (row, None)
         right = short_training(accelerators.network(grown), parts, config, folder)
