@@ -111,7 +111,7 @@ def cosearch(
 def _begin(
     trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
 ) -> list[list[int]]:
-    """The networks that the search can begin with; it does with the better of them. No rows where finalists are not trained.
+    """The networks that the search can begin with; it does with the better of them. None of them if none is trained.
 
     The chooser begins with its own likeliest one if none of them meets the demand.
     """
