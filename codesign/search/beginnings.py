@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from codesign.errors import ConfigError
 from codesign.ir.nodes import Conv
-from codesign.nets.network import skeleton
 from codesign.nets.space import Space, must_keep, skips
 from codesign.search.accelerators import Accelerators
+from codesign.search.blocks import ChoiceBlock, choice_blocks
 from codesign.search.chooser import Chooser
 from codesign.search.config import Objective
 from codesign.search.dna import ArrayPricing
@@ -65,13 +65,12 @@ def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
 
     Prices are adapted to it on the way; None if that does not help.
     """
+    data = accelerators.dataset
+    blocks = [(b, _block_products(b)) for b in choice_blocks(chooser.space, data.shape, len(data.classes))]
 
     def products(row: Sequence[int]) -> float:
-        try:
-            graph = skeleton(accelerators.network(row))
-        except ConfigError:  # the machine has no such network
-            return -math.inf
-        return math.log(sum(node.macs for node in graph.nodes if isinstance(node, Conv)))
+        total = sum(float(table[tuple(row[at] for at in block.decisions)]) for block, table in blocks)
+        return math.log(total) if total > 0.0 else -math.inf
 
     row, before = list(chooser.start), None
     while row != before:
@@ -83,6 +82,15 @@ def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
     tables = [_alternatives(chooser, row, at, products) for at in range(chooser.networks)]
     arrays = [[0.0] * size for size in chooser.pricing.sizes[chooser.networks :]]
     return _meeting(chooser, accelerators, row, [*tables, *arrays])
+
+
+def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
+    """Products for one image of every combination of its decisions; -inf where the machine has no such block."""
+    found = np.empty(block.nodes.shape)
+    for index in np.ndindex(found.shape):
+        nodes = block.nodes[index]
+        found[index] = -math.inf if nodes is None else sum(n.macs for n in nodes if isinstance(n, Conv))
+    return found
 
 
 def _alternatives(
