@@ -30,11 +30,11 @@ class SearchConfig:
     `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
     an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
-    memory and time, and tells the choice what it would gain. Of the `finalists`, which shared weights rank,
-    `trained_finalists` are trained for a short time to be compared, unless cost has a price: then the rank decides.
-    Then up to `trained_neighbours` that differ from the best in one choice are trained too, and the search goes on from
-    one that is better. `enlarge`: where a demand is the only limit, they all grow in widths and bits as far as their
-    designs allow.
+    memory and time, and tells the choice what it would gain. `trained_finalists` networks are trained for a short time
+    to be compared, those that the search can begin with and the first of its `finalists`, which shared weights rank;
+    where cost has a price, the rank alone decides. Then up to `trained_neighbours` that differ from the best in one
+    choice are trained too, and the search goes on from one that is better. `enlarge`: where a demand is the only limit,
+    they all grow in widths and bits as far as their designs allow.
     `objective` is for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on
     drawn ones.
     """
