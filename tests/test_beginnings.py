@@ -83,11 +83,11 @@ def test_most_products_do_not_depend_on_the_order_of_options(board: Board, cycle
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("enlarge", [True, False])
-def test_finalists_that_grow_differ_in_operators(board: Board, enlarge: bool) -> None:
+@pytest.mark.parametrize("grown", [True, False])
+def test_finalists_that_grow_differ_in_operators(board: Board, grown: bool) -> None:
     chooser, _ = setting(board, tiny_space(), 400)
-    chooser.config = replace(chooser.config, enlarge=enlarge, finalists=30)
-    rows = finalists(chooser, [])
+    chooser.config = replace(chooser.config, finalists=30)
+    rows = finalists(chooser, [], grown=grown)
     told = {tuple(row[at] for at in branches(tiny_space())) for row in rows}
     assert len({tuple(row) for row in rows}) == len(rows) > 5
-    assert (len(told) == len(rows)) is enlarge
+    assert (len(told) == len(rows)) is grown

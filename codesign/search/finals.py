@@ -81,7 +81,7 @@ def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], targe
 
 def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -> list[list[int]]:
     """The finalists, those first that get most images right, or of least loss and cost where cost has a price."""
-    weight, found = trainer.config.cost_weight, finalists(trainer.chooser, trainer.visited)
+    weight, found = trainer.config.cost_weight, finalists(trainer.chooser, trainer.visited, grown=trainer.config.grows)
     batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
     scores: list[tuple[float, int]] = []
     for i, row in enumerate(found):
@@ -91,10 +91,10 @@ def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -
     return [found[i] for _, i in sorted(scores)]
 
 
-def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]:
+def finalists(chooser: Chooser, visited: Sequence[list[int]], *, grown: bool) -> list[list[int]]:
     """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones.
 
-    Where they grow, they differ in operators or poolings: what differs in the rest alone grows into nearly the same.
+    Those that will be `grown` differ in operators or poolings: what else they differ in, growth mostly takes away.
     """
     config, pricing = chooser.config, chooser.pricing
     rng = generator(config.seed, 13)
@@ -109,7 +109,7 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]]) -> list[list[int]]
         if made is not None and not any(chooser.too_shallow(made)):
             meeting[tuple(made)] = sum(x[i] for x, i in zip(logits, made, strict=True))
     chooser.priced += len(rows)
-    told = branches(chooser.space) if config.grows else range(len(pricing.sizes))
+    told = branches(chooser.space) if grown else range(len(pricing.sizes))
     different: dict[tuple[int, ...], tuple[int, ...]] = {}
     for meets in sorted(meeting, key=lambda row: (-meeting[row], row)):
         different.setdefault(tuple(meets[at] for at in told), meets)

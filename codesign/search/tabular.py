@@ -64,7 +64,7 @@ def tabular_search(
             found = accelerators.design(visited[-1])
             chooser.pricing.adapt(visited[-1], found.interval_cycles if found else None)
     # The best of all that was ever asked for, not of what is likeliest at the end.
-    candidates = [tuple(row) for row in finalists(chooser, visited)]
+    candidates = [tuple(row) for row in finalists(chooser, visited, grown=False)]
     if accelerators.arrays is None:
         candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= SLACK]
     candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(list(row)))]
