@@ -87,7 +87,7 @@ def design_points_a_second() -> float:
 
 
 def memory_alone(preset: Preset) -> float:
-    """Peak memory in MiB of training one network of the space, of middle widths and bits, as any network is trained."""
+    """Peak memory in MiB of training one network of the space, first operators and middle widths and bits."""
     space, shape, count = load_space(preset.space), preset.shape, STEPS * preset.batch
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (count, shape.y, shape.x, shape.c), dtype=np.uint8)
@@ -176,8 +176,8 @@ def _page(points: float, rows: list[Figures]) -> str:
         "",
         f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}), in processor seconds; on "
         f"a GPU in seconds. Steps are means of {STEPS}; an epoch is a step of the weights for every batch and one of "
-        "the choices for every second. *One network*: peak memory of training the network of middle widths and bits "
-        "alone, in batches of the same size; Python and torch are in both.",
+        "the choices for every second. *One network*: peak memory of training the network of first operators "
+        "and middle widths and bits alone, in batches of the same size; Python and torch are in both.",
         "",
         f"The cost model prices **{points:,.0f} design points a second** on one core: an engine of a node with its "
         "cycles and its five resources.",

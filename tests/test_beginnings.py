@@ -7,11 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from race.setting import turned  # noqa: E402
+
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.nodes import Conv  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
-from codesign.nets.space import Kind, Space, branches, decisions  # noqa: E402
+from codesign.nets.space import Space, branches, decisions  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.beginnings import ample, beginning  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
@@ -20,20 +22,6 @@ from codesign.search.pricing import Pricing  # noqa: E402
 from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
-
-
-def turned(space: Space) -> Space:
-    """The same with operators and poolings the other way round; to skip stays last."""
-    stages = []
-    for stage in space.stages:
-        blocks = [
-            replace(
-                b, operators=tuple(sorted(b.operators, key=lambda op: (op.kind is Kind.SKIP, -b.operators.index(op))))
-            )
-            for b in stage.blocks
-        ]
-        stages.append(replace(stage, blocks=tuple(blocks)))
-    return replace(space, stages=tuple(stages), head_pools=space.head_pools[::-1])
 
 
 def setting(board: Board, space: Space, cycles: int) -> tuple[Chooser, Accelerators]:

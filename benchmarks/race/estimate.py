@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import mean
 
+from codesign.search.finish import FLOAT_EPOCHS, QUANTIZED_EPOCHS
+
 from .settings import CHILDREN, GRADIENT, NEIGHBOURS, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Store
 
@@ -12,7 +14,6 @@ EVALUATION_S = 0.21  # of a network by the proxy
 SEARCH_STEP_S = 0.14  # weights, and every other time choices
 TRAIN_STEP_S = 0.045
 SIMULATION_S = 45.0  # building and running it, and the golden model on the test images
-SHORT_EPOCHS = 3  # of a training that compares networks at the end of a search
 HALVINGS = 3  # of the limit of products that two steps need
 
 
@@ -35,7 +36,7 @@ def _seconds(method: Method, profile: Profile, known: Sequence[Result]) -> float
         return final
     if method in GRADIENT:
         seen = search.images * (1 - search.validation_share)
-        trained = SHORT_EPOCHS * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
+        trained = (FLOAT_EPOCHS + QUANTIZED_EPOCHS) * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
         return (search.epochs * seen * SEARCH_STEP_S + trained * TRAIN_STEP_S) / search.batch_images + final
     trials = HALVINGS if method is Method.TWO_STEP else 1
     evaluation = EVALUATION_S

@@ -90,7 +90,7 @@ VARIANTS = """
 ### One part changed
 
 On one board. *Begun at the last operators*: the space with the operators of every block and the poolings in reverse
-order, so that the search begins with other ones; what it gains over *no search* from there is what it found itself.
+order, so that another network is the first that the search can begin with; the one of most products stays as it is.
 *Neighbours trained*: the end that the package has by default, up to 12 more trainings.
 
 """

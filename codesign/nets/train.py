@@ -51,7 +51,7 @@ class TrainedNet:
     @property
     def quantized_accuracy(self) -> float:
         """Share of the test images that the quantized net gets right."""
-        return _share(self.right)
+        return share(self.right)
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -106,10 +106,11 @@ def right_answers(net: nn.Module, images: Images) -> Tensor:
 
 def accuracy(net: nn.Module, images: Images) -> float:
     """Share of the images that are right."""
-    return _share(right_answers(net, images))
+    return share(right_answers(net, images))
 
 
-def _share(right: Tensor) -> float:
+def share(right: Tensor) -> float:
+    """Of the images, [N], how many are right."""
     return int(right.sum()) / len(right)
 
 

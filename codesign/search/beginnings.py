@@ -1,4 +1,4 @@
-"""Where a search can begin: networks that meet the demand before anything is learned, made from the cost tables alone.
+"""Where a search can begin: networks that meet the demand before anything is learned, by tables and exact designs.
 
 Choices by gradient lean on where they begin, because it is what weights are trained around. So a search begins at the
 more accurate of two: the space's own first operators, and the network of most products that the demand leaves room for,
@@ -56,8 +56,7 @@ def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
 
     Prices are adapted to it on the way; None if that does not help.
     """
-    even = [[-math.inf if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
-    return _meeting(chooser, accelerators, chooser.start, even)
+    return _meeting(chooser, accelerators, chooser.likeliest(), _even(chooser))
 
 
 def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
@@ -72,7 +71,7 @@ def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
         total = sum(float(table[tuple(row[at] for at in block.decisions)]) for block, table in blocks)
         return math.log(total) if total > 0.0 else -math.inf
 
-    row, before = list(chooser.start), None
+    row, before = chooser.likeliest(), None
     while row != before:
         before = list(row)
         for at in range(chooser.networks):
@@ -80,8 +79,12 @@ def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
             if max(table) > table[row[at]]:
                 row[at] = table.index(max(table))
     tables = [_alternatives(chooser, row, at, products) for at in range(chooser.networks)]
-    arrays = [[0.0] * size for size in chooser.pricing.sizes[chooser.networks :]]
-    return _meeting(chooser, accelerators, row, [*tables, *arrays])
+    return _meeting(chooser, accelerators, row, [*tables, *_even(chooser)[chooser.networks :]])
+
+
+def _even(chooser: Chooser) -> list[list[float]]:
+    """The same worth for each option of every decision; -inf where it is closed."""
+    return [[-math.inf if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
 
 
 def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
@@ -105,10 +108,9 @@ def _meeting(
     chooser: Chooser, accelerators: Accelerators, start: Sequence[int], worth: Sequence[Sequence[float]]
 ) -> list[int] | None:
     """The row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
-    pricing, demanded = chooser.pricing, chooser.config.min_fps is not None
-    target = float(pricing.target) if demanded else math.inf
+    pricing, target = chooser.pricing, chooser.longest_interval
     for _ in range(_ADAPTED):
-        row = repaired(pricing, worth, start, 0.0 if demanded else math.inf)
+        row = repaired(pricing, worth, start, math.inf if math.isinf(target) else 0.0)
         if row is None or any(chooser.too_shallow(row)):
             return None
         found = accelerators.design(row)

@@ -16,7 +16,7 @@ from torch import Tensor
 from codesign.errors import InfeasibleError
 from codesign.nets import checkpoint
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions, must_keep, skips
+from codesign.nets.space import Space, decisions, middle, must_keep, skips
 from codesign.search.choice import Draw, entropy, sample
 from codesign.search.config import SearchConfig
 from codesign.search.dna import ArrayPricing
@@ -31,7 +31,7 @@ _ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 class Chooser:
     """The logits of all choices, those about the network first, then those about arrays, and their optimizer.
 
-    `start`: the network, and arrays, that are likeliest before anything is learned.
+    At first the space's middle network is the likeliest, and the middle of arrays.
     """
 
     def __init__(
@@ -51,20 +51,23 @@ class Chooser:
                 f"operator that meets the demand on the board, but {self._must_keep} must be there; demand less, or "
                 "fewer blocks"
             )
-        names = [d.name for d in decisions(space)] + ["array"] * (len(pricing.sizes) - self.networks)
-        self.logits = [_even_logits(size, name, device) for size, name in zip(pricing.sizes, names, strict=True)]
-        self.start = self.likeliest()
+        self.logits = [torch.zeros(size, device=device, requires_grad=True) for size in pricing.sizes]
+        self.begin([*middle(space), *(size // 2 for size in pricing.sizes[self.networks :])])
         self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
         self.priced = 0
 
     @torch.no_grad()
     def begin(self, row: Sequence[int]) -> None:
-        """Forget what was learned; the row is the likeliest, by a hair."""
-        self.start = list(row)
+        """Make the row the likeliest, by a hair; for a chooser that has not learned yet."""
         for logits, option in zip(self.logits, row, strict=True):
             logits.zero_()
             logits[option] = _HAIR
+
+    @property
+    def longest_interval(self) -> float:
+        """Cycles between images that the demand leaves; no limit if nothing is demanded."""
+        return math.inf if self.config.min_fps is None else float(self.pricing.target)
 
     def open_logits(self, i: int) -> Tensor:
         """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
@@ -164,10 +167,3 @@ class Chooser:
 
     def _without(self, logits: Tensor, option: int) -> Tensor:
         return logits.index_fill(0, torch.tensor([option], device=self.device), -math.inf)
-
-
-def _even_logits(options: int, name: str, device: torch.device) -> Tensor:
-    """Equal logits but for a hair: the first operator, and the middle of widths and bits, is the likeliest at first."""
-    logits = torch.zeros(options, device=device)
-    logits[0 if "operator" in name or "pool" in name else options // 2] = _HAIR
-    return logits.requires_grad_()

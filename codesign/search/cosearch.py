@@ -1,5 +1,6 @@
 """The joint search of network and accelerator, by gradient, under a demand on the accelerator's speed.
 
+It begins at the better of two networks that meet the demand, after a short training of each.
 In every step one batch of the training images moves the weights of a drawn network; after the warm-up, a batch of
 images that never train weights moves the choices. To the loss of the choices comes the cost of the drawn network and
 of every alternative to it, constants from search.pricing, with a multiplier that grows while drawn networks are too
@@ -7,7 +8,6 @@ slow. At the end the likeliest networks that meet the demand are ranked by share
 reported as the network's; the first of them, confirmed by exact designs, are enlarged, trained briefly and compared.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from codesign.nets.config import use_device
 from codesign.nets.network import Network, skeleton
 from codesign.nets.parallel import team
 from codesign.nets.space import Space, decisions, middle
+from codesign.nets.train import share
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
 from codesign.search.beginnings import ample, beginning, cheapest
@@ -111,28 +112,28 @@ def cosearch(
 def _begin(
     trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
 ) -> list[list[int]]:
-    """The networks that the search can begin with; it does with the better of them. None of them if none is trained.
+    """The networks that the search can begin with, and let it begin with the better of them.
 
-    The chooser begins with its own likeliest one if none of them meets the demand.
+    Nothing where finalists are not trained, or none of them meets the demand; then the chooser begins as it is.
     """
-    chooser, config, pricing = trainer.chooser, trainer.config, trainer.pricing
-    target = math.inf if config.min_fps is None else float(pricing.target)
+    chooser, config = trainer.chooser, trainer.config
     first = beginning(chooser, accelerators)  # prices are adapted to it in any case
     if config.compared == 1:
         return []
-    found: dict[tuple[int, ...], float] = {}
+    accuracies: dict[tuple[int, ...], float] = {}
     for i, row in enumerate((first, ample(chooser, accelerators))):
-        if row is None or tuple(row) in found:
-            continue
-        grown, _ = fitted(accelerators, row, target, config) or (row, None)
-        right = short_training(accelerators.network(grown), parts, config, folder)
-        found[tuple(row)] = float(right.float().mean())
-        progress("train beginnings", i + 1, 2)
-    if found:
-        chooser.begin(max(found, key=lambda row: found[row]))
-        accelerator = accelerators.design(chooser.start)
-        pricing.adapt(chooser.start, None if accelerator is None else accelerator.interval_cycles)
-    return [list(row) for row in found]
+        candidate = None if row is None else fitted(accelerators, row, chooser.longest_interval, config)
+        if row is not None and candidate is not None:
+            network = accelerators.network(candidate[0])
+            accuracies[tuple(row)] = share(short_training(network, parts, config, folder))
+            progress("train beginnings", i + 1, 2)
+    if accuracies:
+        best = max(accuracies, key=lambda row: accuracies[row])
+        chooser.begin(best)
+        accelerator = accelerators.design(best)
+        assert accelerator is not None  # it meets the demand
+        trainer.pricing.adapt(best, accelerator.interval_cycles)
+    return [list(row) for row in accuracies]
 
 
 def _epochs(

@@ -42,12 +42,9 @@ def best_network(
 
     `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
-    config, pricing = trainer.config, trainer.pricing
-    target = float("inf") if config.min_fps is None else float(pricing.target)
-    rows = _ranked(trainer, *images, progress)
-    # Beginnings take part wherever finalists are trained: a search that does not beat them has found nothing.
-    if config.compared > 1:
-        rows = [*map(list, beginnings), *rows]
+    config, pricing, target = trainer.config, trainer.pricing, trainer.chooser.longest_interval
+    # Beginnings take part: a search that does not beat them has found nothing.
+    rows = [*map(list, beginnings), *_ranked(trainer, *images, progress)]
     # With exact hardware, shown to meet the demand before the search began.
     rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
     if accelerators.max_latency is not None and accelerators.arrays is None:

@@ -16,12 +16,12 @@ from codesign.ir.dataset import Dataset
 from codesign.nets.config import TrainConfig
 from codesign.nets.network import Network
 from codesign.nets.space import sizes
-from codesign.nets.train import train
+from codesign.nets.train import share, train
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerator, Accelerators
 from codesign.search.config import SearchConfig
 
-_FLOAT_EPOCHS, _QUANTIZED_EPOCHS = 2, 1  # of the short training
+FLOAT_EPOCHS, QUANTIZED_EPOCHS = 2, 1  # of the short training
 
 
 def finish(
@@ -50,7 +50,7 @@ def finish(
         return None
     grown_rows, scores = list(pool), [0.0] * len(pool)
     for i, row in enumerate(grown_rows if len(grown_rows) > 1 else ()):  # one needs no comparison
-        scores[i] = float(short_training(accelerators.network(row), parts, config, folder).float().mean())
+        scores[i] = share(short_training(accelerators.network(row), parts, config, folder))
         progress("train finalists", i + 1, len(grown_rows))
     best = grown_rows[scores.index(max(scores))]
     return list(best), pool[best]
@@ -102,8 +102,8 @@ def within(accelerators: Accelerators, row: Sequence[int], target: float) -> Acc
 def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> Tensor:
     """Which of the images that judge, [N], are right after a short training, the same for all that are compared."""
     settings = TrainConfig(
-        float_epochs=_FLOAT_EPOCHS,
-        quantized_epochs=_QUANTIZED_EPOCHS,
+        float_epochs=FLOAT_EPOCHS,
+        quantized_epochs=QUANTIZED_EPOCHS,
         epoch_images=len(parts.train_y),
         batch_images=config.batch_images,
         seed=config.seed,
