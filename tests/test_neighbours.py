@@ -10,7 +10,6 @@ from codesign.ir.board import Board  # noqa: E402
 from codesign.nets.space import branches, decisions, must_keep, skips, slots  # noqa: E402
 from codesign.search.accelerators import Accelerator, Accelerators  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.finish import within  # noqa: E402
 from codesign.search.neighbours import improved, is_better  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
@@ -44,7 +43,7 @@ class Known:
         self.asked: list[tuple[int, ...]] = []
 
     def start(self, row: Sequence[int]) -> tuple[list[int], Accelerator]:
-        found = within(self.accelerators, row, self.target)
+        found = self.accelerators.within(row, self.target)
         assert found is not None
         return list(row), found
 

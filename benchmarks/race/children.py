@@ -16,22 +16,29 @@ from .proxy import Book
 from .setting import network_of
 from .settings import ProxySettings
 
+JUDGED_IMAGES = 5_000
+
 
 class Children:
-    """Networks of the space, each trained for an epoch in float and one quantized on the common proxy's images.
+    """Networks of the space, each trained for an epoch in float and one quantized on as many images as the proxy.
 
-    They are judged by as many images as the proxy judges by, which none trains on. Nothing is prepared: `seconds` is 0.
+    They are judged by JUDGED_IMAGES others. The best of hundreds of judgements is one that luck was on the side of: so
+    there is a second `opinion`, of another training and judged by other images, for what was chosen by the first
+    (`opinion` 0). Nothing is prepared: `seconds` is 0.
     """
 
     seconds = 0.0
 
-    def __init__(self, space: Space, dataset: Dataset, settings: ProxySettings, seed: int, folder: Path) -> None:
+    def __init__(
+        self, space: Space, dataset: Dataset, settings: ProxySettings, seed: int, folder: Path, opinion: int = 0
+    ) -> None:
         self.space = space
-        at, end = settings.images, settings.images + settings.score_images
+        images = settings.images
+        at, end = (images + n * JUDGED_IMAGES for n in (opinion, opinion + 1))
         x, y = dataset.train_x, dataset.train_y
-        self.dataset = replace(dataset, train_x=x[:at], train_y=y[:at], test_x=x[at:end], test_y=y[at:end])
+        self.dataset = replace(dataset, train_x=x[:images], train_y=y[:images], test_x=x[at:end], test_y=y[at:end])
         self.config = TrainConfig(
-            float_epochs=1, quantized_epochs=1, epoch_images=settings.images, seed=seed, threads=1
+            float_epochs=1, quantized_epochs=1, epoch_images=images, seed=seed + 1000 * opinion, threads=1
         )
         key = f"{space} {self.dataset.digest()} {self.config}"
         folder = folder / f"children-{hashlib.sha256(key.encode()).hexdigest()[:16]}"

@@ -5,7 +5,7 @@ from statistics import mean
 
 from codesign.search.finish import FLOAT_EPOCHS, QUANTIZED_EPOCHS
 
-from .settings import CHILDREN, GRADIENT, NEIGHBOURS, UNSEARCHED, Cell, Method, Profile
+from .settings import CHILDREN, GRADIENT, NEIGHBOURS, TRAINED, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Store
 
 # Processor seconds on one core of the machine that the first table was made on.
@@ -39,9 +39,9 @@ def _seconds(method: Method, profile: Profile, known: Sequence[Result]) -> float
         trained = (FLOAT_EPOCHS + QUANTIZED_EPOCHS) * seen * search.trained_neighbours if method in NEIGHBOURS else 0.0
         return (search.epochs * seen * SEARCH_STEP_S + trained * TRAIN_STEP_S) / search.batch_images + final
     trials = HALVINGS if method is Method.TWO_STEP else 1
+    if method in CHILDREN:  # two epochs for each
+        return TRAINED.evaluations * 2 * profile.proxy.images / train.batch_images * TRAIN_STEP_S + final
     evaluation = EVALUATION_S
-    if method in CHILDREN:  # two epochs
-        evaluation = 2 * profile.proxy.images / train.batch_images * TRAIN_STEP_S
     return trials * profile.limit.evaluations * evaluation + final
 
 

@@ -117,6 +117,7 @@ class Step:
 class Judge:
     """Answers one search, keeps what meets the demand, and counts.
 
+    `course`, `found`: every improvement, and the network that it is one with.
     `seconds`: processor time since the judge was made, with what an accuracy took when it was first measured in place
     of what it takes now to look it up, and with the making of the proxy.
     """
@@ -128,6 +129,7 @@ class Judge:
     designs: int = 0
     best: Candidate | None = None
     course: list[Step] = field(default_factory=list)
+    found: list[Row] = field(default_factory=list)
     kept: dict[Row, Candidate] = field(default_factory=dict)
     _known: dict[Row, float] = field(default_factory=dict)
     _begun: float = field(default_factory=time.process_time)
@@ -166,6 +168,7 @@ class Judge:
         if self.best is None or accuracy > self.best.accuracy:
             self.best = Candidate(row, choice, accuracy, interval)
             self.course.append(Step(self.evaluations, self.seconds, accuracy))
+            self.found.append(row)
 
     def promising(self) -> list[Candidate]:
         """What meets the demand, the most accurate by the proxy first."""

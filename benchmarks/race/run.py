@@ -28,7 +28,7 @@ from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
 from .setting import Ground, network_of, part_of, turned
-from .settings import CHILDREN, ELSEWHERE, GRADIENT, SHARE, UNSEARCHED, Cell, Method, Profile
+from .settings import CHILDREN, ELSEWHERE, GRADIENT, SHARE, TRAINED, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Search, Store, key_of, settings_of, unmeasured
 from .unsearched import unsearched
 
@@ -84,7 +84,8 @@ class Race:
 
     def _search(self, cell: Cell, ground: Ground, tell: Progress) -> Search:
         if cell.method in CHILDREN:
-            source: Proxy | Children = Children(self.space, self.dataset, self.profile.proxy, cell.seed, self.work)
+            opinion = int(cell.method is Method.OURS_CHILDREN)
+            source: Proxy | Children = self._children(cell.seed, opinion)
         else:
             source = self.proxy(cell.seed, ground, tell)
         problem = ground.problem(cell.fps, source.accuracy, source.seconds)
@@ -98,14 +99,21 @@ class Race:
             config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed, trained_finalists=1)
             space = turned(self.space) if cell.method in ELSEWHERE else self.space
             return counted(judge, unsearched(judge, ground, space, config, tell), self.space)
-        judge = Judge(problem, self.profile.limit)
+        judge = Judge(problem, TRAINED if cell.method is Method.RL_CHILDREN else self.profile.limit)
         if cell.method in (Method.RL, Method.RL_CHILDREN):
             best = reinforcement(judge, cell.seed)
+            if cell.method is Method.RL_CHILDREN:
+                again = self._children(cell.seed, 1).accuracy
+                pairs = zip(judge.course, judge.found, strict=True)
+                judge.course = [replace(step, accuracy=again(row).accuracy) for step, row in pairs]
         else:
             best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
         if best is not None:
             best = self._finished(cell, ground, judge, best, tell)
         return counted(judge, best, self.space)
+
+    def _children(self, seed: int, opinion: int) -> Children:
+        return Children(self.space, self.dataset, self.profile.proxy, seed, self.work, opinion)
 
     def _finished(self, cell: Cell, ground: Ground, judge: Judge, best: Candidate, tell: Progress) -> Candidate:
         """The end that all searches share: the most promising candidates enlarged, trained briefly, the best taken."""

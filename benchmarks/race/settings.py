@@ -20,6 +20,7 @@ BUDGETS: dict[str, tuple[int, ...]] = {
 }
 SEEDS = (0, 1, 2)
 SPACE = "fashion"
+TRAINED = Limit(evaluations=800, points=1_000_000)  # of the controller whose networks are trained one by one
 
 
 class Method(Enum):

@@ -14,18 +14,22 @@ from codesign.nets.network import Network, skeleton
 from codesign.nets.space import Space, decisions, derive
 from codesign.search.arrays import ARRAYS, BlockArrays
 from codesign.search.design import search_design
-from codesign.search.sized import search_sized_design
+from codesign.search.sized import quick_sized_design
 
 _RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of the final design sizes
 
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """A design found in a search, without weights known: its cycles per image, and what it takes."""
+    """A design found in a search, without weights known: its cycles between images, and what it takes.
+
+    `latency_cycles`: of one image, where that matters.
+    """
 
     design: Design
     interval_cycles: int
     resources: Resources
+    latency_cycles: int | None = None
 
 
 @dataclass(eq=False)
@@ -33,8 +37,8 @@ class Accelerators:
     """Accelerators of networks of a space, each made once.
 
     `arrays`: where arrays are chosen, not searched; None for exact design searches, of which `searches` were made, and
-    which priced `options` engines. `max_latency`: cycles that one image may take; only with it a design must also keep
-    `max_interval` between images, otherwise whoever asks compares. `reasons`: why a row has none.
+    which priced `options` engines. `max_latency`: cycles that one image may take; a network whose best design takes
+    more gets its quickest, which must keep `max_interval` between images. `reasons`: why a row has none.
     """
 
     space: Space
@@ -69,6 +73,22 @@ class Accelerators:
             self.found[key] = self._design(row)
         return self.found[key]
 
+    def within(self, row: Sequence[int], target: float) -> Accelerator | None:
+        """The accelerator of these choices, if it has one of at most `target` cycles between images that is in time."""
+        interval, late = self.cycles(row)
+        return self.design(row) if interval is not None and interval <= target and late is None else None
+
+    def cycles(self, row: Sequence[int]) -> tuple[int | None, int | None]:
+        """Cycles between images of the accelerator of these choices, and of one image if those are more than it may
+        take: then it is the quickest that was found. None and None if there is no accelerator.
+        """
+        found = self.design(row)
+        if found is None:
+            return None, None
+        latency = found.latency_cycles
+        is_late = latency is not None and self.max_latency is not None and latency > self.max_latency
+        return found.interval_cycles, latency if is_late else None
+
     def _design(self, row: Sequence[int]) -> Accelerator | None:
         try:
             graph = skeleton(self.network(row))
@@ -85,11 +105,9 @@ class Accelerators:
         """The design of least interval, or of least latency where that of least interval has too much of it."""
         self.searches += 1
         if self.max_latency is not None:
-            result, design, cost = search_sized_design(
-                graph, self.board, max_interval=self.max_interval, max_latency=self.max_latency, explain=False
-            )
+            result, design, cost = quick_sized_design(graph, self.board, self.max_latency, self.max_interval)
             self.options += result.evaluations
-            return Accelerator(design, cost.interval_cycles, cost.resources)
+            return Accelerator(design, cost.interval_cycles, cost.resources, cost.latency_cycles)
         result = search_design(graph, self.board, reserve=reserve_of(self.board), explain=False)
         self.options += result.evaluations
         return Accelerator(result.design, result.interval_cycles, result.resources)
@@ -99,9 +117,7 @@ class Accelerators:
         networks = len(decisions(self.space))
         design = arrays.design(row[:networks], row[networks:], graph)
         cost = predict(graph, design, self.board)
-        if self.max_latency is not None and cost.latency_cycles > self.max_latency:
-            raise InfeasibleError(f"arrays: one image takes {cost.latency_cycles} cycles, demanded: {self.max_latency}")
-        return Accelerator(design, cost.interval_cycles, cost.resources)
+        return Accelerator(design, cost.interval_cycles, cost.resources, cost.latency_cycles)
 
 
 def reserve_of(board: Board) -> Resources:

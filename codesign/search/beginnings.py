@@ -16,7 +16,6 @@ from codesign.nets.space import Space, must_keep, skips
 from codesign.search.accelerators import Accelerators
 from codesign.search.blocks import ChoiceBlock, choice_blocks
 from codesign.search.chooser import Chooser
-from codesign.search.config import Objective
 from codesign.search.dna import ArrayPricing
 from codesign.search.pricing import Pricing
 from codesign.search.repair import repaired
@@ -41,14 +40,6 @@ def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) 
             return row
         row[at] = int(tables[at].argmin())
         cost = float(tables[at].min())
-
-
-def quickest(accelerators: Accelerators, minimum_depth: int) -> list[int]:
-    """A network of little latency, by the sum of its blocks' at equal shares of the board."""
-    space, data, board = accelerators.space, accelerators.dataset, accelerators.board
-    middling = data.shape.y * data.shape.x  # cycles; the sum is compared with nothing
-    sums = Pricing(space, data.shape, len(data.classes), board, middling, Objective.SUM, demanded=False)
-    return cheapest(sums, space, minimum_depth)
 
 
 def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
@@ -110,11 +101,10 @@ def _meeting(
     """The row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
     pricing, target = chooser.pricing, chooser.longest_interval
     for _ in range(_ADAPTED):
-        row = repaired(pricing, worth, start, math.inf if math.isinf(target) else 0.0)
+        row = repaired(pricing, worth, start, 0.0 if chooser.config.demanded else math.inf)
         if row is None or any(chooser.too_shallow(row)):
             return None
-        found = accelerators.design(row)
-        if found is not None and found.interval_cycles <= target:
+        if accelerators.within(row, target) is not None:
             return row
-        pricing.adapt(row, None if found is None else found.interval_cycles)
+        pricing.adapt(row, *accelerators.cycles(row))
     return None

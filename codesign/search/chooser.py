@@ -127,16 +127,16 @@ class Chooser:
             self.optimizer.step()
 
     def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
-        """The cost's part of the loss, and by how much the drawn network's log interval exceeds the target's."""
+        """The cost's part of the loss, and the drawn network's log cost, above 0 where it misses the demand."""
         row = [d.index for d in draws]
         log_cost = self.pricing.log_cost(row)
         weight = self.config.cost_weight
-        if self.config.min_fps is not None:
+        if self.config.demanded:
             weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
         tables = self.pricing.alternatives(row)
         self.priced += sum(len(t) for t in tables)
         price: Tensor = weight * (log_cost + self._expected(draws, tables))
-        return price, (log_cost if self.config.min_fps is not None else 0.0)
+        return price, (log_cost if self.config.demanded else 0.0)
 
     def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
         """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""

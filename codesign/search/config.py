@@ -26,7 +26,8 @@ class SearchConfig:
 
     `min_fps` is a demand on the derived network at the board's clock: it must have a design that is at least this
     fast, and as `max_latency_us` says, takes at most so many microseconds for one image. `cost_weight` is the price of
-    a factor e in interval, in units of the loss; at 0 a network that meets the demand has no reason to become cheaper.
+    a factor e in interval, in latency where only that is demanded, and in the more pressing where both are, in units of
+    the loss; at 0 a network that meets the demand has no reason to become cheaper.
     `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
     an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
     draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
@@ -100,6 +101,11 @@ class SearchConfig:
         return self.trained_neighbours if self.cost_weight == 0.0 else 0
 
     @property
+    def demanded(self) -> bool:
+        """Whether anything is demanded of the accelerator's speed."""
+        return self.min_fps is not None or self.max_latency_us is not None
+
+    @property
     def grows(self) -> bool:
         """Whether the network found is enlarged: under a demand, and where being faster than that has no price."""
-        return self.enlarge and self.min_fps is not None and self.cost_weight == 0.0
+        return self.enlarge and self.demanded and self.cost_weight == 0.0

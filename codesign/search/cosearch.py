@@ -83,9 +83,10 @@ def cosearch(
     pricing = _pricing(space, dataset, board, config, target)
     accelerators = _accelerators(space, dataset, board, config, pricing)
     is_exact = isinstance(pricing, Pricing) and config.objective is Objective.BOTTLENECK
-    exact = pricing if is_exact else Pricing(space, dataset.shape, len(dataset.classes), board, target)
+    exact = pricing if is_exact else _exact_pricing(space, dataset, board, config, target)
     least = cheapest(exact, space, config.minimum_depth)
     _check_possible(space, dataset, board, least, target, demanded=config.min_fps is not None)
+    _check_in_time(accelerators, least)
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
@@ -130,9 +131,7 @@ def _begin(
     if accuracies:
         best = max(accuracies, key=lambda row: accuracies[row])
         chooser.begin(best)
-        accelerator = accelerators.design(best)
-        assert accelerator is not None  # it meets the demand
-        trainer.pricing.adapt(best, accelerator.interval_cycles)
+        trainer.pricing.adapt(best, *accelerators.cycles(best))
     return [list(row) for row in accuracies]
 
 
@@ -154,25 +153,40 @@ def _epochs(
         on_epoch(trainer.history)
     while trainer.done < trainer.config.epochs:
         trainer.epoch(*images, progress)
-        result = accelerators.design(trainer.chooser.likeliest())
         # A search that hits its time limit may end elsewhere in another process.
-        record = trainer.finish(trainer.team.agreed(result.interval_cycles if result else 0) or None)
-        trainer.pricing.adapt(trainer.visited[-1], record.exact_interval_cycles)
+        cycles = accelerators.cycles(trainer.chooser.likeliest())
+        interval, late = (trainer.team.agreed(c or 0) or None for c in cycles)
+        trainer.finish(interval)
+        trainer.pricing.adapt(trainer.visited[-1], interval, late)
         seconds = before + time.monotonic() - begun
         trainer.save(
             path, key, {"seconds": seconds, "searches": accelerators.searches, "options": accelerators.options}
         )
         if on_epoch is not None:
             on_epoch(trainer.history)
-        _tell(progress, trainer, record)
+        _tell(progress, trainer)
     return before
 
 
 def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig, target: int) -> Pricing | ArrayPricing:
-    labels, demanded = len(dataset.classes), config.min_fps is not None
     if config.hardware is Hardware.DNA:
-        return ArrayPricing(space, dataset.shape, labels, board, target, demanded=demanded)
-    return Pricing(space, dataset.shape, labels, board, target, config.objective, demanded=demanded)
+        demanded = config.min_fps is not None
+        return ArrayPricing(space, dataset.shape, len(dataset.classes), board, target, demanded=demanded)
+    return _exact_pricing(space, dataset, board, config, target, config.objective)
+
+
+def _exact_pricing(
+    space: Space,
+    dataset: Dataset,
+    board: Board,
+    config: SearchConfig,
+    target: int,
+    objective: Objective = Objective.BOTTLENECK,
+) -> Pricing:
+    demanded, latency = config.min_fps is not None, _latency(board, config)
+    return Pricing(
+        space, dataset.shape, len(dataset.classes), board, target, objective, demanded=demanded, latency=latency
+    )
 
 
 def _accelerators(
@@ -181,12 +195,17 @@ def _accelerators(
     """What makes the accelerators of the search's networks, under its demands."""
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     interval = None if config.min_fps is None else pricing.target
+    return Accelerators(space, dataset, board, arrays, _latency(board, config), interval)
+
+
+def _latency(board: Board, config: SearchConfig) -> int | None:
+    """Cycles that one image may take; None if nothing is demanded."""
     if config.max_latency_us is None:
-        return Accelerators(space, dataset, board, arrays)
+        return None
     latency = int(config.max_latency_us * board.clock_mhz)
     if latency < 1:
         raise InfeasibleError(f"max_latency_us: {config.max_latency_us:g} is less than a cycle of {board.name}'s clock")
-    return Accelerators(space, dataset, board, arrays, latency, interval)
+    return latency
 
 
 def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
@@ -208,15 +227,17 @@ def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
 
 
 def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
-    """The demanded interval in cycles; if none is demanded, that of a middle network, around which costs are known."""
+    """The demanded interval in cycles; if none is demanded, that of a middle network, around which costs are known.
+
+    Of a demanded latency no interval can be more than a part.
+    """
     if config.min_fps is not None:
         return most_cycles(config.min_fps, board.clock_mhz)
-    accelerators = Accelerators(space, dataset, board)
-    for row in (middle(space), (0,) * len(decisions(space))):
-        found = accelerators.design(row)
-        if found is not None:
-            return found.interval_cycles
-    return dataset.shape.y * dataset.shape.x  # none of the two fits
+    accelerators, latency = Accelerators(space, dataset, board), _latency(board, config)
+    found = [accelerators.design(row) for row in (middle(space), (0,) * len(decisions(space)))]
+    fitting = [accelerator.interval_cycles for accelerator in found if accelerator is not None]
+    middling = fitting[0] if fitting else dataset.shape.y * dataset.shape.x
+    return middling if latency is None else min(middling, latency)
 
 
 def _check_possible(
@@ -231,7 +252,7 @@ def _check_possible(
     result = accelerators.design(row)
     if result is not None and (not demanded or result.interval_cycles <= target):
         return
-    names = ", ".join(f"{d.name} {d.options[i]}" for d, i in zip(decisions(space), row, strict=True))
+    names = _names(space, row)
     if result is None:
         raise InfeasibleError(
             f"search: no network of the space was found that fits {board.name}; the cheapest found is: {names}. "
@@ -245,7 +266,34 @@ def _check_possible(
     )
 
 
-def _tell(progress: Progress, trainer: Trainer, record: EpochRecord) -> None:
+def _check_in_time(accelerators: Accelerators, row: list[int]) -> None:
+    """Raise InfeasibleError, with the nearest, if one image takes too long even on the cheapest network found, `row`.
+
+    Its designs are searched; arrays that are chosen are not known yet.
+    """
+    exact = replace(accelerators, arrays=None, found={}, reasons={})
+    interval, late = exact.cycles(row)
+    if exact.max_latency is None or (interval is not None and late is None):
+        return
+    clock, board = exact.board.clock_mhz, exact.board.name
+    best = (
+        f"takes {late / clock:,.4g} us ({late} cycles)"
+        if late is not None
+        else f"has no design that also meets the other demands: {exact.reasons[tuple(row)]}"
+    )
+    raise InfeasibleError(
+        f"search: no network of the space was found that takes at most {exact.max_latency / clock:,.4g} us for one "
+        f"image on {board} ({exact.max_latency} cycles at {clock:g} MHz); the quickest found is: "
+        f"{_names(exact.space, row)}, which {best}. Demand less, or widen the space"
+    )
+
+
+def _names(space: Space, row: Sequence[int]) -> str:
+    return ", ".join(f"{d.name} {d.options[i]}" for d, i in zip(decisions(space), row, strict=True))
+
+
+def _tell(progress: Progress, trainer: Trainer) -> None:
+    record = trainer.history[-1]
     interval = "none fits" if record.exact_interval_cycles is None else f"{record.exact_interval_cycles:,} cycles"
     note = f"loss {record.weight_loss:.3f}, likeliest network {interval}, entropy {record.entropy:.2f}"
     progress("search epochs", trainer.done, trainer.config.epochs, note)

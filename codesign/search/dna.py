@@ -42,7 +42,7 @@ class ArrayPricing:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Nothing to take up."""
 
-    def adapt(self, row: Sequence[int], interval: int | None) -> None:
+    def adapt(self, row: Sequence[int], interval: int | None, latency: int | None = None) -> None:
         """Nothing behind the choices is to be adapted."""
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
@@ -53,6 +53,10 @@ class ArrayPricing:
         """log(interval / target) and what lies over the board; at most 0 where demand and board are met."""
         tables = self.arrays.tables(row[: self.networks])
         return float(self._cost([(t, np.array([c])) for t, c in zip(tables, row[self.networks :], strict=True)])[0])
+
+    def log_interval(self, row: Sequence[int]) -> float:
+        """log_cost: what lies over the board is counted as interval."""
+        return self.log_cost(row)
 
     def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
         """For each decision, log_cost with each option in its place, all others as they are."""

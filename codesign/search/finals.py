@@ -17,7 +17,7 @@ from codesign.nets.space import branches
 from codesign.nets.supernet import recalibrate
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerator, Accelerators
-from codesign.search.beginnings import cheapest, quickest
+from codesign.search.beginnings import cheapest
 from codesign.search.chooser import Chooser
 from codesign.search.finish import finish, short_training
 from codesign.search.neighbours import improved
@@ -47,8 +47,6 @@ def best_network(
     rows = [*map(list, beginnings), *_ranked(trainer, *images, progress)]
     # With exact hardware, shown to meet the demand before the search began.
     rows.append(cheapest(pricing, accelerators.space, config.minimum_depth))
-    if accelerators.max_latency is not None and accelerators.arrays is None:
-        rows.append(quickest(accelerators, config.minimum_depth))
     found = finish(accelerators, rows, target, parts, config, folder, progress)
     if found is None:
         raise InfeasibleError(_none_found(accelerators, rows, target))
@@ -56,7 +54,7 @@ def best_network(
     def judge(row: Sequence[int]) -> torch.Tensor:
         return short_training(accelerators.network(row), parts, config, folder)
 
-    pricing.adapt(found[0], found[1].interval_cycles)
+    pricing.adapt(found[0], *accelerators.cycles(found[0]))
     return improved(trainer.chooser, accelerators, found, target, judge, progress)
 
 
@@ -99,7 +97,7 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]], *, grown: bool) ->
     with torch.no_grad():
         rows = [chooser.likeliest(), *reversed(visited)]
         rows += [[d.index for d in chooser.draw(rng, 1.0)] for _ in range(_DRAWS)]
-    limit = SLACK if config.min_fps is not None else float("inf")
+    limit = SLACK if config.demanded else float("inf")
     meeting: dict[tuple[int, ...], float] = {}
     for row in rows:
         made = repaired(pricing, logits, row, limit)

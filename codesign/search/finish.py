@@ -33,7 +33,7 @@ def finish(
     folder: Path,
     progress: Progress = silent,
 ) -> tuple[list[int], Accelerator] | None:
-    """Of the first config.compared different rows with an accelerator of at most `target` cycles, the best.
+    """Of the first config.compared different rows with an accelerator within `target`, cycles between images, the best.
 
     `rows`: networks in the order of promise, with their arrays where those are chosen. `parts`: the training part of
     the data set, what judges as its test part. None if no row has such an accelerator. Trainings that were interrupted
@@ -60,7 +60,7 @@ def fitted(
     accelerators: Accelerators, row: Sequence[int], target: float, config: SearchConfig, progress: Progress = silent
 ) -> tuple[list[int], Accelerator] | None:
     """The network as it is compared, enlarged where the search does that, and its accelerator, if it has one."""
-    found = within(accelerators, row, target)
+    found = accelerators.within(row, target)
     if found is None:
         return None
     return enlarged(accelerators, row, found, target, progress) if config.grows else (list(row), found)
@@ -84,19 +84,13 @@ def enlarged(
         for at, order in tuple(growing):
             larger = order[order.index(row[at]) + 1 :]
             grown = [*row[:at], larger[0], *row[at + 1 :]] if larger else row
-            confirmed = within(accelerators, grown, target) if larger else None
+            confirmed = accelerators.within(grown, target) if larger else None
             if confirmed is None:
                 growing.remove((at, order))
                 progress("enlarge the network", total - len(growing), total)
             else:
                 row, found = grown, confirmed
     return row, found
-
-
-def within(accelerators: Accelerators, row: Sequence[int], target: float) -> Accelerator | None:
-    """The network's accelerator, if it has one of at most `target` cycles."""
-    found = accelerators.design(row)
-    return found if found is not None and found.interval_cycles <= target else None
 
 
 def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> Tensor:

@@ -77,7 +77,7 @@ def _changed(
     logits = [chooser.log_shares(i) for i in range(len(row))]
     logits[at] = [0.0 if i == option else -math.inf for i in range(len(logits[at]))]
     row = [*row[:at], option, *row[at + 1 :]]
-    for limit in (SLACK, -SLACK) if chooser.config.min_fps is not None else (math.inf,):
+    for limit in (SLACK, -SLACK) if chooser.config.demanded else (math.inf,):
         meets = repaired(chooser.pricing, logits, row, limit)
         if meets is None or any(chooser.too_shallow(meets)):
             return None

@@ -6,6 +6,10 @@ interval T where its nodes' shares sum to at most 1. So the interval of a networ
 crosses the capacity: the bottleneck of an optimally balanced pipeline, in which all engines share the board. The
 prices are those at which the present network's scarce resources balance, as in the dual of the exact program; the
 capacity is set so that table and exact search agree on that network.
+
+One image takes the interval and what the nodes wait, each for the first window of its input: the share of its map that
+a window needs, times its engine's cycles. The least sum of waits that the board allows is a sum of independent minima
+again once the board has a price in cycles, and the price that makes it largest is the right one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +24,7 @@ from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.nodes import Add, Conv, Pool, Shape
 from codesign.model import resource
-from codesign.model.space import node_options
+from codesign.model.space import need_share, node_options
 from codesign.nets.space import Space, decisions
 from codesign.search.blocks import ChoiceBlock, choice_blocks
 from codesign.search.config import Objective
@@ -34,6 +38,7 @@ _FAR_BELOW = 4096.0  # and from target / 4096 where a block's latency counts by 
 _ABSENT = 8.0  # share of a node for which there is no engine of that interval, at the least one that there is
 _BEYOND = 12.0  # steps beyond the grid, up to which a trend is followed
 _ROUNDS = 200  # of balancing prices
+_BOARD_CYCLES = np.exp(np.linspace(-5.0, 4.0, 28))  # prices of the whole board, in targets, at which waits are known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +50,10 @@ class _Engines:
 
 
 class Pricing:
-    """Cost of the networks of a space on a board: log(interval / target) of their best designs, by table."""
+    """Cost of the networks of a space on a board, by table: log(interval / target) of their best designs.
+
+    Where a latency is demanded, log(latency / demanded) instead, or the larger of both where both are demanded.
+    """
 
     def __init__(
         self,
@@ -57,12 +65,15 @@ class Pricing:
         objective: Objective = Objective.BOTTLENECK,
         *,
         demanded: bool = True,
+        latency: int | None = None,
     ) -> None:
-        """`demanded`: the target must be met; otherwise costs are only counted from there.
+        """`demanded`: the target must be met; otherwise intervals are only counted from there.
+
+        `latency`: cycles that one image may take.
 
         Raises InfeasibleError if the board's limits leave no resource.
         """
-        self.target, self.objective, self.demanded = target, objective, demanded
+        self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
         self.sizes = tuple(len(d.options) for d in decisions(space))
         budget = _row(board.budget)
         self._scale = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
@@ -76,17 +87,17 @@ class Pricing:
         self._groups = choice_blocks(space, shape, labels)
         self._engines = _engines(self._groups, board.family, self._has)
         self._prices = self._has / self._has.sum()
-        self.capacity = 1.0
+        self.capacity, self._lag = 1.0, 0.0
         self._tabulate()
 
     @property
     def state(self) -> dict[str, Any]:
-        """The price of each resource, in the order of resource.NAMES, and the capacity; plain data."""
-        return {"prices": self._prices.tolist(), "capacity": self.capacity}
+        """The price of each resource, in the order of resource.NAMES, and what else adapts; plain data."""
+        return {"prices": self._prices.tolist(), "capacity": self.capacity, "lag": self._lag}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up prices and capacity found earlier."""
-        self._prices, self.capacity = np.array(state["prices"]), state["capacity"]
+        """Take up what `state` gave."""
+        self._prices, self.capacity, self._lag = np.array(state["prices"]), state["capacity"], state["lag"]
         self._tabulate()
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
@@ -104,8 +115,12 @@ class Pricing:
         return found
 
     def log_cost(self, row: Sequence[int]) -> float:
-        """Estimate of log(interval / target) of the network's best design."""
+        """Estimate of the network's cost at its best design."""
         return float(self._cost(self._total(self._terms, row)[None, :])[0])
+
+    def log_interval(self, row: Sequence[int]) -> float:
+        """Estimate of log(interval / target) of the network's best design."""
+        return float(self._log_interval(self._total(self._terms, row)[None, :])[0])
 
     def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
         """For each decision, log_cost of the network with each option in its place, all others as they are."""
@@ -122,18 +137,24 @@ class Pricing:
             found.append(self._cost(sums))
         return found
 
-    def adapt(self, row: Sequence[int], interval: int | None) -> None:
-        """Balance the prices for this network, and match its cost to the interval of its exactly searched design."""
+    def adapt(self, row: Sequence[int], interval: int | None, latency: int | None = None) -> None:
+        """Balance the prices for this network, and match its cost to the interval of its exactly searched design.
+
+        `latency`: of its quickest design, if known.
+        """
         self._prices = self._balanced(row, interval or self.target)
         self._tabulate()
         self.capacity = 1.0
         if interval is None:
             return
         if self.objective is Objective.SUM:
-            self.capacity = float(np.exp(self.log_cost(row)) * self.target / interval)
+            self.capacity = float(np.exp(self.log_interval(row)) * self.target / interval)
         elif interval > self._least_interval(row) * 1.05:
-            share = np.interp(np.log(interval / self.target), self._log_grid, self._total(self._terms, row))
+            share = np.interp(np.log(interval / self.target), self._log_grid, self._total(self._tables, row))
             self.capacity = float(np.clip(share, 0.5, 1.25))
+        if latency is not None and self.latency is not None:
+            late = self._log_late(self._total(self._terms, row)[None, :])
+            self._lag += float(np.log(latency / self.latency) - late[0])
 
     def _total(self, terms: Sequence[FloatArray], row: Sequence[int]) -> FloatArray:
         """The sum of the row's terms: shares at every interval of the grid, or one latency."""
@@ -143,13 +164,28 @@ class Pricing:
         return np.asarray(sum(every, np.zeros(terms[0].shape[-1])))
 
     def _cost(self, sums: FloatArray) -> FloatArray:
-        """log(interval / target) of every sum [N, grid] of shares, or [N, 1] of latencies.
+        """The cost of every sum of terms [N, terms]."""
+        if self.latency is None:
+            return self._log_interval(sums)
+        late = self._log_late(sums)
+        return np.maximum(late, self._log_interval(sums)) if self.demanded else late
+
+    def _log_interval(self, sums: FloatArray) -> FloatArray:
+        """log(interval / target) of every sum of terms, which begin with shares by interval, or with a block's latency.
 
         Shares count the engines only; what lies between them is left to the capacity.
         """
         if self.objective is Objective.SUM:
             return np.asarray(np.log(sums[:, 0] / len(self._groups) / self.capacity))
-        return self._crossing(sums, self.capacity)
+        return self._crossing(sums[:, : len(self._log_grid)], self.capacity)
+
+    def _log_late(self, sums: FloatArray) -> FloatArray:
+        """log(latency / demanded) of every sum of terms, which end with waits by the board's price."""
+        assert self.latency is not None
+        capacity = 1.0 if self.objective is Objective.SUM else self.capacity
+        waits = (sums[:, -len(_BOARD_CYCLES) :] - _BOARD_CYCLES * capacity).max(axis=1)
+        latency = np.exp(self._log_interval(sums)) + np.maximum(waits, 0.0)
+        return np.asarray(np.log(latency * self.target / self.latency) + self._lag)
 
     def _crossing(self, shares: FloatArray, capacity: float) -> FloatArray:
         """Where each of shares[N, grid], falling along the grid, meets the capacity; beyond its ends, the trend."""
@@ -166,14 +202,13 @@ class Pricing:
     def _tabulate(self) -> None:
         weights = self._prices * self._scale
         shares = {node: self._node_shares(engines, weights) for node, engines in self._engines.items()}
-        self._tables: list[FloatArray] = []
-        for group in self._groups:
-            table = np.full((*group.nodes.shape, len(self._log_grid)), _ABSENT)
-            for where, nodes in np.ndenumerate(group.nodes):
-                if nodes is not None:
-                    table[where] = sum((shares[n] for n in nodes), np.zeros(len(self._log_grid)))
-            self._tables.append(table)
+        self._tables = [_summed(group, shares, np.full(len(self._log_grid), _ABSENT)) for group in self._groups]
         self._terms = self._latencies() if self.objective is Objective.SUM else self._tables
+        if self.latency is not None:
+            waits = {node: self._node_waits(node, engines, weights) for node, engines in self._engines.items()}
+            none = np.zeros(len(_BOARD_CYCLES))
+            pairs = zip(self._terms, self._groups, strict=True)
+            self._terms = [np.concatenate([table, _summed(group, waits, none)], axis=-1) for table, group in pairs]
 
     def _latencies(self) -> list[FloatArray]:
         """For every block, interval / target at an equal share of the board, 0 of a skipped one, [..., 1]."""
@@ -192,6 +227,15 @@ class Pricing:
         at = np.searchsorted(engines.interval, self._intervals, side="right") - 1
         absent = _ABSENT * engines.interval[0] / self._intervals
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
+
+    def _node_waits(self, node: Conv | Pool | Add, engines: _Engines, weights: FloatArray) -> FloatArray:
+        """In targets, the least of the wait for the first window and the engine's share at each price of the board."""
+        if not len(engines.interval):
+            return np.zeros(len(_BOARD_CYCLES))
+        least = np.minimum.accumulate(engines.counts @ weights)
+        steps = np.flatnonzero(np.diff(least, prepend=np.inf))  # slower engines that are not cheaper are no use
+        wait = need_share(node) * engines.interval[steps] / self.target
+        return np.asarray((wait[:, None] + least[steps, None] * _BOARD_CYCLES).min(axis=0))
 
     def _exists(self, group: ChoiceBlock) -> npt.NDArray[np.bool_]:
         """Of which combinations of the block's decisions every node has an engine."""
@@ -220,6 +264,14 @@ class Pricing:
             prices /= prices.sum()
             mean += prices if i >= _ROUNDS // 2 else 0.0
         return mean / mean.sum()
+
+
+def _summed(group: ChoiceBlock, terms: Mapping[Conv | Pool | Add, FloatArray], absent: FloatArray) -> FloatArray:
+    """The sum of the terms of a block's nodes for every combination of its decisions; `absent` where it has none."""
+    found = np.empty((*group.nodes.shape, len(absent)))
+    for where, nodes in np.ndenumerate(group.nodes):
+        found[where] = absent if nodes is None else sum((terms[n] for n in nodes), np.zeros(len(absent)))
+    return found
 
 
 def _engines(

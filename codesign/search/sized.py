@@ -15,8 +15,11 @@ from codesign.search.design import TIME_LIMIT_S, SearchResult, board_share, inte
 from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
-_LADDER = (1.0, 1.2, 1.5, 2.0)  # times the least interval, where designs of small latency are looked for
+_LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of small latency are looked for; best first
 _LATENCY_S = 2.0  # for each search of them: the proof that nothing is quicker would take minutes, and is not asked for
+
+
+_Sized = tuple[SearchResult, Design, Cost]
 
 
 def search_sized_design(
@@ -36,33 +39,51 @@ def search_sized_design(
     and bound are exact cycles, or the share of the board, and the bound is of designs whose buffers are as small as
     can be. Raises InfeasibleError, with the nearest, if nothing fits.
     """
-    found, design, cost = _fitting(graph, board, goal, max_interval, others, explain)
-    if max_latency is not None and cost.latency_cycles > max_latency:
-        found, design, cost = _quick(graph, board, max_interval, max_latency)
+    best = _fitting(graph, board, goal, max_interval, others, explain)
+    if max_latency is not None:
+        best = _quick(best, graph, board, max_interval, max_latency, _LADDER)
+        if best[2].latency_cycles > max_latency:
+            raise InfeasibleError(
+                f"design: one image may take {max_latency} cycles, but the quickest design of graph {graph.name!r} on "
+                f"{board.name} that was found needs {best[2].latency_cycles}; demand less"
+            )
+    found, design, cost = best
     return _proved(found, graph, board, cost, max_interval), design, cost
 
 
-def _quick(graph: Graph, board: Board, max_interval: int | None, max_latency: int) -> tuple[SearchResult, Design, Cost]:
-    """A design of at most that latency: the quickest, as estimated, at one of several intervals.
+def quick_sized_design(graph: Graph, board: Board, enough: int, max_interval: int | None = None) -> _Sized:
+    """The design of least interval, or where one image takes more than `enough` cycles, a quick one if there is one.
 
-    The estimate errs, and by different amounts at different intervals; the exact latency decides.
+    Looked for in one place only, for searches that ask often: that of search_sized_design may be a little quicker.
+    Buffers are sized. Raises InfeasibleError if nothing fits.
     """
-    least = search_design(graph, board, max_interval=max_interval, explain=False).interval_cycles
-    intervals = {min(int(least * step), max_interval or int(least * step)) for step in _LADDER}
-    quickest = None
-    for interval in sorted(intervals):
+    best = _fitting(graph, board, Goal.INTERVAL, max_interval, (), False)
+    return _quick(best, graph, board, max_interval, enough, _LADDER[:1])
+
+
+def _quick(
+    best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, ladder: Sequence[float]
+) -> _Sized:
+    """The first design of at most that latency: `best`, or the quickest, as estimated, at one of several intervals.
+
+    The quickest of all where none is quick enough. The estimate errs, and by different amounts at different intervals;
+    the exact latency decides.
+    """
+    if best[2].latency_cycles <= enough:
+        return best
+    found = best[0]
+    if found.goal is not Goal.INTERVAL:
+        found = search_design(graph, board, max_interval=max_interval, explain=False)
+    steps = (int(found.interval_cycles * step) for step in ladder)
+    for interval in dict.fromkeys(min(step, max_interval or step) for step in steps):
         try:
-            found, design, cost = _fitting(graph, board, Goal.LATENCY, interval, (), False, _LATENCY_S)
+            other = _fitting(graph, board, Goal.LATENCY, interval, (), False, _LATENCY_S)
         except InfeasibleError:
             continue
-        if cost.latency_cycles <= max_latency:
-            return found, design, cost
-        quickest = min(quickest or cost.latency_cycles, cost.latency_cycles)
-    nearest = "was found" if quickest is None else f"that was found needs {quickest}"
-    raise InfeasibleError(
-        f"design: one image may take {max_latency} cycles, but the quickest design of graph {graph.name!r} on "
-        f"{board.name} {nearest}; demand less"
-    )
+        best = min(best, other, key=lambda sized: sized[2].latency_cycles)
+        if best[2].latency_cycles <= enough:
+            break
+    return best
 
 
 def _proved(found: SearchResult, graph: Graph, board: Board, cost: Cost, max_interval: int | None) -> SearchResult:

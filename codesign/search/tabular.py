@@ -61,16 +61,15 @@ def tabular_search(
         chooser.step(draws, _task(table, draws[: chooser.networks], scale))
         if (step + 1) % max(steps // rounds, 1) == 0:
             visited.append(chooser.likeliest())
-            found = accelerators.design(visited[-1])
-            chooser.pricing.adapt(visited[-1], found.interval_cycles if found else None)
+            chooser.pricing.adapt(visited[-1], *accelerators.cycles(visited[-1]))
     # The best of all that was ever asked for, not of what is likeliest at the end.
     candidates = [tuple(row) for row in finalists(chooser, visited, grown=False)]
     if accelerators.arrays is None:
         candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= SLACK]
     candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(list(row)))]
     for row in sorted(candidates, key=lambda row: (-table(row), row)):
-        found = accelerators.design(row)
-        if found is not None and (config.min_fps is None or found.interval_cycles <= chooser.pricing.target):
+        found = accelerators.within(row, chooser.longest_interval)
+        if found is not None:
             return TabularResult(row, table(row), found, len(table.known))
     raise InfeasibleError(f"search: no finalist meets the demand on {accelerators.board.name}; search longer")
 

@@ -55,7 +55,7 @@ class _Sums:
 
     weight_loss: Tensor
     choice_loss: Tensor
-    log_cost: float = 0.0
+    log_interval: float = 0.0
     skipped: int = 0
     weight_steps: int = 0
     choice_steps: int = 0
@@ -118,8 +118,8 @@ class Trainer:
             temperature=self.temperature,
             weight_loss=float(sums.weight_loss) / max(sums.weight_steps, 1),
             choice_loss=float(sums.choice_loss) / steps if sums.choice_steps else None,
-            drawn_interval_cycles=self.pricing.target * math.exp(sums.log_cost / max(sums.weight_steps, 1)),
-            likeliest_interval_cycles=self.pricing.target * math.exp(self.pricing.log_cost(row)),
+            drawn_interval_cycles=self.pricing.target * math.exp(sums.log_interval / max(sums.weight_steps, 1)),
+            likeliest_interval_cycles=self.pricing.target * math.exp(self.pricing.log_interval(row)),
             exact_interval_cycles=exact,
             multiplier=self.chooser.multiplier,
             entropy=self.chooser.entropy(),
@@ -196,7 +196,7 @@ class Trainer:
         self.weight_optimizer.step()
         sums = self._sums
         sums.weight_loss += loss.detach()
-        sums.log_cost += self.pricing.log_cost(row)
+        sums.log_interval += self.pricing.log_interval(row)
         sums.skipped += sum(row[at] == skip for at, skip in self.chooser.skips)
         sums.weight_steps += 1
         self.chooser.priced += 1
