@@ -22,6 +22,8 @@ from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
 from codesign.search.design import GAP, search_design
 from codesign.search.goal import Goal
+from codesign.search.selection import counts_of, interval_of, latency_of
+from codesign.search.waits import quick_rows
 from strategies import graphs, random_graph
 
 BOARD = load_board("pynq-z2")
@@ -117,6 +119,21 @@ def test_the_latency_is_that_of_trying_every_design(seed):
     found = search_design(graph, board, Goal.LATENCY)
     assert found.objective == pytest.approx(latency.min(), rel=2 * GAP)
     assert found.bound <= latency.min() + 1e-6
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(1.0, 3.0))
+@settings(max_examples=20)
+def test_a_design_by_prices_is_within_the_board_and_not_below_the_quickest(seed, step):
+    graph, board, tried = small_case(seed)
+    interval, _, latency = fitting(board, tried)
+    assume(len(latency) > 0)
+    most, budget = int(step * interval.min()), np.array([getattr(board.budget, n) for n in resource.NAMES])
+    found = space.design_space(graph, board)
+    rows = quick_rows(found, budget, (most,))
+    assume(rows is not None)
+    assert (counts_of(found, rows) <= budget).all()
+    assert interval_of(found, rows) <= most
+    assert latency_of(found, rows) >= latency[interval <= most].min() - 1e-6
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -25,12 +25,13 @@ from codesign.search.bounds import interval_bound
 from codesign.search.goal import Goal
 from codesign.search.program import FloatArray, Verdict
 from codesign.search.selection import Prepared, Selection, Task, counts_of, interval_of, latency_of, prepare, select
+from codesign.search.waits import quick_rows
 
 _LOG = logging.getLogger(__name__)
 TIME_LIMIT_S = 60.0
 GAP = 1e-4  # of the share of the board, between designs of one interval
 MORE = 0.05  # by how much Binding asks a resource to grow
-_LADDER = (1.0, 1.03, 1.1, 1.2, 1.4, 1.7, 2.0)  # times the least interval, where designs of small latency are sought
+_LADDER = (1.0, 1.4, 2.0)  # times the least interval, where designs of small latency are sought
 _FIRST = 1.0  # a relative gap that ends the solver at its first selection
 
 
@@ -250,14 +251,14 @@ def _rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
 def _least_latency(query: _Query, top: int) -> _Least | None:
     """A selection of small latency, and a bound of it; None if nothing fits.
 
-    The latency's relaxed program is weak, so good designs come first: the frugal ones of a ladder of intervals. Then
-    the exact program looks for something better than the best of them, among options no slower than that.
+    The latency's relaxed program is weak, so good designs come first, by prices. Then the exact program looks for
+    something better than the best of them, among options no slower than that.
     """
     first = _least_interval(query, top)
     if first is None:
         return None
     ladder = sorted({min(int(first.interval * step), top) for step in _LADDER})
-    found = [_frugal(query, replace(first, interval=interval)).selection.rows for interval in ladder]
+    found = (first.selection.rows, quick_rows(query.space, query.budget, ladder))
     best = min((rows for rows in found if rows), key=lambda rows: latency_of(query.space, rows))
     latency = latency_of(query.space, best)
     better = select(

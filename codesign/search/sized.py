@@ -16,7 +16,7 @@ from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
 _LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of small latency are looked for; best first
-_LATENCY_S = 2.0  # for each search of them: the proof that nothing is quicker would take minutes, and is not asked for
+_LATENCY_S = 1.0  # for each search of them: the proof that nothing is quicker would take minutes, and is not asked for
 
 
 _Sized = tuple[SearchResult, Design, Cost]
