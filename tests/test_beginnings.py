@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from race.setting import turned  # noqa: E402
 
 from codesign.errors import ConfigError  # noqa: E402
-from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.nodes import Conv  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.space import Space, branches, decisions  # noqa: E402
@@ -58,6 +58,15 @@ def test_where_the_demand_leaves_room_no_network_has_more_products(board: Board)
         except ConfigError:  # the machine has no such network
             continue
     assert products(accelerators, row) == most
+
+
+def test_where_the_largest_networks_fit_at_no_pace_a_smaller_one_is_found(board: Board) -> None:
+    small = replace(board, limits=Limits(lut=900, dsp=0))
+    chooser, accelerators = setting(small, tiny_space(), 20_000)
+    row = ample(chooser, accelerators)
+    assert row is not None
+    assert accelerators.within(row, 20_000) is not None
+    assert None in accelerators.found.values()  # else nothing was asked for that this is about
 
 
 @pytest.mark.parametrize("cycles", [150, 5000])

@@ -165,18 +165,18 @@ def test_the_page_shows_what_is_missing_and_what_was_not_found(tmp_path: Path) -
 
 def test_the_controller_is_compared_by_the_accuracies_that_it_was_judged_by(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    for method, accuracy, course in (
-        (Method.OURS, 0.9, (Step(0, 5.0, 0.6), Step(16, 50.0, 0.9))),
-        (Method.RL, 0.8, (Step(30, 40.0, 0.8),)),
-        (Method.OURS_CHILDREN, 0.9, (Step(0, 5.0, 0.72), Step(16, 50.0, 0.9))),
-        (Method.RL_CHILDREN, 0.7, (Step(3, 30.0, 0.5), Step(70, 600.0, 0.7))),
+    for method, accuracy, seconds, course in (
+        (Method.OURS, 0.9, 60.0, (Step(0, 5.0, 0.6), Step(16, 50.0, 0.9))),
+        (Method.RL, 0.8, 100.0, (Step(30, 40.0, 0.8),)),
+        (Method.OURS_CHILDREN, 0.9, 60.0, (Step(0, 5.0, 0.72), Step(16, 50.0, 0.9))),
+        (Method.RL_CHILDREN, 0.7, 1000.0, (Step(3, 30.0, 0.5), Step(70, 600.0, 0.7))),
     ):
         result = made(cell(method), accuracy)
-        search = replace(result.search, proxy_accuracy=accuracy, course=course)
+        search = replace(result.search, proxy_accuracy=accuracy, course=course, seconds=seconds)
         store.save(replace(result, search=search))
     text = page(store)
-    assert "| 80.0 % | 30 | 40 | 16 | 50 | 0.8 times |" in text
-    assert "| 70.0 % | 70 | 600 | 0 | 5 | 120 times |" in text
+    assert "| 80.0 % | 30 | 40 | 100 | 16 | 50 | 0.8 times | 2.0 times |" in text
+    assert "| 70.0 % | 70 | 600 | 1,000 | 0 | 5 | 120 times | 200 times |" in text
 
 
 def test_profiles_and_settings_are_never_mixed(tmp_path: Path) -> None:

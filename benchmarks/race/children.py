@@ -14,9 +14,7 @@ from codesign.nets.train import train
 from .problem import Row
 from .proxy import Book
 from .setting import network_of
-from .settings import ProxySettings
-
-JUDGED_IMAGES = 5_000
+from .settings import JUDGED_IMAGES, ProxySettings
 
 
 class Children:

@@ -20,6 +20,7 @@ BUDGETS: dict[str, tuple[int, ...]] = {
 }
 SEEDS = (0, 1, 2)
 SPACE = "fashion"
+JUDGED_IMAGES = 5_000  # that judge a network which is trained on its own
 TRAINED = Limit(evaluations=800, points=1_000_000)  # of the controller whose networks are trained one by one
 
 

@@ -105,7 +105,9 @@ class Accelerators:
         """The design of least interval, or of least latency where that of least interval has too much of it."""
         self.searches += 1
         if self.max_latency is not None:
-            result, design, cost = quick_sized_design(graph, self.board, self.max_latency, self.max_interval)
+            result, design, cost = quick_sized_design(
+                graph, self.board, self.max_latency, self.max_interval, reserve_of(self.board)
+            )
             self.options += result.evaluations
             return Accelerator(design, cost.interval_cycles, cost.resources, cost.latency_cycles)
         result = search_design(graph, self.board, reserve=reserve_of(self.board), explain=False)

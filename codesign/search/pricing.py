@@ -38,6 +38,7 @@ _FAR_BELOW = 4096.0  # and from target / 4096 where a block's latency counts by 
 _ABSENT = 8.0  # share of a node for which there is no engine of that interval, at the least one that there is
 _BEYOND = 12.0  # steps beyond the grid, up to which a trend is followed
 _ROUNDS = 200  # of balancing prices
+_UNFIT = 0.95  # share of what a network takes that does not fit, which is taken for the capacity
 _BOARD_CYCLES = np.exp(np.linspace(-5.0, 4.0, 28))  # prices of the whole board, in targets, at which waits are known
 
 
@@ -140,12 +141,14 @@ class Pricing:
     def adapt(self, row: Sequence[int], interval: int | None, latency: int | None = None) -> None:
         """Balance the prices for this network, and match its cost to the interval of its exactly searched design.
 
-        `latency`: of its quickest design, if known.
+        None: it fits at no pace, so what it takes at the slowest is more than the board's capacity. `latency`: of its
+        quickest design, if known.
         """
         self._prices = self._balanced(row, interval or self.target)
         self._tabulate()
         self.capacity = 1.0
         if interval is None:
+            self.capacity = float(np.clip(_UNFIT * self._total(self._tables, row)[-1], 0.5, 1.0))
             return
         if self.objective is Objective.SUM:
             self.capacity = float(np.exp(self.log_interval(row)) * self.target / interval)

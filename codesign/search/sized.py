@@ -1,7 +1,7 @@
 """The best design of a graph with its buffers sized; what the search of engines does not know is fed back to it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board
@@ -16,8 +16,21 @@ from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
 _LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of small latency are looked for; best first
-_LATENCY_S = 1.0  # for each search of them: the proof that nothing is quicker would take minutes, and is not asked for
 
+
+@dataclass(frozen=True, slots=True)
+class _Effort:
+    """How quick designs are looked for: steps of the ladder, seconds for each, and what is left free of the board.
+
+    The proof that nothing is quicker would take minutes, and is not asked for.
+    """
+
+    ladder: tuple[float, ...]
+    seconds: float
+    reserve: Resources
+
+
+_ONCE = _Effort(_LADDER, 5.0, Resources())
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -39,9 +52,9 @@ def search_sized_design(
     and bound are exact cycles, or the share of the board, and the bound is of designs whose buffers are as small as
     can be. Raises InfeasibleError, with the nearest, if nothing fits.
     """
-    best = _fitting(graph, board, goal, max_interval, others, explain)
+    best = _fitting(graph, board, goal, max_interval, others=others, explain=explain)
     if max_latency is not None:
-        best = _quick(best, graph, board, max_interval, max_latency, _LADDER)
+        best = _quick(best, graph, board, max_interval, max_latency, _ONCE)
         if best[2].latency_cycles > max_latency:
             raise InfeasibleError(
                 f"design: one image may take {max_latency} cycles, but the quickest design of graph {graph.name!r} on "
@@ -51,19 +64,19 @@ def search_sized_design(
     return _proved(found, graph, board, cost, max_interval), design, cost
 
 
-def quick_sized_design(graph: Graph, board: Board, enough: int, max_interval: int | None = None) -> _Sized:
+def quick_sized_design(
+    graph: Graph, board: Board, enough: int, max_interval: int | None = None, reserve: Resources = _ONCE.reserve
+) -> _Sized:
     """The design of least interval, or where one image takes more than `enough` cycles, a quick one if there is one.
 
     Looked for in one place only, for searches that ask often: that of search_sized_design may be a little quicker.
-    Buffers are sized. Raises InfeasibleError if nothing fits.
+    `reserve`: left free within the board's budget. Buffers are sized. Raises InfeasibleError if nothing fits.
     """
-    best = _fitting(graph, board, Goal.INTERVAL, max_interval, (), False)
-    return _quick(best, graph, board, max_interval, enough, _LADDER[:1])
+    best = _fitting(graph, board, Goal.INTERVAL, max_interval, reserve=reserve)
+    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 1.0, reserve))
 
 
-def _quick(
-    best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, ladder: Sequence[float]
-) -> _Sized:
+def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, effort: _Effort) -> _Sized:
     """The first design of at most that latency: `best`, or the quickest, as estimated, at one of several intervals.
 
     The quickest of all where none is quick enough. The estimate errs, and by different amounts at different intervals;
@@ -74,10 +87,10 @@ def _quick(
     found = best[0]
     if found.goal is not Goal.INTERVAL:
         found = search_design(graph, board, max_interval=max_interval, explain=False)
-    steps = (int(found.interval_cycles * step) for step in ladder)
+    steps = (int(found.interval_cycles * step) for step in effort.ladder)
     for interval in dict.fromkeys(min(step, max_interval or step) for step in steps):
         try:
-            other = _fitting(graph, board, Goal.LATENCY, interval, (), False, _LATENCY_S)
+            other = _fitting(graph, board, Goal.LATENCY, interval, reserve=effort.reserve, time_limit_s=effort.seconds)
         except InfeasibleError:
             continue
         best = min(best, other, key=lambda sized: sized[2].latency_cycles)
@@ -107,12 +120,14 @@ def _fitting(
     board: Board,
     goal: Goal,
     max_interval: int | None,
-    others: Sequence[Board],
-    explain: bool,
+    *,
+    others: Sequence[Board] = (),
+    explain: bool = False,
+    reserve: Resources = _ONCE.reserve,
     time_limit_s: float = TIME_LIMIT_S,
-) -> tuple[SearchResult, Design, Cost]:
+) -> _Sized:
     """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""
-    reserve, demanded = Resources(), max_interval or 0
+    demanded = max_interval or 0
     for _ in range(ROUNDS):
         found = search_design(
             graph,
