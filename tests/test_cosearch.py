@@ -18,6 +18,7 @@ from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model import golden  # noqa: E402
+from codesign.nets import checkpoint  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
@@ -67,10 +68,15 @@ def test_the_result_meets_the_demand_with_an_exact_design(board: Board, tmp_path
     assert dict(found.choices).keys() == {d.name for d in decisions(tiny_space())}
 
 
-def test_a_checkpoint_of_other_work_is_refused(board: Board, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_work_is_refused(board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_tiny(board, tmp_path, epochs=2)
     with pytest.raises(ConfigError, match=r"search\.npz: belongs to other data, another network or other settings"):
         run_tiny(board, tmp_path, epochs=3)
+    with monkeypatch.context() as before:
+        before.setattr(checkpoint, "FORMAT", 1)
+        checkpoint.save(tmp_path / "search.npz", {"key": ""}, {})
+    with pytest.raises(ConfigError, match=r"search\.npz: of format 1, this version of codesign goes on from format 2"):
+        run_tiny(board, tmp_path, epochs=2)
     (tmp_path / "search.npz").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(ConfigError, match=r"search\.npz: not a whole checkpoint"):
         run_tiny(board, tmp_path, epochs=2)

@@ -14,6 +14,7 @@ from torch import Tensor
 from codesign.errors import ConfigError
 from codesign.ir.files import write_bytes
 
+FORMAT = 2  # of what checkpoints hold; raised where an older one would not do any more
 _META = "meta"
 
 
@@ -21,14 +22,15 @@ def save(path: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
     """Write plain data and tensors; a reader finds the old file or the new one, never a part."""
     buffer = io.BytesIO()
     arrays = {f"t.{name}": t.detach().cpu().numpy() for name, t in tensors.items()}
-    np.savez(buffer, **{_META: np.array(json.dumps(meta))}, **arrays)  # type: ignore[arg-type]
+    plain = json.dumps({**meta, "format": FORMAT})
+    np.savez(buffer, **{_META: np.array(plain)}, **arrays)  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
 
 
 def load(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """What `save` wrote with meta["key"] == key, or None if there is no such file.
 
-    Raises ConfigError naming the file if it is broken or belongs to other work.
+    Raises ConfigError naming the file if it is broken, of another version's format, or belongs to other work.
     """
     if not path.exists():
         return None
@@ -38,6 +40,11 @@ def load(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | Non
             tensors = {n[2:]: torch.from_numpy(held[n]) for n in held.files if n.startswith("t.")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{path}: not a whole checkpoint ({error}); delete it to start this step again") from error
+    if meta.get("format") != FORMAT:
+        raise ConfigError(
+            f"{path}: of format {meta.get('format', 1)}, this version of codesign goes on from format {FORMAT} only; "
+            "delete it to start this step again"
+        )
     if meta.get("key") != key:
         raise ConfigError(
             f"{path}: belongs to other data, another network or other settings than these; delete it to start again, "
