@@ -30,7 +30,7 @@ class _Effort:
     reserve: Resources
 
 
-_ONCE = _Effort(_LADDER, 5.0, Resources())
+_ONCE = _Effort(_LADDER, 2.0, Resources())
 
 _Sized = tuple[SearchResult, Design, Cost]
 
