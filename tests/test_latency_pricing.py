@@ -113,6 +113,8 @@ def test_no_design_within_the_board_waits_less_than_the_table_says(board: Board)
 
 def test_the_demands_multiplier_grows_while_drawn_networks_are_late(board: Board) -> None:
     config = tiny_config(min_fps=None, max_latency_us=0.5)
+    assert config.grows
+    assert not tiny_config(min_fps=None).grows
     pricing = Pricing(tiny_space(), SHAPE, 3, board, 50, demanded=False, latency=50)
     chooser = Chooser(tiny_space(), config, pricing, CPU)
     draws = chooser.draw(generator(0, 1), 1.0)
