@@ -127,7 +127,7 @@ def test_a_design_by_prices_is_within_the_board_and_not_below_the_quickest(seed,
     graph, board, tried = small_case(seed)
     interval, _, latency = fitting(board, tried)
     assume(len(latency) > 0)
-    most, budget = int(step * interval.min()), np.array([getattr(board.budget, n) for n in resource.NAMES])
+    most, budget = int(step * interval.min()), row(board.budget)
     found = space.design_space(graph, board)
     rows = quick_rows(found, budget, (most,))
     assume(rows is not None)

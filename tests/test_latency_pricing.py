@@ -51,13 +51,14 @@ def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
     pairs = [(pricing.log_cost(row), np.log(latency / 6000))]
     assert pairs[0][0] == pytest.approx(pairs[0][1])
     tables = pricing.alternatives(row)
-    for i, option in ((0, 0), (2, 2), (2, 3), (6, 0), (8, 1), (8, 3), (12, 0), (14, 1)):
-        other = [*row[:i], min(option, len(tables[i]) - 1), *row[i + 1 :]]
-        pairs.append((float(tables[i][other[i]]), np.log(exact(other)[1] / 6000)))
+    for i in (0, 2, 6, 8, 12, 14):  # widths and operators
+        for option in {(row[i] + 1) % len(tables[i]), (row[i] - 1) % len(tables[i])} - {row[i]}:
+            other = [*row[:i], option, *row[i + 1 :]]
+            pairs.append((float(tables[i][option]), np.log(exact(other)[1] / 6000)))
     agree = [(a < b) == (x < y) for (a, x), (b, y) in itertools.combinations(pairs, 2) if abs(x - y) > 0.1]
     assert len(agree) > 10
     assert np.mean(agree) > 0.85
-    assert np.std([a - x for a, x in pairs]) < 0.15
+    assert np.std([a - x for a, x in pairs]) < 0.15  # the formula errs by a tenth
 
 
 def test_prices_find_a_design_that_is_nearly_as_quick_as_the_exact_programs(board: Board) -> None:
@@ -69,7 +70,9 @@ def test_prices_find_a_design_that_is_nearly_as_quick_as_the_exact_programs(boar
     rows = quick_rows(engines, budget, (fastest.interval_cycles,))
     assert rows is not None
     exact = search_design(graph, board, Goal.LATENCY, explain=False, time_limit_s=5.0).objective
-    assert exact <= latency_of(engines, rows) < min(1.15 * exact, 0.9 * fastest.latency_estimate_cycles)
+    quick = latency_of(engines, rows)
+    # A choice by prices is off by what whole options are apart; what it is for is to beat where one would begin.
+    assert exact <= quick < min(1.15 * exact, 0.9 * fastest.latency_estimate_cycles)
 
 
 @pytest.mark.parametrize("objective", list(Objective))

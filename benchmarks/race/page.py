@@ -84,9 +84,9 @@ waits for the end.
 REACHES_CHILDREN = """
 The same where every network that the controller looks at is trained on its own, as published searches by reward do: an
 epoch in float and one quantized on the proxy's images, judged by {images:,} images that none trains on. It looks at
-{networks:,} networks, ten times as many as above, and is charged its own trainings only. The best of so many
-judgements is in part luck. So *as judged* is here by a second training with another seed and other images, which
-neither saw: of what the controller found best, and of the networks on our course.
+{networks:,} networks, and is charged its own trainings only. The best of so many judgements is in part luck. So *as
+judged* is here by a second training, with another seed and judged by other images: of what the controller found best,
+and of the networks on our course.
 
 """
 VARIANTS = """

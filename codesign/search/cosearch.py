@@ -271,9 +271,12 @@ def _check_in_time(accelerators: Accelerators, row: list[int]) -> None:
 
     Its designs are searched; arrays that are chosen are not known yet.
     """
-    exact = replace(accelerators, arrays=None, found={}, reasons={})
+    most = accelerators.max_latency
+    if most is None:
+        return
+    exact = accelerators if accelerators.arrays is None else replace(accelerators, arrays=None, found={}, reasons={})
     interval, late = exact.cycles(row)
-    if exact.max_latency is None or (interval is not None and late is None):
+    if interval is not None and late is None:
         return
     clock, board = exact.board.clock_mhz, exact.board.name
     best = (
@@ -282,8 +285,8 @@ def _check_in_time(accelerators: Accelerators, row: list[int]) -> None:
         else f"has no design that also meets the other demands: {exact.reasons[tuple(row)]}"
     )
     raise InfeasibleError(
-        f"search: no network of the space was found that takes at most {exact.max_latency / clock:,.4g} us for one "
-        f"image on {board} ({exact.max_latency} cycles at {clock:g} MHz); the quickest found is: "
+        f"search: no network of the space was found that takes at most {most / clock:,.4g} us for one "
+        f"image on {board} ({most} cycles at {clock:g} MHz); the quickest found is: "
         f"{_names(exact.space, row)}, which {best}. Demand less, or widen the space"
     )
 

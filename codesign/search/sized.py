@@ -30,7 +30,8 @@ class _Effort:
     reserve: Resources
 
 
-_ONCE = _Effort(_LADDER, 2.0, Resources())
+_NOTHING = Resources()
+_ONCE = _Effort(_LADDER, 2.0, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -65,7 +66,7 @@ def search_sized_design(
 
 
 def quick_sized_design(
-    graph: Graph, board: Board, enough: int, max_interval: int | None = None, reserve: Resources = _ONCE.reserve
+    graph: Graph, board: Board, enough: int, max_interval: int | None = None, reserve: Resources = _NOTHING
 ) -> _Sized:
     """The design of least interval, or where one image takes more than `enough` cycles, a quick one if there is one.
 
@@ -123,7 +124,7 @@ def _fitting(
     *,
     others: Sequence[Board] = (),
     explain: bool = False,
-    reserve: Resources = _ONCE.reserve,
+    reserve: Resources = _NOTHING,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> _Sized:
     """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""

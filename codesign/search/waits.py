@@ -29,10 +29,13 @@ def quick_rows(space: Space, budget: FloatArray, intervals: Iterable[int]) -> tu
         kept = [np.flatnonzero(u & (s.options.interval <= interval)) for u, s in zip(usable, space.sites, strict=True)]
         if not all(map(len, kept)):
             continue
+        counts_kept = [site.options.counts[k] for site, k in zip(space.sites, kept, strict=True)]
         for tail in _TAILS:
+            waits = _waits(space, kept, tail)
             prices = _FIRST * interval / np.maximum(limit, 1.0)
             for i in range(_ROUNDS):
-                rows = _cheapest(space, kept, prices, tail)
+                every = zip(kept, waits, counts_kept, strict=True)
+                rows = tuple(int(k[(wait + taken @ prices).argmin()]) for k, wait, taken in every)
                 counts = counts_of(space, rows)
                 if rows not in found and (counts <= budget).all():
                     found[rows] = latency_of(space, rows)
@@ -41,12 +44,10 @@ def quick_rows(space: Space, budget: FloatArray, intervals: Iterable[int]) -> tu
     return min(found, key=lambda rows: found[rows], default=None)
 
 
-def _cheapest(space: Space, kept: list[IntArray], prices: FloatArray, tail: float) -> tuple[int, ...]:
-    """At every site, the row of least waits and price."""
-    found = []
+def _waits(space: Space, kept: list[IntArray], tail: float) -> list[FloatArray]:
+    """At every site, cycles that other sites wait because of each row."""
+    found: list[FloatArray] = []
     for i, (site, rows) in enumerate(zip(space.sites, kept, strict=True)):
-        options = site.options
-        wait = sum(space.sites[e.consumer].need for e in space.edges if e.producer == i) + tail * site.last
-        cost = wait * options.interval[rows] + options.steps[rows] + options.counts[rows] @ prices
-        found.append(int(rows[cost.argmin()]))
-    return tuple(found)
+        need = sum(space.sites[e.consumer].need for e in space.edges if e.producer == i)
+        found.append(np.asarray((need + tail * site.last) * site.options.interval[rows] + site.options.steps[rows]))
+    return found
