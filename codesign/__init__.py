@@ -9,4 +9,4 @@ from codesign.ir.project import Project
 from codesign.ir.qtype import QType
 
 __all__ = ["Board", "Cost", "Design", "Graph", "Measurement", "Project", "QType", "Resources"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

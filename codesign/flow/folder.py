@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from codesign import __version__
 from codesign.errors import ConfigError
 from codesign.flow.config import ProofConfig, difference
 from codesign.ir.board import Board
@@ -20,7 +21,8 @@ from codesign.search.goal import Goal
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+_WRITERS = {1: "0.1"}  # of folders that this version cannot go on with
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +183,9 @@ def create(folder: RunFolder, command: str, config: object, board: Board) -> Non
     fresh = {"format": FORMAT, "command": command, **to_plain(config)}
     board_plain = to_plain(board)
     if folder.config.exists():
-        changed = difference(read_json(folder.config), fresh) or difference(
-            read_json(folder.board), board_plain, "board"
-        )
+        held = dict(read_json(folder.config))
+        _check_format(folder.config, held.get("format"))
+        changed = difference(held, fresh) or difference(read_json(folder.board), board_plain, "board")
         if changed:
             raise ConfigError(
                 f"{folder.path}: this folder holds a run of another configuration: {changed}. "
@@ -218,8 +220,7 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
     if not folder.config.exists():
         raise ConfigError(f"{path}: not a run folder: it has no {folder.config.name}; make one with `codesign run`")
     plain = dict(read_json(folder.config))
-    if plain.pop("format", None) != FORMAT:
-        raise ConfigError(f"{folder.config}: format: expected {FORMAT}; written by another version")
+    _check_format(folder.config, plain.pop("format", None))
     command = str(plain.pop("command"))
     proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
     demands = plain.get("search", plain)
@@ -233,6 +234,15 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
         config=plain,
     )
     return folder, settings, read_yaml_as(Board, folder.board)
+
+
+def _check_format(path: Path, found: object) -> None:
+    """Raise ConfigError, naming the version that wrote the folder, unless this version can go on with it."""
+    if found == FORMAT:
+        return
+    writer = _WRITERS.get(found) if isinstance(found, int) else None
+    by = f"codesign {writer}; go on with that version" if writer else f"another version of codesign than {__version__}"
+    raise ConfigError(f"{path}: format {found!r} was written by {by}, or run again with another --out")
 
 
 def _goal(command: str, min_fps: float | None, asked: str | None) -> Goal:

@@ -1,10 +1,11 @@
 """The accelerator: its engines, and the placement of every node on one."""
 
-import hashlib
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from codesign.errors import ConfigError
+from codesign.ir.canonical import digest
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool
 
@@ -33,6 +34,8 @@ class LineEngine:
     `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output channels
     leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
     """
+
+    KIND: ClassVar[str] = "line"
 
     pe: int
     simd: int
@@ -100,7 +103,7 @@ class Design:
 
     def digest(self) -> str:
         """SHA-256 in hexadecimal."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        return digest(self)
 
     def check(self, graph: Graph) -> None:
         """Raise ConfigError unless every node of the graph has an engine of its own that can run it."""

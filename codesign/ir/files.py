@@ -8,7 +8,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ import yaml
 from codesign.errors import CodesignError, ConfigError
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.measurement import Measurement
 from codesign.ir.nodes import Node
 from codesign.ir.strict import parse, to_plain
@@ -38,6 +38,7 @@ class _GraphHeader:
     input_scale: float
     output_scale: float
     labels: tuple[str, ...]
+    encoding: Encoding = field(default=Encoding())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -109,7 +110,9 @@ def read_json_as(hint: type[T], path: Path) -> T:
 
 def save_graph(graph: Graph, path: Path) -> None:
     """Write a `.npz` with the nodes as JSON and the parameters as arrays."""
-    header = _GraphHeader(FORMAT, graph.name, graph.nodes, graph.input_scale, graph.output_scale, graph.labels)
+    header = _GraphHeader(
+        FORMAT, graph.name, graph.nodes, graph.input_scale, graph.output_scale, graph.labels, graph.encoding
+    )
     write_bytes(path, _npz({"header": _text_array(to_plain(header)), **graph.params}))
 
 
@@ -118,7 +121,8 @@ def load_graph(path: Path) -> Graph:
     with _naming(path):
         arrays = _read_npz(path)
         header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
-        return Graph(header.name, header.nodes, arrays, header.input_scale, header.output_scale, header.labels)
+        scales = header.input_scale, header.output_scale
+        return Graph(header.name, header.nodes, arrays, *scales, header.labels, header.encoding)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, IntArray]) -> None:

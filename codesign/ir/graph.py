@@ -1,6 +1,7 @@
 """The integer network: nodes in topological order and their parameters."""
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
+from codesign.ir.canonical import digest, set_fields
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
 from codesign.ir.qtype import QType
 
@@ -16,12 +18,28 @@ IntArray = npt.NDArray[np.int64]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a user's numbers become the integers of the input: floor((value - offset) / step + 0.5), clamped to the type.
+
+    The default takes integers as they are. Raises ValueError unless `step` is positive and both are finite.
+    """
+
+    offset: float = 0.0
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.offset) and math.isfinite(self.step) and self.step > 0):
+            raise ValueError(f"encoding: expected a finite offset and a positive step, got {self.offset}, {self.step}")
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """An integer network with one input and one output (its last node).
 
     `params` holds read-only int64 arrays by `<node>.<parameter>`; see Conv. `input_scale` and `output_scale` are the
-    real values of one integer step at either end; `labels` names the classes. Compared by `digest()`.
+    real values of one integer step at either end; `labels` names the classes; `encoding` says how a user's numbers
+    become the integers of the input. Compared by `digest()`.
     Raises UnsupportedError, naming the node, if the graph is not well formed.
     """
 
@@ -31,6 +49,7 @@ class Graph:
     input_scale: float = 1.0
     output_scale: float = 1.0
     labels: tuple[str, ...] = field(default=())
+    encoding: Encoding = field(default=Encoding())
 
     def __post_init__(self) -> None:
         for array in self.params.values():
@@ -64,7 +83,8 @@ class Graph:
 
     def digest(self) -> str:
         """SHA-256 over nodes and parameters, in hexadecimal."""
-        sha = hashlib.sha256(repr((self.name, self.nodes, self.input_scale, self.output_scale, self.labels)).encode())
+        held = {name: value for name, value in set_fields(self).items() if name != "params"}
+        sha = hashlib.sha256(digest(held).encode())
         for key in sorted(self.params):
             sha.update(key.encode() + np.ascontiguousarray(self.params[key], dtype="<i8").tobytes())
         return sha.hexdigest()

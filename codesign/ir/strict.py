@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from codesign.errors import CodesignError, ConfigError
+from codesign.ir.canonical import kind_of
 
 T = TypeVar("T")
 
@@ -34,7 +35,8 @@ def to_plain(value: object, hint: Any = None) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = typing.get_type_hints(type(value))
         fields = {f.name: to_plain(getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(value)}
-        return {KIND: _kind(type(value)), **fields} if len(_dataclasses_of(hint)) > 1 else fields
+        named = hasattr(type(value), "KIND") or len(_dataclasses_of(hint)) > 1
+        return {KIND: kind_of(type(value)), **fields} if named else fields
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
@@ -101,7 +103,7 @@ def _parse_union(hint: Any, plain: object, where: str) -> object:
     options = typing.get_args(hint)
     if plain is None and type(None) in options:
         return None
-    classes = {_kind(o): o for o in _dataclasses_of(hint)}
+    classes = {kind_of(o): o for o in _dataclasses_of(hint)}
     if len(classes) > 1:
         if not isinstance(plain, dict) or plain.get(KIND) not in classes:
             found = plain.get(KIND, "nothing") if isinstance(plain, dict) else plain
@@ -120,6 +122,7 @@ def _parse_union(hint: Any, plain: object, where: str) -> object:
 def _parse_dataclass(hint: Any, plain: object, where: str) -> object:
     if not isinstance(plain, dict):
         raise ConfigError(f"{where}: expected keys with values, got {plain!r}")
+    plain = _without_kind(hint, plain, where)
     hints = typing.get_type_hints(hint)
     fields = {f.name: f for f in dataclasses.fields(hint) if f.init}
     for key in plain:
@@ -140,6 +143,15 @@ def _parse_dataclass(hint: Any, plain: object, where: str) -> object:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def _without_kind(hint: Any, plain: dict[Any, object], where: str) -> dict[Any, object]:
+    """The keys without `kind`, which a class with a KIND of its own may name. Raises ConfigError for another kind."""
+    if not hasattr(hint, "KIND") or KIND not in plain:
+        return plain
+    if plain[KIND] != kind_of(hint):
+        raise ConfigError(f"{where}: {KIND}: expected {kind_of(hint)!r}, got {plain[KIND]!r}")
+    return {key: value for key, value in plain.items() if key != KIND}
+
+
 def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
     """The hint of each entry of a tuple with that many entries."""
     for option in (hint, *typing.get_args(hint)):
@@ -152,10 +164,6 @@ def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
 def _dataclasses_of(hint: Any) -> tuple[Any, ...]:
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     return tuple(o for o in options if isinstance(o, type) and dataclasses.is_dataclass(o))
-
-
-def _kind(cls: Any) -> str:
-    return str(cls.__name__).lower()
 
 
 def _is_number(text: str) -> bool:

@@ -3,7 +3,6 @@
 Padding is always the least that gives ceil(IY / stride) rows; where it is odd, bottom and right get one more.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from codesign.errors import ConfigError
+from codesign.ir.canonical import digest
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
@@ -81,7 +81,7 @@ class Network:
 
     def digest(self) -> str:
         """SHA-256 in hexadecimal."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        return digest(self)
 
 
 def skeleton(network: Network) -> Graph:

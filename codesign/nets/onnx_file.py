@@ -14,7 +14,7 @@ Runtimes may fuse the pattern into integer kernels; some saturate 16-bit interme
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.ir.files import write_bytes
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
 from codesign.ir.qtype import QType
 from codesign.ir.strict import parse, to_plain
@@ -33,7 +33,8 @@ from codesign.model import golden
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
-_FORMAT = 1
+_FORMAT = 2
+_FORMAT_WITHOUT_CANONICAL_DIGEST = 1  # its digest cannot be made again; nodes and weights are compared all the same
 _HEADER, _DIGEST = "codesign.graph", "codesign.digest"
 _CONTAINERS = {
     (8, False): (TensorProto.UINT8, np.uint8),
@@ -53,6 +54,7 @@ class _Header:
     input_scale: float
     output_scale: float
     labels: tuple[str, ...]
+    encoding: Encoding = field(default=Encoding())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +87,19 @@ def read_onnx(path: Path) -> Graph:
         raise _foreign(path, model)
     try:
         header = parse(_Header, json.loads(held[_HEADER]), f"{path}: {_HEADER}")
-        if header.format != _FORMAT:
-            raise ConfigError(f"{path}: format {header.format} of another version of codesign; expected {_FORMAT}")
+        if header.format not in (_FORMAT, _FORMAT_WITHOUT_CANONICAL_DIGEST):
+            raise ConfigError(
+                f"{path}: format {header.format}, of a later codesign; this one reads formats up to {_FORMAT}"
+            )
         params = _params(header, {t.name: numpy_helper.to_array(t) for t in model.graph.initializer})
-        graph = Graph(header.name, header.nodes, params, header.input_scale, header.output_scale, header.labels)
+        scales = header.input_scale, header.output_scale
+        graph = Graph(header.name, header.nodes, params, *scales, header.labels, header.encoding)
     except ConfigError:
         raise
     except (KeyError, ValueError, UnsupportedError) as error:
         raise ConfigError(f"{path}: changed since it was written: {error}") from error
-    if graph.digest() != held[_DIGEST] or to_onnx(graph).graph != model.graph:
+    intact = graph.digest() == held[_DIGEST] or header.format == _FORMAT_WITHOUT_CANONICAL_DIGEST
+    if not intact or to_onnx(graph).graph != model.graph:
         raise ConfigError(f"{path}: changed since it was written: its nodes or weights are not those of its header")
     return graph
 
@@ -169,6 +175,7 @@ def to_onnx(graph: Graph) -> Any:
         input_scale=graph.input_scale,
         output_scale=graph.output_scale,
         labels=graph.labels,
+        encoding=graph.encoding,
     )
     helper.set_model_props(model, {_HEADER: json.dumps(to_plain(header)), _DIGEST: graph.digest()})
     return model
