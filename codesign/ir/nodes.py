@@ -133,6 +133,7 @@ class Conv:
                 f"{self.name}: groups must divide K and C, got {self.groups} for K = {self.k} and C = {self.ishape.c}"
             )
         _check_requantize(self.name, self.acc_bits, self.multiplier_bits, self.shift)
+        _check_output(self)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -195,6 +196,7 @@ class Pool:
         if self.multiplier < 1:
             raise ValueError(f"{self.name}: expected a positive multiplier, got {self.multiplier}")
         _check_requantize(self.name, self.acc_bits, self.multiplier.bit_length(), self.shift)
+        _check_output(self)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -249,15 +251,23 @@ class Add:
 Node = Input | Conv | Pool | Add
 
 MAX_ACC_BITS = 32
-MAX_PRODUCT_BITS = 48  # what one DSP48 adds, and safely inside int64 everywhere
+MAX_MULTIPLIER_BITS = 16
+# The widest product: what one DSP48 adds, and safely inside int64 everywhere.
+MAX_PRODUCT_BITS = MAX_ACC_BITS + MAX_MULTIPLIER_BITS
+
+
+def _check_output(node: Conv | Pool) -> None:
+    """Raise ValueError, naming the node, unless its window fits its input and it has channels."""
+    try:
+        _ = node.oshape
+    except ValueError as error:
+        raise ValueError(f"{node.name}: {error}") from None
 
 
 def _check_requantize(name: str, acc_bits: int, multiplier_bits: int, shift: int) -> None:
     if not 2 <= acc_bits <= MAX_ACC_BITS:
         raise ValueError(f"{name}: expected an accumulator of 2 to {MAX_ACC_BITS} bits, got {acc_bits}")
-    if not 1 <= multiplier_bits <= 16:
-        raise ValueError(f"{name}: expected a multiplier of 1 to 16 bits, got {multiplier_bits}")
-    if acc_bits + multiplier_bits > MAX_PRODUCT_BITS:
-        raise ValueError(f"{name}: accumulator and multiplier together exceed {MAX_PRODUCT_BITS} bits")
+    if not 1 <= multiplier_bits <= MAX_MULTIPLIER_BITS:
+        raise ValueError(f"{name}: expected a multiplier of 1 to {MAX_MULTIPLIER_BITS} bits, got {multiplier_bits}")
     if not 0 <= shift < MAX_PRODUCT_BITS:
         raise ValueError(f"{name}: expected a shift of 0 to {MAX_PRODUCT_BITS - 1}, got {shift}")

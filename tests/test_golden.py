@@ -1,0 +1,413 @@
+"""The golden model against naive loops over plain Python integers, written from the formulas of the nodes."""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codesign.errors import ConfigError
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
+from codesign.ir.qtype import QType
+from codesign.model import golden
+from small import small_graph
+
+Map = list[list[list[int]]]  # [Y][X][C]
+IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A node with its inputs [B][Y][X][C], one list per source, and its parameters as nested lists."""
+
+    node: Conv | Pool | Add
+    inputs: tuple[list[Map], ...]
+    weight: list[Map]  # [K][FY][FX][C/G], empty unless the node is a Conv
+    bias: list[int]
+    multiplier: list[int]
+
+    @property
+    def expected(self) -> list[Map]:
+        return [naive(self, tuple(batch[i] for batch in self.inputs)) for i in range(IMAGES)]
+
+    @property
+    def exact(self) -> list[Fraction]:
+        """Every output before it is rounded and clamped."""
+        if isinstance(self.node, Pool) and self.node.op is PoolOp.MAX:
+            return []
+        images = (tuple(batch[i] for batch in self.inputs) for i in range(IMAGES))
+        return [v for maps in images for row in naive_exact(self, maps) for column in row for v in column]
+
+
+def low(qtype: QType) -> int:
+    return -(2 ** (qtype.bits - 1)) if qtype.signed else 0
+
+
+def high(qtype: QType) -> int:
+    return 2 ** (qtype.bits - 1) - 1 if qtype.signed else 2**qtype.bits - 1
+
+
+def rounded(value: Fraction, otype: QType) -> int:
+    """Round half up, then saturate."""
+    return min(max(math.floor(value + Fraction(1, 2)), low(otype)), high(otype))
+
+
+def starts(extent: int, kernel: int, stride: int, before: int, after: int) -> list[int]:
+    """Where a window begins along one axis, in coordinates of the map without its padding."""
+    found, start = [], -before
+    while start + kernel <= extent + after:
+        found.append(start)
+        start += stride
+    return found
+
+
+def inside(x: Map, row: int, column: int) -> bool:
+    return 0 <= row < len(x) and 0 <= column < len(x[0])
+
+
+def corners(node: Conv | Pool) -> tuple[list[int], list[int]]:
+    w = node.window
+    rows = starts(node.ishape.y, w.fy, w.stride_y, w.pad_top, w.pad_bottom)
+    return rows, starts(node.ishape.x, w.fx, w.stride_x, w.pad_left, w.pad_right)
+
+
+def naive(case: Case, maps: tuple[Map, ...]) -> Map:
+    """The outputs [OY][OX][K] of one image."""
+    if isinstance(case.node, Pool) and case.node.op is PoolOp.MAX:
+        return naive_maximum(case.node, maps[0])
+    return [[[rounded(v, case.node.otype) for v in c] for c in row] for row in naive_exact(case, maps)]
+
+
+def naive_exact(case: Case, maps: tuple[Map, ...]) -> list[list[list[Fraction]]]:
+    match case.node:
+        case Conv():
+            return naive_conv(case, maps[0])
+        case Pool():
+            return naive_average(case.node, maps[0])
+        case Add():
+            return naive_add(case.node, *maps)
+
+
+def naive_conv(case: Case, x: Map) -> list[list[list[Fraction]]]:
+    node = case.node
+    assert isinstance(node, Conv)
+    per_group_in, per_group_out = node.ishape.c // node.groups, node.k // node.groups
+
+    def accumulated(top: int, left: int, k: int) -> int:
+        acc = case.bias[k]
+        for fy in range(node.window.fy):
+            for fx in range(node.window.fx):
+                for c in range(per_group_in):
+                    if inside(x, top + fy, left + fx):
+                        channel = (k // per_group_out) * per_group_in + c
+                        acc += case.weight[k][fy][fx][c] * x[top + fy][left + fx][channel]
+        return acc
+
+    rows, columns = corners(node)
+    return [
+        [[Fraction(accumulated(y, x_, k) * case.multiplier[k], 2**node.shift) for k in range(node.k)] for x_ in columns]
+        for y in rows
+    ]
+
+
+def window_values(node: Pool, x: Map, top: int, left: int, c: int) -> list[int]:
+    """What the window sees of the map; padding is left out."""
+    places = [(top + fy, left + fx) for fy in range(node.window.fy) for fx in range(node.window.fx)]
+    return [x[row][column][c] for row, column in places if inside(x, row, column)]
+
+
+def naive_maximum(node: Pool, x: Map) -> Map:
+    rows, columns = corners(node)
+    return [[[max(window_values(node, x, y, x_, c)) for c in range(node.ishape.c)] for x_ in columns] for y in rows]
+
+
+def naive_average(node: Pool, x: Map) -> list[list[list[Fraction]]]:
+    rows, columns = corners(node)
+    return [
+        [
+            [
+                Fraction(sum(window_values(node, x, y, x_, c)) * node.multiplier, 2**node.shift)
+                for c in range(node.ishape.c)
+            ]
+            for x_ in columns
+        ]
+        for y in rows
+    ]
+
+
+def naive_add(node: Add, a: Map, b: Map) -> list[list[list[Fraction]]]:
+    first, second = node.multipliers
+    shape = node.ishape
+    return [
+        [[Fraction(a[y][x][c] * first + b[y][x][c] * second, 2**node.shift) for c in range(shape.c)]
+         for x in range(shape.x)]
+        for y in range(shape.y)
+    ]  # fmt: skip
+
+
+# Cases: hypothesis draws the attributes; the values come from a seed, with many of them at the ends of their type.
+
+
+def qtypes(most: int = 16) -> st.SearchStrategy[QType]:
+    return st.builds(QType, st.integers(2, most), st.booleans())
+
+
+@st.composite
+def windows(draw: st.DrawFn, shape: Shape) -> Window:
+    """A window that fits, with a stride and a padding of its own on each side."""
+    fy, fx = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    pads = [draw(st.integers(0, f - 1)) for f in (fy, fy, fx, fx)]
+    hypothesis.assume(fy <= shape.y + pads[0] + pads[1] and fx <= shape.x + pads[2] + pads[3])
+    return Window(
+        fy=fy, fx=fx, stride_y=draw(st.integers(1, 3)), stride_x=draw(st.integers(1, 3)),
+        pad_top=pads[0], pad_bottom=pads[1], pad_left=pads[2], pad_right=pads[3],
+    )  # fmt: skip
+
+
+def shapes() -> st.SearchStrategy[Shape]:
+    return st.builds(Shape, st.integers(1, 5), st.integers(1, 5), st.integers(1, 4))
+
+
+def values(rng: random.Random, qtype: QType, shape: tuple[int, ...]) -> list:  # type: ignore[type-arg]
+    """Nested lists of that shape, a third of the numbers at an end of the type."""
+    if shape:
+        return [values(rng, qtype, shape[1:]) for _ in range(shape[0])]
+    ends = (low(qtype), high(qtype))
+    return rng.choice(ends) if rng.random() < 1 / 3 else rng.randint(*ends)  # type: ignore[return-value]
+
+
+def images(rng: random.Random, qtype: QType, shape: Shape) -> list[Map]:
+    return values(rng, qtype, (IMAGES, shape.y, shape.x, shape.c))
+
+
+@st.composite
+def convs(draw: st.DrawFn) -> Case:
+    """Dense, grouped and depthwise convolutions."""
+    groups = draw(st.integers(1, 4))
+    shape = Shape(draw(st.integers(1, 5)), draw(st.integers(1, 5)), groups * draw(st.integers(1, 3)))
+    k = groups * draw(st.integers(1, 3))
+    itype, wtype = draw(qtypes()), draw(qtypes(8))
+    shifts_only = draw(st.booleans())
+    node = Conv(
+        name="node", source="x", ishape=shape, itype=itype, k=k, window=draw(windows(shape)), groups=groups,
+        wtype=wtype, acc_bits=32, scaling=Scaling.SHIFT if shifts_only else Scaling.GENERAL,
+        multiplier_bits=1 if shifts_only else 16, shift=draw(st.integers(0, 40)), otype=draw(qtypes()),
+    )  # fmt: skip
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    bias = [rng.choice((0, rng.randint(-9, 9), rng.randint(-(2**20), 2**20))) for _ in range(k)]
+    multiplier = [1 if shifts_only else rng.choice((1, 2, 65535, rng.randint(1, 65535))) for _ in range(k)]
+    weight = values(rng, wtype, (k, node.window.fy, node.window.fx, shape.c // groups))
+    return Case(node, (images(rng, itype, shape),), weight, bias, multiplier)
+
+
+@st.composite
+def pools(draw: st.DrawFn) -> Case:
+    shape, itype = draw(shapes()), draw(qtypes())
+    if draw(st.booleans()):
+        node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.MAX, window=draw(windows(shape)),
+                    multiplier=1, shift=0, otype=itype)  # fmt: skip
+    else:
+        node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.AVERAGE, window=draw(windows(shape)),
+                    multiplier=draw(st.integers(1, 65535)), shift=draw(st.integers(0, 30)),
+                    otype=draw(qtypes()))  # fmt: skip
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    return Case(node, (images(rng, itype, shape),), [], [], [])
+
+
+@st.composite
+def adds(draw: st.DrawFn) -> Case:
+    shape, types = draw(shapes()), (draw(qtypes()), draw(qtypes()))
+    multipliers = (draw(st.integers(1, 999)), draw(st.integers(1, 999)))
+    node = Add(name="node", sources=("x", "y"), ishape=shape, itypes=types, multipliers=multipliers,
+               shift=draw(st.integers(0, 20)), otype=draw(qtypes()))  # fmt: skip
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    return Case(node, (images(rng, types[0], shape), images(rng, types[1], shape)), [], [], [])
+
+
+def array(nested: list) -> golden.IntArray:  # type: ignore[type-arg]
+    return np.array(nested, dtype=np.int64)
+
+
+@given(convs())
+@settings(max_examples=200)
+def test_a_convolution_equals_naive_loops(case: Case) -> None:
+    node, x = case.node, array(case.inputs[0])
+    assert isinstance(node, Conv)
+    y = golden.conv(node, x, array(case.weight), array(case.bias), array(case.multiplier))
+    assert y.tolist() == case.expected
+    # The whole graph is legal and says the same.
+    params = {f"node.{key}": array(getattr(case, key)) for key in ("weight", "bias", "multiplier")}
+    graph = Graph("one", (Input(name="x", shape=node.ishape, otype=node.itype), node), params)
+    assert golden.run_all(graph, x)["node"].tolist() == case.expected
+
+
+@given(pools())
+@settings(max_examples=150)
+def test_a_pooling_equals_naive_loops(case: Case) -> None:
+    assert isinstance(case.node, Pool)
+    assert golden.pool(case.node, array(case.inputs[0])).tolist() == case.expected
+
+
+@given(adds())
+@settings(max_examples=100)
+def test_an_addition_equals_naive_loops(case: Case) -> None:
+    assert isinstance(case.node, Add)
+    assert golden.add(case.node, *map(array, case.inputs)).tolist() == case.expected
+
+
+def saturates_low(case: Case) -> bool:
+    return any(v < low(case.node.otype) - 1 for v in case.exact)
+
+
+def saturates_high(case: Case) -> bool:
+    return any(v > high(case.node.otype) + 1 for v in case.exact)
+
+
+def has_a_negative_tie(case: Case) -> bool:
+    """Some value lies between two integers of a signed type, below zero: half up and half away from zero differ."""
+    return any(low(case.node.otype) < v < 0 and v % 1 == Fraction(1, 2) for v in case.exact)
+
+
+def is_depthwise(case: Case) -> bool:
+    return isinstance(case.node, Conv) and case.node.groups == case.node.k == case.node.ishape.c > 1
+
+
+def is_grouped(case: Case) -> bool:
+    return isinstance(case.node, Conv) and 1 < case.node.groups < min(case.node.k, case.node.ishape.c)
+
+
+def is_padded_unevenly(case: Case) -> bool:
+    w = case.node.window
+    return w.pad_top != w.pad_bottom and w.pad_left != w.pad_right and w.stride_y != w.stride_x
+
+
+def is_a_signed_maximum_with_padding(case: Case) -> bool:
+    return (
+        isinstance(case.node, Pool)
+        and case.node.op is PoolOp.MAX
+        and case.node.itype.signed
+        and case.node.window.is_padded
+    )
+
+
+def is_a_padded_average(case: Case) -> bool:
+    return isinstance(case.node, Pool) and case.node.op is PoolOp.AVERAGE and case.node.window.is_padded
+
+
+def does_not_shift(case: Case) -> bool:
+    return case.node.shift == 0 and any(low(case.node.otype) < v < high(case.node.otype) for v in case.exact)
+
+
+@pytest.mark.parametrize(
+    ("cases", "has"),
+    [
+        *((convs, has) for has in (is_depthwise, is_grouped, is_padded_unevenly)),
+        *((pools, has) for has in (is_a_padded_average, is_a_signed_maximum_with_padding, is_padded_unevenly)),
+        *(
+            (cases, has)
+            for cases in (convs, pools, adds)
+            for has in (saturates_low, saturates_high, has_a_negative_tie, does_not_shift)
+        ),
+    ],
+)
+def test_the_random_cases_reach(cases: Callable[[], st.SearchStrategy[Case]], has: Callable[[Case], bool]) -> None:
+    hypothesis.find(
+        cases(), has, settings=settings(max_examples=2000, phases=[hypothesis.Phase.generate], database=None),
+        random=random.Random(1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("acc", "multiplier", "shift", "expected"),
+    [
+        (5, 1, 1, 3),  # 2.5
+        (-5, 1, 1, -2),  # -2.5
+        (-3, 1, 1, -1),  # -1.5
+        (-7, 1, 2, -2),  # -1.75
+        (-1, 1, 4, 0),  # -0.0625
+        (7, 3, 0, 7),  # 21, above int4
+        (-7, 3, 0, -8),
+        (3, 5, 1, 7),  # 7.5 would be 8
+        (-17, 1, 1, -8),  # -8.5
+        (-(2**31), 65535, 47, -1),  # -0.99998
+        (2**31 - 1, 65535, 47, 1),
+        (2**30, 65536, 47, 1),  # 0.5
+        (-(2**30), 65536, 47, 0),  # -0.5
+    ],
+)
+def test_requantize_rounds_half_up_and_saturates(acc: int, multiplier: int, shift: int, expected: int) -> None:
+    found = golden.requantize(array([acc]), array([multiplier]), shift, QType(4, signed=True))
+    assert found.tolist() == [expected]
+
+
+def residual_graph() -> tuple[Graph, dict[str, Case]]:
+    """The chain x, conv, add with x, maximum, average; and its nodes as cases without inputs."""
+    rng = random.Random(5)
+    u6, s5 = QType(6, signed=False), QType(5, signed=True)
+    x = Input(name="x", shape=Shape(4, 3, 2), otype=u6)
+    window = Window(fy=3, fx=2, pad_top=1, pad_bottom=1, pad_right=1)
+    conv = Conv(name="conv", source="x", ishape=x.shape, itype=u6, k=2, window=window, groups=1, wtype=s5, acc_bits=20,
+                scaling=Scaling.GENERAL, multiplier_bits=4, shift=7, otype=s5)  # fmt: skip
+    add = Add(name="sum", sources=("conv", "x"), ishape=x.shape, itypes=(s5, u6), multipliers=(3, 2), shift=2, otype=s5)
+    most = Pool(name="most", source="sum", ishape=x.shape, itype=s5, op=PoolOp.MAX,
+                window=Window(fy=2, fx=2, pad_top=1), multiplier=1, shift=0, otype=s5)  # fmt: skip
+    mean = Pool(name="mean", source="most", ishape=most.oshape, itype=s5, op=PoolOp.AVERAGE, window=Window(fy=4, fx=2),
+                multiplier=9, shift=5, otype=QType(8, signed=True))  # fmt: skip
+    weight, bias, multiplier = values(rng, s5, (2, 3, 2, 2)), [17, -3], [5, 11]
+    params = {"conv.weight": array(weight), "conv.bias": array(bias), "conv.multiplier": array(multiplier)}
+    cases = {"conv": Case(conv, (), weight, bias, multiplier)}
+    cases |= {node.name: Case(node, (), [], [], []) for node in (add, most, mean)}
+    return Graph("residual", (x, conv, add, most, mean), params), cases
+
+
+def test_a_graph_hands_every_node_the_outputs_of_its_sources() -> None:
+    graph, cases = residual_graph()
+    batch = images(random.Random(6), graph.input.otype, graph.input.shape)
+    found = golden.run_all(graph, array(batch))
+    assert list(found) == ["x", "conv", "sum", "most", "mean"]
+    for i, image in enumerate(batch):
+        expected = {"x": image}
+        for node in graph.nodes[1:]:
+            expected[node.name] = naive(cases[node.name], tuple(expected[s] for s in node.inputs))
+        assert {name: y[i].tolist() for name, y in found.items()} == expected
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 256])
+def test_run_gives_the_last_node_whatever_the_batch(batch: int) -> None:
+    graph = small_graph()
+    x = array(values(random.Random(7), graph.input.otype, (5, 6, 6, 1)))
+    assert golden.run(graph, x, batch).tolist() == golden.run_all(graph, x)["dense"].tolist()
+
+
+def test_narrow_integers_are_computed_in_wide_ones() -> None:
+    graph = small_graph()
+    x = array(values(random.Random(8), graph.input.otype, (3, 6, 6, 1)))
+    narrow = golden.run(graph, x.astype(np.uint8))  # type: ignore[arg-type]
+    assert narrow.tolist() == golden.run(graph, x).tolist()
+
+
+@pytest.mark.parametrize("run", [golden.run, golden.run_all, golden.check_input])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((6, 6, 1), np.int64), r"expected \[B, 6, 6, 1\] \(HWC\), got \[6, 6, 1\]"),
+        (np.zeros((2, 1, 6, 6), np.int64), r"expected \[B, 6, 6, 1\] \(HWC\), got \[2, 1, 6, 6\]"),
+        (np.zeros((0, 6, 6, 1), np.int64), r"got \[0, 6, 6, 1\]"),
+        (np.zeros((1, 6, 6, 1)), "expected integers of type uint8, got float64"),
+        (np.zeros((1, 6, 6, 1), bool), "expected integers of type uint8, got bool"),
+        (np.full((1, 6, 6, 1), -1), "expected uint8 values, got -1 to -1"),
+        (np.arange(256 - 35, 257).reshape(1, 6, 6, 1), "expected uint8 values, got 221 to 256"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(
+    run: Callable[[Graph, golden.IntArray], object], x: golden.IntArray, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        run(small_graph(), x)
