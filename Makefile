@@ -13,13 +13,17 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
 
 demo: setup ## data set and board -> searched network, accelerator, proof, report
 	@$(BIN)/codesign run $(CONFIG) --out $(RUN)
+
+check: ## lint, types and the quick tests, for a first change (under three minutes)
+	@scripts/environment.sh $(VENV) tox
+	@$(TOX) run -e check
 
 test: setup-test ## every test: lint, types, tests, the built wheel
 	@$(TOX) run

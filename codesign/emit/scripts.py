@@ -24,6 +24,7 @@ from codesign.ir.project import Project
 MANIFEST_SCHEMA = 1
 
 COPIED = {
+    "project/LICENSE": "LICENSE",
     "project/run_hls.tcl": "hls/run_hls.tcl",
     "project/package_ip.tcl": "rtl/package_ip.tcl",
     "project/package_xo.tcl": "link/package_xo.tcl",
