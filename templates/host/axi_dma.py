@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 """The AXI DMA of the block design, in scatter-gather mode: one descriptor, one slot, one packet per image."""
 
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 """PYNQ driver of the accelerator: loads the bitstream, checks that it is the right one, runs images, measures.
 
 The accelerator takes and gives integers; this driver neither normalises, crops nor picks a class. `quantize` turns

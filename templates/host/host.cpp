@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // XRT host of the accelerator: checks the design, runs the self-test, measures, writes the result file.
 //
 // The accelerator is a user-managed kernel (registers through xrt::ip); the movers mm2s and s2mm between memory and

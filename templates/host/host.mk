@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # Builds the XRT host program. XILINX_XRT: installation folder of XRT; empty where it lies in the system's folders.
 comma := ,
 XILINX_XRT ?=

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 """A network of integers in plain PyTorch: this file and weights.npz beside it need torch and numpy, nothing else.
 
     python model.py IMAGES.npy [OUTPUTS.npy]

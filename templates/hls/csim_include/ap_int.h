@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Integers of any width for C simulation without a vendor's headers: the part of ap_int and ap_uint that the kernels
 // use, and fast. Up to 64 bits a native integer, above that an array of 64-bit limbs (unsigned only).
 // Never on the include path of a synthesis run.

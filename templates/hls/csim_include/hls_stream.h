@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // hls::stream for C simulation without a vendor's headers: unbounded, and an error to read when empty.
 // Never on the include path of a synthesis run.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Elementwise sum of two maps of one shape, PE channels in parallel: sum = a * A_MULTIPLIER + b * B_MULTIPLIER.
 //
 // a, b, sums: pixels in words of PE channels. Rounding and clamping are emit's.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // The AXI-Streams at both ends: an image's elements lie densely in HWC order, one in each container of CONTAINER bits,
 // LANES in a word; the last word of an image is padded with zeros and, on the way out, marked `last`.
 // Cfg: BITS SIGNED CONTAINER LANES WORDS (of an image) TAIL (elements in the last word).

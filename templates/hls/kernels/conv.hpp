@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Convolution: PE sums of products, complete once every FY * FX * INNER steps.
 //
 //     sum[oy,ox,k] = sum over fy,fx,c of weight[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]

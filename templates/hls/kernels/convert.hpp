@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Streams between engines: fork, and conversion between words of different width.
 #pragma once
 

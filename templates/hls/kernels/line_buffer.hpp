@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Reads a map word by word and replays it window by window, for oy, ox, group, pass, fy, fx, inner.
 //
 // A pixel is PIXEL_WORDS words of LANES channels, INNER in each group. Every one of PASSES walks its group's words at

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Pooling: the maximum or the sum over each window, PE = LANES channels in parallel.
 //
 // in:   pixels of PIXEL_WORDS words; positions outside the map are FILL, the least value for a maximum, else 0.

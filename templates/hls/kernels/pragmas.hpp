@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // The directives of the kernels, each a macro of its own, so that every compiler sees only what it understands:
 // the vendors' synthesis the pragmas, any other compiler nothing. A macro stands directly under the loop or the
 // declaration that it governs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Sums to activations: bias, scaling, rounding half up, clamping; EMIT channels a cycle.
 //
 //     y = clamp(floor((sum + bias) * multiplier / 2**SHIFT + 1/2))

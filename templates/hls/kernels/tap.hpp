@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Simulation only: shows the maps between the engines to whoever set `layer_tap`, without disturbing them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Integers of the kernels, and words of lanes.
 //
 // Storage has its exact width under synthesis. Simulation computes the same values in native integers, a hundred

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Test bench: the top function against the golden model, word for word.
 //
 //     tb [DATA_FOLDER [OUTPUT_FILE]]

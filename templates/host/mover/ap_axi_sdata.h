@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // AXI-Stream beats with side channels for C simulation without a vendor's headers: what the movers use of ap_axiu.
 // Never on the include path of a synthesis run.
 #pragma once

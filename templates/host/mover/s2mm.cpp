@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Mover from the accelerator's output stream to memory, a kernel that XRT manages: takes exactly images * words words,
 // whatever TLAST says, and counts in status[0] the words whose TLAST is not that of the last word of an image.
 

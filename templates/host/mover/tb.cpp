@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // C simulation of the movers: every word arrives in order, TLAST stands at the end of each image and nowhere else, and
 // s2mm counts a TLAST that is missing and one that is too many. Returns the number of failed checks.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # The whole chip for PYNQ: processor, AXI DMA, accelerator. Writes build/accel.bit, build/accel.hwh and two reports.
 #
 #   vivado -mode batch -source link/design.tcl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # Package the SystemVerilog as an IP for Vivado's catalogue, codesign:rtl:accel:1.0, in build/ip_rtl.
 #
 #   vivado -mode batch -source rtl/package_ip.tcl

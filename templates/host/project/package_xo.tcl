@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # Wrap the packaged IP, of either spelling, as a user-managed kernel for v++: build/accel.xo.
 #
 #   CODESIGN_SPELLING=rtl vivado -mode batch -source link/package_xo.tcl     after rtl/package_ip.tcl

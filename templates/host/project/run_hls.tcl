@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # C simulation, synthesis, co-simulation and export of the accelerator.
 #
 #   Vivado HLS up to 2020.1:       vivado_hls -f hls/run_hls.tcl

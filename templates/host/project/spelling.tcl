@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT-0
 # Which spelling of the accelerator to build with, and where its packaged IP lies.
 
 proc spelling {} {

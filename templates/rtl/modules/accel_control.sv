@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // AXI-Lite register file, gate of the input stream, end-of-image marks and hardware cycle counters.
 //
 // Register map: codesign/emit/registers.py. After start the gate lets exactly `images` images in; `done` rises when the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Per-channel constants of requantize, read beside the collector's words: one word for each word of a pixel.
 module channel_rom
   import codesign_pkg::*;

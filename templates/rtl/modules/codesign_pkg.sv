@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Small constant functions shared by all modules.
 package codesign_pkg;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Takes PE results at once and gives them away EMIT at a time, lowest channel first.
 //
 // A pixel has K results in ceil(K/PE) groups; of the last group only as many words leave as hold real channels.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize.
 //
 // Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // A register that a DSP behind it may take in, or with KEEP may not.
 //
 // Yosys 0.70 takes an adder and its register in front of a DSP48E1 for the DSP's own pre-adder, even where the register

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Line buffer of one engine: takes the input map word by word and replays it window by window.
 //
 // Input:  IY x IX pixels of FOLD words, image after image.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // A constant memory in LUTs, read in no time: pages of 64 words, and a choice of page.
 module lut_rom
   import codesign_pkg::*;

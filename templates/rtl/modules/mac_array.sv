@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // PE accumulators, each fed by SIMD multipliers and a registered adder tree.
 //
 // x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE activations, one for each (SIMD = 1).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // One registered product of an activation and a signed weight, in a DSP or in LUTs.
 //
 // In LUTs the weight is taken two bits at a time, each digit -2 to 2 (Booth): a row of one adder per digit, and in each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
 // Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully

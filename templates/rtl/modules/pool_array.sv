@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // PE lanes that keep the maximum (AVERAGE = 0) or the sum (AVERAGE = 1) of a window, channel by channel.
 //
 // The result of a window appears on acc_o with valid_o two cycles after the step of its last word. Padding comes as zero;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
 //
 // Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.

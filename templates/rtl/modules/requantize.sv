@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Scales LANES accumulators to the output type: y = clamp((acc * multiplier + offset) >>> SHIFT).
 //
 // `offset` already holds bias * multiplier and the rounding half, see emit/rtl.py; so one fused multiply-add does all.

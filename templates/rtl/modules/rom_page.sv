@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Up to 64 words of a constant memory: what one LUT6 per bit holds.
 //
 // A module of its own that synthesis keeps apart: mixed into the logic around it, the table of a LUT6 is split into

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Elementwise y = clamp((a * A_MULTIPLIER + b * B_MULTIPLIER + half) >>> SHIFT) over PE lanes, two cycles a word.
 //
 // The multipliers are constants, written as shifted additions: no DSP.

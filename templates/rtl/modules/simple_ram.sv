@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // A memory of one write and one registered read port, in block RAM or in LUTs.
 //
 // With zero_i a read gives zero: the reset of the output register, which every kind of memory has.

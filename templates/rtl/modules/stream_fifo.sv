@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // A FIFO of DEPTH words (a power of two). A word can leave two cycles after it came.
 //
 // The memory is read into an output register as soon as that is free, so a block RAM serves as well as LUTs; the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Gives every word to two consumers, each in its own time; the word leaves when both have taken it.
 module stream_fork #(
   parameter int WORD_BITS = 8

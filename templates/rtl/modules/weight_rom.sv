@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Weights of one engine: one word of all PE x SIMD weights per step, in the order in which the steps come.
 //
 // The word for a step is read in the cycle of the step and appears one cycle later, beside the line buffer's word.

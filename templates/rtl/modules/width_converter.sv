@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Turns words of IN_LANES elements into words of OUT_LANES, without costing a cycle.
 //
 // Elements come in packets of IN_PACKET, the last word of each padded; they leave in packets of OUT_PACKET, the last

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Any word width to any other, any packet to any other: a short queue of units, filled at its end, emptied at its start.
 //
 // A unit is as many elements as both sides always move together. The queue holds one input word and two output words:

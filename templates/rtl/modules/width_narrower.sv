@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Splits words of IN_LANES into words of OUT_LANES, a divisor; of a packet's last word only the real part leaves.
 module width_narrower
   import codesign_pkg::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Collects words of IN_LANES into words of OUT_LANES, a multiple; a packet's last word may be short of some.
 module width_widener
   import codesign_pkg::*;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT-0
 // Test bench of the SystemVerilog machine: drives the top level as a board would and owns the clock.
 //
 //   tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE]
