@@ -260,6 +260,7 @@ def test_what_is_missing_is_passed_over_and_said(
 ) -> None:
     run = begin(tmp_path / "run")
     monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     told: list[str] = []
     quiet = Run(
         run.folder, run.settings, run.board, lambda stage, done, total, note="": told.append(f"{stage}: {note}")
@@ -268,4 +269,5 @@ def test_what_is_missing_is_passed_over_and_said(
     assert told == [
         "C simulation: passed over: g++ is not installed; see `codesign doctor`",
         "RTL simulation: passed over: verilator is not installed; see `codesign doctor`",
+        "open synthesis: passed over: pyosys is not installed; see `codesign doctor`",
     ]

@@ -204,6 +204,7 @@ def test_eighty_nodes_of_mobile_blocks_are_proved_in_seconds():
     assert time.process_time() - begun < 20.0  # typically four
 
 
+@pytest.mark.slow
 def test_a_large_latency_search_is_no_worse_than_the_fastest_design():
     fastest = search_design(network(), BOARD, explain=False)
     found = search_design(network(), BOARD, Goal.LATENCY, time_limit_s=3.0)

@@ -1,5 +1,6 @@
 """What an open project has: licences that reach whoever gets a project, a citation, a changelog, words explained."""
 
+import configparser
 import re
 from pathlib import Path
 
@@ -96,3 +97,13 @@ def test_the_glossary_explains_each_word_once() -> None:
     words = [word for word in words if not word.startswith("---")]
     assert len(words) > 50
     assert len(set(words)) == len(words)
+
+
+@checkout
+def test_the_quick_tests_are_those_without_a_marker() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(ROOT / "tox.ini")
+    markers = {line.split(":")[0] for line in tox["pytest"]["markers"].split("\n") if line}
+    left_out = re.search(r"pytest -m .not \(([^)]*)\)", tox["testenv:check"]["commands"])
+    assert left_out is not None
+    assert set(left_out[1].split(" or ")) == markers
