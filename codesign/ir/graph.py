@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
+from codesign.ir.arrays import IntArray as IntArray
 from codesign.ir.canonical import digest, set_fields
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
 from codesign.ir.qtype import QType
 
-IntArray = npt.NDArray[np.int64]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
