@@ -32,6 +32,9 @@ class Encoding:
             raise ValueError(f"encoding: expected a finite offset and a positive step, got {self.offset}, {self.step}")
 
 
+AS_THEY_ARE = Encoding()
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """An integer network with one input and one output (its last node).
@@ -48,7 +51,7 @@ class Graph:
     input_scale: float = 1.0
     output_scale: float = 1.0
     labels: tuple[str, ...] = field(default=())
-    encoding: Encoding = field(default=Encoding())
+    encoding: Encoding = field(default=AS_THEY_ARE)
 
     def __post_init__(self) -> None:
         for array in self.params.values():
