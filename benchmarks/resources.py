@@ -24,6 +24,7 @@ from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv
+from codesign.machine.elaborate import elaborate
 from codesign.model.resource import design_resources
 from codesign.sim.synth import synthesize
 
@@ -85,7 +86,7 @@ def compare(case: Case, work: Path) -> Row:
     return Row(
         case=case,
         multipliers=sum(e.pe * e.simd for e in engines),
-        predicted=design_resources(graph, design, case.family),
+        predicted=design_resources(elaborate(graph, design), case.family),
         found=measured.resources,
         tool=measured.version,
     )

@@ -10,7 +10,7 @@ from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Pla
 from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
-from codesign.model.latency import emit_lanes, words_in
+from codesign.machine.line import emit_lanes, words_in
 
 Rng = np.random.Generator
 T = TypeVar("T")

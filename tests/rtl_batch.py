@@ -15,6 +15,7 @@ import numpy as np
 from codesign.emit.rtl import render_rtl
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
+from codesign.machine.elaborate import elaborate
 from codesign.model import golden
 from codesign.model.schedule import schedule, size_buffers
 from projects import small_board
@@ -64,7 +65,7 @@ def random_machine(seed: int, *, images: int, arguments: Sequence[str] = (), at_
     rng = np.random.default_rng(seed)
     graph = random_graph(rng)
     design = size_buffers(graph, random_design(graph, rng))
-    pace = ("--pace", str(schedule(graph, design).interval_cycles)) if at_own_pace else ()
+    pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
 
 

@@ -17,6 +17,7 @@ from codesign.ir.cost import Resources
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
+from codesign.machine.elaborate import elaborate
 from codesign.model import course, resource, schedule, space
 from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
@@ -151,9 +152,9 @@ def test_the_closed_form_bound_disproves_no_design(seed):
 def test_a_result_is_a_legal_design_that_costs_what_it_says(graph):
     found = search_design(graph, BOARD)
     found.design.check(graph)
-    assert resource.design_resources(graph, found.design, BOARD.family) == found.resources
+    assert resource.design_resources(elaborate(graph, found.design), BOARD.family) == found.resources
     assert found.resources.fits(BOARD.budget)
-    assert schedule.interval_cycles(graph, found.design) == found.interval_cycles
+    assert schedule.interval_cycles(elaborate(graph, found.design)) == found.interval_cycles
     assert found.bottlenecks
 
 
@@ -211,7 +212,7 @@ def test_a_large_latency_search_is_no_worse_than_the_fastest_design():
     assert found.latency_estimate_cycles <= fastest.latency_estimate_cycles
     assert 0.0 < found.bound <= found.objective
     design = schedule.size_buffers(network(), found.design)
-    assert abs(course.first_image_latency(network(), design) / found.objective - 1) < 0.1
+    assert abs(course.first_image_latency(elaborate(network(), design)) / found.objective - 1) < 0.1
 
 
 def test_a_reserve_is_left_free():

@@ -20,8 +20,8 @@ from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv, Input, Pool
 from codesign.ir.project import Project
+from codesign.machine.line import input_fold, is_streaming
 from codesign.model import golden
-from codesign.model.latency import input_fold, is_streaming
 from projects import small_board
 from small import small_design, small_graph
 from strategies import designs_for, graphs, random_inputs
@@ -110,7 +110,7 @@ def test_words_too_wide_for_the_integer_library_are_refused() -> None:
     graph = Graph("wide", (graph_input, pool), {})
     design = Design(engines=(LineEngine(pe=1100, simd=1, emit=1100),), placements=small_design().placements[1:2])
     design = replace(design, placements=tuple(replace(p, engine=0) for p in design.placements))
-    with pytest.raises(UnsupportedError, match=r"stream 'pool_in0': 1100 lanes of 8 bits are wider than 8191 bits"):
+    with pytest.raises(UnsupportedError, match=r"stream 'in0_pool': 1100 lanes of 8 bits are wider than 8191 bits"):
         render(graph, design, images=1)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.measurement import Measurement
-from codesign.model.latency import compute_cycles, node_interval
+from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.page import page

@@ -12,10 +12,10 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.ir.nodes import Conv, Scaling, Shape, Window
 from codesign.ir.qtype import QType
-from codesign.model import modules
+from codesign.machine.modules import Fifo, MacArray, WeightRom
+from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
-from codesign.model.modules import Array
-from codesign.model.resource import node_resources, to_resources
+from codesign.model.resource import converter_columns, node_resources, to_resources
 
 XC7, XCUP = Family.SERIES7, Family.ULTRASCALE_PLUS
 TOLERANCE = 0.25
@@ -27,8 +27,8 @@ def one(value: int) -> np.ndarray:
 
 def array(pe: int, simd: int, *, dsp: bool, family: Family) -> Resources:
     """Multiply-accumulate of 5-bit activations, as signed operands, with 4-bit weights in 16-bit accumulators."""
-    columns = Array(one(pe), one(simd), np.array([dsp]), np.array([False]))
-    return to_resources(modules.mac_array(columns, 5, 4, 16, family)[0])
+    module = MacArray(pe=pe, simd=simd, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
+    return to_resources(area(module, family))
 
 
 def dense_layer(*, k: int, c: int) -> Conv:
@@ -50,9 +50,9 @@ def dense_layer(*, k: int, c: int) -> Conv:
 
 
 def test_a_multiplier_of_luts_is_a_row_of_adders_for_every_two_bits_of_the_weight() -> None:
-    assert modules.multiply_luts(5, 4) == 2 * 6 - 1
-    assert modules.multiply_luts(9, 8) == 4 * 10 - 1
-    assert modules.multiply_luts(5, 3) == 2 * 6 - 2  # the last digit of an odd weight has a bit less
+    assert multiply_luts(5, 4) == 2 * 6 - 1
+    assert multiply_luts(9, 8) == 4 * 10 - 1
+    assert multiply_luts(5, 3) == 2 * 6 - 2  # the last digit of an odd weight has a bit less
 
 
 def test_a_dsp48e1_takes_in_the_accumulator_of_a_single_multiplier() -> None:
@@ -74,17 +74,17 @@ def test_a_dsp48e1_takes_in_the_first_adder_of_a_tree() -> None:
 
 
 def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
-    small = to_resources(modules.stream_fifo(one(16), one(8), np.array([False]), XC7)[0])
+    small = to_resources(area(Fifo(depth=16, word_bits=8), XC7))
     assert small.ff == 2 * 5 + 1 + 8
     assert small.bram18 == 0
-    large = to_resources(modules.stream_fifo(one(2048), one(9), np.array([True]), XC7)[0])
+    large = to_resources(area(Fifo(depth=2048, word_bits=9), XC7))
     assert large.ff == 2 * 12 + 1
     assert large.bram18 == 1
 
 
 def test_a_width_converter_between_equal_words_is_a_wire() -> None:
-    assert not modules.width_converter(one(4), one(4), 8, 8, 8).any()
-    widener = to_resources(modules.width_converter(one(2), one(8), 16, 16, 4)[0])
+    assert not converter_columns(4, 4, 8, 8, 8).any()
+    widener = to_resources(converter_columns(2, 8, 16, 16, 4))
     assert widener.ff == 8 * 4 + 2 + 1  # the word, which of four parts, and whether it is full
 
 
@@ -102,10 +102,9 @@ def test_distributed_memories_are_as_wide_as_their_primitives() -> None:
 
 
 def test_few_words_of_weights_never_take_a_block_ram() -> None:
-    packs = np.array([False])
     for depth, expected in ((1, 0), (16, 0), (17, 2), (512, 2)):
-        word = modules.weight_rom(one(72), one(depth), np.array([True]), packs)
-        assert to_resources(word[0]).bram18 == expected
+        memory = WeightRom(word_bits=72, depth=depth, block_ram=True, feeds_dsp=False)
+        assert to_resources(area(memory, XC7)).bram18 == expected
 
 
 def test_products_with_constants_take_no_dsp() -> None:

@@ -14,9 +14,10 @@ from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input
 from codesign.ir.project import Project
+from codesign.machine.elaborate import elaborate
+from codesign.machine.line import compute_cycles
 from codesign.model import golden
 from codesign.model.course import first_image_latency
-from codesign.model.latency import compute_cycles
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
 from projects import small_board
@@ -91,10 +92,10 @@ def test_rendering_twice_gives_one_digest() -> None:
 def test_measurement_of_the_small_network(tmp_path: Path) -> None:
     graph, design = small_graph(), small_design()
     measured = rtlsim(small_rtl(), tmp_path)
-    plan = schedule(graph, design)
+    plan = schedule(elaborate(graph, design))
     assert (measured.images, measured.mismatches) == (8, 0)
     assert measured.interval_cycles == plan.interval_cycles
-    assert measured.latency_cycles == first_image_latency(graph, design)
+    assert measured.latency_cycles == first_image_latency(elaborate(graph, design))
     nodes = [n for n in graph.nodes if not isinstance(n, Input)]
     assert measured.node_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
     assert measured.outputs is not None
@@ -142,7 +143,7 @@ def branched() -> tuple[Graph, Design]:
             placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
             fifos=tuple(Fifo(adds[0].name, i, 2) for i in range(2)),
         )
-        words = schedule(graph, design).fifo_words
+        words = schedule(elaborate(graph, design)).fifo_words
         if max(words.values()) in (16, 32, 64):
             return graph, size_buffers(graph, design)
     raise AssertionError("no such graph among the seeds")
@@ -161,7 +162,7 @@ def planted(old: str, new: str, module: str) -> Callable[[Path], None]:
 def run_branched(work: Path, alter: Callable[[Path], None] | None, design: Design | None = None) -> Result:
     graph, sized = branched()
     design = design or sized
-    pace = ("--pace", str(interval_cycles(graph, design)), "--patience", "20000")
+    pace = ("--pace", str(interval_cycles(elaborate(graph, design))), "--patience", "20000")
     return run_group([Machine(0, graph, design, images_of(graph, 6), pace)], work, build_runtime(work), alter)[0]
 
 
@@ -171,7 +172,7 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
     graph, design = branched()
     sound = run_branched(tmp_path, None)
     assert sound.status == 0
-    assert sound.times[-1] - sound.times[-2] == interval_cycles(graph, design)
+    assert sound.times[-1] - sound.times[-2] == interval_cycles(elaborate(graph, design))
 
     def fails(work: str, alter: Callable[[Path], None]) -> Result:
         (tmp_path / work).mkdir()
@@ -186,9 +187,9 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
     assert padding.status == 1
     # One word short: the fork in front keeps the word, so the course need not change, but the FIFO is less full.
     short = fails("short", planted("used != ptr_t'(DEPTH)", "used != ptr_t'(DEPTH - 1)", "stream_fifo"))
-    (node, index), words = max(schedule(graph, design).fifo_words.items(), key=lambda item: item[1])
-    assert sound.peaks[f"fifo{index}_{node}"] == words
-    assert short.peaks[f"fifo{index}_{node}"] != words
+    name, words = max(schedule(elaborate(graph, design)).fifo_words.items(), key=lambda item: item[1])
+    assert sound.peaks[name] == words
+    assert short.peaks[name] != words
 
 
 @pytest.mark.verilator
@@ -206,4 +207,4 @@ def test_a_design_that_cannot_move_is_named_before_simulation() -> None:
     graph, design = branched()
     starved = replace(design, fifos=tuple(replace(f, depth=2) for f in design.fifos))
     with pytest.raises(ConfigError, match="its buffers are too small"):
-        first_image_latency(graph, starved)
+        first_image_latency(elaborate(graph, starved))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign.machine.elaborate import elaborate
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import SETTLED_IMAGES, schedule
 from rtl_batch import Result, random_machine, run_batch
@@ -45,9 +46,8 @@ def test_buffers_fill_exactly_as_far_as_the_schedule_says(tmp_path: Path) -> Non
     machines = [random_machine(seed, images=SETTLED_IMAGES, at_own_pace=True) for seed in range(2000, 2040)]
     for result in run_batch(machines, tmp_path):
         check_words(result)
-        plan = schedule(result.machine.graph, result.machine.design)
-        fifos = {f"fifo{index}_{node}": words for (node, index), words in plan.fifo_words.items()}
-        expected = plan.buffer_words | fifos
+        plan = schedule(elaborate(result.machine.graph, result.machine.design))
+        expected = plan.buffer_words | plan.fifo_words
         assert {name: result.peaks[name] for name in expected} == expected, f"seed {result.machine.seed}"
 
 
@@ -64,7 +64,8 @@ def check_words(result: Result) -> None:
 
 def check_cycles(result: Result) -> None:
     """Interval and latency are the predicted ones, to the cycle."""
-    plan = schedule(result.machine.graph, result.machine.design)
+    machine = elaborate(result.machine.graph, result.machine.design)
+    plan = schedule(machine)
     times = result.times
     assert times[-1] - times[-2] == plan.interval_cycles, f"seed {result.machine.seed}: {np.diff(times)}"
-    assert times[0] == first_image_latency(result.machine.graph, result.machine.design), f"seed {result.machine.seed}"
+    assert times[0] == first_image_latency(machine), f"seed {result.machine.seed}"

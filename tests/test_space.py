@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign.ir.arrays import ceil_div
 from codesign.ir.board import Family
 from codesign.ir.boards import load_board
 from codesign.ir.design import Memory, Multiplier
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Shape, Window
 from codesign.ir.qtype import QType
-from codesign.model import latency, resource, schedule, space
-from codesign.model.latency import ceil_div
+from codesign.machine import line
+from codesign.machine.elaborate import elaborate
+from codesign.machine.line import line_modules
+from codesign.model import resource, schedule, space
+from codesign.model.area import total_area
 from codesign.search.selection import counts_of, interval_of
 from strategies import graphs, random_design, random_graph
 
@@ -30,10 +34,10 @@ def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, family
         options = space.node_options(node, family)
         for row in range(0, len(options), 1 + len(options) // 20):
             engine = options.engines.engine(row)
-            assert engine.emit == latency.emit_lanes(node, engine.pe, engine.simd)
+            assert engine.emit == line.emit_lanes(node, engine.pe, engine.simd)
             assert engine.buffer_words == resource.buffer_words(node, engine)
-            assert options.interval[row] == latency.node_interval(node, engine)
-            assert options.steps[row] == latency.reduction_steps(node, engine)
+            assert options.interval[row] == line.node_interval(node, engine)
+            assert options.steps[row] == line.reduction_steps(node, engine)
             assert options.lanes_in[row] == lanes_in(node, engine)
             assert resource.to_resources(options.counts[row]) == resource.node_resources(node, engine, family)
 
@@ -50,9 +54,9 @@ def test_any_choice_of_options_is_a_legal_design_that_costs_their_sum(graph, see
     rows = tuple(int(rng.integers(len(site.options))) for site in found.sites)
     design = found.design(rows)
     design.check(graph)
-    priced = resource.design_resources(graph, design, BOARD.family)
+    priced = resource.design_resources(elaborate(graph, design), BOARD.family)
     assert resource.to_resources(counts_of(found, rows)) == priced
-    assert interval_of(found, rows) == schedule.interval_cycles(graph, design)
+    assert interval_of(found, rows) == schedule.interval_cycles(elaborate(graph, design))
 
 
 @given(st.integers(1, 300))
@@ -90,7 +94,7 @@ def test_options_left_out_are_beaten_by_one_of_the_same_pe_and_simd(graph):
                 )
                 memories = [Memory.BRAM if bit else Memory.LUT for bit in kind[1:]]
                 engine = dataclasses.replace(engine, weight_memory=memories[0], buffer_memory=memories[1])
-                price = resource.node_columns(node, resource.EngineColumns.of(engine), Family.SERIES7)[0]
+                price = total_area(line_modules(node, engine), Family.SERIES7)
                 assert (kept <= price).all(axis=1).any()
 
 
@@ -119,7 +123,7 @@ def test_estimated_buffers_hold_the_schedule_up_to_one_doubling(seed):
     rng = np.random.default_rng(seed)
     graph = random_graph(rng)
     design = random_design(graph, rng)
-    needed = schedule.schedule(graph, design).buffer_words
+    needed = schedule.schedule(elaborate(graph, design)).buffer_words
     for name, words in needed.items():
         node, engine = graph.node(name), design.engine_of(name)
         assert isinstance(node, Conv | Pool)

@@ -4,22 +4,24 @@ Scripts for the vendors' tools are emit.host's; what they compile is listed here
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.hls_config import Config, node_config, port_config
 from codesign.emit.identity import design_hash, heading
-from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.port import input_port, output_port
 from codesign.emit.registers import register
 from codesign.emit.tables import Table, bias_table, multiplier_table, weight_table
 from codesign.errors import UnsupportedError
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
 from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool
+from codesign.ir.nodes import Add, Conv, Input
 from codesign.ir.project import Project
-from codesign.model.latency import input_lanes
+from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
+from codesign.machine.line import Operation
+from codesign.machine.modules import Conversion, Converter, Fifo, Fork
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
 MAX_WORD_BITS = 8191  # what the vendors' integer libraries hold
@@ -65,19 +67,30 @@ class EngineCode:
 
 @dataclass(slots=True)
 class _Flow:
-    """Streams and processes in the order of the data flow."""
+    """Streams and processes in the order of the data flow.
 
-    streams: list[Stream] = field(default_factory=list)
+    `behind`: the stream of every channel; a channel behind a wire or a FIFO shares the one in front.
+    """
+
+    streams: dict[str, Stream] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     converters: list[Config] = field(default_factory=list)
+    behind: dict[str, str] = field(default_factory=dict)
 
-    def stream(self, name: str, bits: int, lanes: int, depth: int = STREAM_DEPTH) -> Stream:
-        """A new stream. Raises UnsupportedError if its words are too wide."""
-        if bits * lanes > MAX_WORD_BITS:
-            found = f"{lanes} lanes of {bits} bits are wider than {MAX_WORD_BITS} bits"
-            raise UnsupportedError(f"stream {name!r}: {found}; lower the PE or SIMD at its ends")
-        self.streams.append(Stream(name, bits, lanes, depth))
-        return self.streams[-1]
+    def stream(self, channel: Channel) -> Stream:
+        """A new stream for the channel. Raises UnsupportedError if its words are too wide."""
+        if channel.word_bits > MAX_WORD_BITS:
+            found = f"{channel.lanes} lanes of {channel.bits} bits are wider than {MAX_WORD_BITS} bits"
+            raise UnsupportedError(f"stream {channel.name!r}: {found}; lower the PE or SIMD at its ends")
+        self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes)
+        self.behind[channel.name] = channel.name
+        return self.streams[channel.name]
+
+    def share(self, name: str, given: str, depth: int = STREAM_DEPTH) -> None:
+        """Let a channel share the stream in front of it, at least so deep."""
+        held = self.streams[self.behind[given]]
+        self.streams[held.name] = replace(held, depth=max(held.depth, depth))
+        self.behind[name] = held.name
 
 
 def render_hls(
@@ -94,22 +107,22 @@ def render_hls(
     if isinstance(graph.output, Input):
         raise UnsupportedError(f"graph {graph.name!r}: has an input only; an accelerator needs at least one node")
     ports = (input_port(graph, design), output_port(graph, design))
-    flow = _flow(graph, design, ports)
-    engines = tuple(_engine_code(node, design.engine_of(node.name), graph) for node in _nodes(graph))
+    machine = elaborate(graph, design)
+    flow = _flow(machine)
+    engines = tuple(_engine_code(unit.node, unit.engine, graph) for unit in machine.units)
     configs = [
         port_config("AxisIn", "AXI-Stream in", ports[0]),
         port_config("AxisOut", "AXI-Stream out", ports[1]),
     ]
     configs += [
-        node_config(node, design.engine_of(node.name), code.tables)
-        for node, code in zip(_nodes(graph), engines, strict=True)
+        node_config(unit.node, unit.engine, code.tables) for unit, code in zip(machine.units, engines, strict=True)
     ]
     values: dict[str, object] = {
         "heading": heading(graph, design),
         "hash": design_hash(graph, design),
         "configs": configs + flow.converters,
         "engines": engines,
-        "streams": flow.streams,
+        "streams": list(flow.streams.values()),
         "calls": flow.calls,
         "registers": {name: register(name).offset for name in ("images", "hash_lo", "hash_hi")},
     }
@@ -145,11 +158,7 @@ def _lines(maps: IntArray) -> str:
     return "".join(" ".join(map(str, row)) + "\n" for row in maps.reshape(len(maps), -1).tolist())
 
 
-def _nodes(graph: Graph) -> tuple[Conv | Pool | Add, ...]:
-    return tuple(node for node in graph.nodes if not isinstance(node, Input))
-
-
-def _engine_code(node: Conv | Pool | Add, engine: LineEngine, graph: Graph) -> EngineCode:
+def _engine_code(node: Operation, engine: LineEngine, graph: Graph) -> EngineCode:
     tables: tuple[Table, ...] = (bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params))
     if isinstance(node, Conv):
         tables = (weight_table(node, engine, graph.params), *tables)
@@ -168,69 +177,44 @@ def _engine_code(node: Conv | Pool | Add, engine: LineEngine, graph: Graph) -> E
     )
 
 
-def _flow(graph: Graph, design: Design, ports: tuple[Port, Port]) -> _Flow:
+def _flow(machine: Machine) -> _Flow:
     flow = _Flow()
-    inlet = flow.stream("image_words", ports[0].bits, ports[0].lanes)
-    flow.calls.append(Call("read_axis<AxisIn>", ("in", inlet.name)))
-    waiting = _share(flow, graph, graph.input, inlet, ports[0].words)
-    for node in _nodes(graph):
-        engine = design.engine_of(node.name)
-        sources = [_feed(flow, node, i, design, graph, waiting[(node.name, i)]) for i in range(len(node.inputs))]
-        out = flow.stream(f"{node.name}_out", node.otype.bits, engine.emit)
-        arguments = (*(s.name for s in sources), out.name)
-        flow.calls.append(Call(f"{node.name}_engine", arguments, node.name, out.name))
-        pixel_words = -(-node.oshape.c // engine.emit)
-        waiting |= _share(flow, graph, node, out, node.oshape.y * node.oshape.x * pixel_words)
-        last = out
-    packets = (graph.output.oshape.c, graph.output.oshape.elements)
-    outlet = _converted(flow, "result", last, ports[1].lanes, packets, graph.output.oshape.elements, STREAM_DEPTH)
-    flow.calls.append(Call("write_axis<AxisOut>", (outlet.name, "out")))
+    flow.calls.append(Call("read_axis<AxisIn>", ("in", flow.stream(machine.source).name)))
+    for instance in machine.instances:
+        _process(flow, machine, instance)
+    flow.calls.append(Call("write_axis<AxisOut>", (flow.behind[machine.sink.name], "out")))
     return flow
 
 
-def _share(flow: _Flow, graph: Graph, node: Node, out: Stream, words: int) -> dict[tuple[str, int], Stream]:
-    """The stream for every consumer of the node, by (name, input), behind a chain of forks where there are several."""
-    consumers = [(consumer.name, index) for consumer, index in graph.consumers(node.name)]
-    shared: dict[tuple[str, int], Stream] = {}
-    for position, key in enumerate(consumers[:-1]):
-        mine = flow.stream(f"{node.name}_to{position}", out.bits, out.lanes)
-        rest = flow.stream(f"{node.name}_rest{position}", out.bits, out.lanes)
-        word = f"ap_uint<{out.bits * out.lanes}>"
-        flow.calls.append(Call(f"fork_words<{word}, {words}>", (out.name, mine.name, rest.name)))
-        shared[key], out = mine, rest
-    return shared | dict.fromkeys(consumers[-1:], out)
+def _process(flow: _Flow, machine: Machine, instance: Instance) -> None:
+    """The process of an instance, and the streams behind it."""
+    given, made = machine.channels[instance.inputs[0]], machine.channels[instance.outputs[0]]
+    ins = tuple(flow.behind[name] for name in instance.inputs)
+    match instance.block:
+        case Converter(conversion=Conversion.WIRE):
+            flow.share(made.name, given.name)
+        case Converter() as converter:
+            config = _converter_config(converter, made)
+            flow.converters.append(config)
+            flow.calls.append(Call(f"convert_words<{config.name}>", (*ins, flow.stream(made).name)))
+        case Fifo(depth=depth):
+            flow.share(made.name, given.name, int(depth))
+        case Fork(word_bits=bits):
+            outs = tuple(flow.stream(machine.channels[name]).name for name in instance.outputs)
+            flow.calls.append(Call(f"fork_words<ap_uint<{bits}>, {given.words}>", (*ins, *outs)))
+        case Unit(node=node):
+            out = flow.stream(made).name
+            flow.calls.append(Call(f"{node.name}_engine", (*ins, out), node.name, out))
 
 
-def _feed(flow: _Flow, node: Conv | Pool | Add, index: int, design: Design, graph: Graph, source: Stream) -> Stream:
-    """The stream that the node's input reads, behind a converter and a FIFO where it needs them."""
-    engine = design.engine_of(node.name)
-    lanes = input_lanes(node, engine)
-    given = node.ishape.elements if node.inputs[index] == graph.input.name else node.ishape.c
-    depth = design.fifo_depth(node.name, index) if isinstance(node, Add) else STREAM_DEPTH
-    packets = (given, node.ishape.c)
-    return _converted(flow, f"{node.name}_in{index}", source, lanes, packets, node.ishape.elements, depth)
-
-
-def _converted(
-    flow: _Flow, name: str, source: Stream, lanes: int, packets: tuple[int, int], elements: int, depth: int
-) -> Stream:
-    """The source itself, deep enough, if its words are already those wanted; else a converter and its output."""
-    same_packing = packets[0] == packets[1] or all(p % lanes == 0 for p in packets)
-    if source.lanes == lanes and same_packing:
-        at = flow.streams.index(source)
-        flow.streams[at] = Stream(source.name, source.bits, lanes, max(depth, source.depth))
-        return flow.streams[at]
-    out = flow.stream(name, source.bits, lanes, depth)
-    words = elements // packets[1] * -(-packets[1] // lanes)
+def _converter_config(converter: Converter, made: Channel) -> Config:
     fields = (
-        ("BITS", source.bits),
-        ("IN_LANES", source.lanes),
-        ("OUT_LANES", lanes),
-        ("IN_PACKET", packets[0]),
-        ("OUT_PACKET", packets[1]),
-        ("OUT_WORDS", words),
+        ("BITS", converter.bits),
+        ("IN_LANES", int(converter.lanes_in)),
+        ("OUT_LANES", int(converter.lanes_out)),
+        ("IN_PACKET", converter.packet_in),
+        ("OUT_PACKET", converter.packet_out),
+        ("OUT_WORDS", made.words),
     )
-    config = Config(f"Convert_{name}", f"words of {source.lanes} -> words of {lanes}", fields)
-    flow.converters.append(config)
-    flow.calls.append(Call(f"convert_words<{config.name}>", (source.name, out.name)))
-    return out
+    title = f"words of {converter.lanes_in} -> words of {converter.lanes_out}"
+    return Config(f"Convert_{made.name}", title, fields)

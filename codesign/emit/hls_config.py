@@ -6,10 +6,10 @@ import numpy as np
 
 from codesign.emit.port import Port
 from codesign.emit.tables import Table, multiplies
+from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine, Multiplier
 from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
-from codesign.model.latency import ceil_div, compute_cycles, input_fold, input_lanes, is_streaming, words_in
-from codesign.model.machine import group_walk
+from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
 
 Fields = tuple[tuple[str, int | bool], ...]
 

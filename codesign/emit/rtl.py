@@ -4,7 +4,7 @@ The modules themselves are plain SystemVerilog and are copied as they are; this 
 joins their streams.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from codesign.data import folder
@@ -12,14 +12,17 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import ADDRESS_BITS
-from codesign.emit.rtl_words import channel_words, factor, factor_bits, sum_bits, weight_words
+from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
+from codesign.ir.arrays import Int
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph, IntArray, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling
+from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
 from codesign.ir.project import Project
-from codesign.model.latency import ceil_div, input_lanes, is_streaming, node_interval
-from codesign.model.machine import walk_of
+from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
+from codesign.machine.line import is_streaming, node_interval, sum_bits
+from codesign.machine.modules import Control, Converter, Feed, Fifo, Fork
+from codesign.model.walk import walk_of
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
@@ -37,8 +40,8 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """One module instance of the top level."""
+class ModuleText:
+    """One module instance of the top level, as text."""
 
     module: str
     name: str
@@ -80,15 +83,15 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     same files give the same project digest.
     """
     design.check(graph)
-    streams, instances = _top(graph, design)
+    machine = elaborate(graph, design)
     ports = _ports(graph, design)
     values: Mapping[str, object] = {
         "digest": f"{design_hash(graph, design):016x}",
-        "streams": streams,
-        "instances": instances,
+        "streams": [Stream(channel.name, channel.word_bits) for channel in machine.channels.values()],
+        "instances": _instances(machine, graph, design),
         "io": ports,
-        "patience": _patience(graph, design),
-        "settle": _settle(graph, design),
+        "patience": _patience(machine, graph),
+        "settle": _settle(machine),
     }
     files: dict[str, str | bytes] = {"rtl/accel.sv": render("rtl/project/accel.sv.j2", values)}
     files["rtl/tb/config.hpp"] = render("rtl/project/config.hpp.j2", {**values, "graph": graph, "design": design})
@@ -97,26 +100,22 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     files["rtl/tb/tb.cpp"] = (folder("templates") / "rtl" / "tb" / "tb.cpp").read_text()
     files["rtl/tb/data/input.dat"] = _rows(x)
     files["rtl/tb/data/golden.dat"] = _rows(y)
-    for node in graph.nodes:
-        if isinstance(node, Conv):
-            engine = design.engine_of(node.name)
-            files[f"rtl/{_weight_file(node)}"] = weight_words(node, engine, graph.params)
-            files[f"rtl/{_channel_file(node)}"] = channel_words(node, engine, graph.params)
+    for unit in machine.units:
+        if isinstance(unit.node, Conv):
+            files[f"rtl/{_weight_file(unit.node)}"] = weight_words(unit.node, unit.engine, graph.params)
+            files[f"rtl/{_channel_file(unit.node)}"] = channel_words(unit.node, unit.engine, graph.params)
     return Project(files)
 
 
-def _settle(graph: Graph, design: Design) -> int:
+def _settle(machine: Machine) -> int:
     """Cycles after reset in which every engine has taken the steps of the padding before its first word."""
-    ahead = [0]
-    for node in graph.nodes:
-        if isinstance(node, Conv | Pool) and not is_streaming(node, design.engine_of(node.name)):
-            ahead.append(int(walk_of(node, design.engine_of(node.name)).step[0]))
-    return max(ahead) + 1
+    feeds = [m for unit in machine.units for m in unit.modules if isinstance(m, Feed) and not m.streams]
+    return max([0, *(int(walk_of(feed).step[0]) for feed in feeds)]) + 1
 
 
-def _patience(graph: Graph, design: Design) -> int:
+def _patience(machine: Machine, graph: Graph) -> int:
     """Cycles of silence at both ends after which the machine is stuck: twice what engines in turn need for an image."""
-    engines = sum(node_interval(n, design.engine_of(n.name)) for n in graph.nodes if not isinstance(n, Input))
+    engines = sum(node_interval(unit.node, unit.engine) for unit in machine.units)
     return max(MIN_PATIENCE, 2 * (engines + graph.input.shape.elements + graph.output.oshape.elements))
 
 
@@ -125,85 +124,49 @@ def _rows(values: IntArray) -> str:
     return "".join(" ".join(map(str, image)) + "\n" for image in values.reshape(len(values), -1).tolist())
 
 
-def _top(graph: Graph, design: Design) -> tuple[list[Stream], list[Instance]]:
-    streams: list[Stream] = []
-    instances = [_control(graph, design)]
-    emitted = {graph.input.name: (design.input_lanes, graph.input.shape.elements)}
-    for node in graph.nodes:
-        if not isinstance(node, Input):
-            emitted[node.name] = (design.engine_of(node.name).emit, node.oshape.c)
-    for node in graph.nodes:
-        if not isinstance(node, Input):
-            engine = design.engine_of(node.name)
-            ins: list[str] = []
-            for index, source in enumerate(node.inputs):
-                lanes = input_lanes(node, engine)
-                name = f"in{index}_{node.name}"
-                bits = graph.node(source).otype.bits
-                streams.append(Stream(name, lanes * bits))
-                tap = _tap(graph, source, node.name, index)
-                instances.append(_converter(name, tap, bits, emitted[source], (lanes, node.ishape.c)))
-                if isinstance(node, Add):
-                    fifo = f"fifo{index}_{node.name}"
-                    streams.append(Stream(fifo, lanes * bits))
-                    instances.append(_fifo(fifo, name, lanes * bits, design.fifo_depth(node.name, index)))
-                    name = fifo
-                ins.append(name)
-            instances.append(_engine(node, engine, ins, graph))
-        lanes, _ = emitted[node.name]
-        streams.append(Stream(_stream(node.name), lanes * node.otype.bits))
-        instances.extend(_forks(graph, node, lanes * node.otype.bits, streams))
-    out = graph.output
-    streams.append(Stream("result", design.output_lanes * out.otype.bits))
-    instances.append(
-        _converter(
-            "result", _stream(out.name), out.otype.bits, emitted[out.name], (design.output_lanes, out.oshape.elements)
-        )
-    )
-    return streams, instances
+def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleText]:
+    """The control block, then every instance in the order of the data flow."""
+    return [_control(machine.control, design_hash(graph, design))] + [_text(i, graph) for i in machine.instances]
 
 
-def _stream(node: str) -> str:
-    """The stream of a node's output; its prefix keeps any node's name apart from all other names of the top level."""
-    return f"node_{node}"
-
-
-def _tap(graph: Graph, source: str, consumer: str, index: int) -> str:
-    """The stream on which a consumer gets its copy of a source."""
-    taps = [(n.name, i) for n, i in graph.consumers(source)]
-    position = taps.index((consumer, index))
-    return _stream(source) if len(taps) == 1 else f"tap{position}_{source}"
-
-
-def _forks(graph: Graph, node: Node, bits: int, streams: list[Stream]) -> Iterator[Instance]:
-    """A chain of forks, one fewer than the consumers."""
-    taps = len(graph.consumers(node.name))
-    source = _stream(node.name)
-    for i in range(taps - 1):
-        tap = f"tap{i}_{node.name}"
-        rest = f"tap{i + 1}_{node.name}" if i == taps - 2 else f"rest{i}_{node.name}"
-        streams += [Stream(tap, bits), Stream(rest, bits)]
-        ports = (*_clock(), *_sink(source), *_source(tap, "a_"), *_source(rest, "b_"))
-        yield Instance("stream_fork", f"u_{tap}", _parameters({"WORD_BITS": bits}), ports)
-        source = rest
-
-
-def _engine(node: Node, engine: LineEngine, ins: Sequence[str], graph: Graph) -> Instance:
+def _text(instance: Instance, graph: Graph) -> ModuleText:
+    ins, outs = instance.inputs, instance.outputs
     ports = _clock()
-    match node:
-        case Conv():
-            module, values = "conv_engine", _conv_values(node, engine, graph.params)
-        case Pool():
-            module, values = "pool_engine", _pool_values(node, engine)
-        case Add():
-            module, values = "scaled_sum", _add_values(node, engine)
-            ports += [*_sink(ins[0], "a_"), *_sink(ins[1], "b_")]
-        case Input():
-            raise AssertionError("the input has no engine")
-    if not isinstance(node, Add):
-        ports += _sink(ins[0])
-    stream = _stream(node.name)
-    return Instance(module, f"u_{stream}", _parameters(values), (*ports, *_source(stream)))
+    values: dict[str, Value]
+    match instance.block:
+        case Converter() as c:
+            module, ports = "width_converter", ports + _sink(ins[0]) + _source(outs[0])
+            values = {"BITS": c.bits, "IN_LANES": _int(c.lanes_in), "IN_PACKET": c.packet_in}
+            values |= {"OUT_LANES": _int(c.lanes_out), "OUT_PACKET": c.packet_out}
+        case Fifo() as f:
+            module, ports = "stream_fifo", ports + _sink(ins[0]) + _source(outs[0])
+            values = {"WORD_BITS": _int(f.word_bits), "DEPTH": _int(f.depth), "BLOCK_RAM": bool(f.block_ram)}
+        case Fork(word_bits=bits):
+            module, values = "stream_fork", {"WORD_BITS": bits}
+            ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
+        case Unit() as unit:
+            module, values = _engine(unit, graph.params)
+            sides = ("a_", "b_") if len(ins) == 2 else ("",)
+            for name, side in zip(ins, sides, strict=True):
+                ports += _sink(name, side)
+            ports += _source(outs[0])
+    return ModuleText(module, f"u_{instance.name}", _parameters(values), tuple(ports))
+
+
+def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, Value]]:
+    """The module of an engine, and its parameters."""
+    match unit.node:
+        case Conv() as node:
+            return "conv_engine", _conv_values(node, unit.engine, params)
+        case Pool() as node:
+            return "pool_engine", _pool_values(node, unit.engine)
+        case Add() as node:
+            return "scaled_sum", _add_values(node, unit.engine)
+
+
+def _int(value: Int) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> dict[str, Value]:
@@ -295,31 +258,11 @@ def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     }
 
 
-def _converter(name: str, source: str, bits: int, given: tuple[int, int], wanted: tuple[int, int]) -> Instance:
+def _control(control: Control, number: int) -> ModuleText:
     values: dict[str, Value] = {
-        "BITS": bits,
-        "IN_LANES": given[0],
-        "IN_PACKET": given[1],
-        "OUT_LANES": wanted[0],
-        "OUT_PACKET": wanted[1],
-    }
-    ports = (*_clock(), *_sink(source), *_source(name))
-    return Instance("width_converter", f"u_{name}", _parameters(values), ports)
-
-
-def _fifo(name: str, source: str, bits: int, depth: int) -> Instance:
-    values: dict[str, Value] = {"WORD_BITS": bits, "DEPTH": depth, "BLOCK_RAM": depth * bits > FIFO_LUTRAM_BITS}
-    return Instance("stream_fifo", f"u_{name}", _parameters(values), (*_clock(), *_sink(source), *_source(name)))
-
-
-FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
-
-
-def _control(graph: Graph, design: Design) -> Instance:
-    values: dict[str, Value] = {
-        "DESIGN_HASH": f"64'h{design_hash(graph, design):016x}",
-        "BEATS_IN": ceil_div(graph.input.shape.elements, design.input_lanes),
-        "BEATS_OUT": ceil_div(graph.output.oshape.elements, design.output_lanes),
+        "DESIGN_HASH": f"64'h{number:016x}",
+        "BEATS_IN": control.beats_in,
+        "BEATS_OUT": control.beats_out,
         "ADDRESS_BITS": ADDRESS_BITS,
     }
     axi = [f"{ch}{s}" for ch in ("aw", "ar") for s in ("addr", "valid", "ready")]
@@ -332,7 +275,7 @@ def _control(graph: Graph, design: Design) -> Instance:
         ("out_beat_i", "m_axis_tvalid && m_axis_tready"),
         ("out_last_o", "m_axis_tlast"),
     ]
-    return Instance("accel_control", "u_control", _parameters(values, quote=False), (*_clock(), *ports))
+    return ModuleText("accel_control", "u_control", _parameters(values, quote=False), (*_clock(), *ports))
 
 
 def _ports(graph: Graph, design: Design) -> Ports:
@@ -342,9 +285,9 @@ def _ports(graph: Graph, design: Design) -> Ports:
         out_bits=out.word_bits,
         in_container=into.container_bits,
         out_container=out.container_bits,
-        in_stream=_stream(graph.input.name),
+        in_stream=output_channel(graph.input.name),
         out_stream="result",
-        in_lanes=_lanes(into, _stream(graph.input.name)),
+        in_lanes=_lanes(into, output_channel(graph.input.name)),
         out_lanes=_lanes(out, "result"),
     )
 

@@ -4,16 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine
-from codesign.ir.graph import IntArray, signed_bits
+from codesign.ir.graph import IntArray
 from codesign.ir.nodes import Conv, Scaling
-from codesign.model.latency import ceil_div
-
-
-def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
-    """Signed width of acc * multiplier plus the rounding half."""
-    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
-    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
+from codesign.machine.line import sum_bits
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Pool, Scaling
-from codesign.model.latency import ceil_div
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,18 @@ class LineEngine:
     buffer_memory: Memory = Memory.LUT
     buffer_words: int = 2
 
+    @property
+    def dsp(self) -> bool:
+        return self.multiplier is Multiplier.DSP
+
+    @property
+    def weight_bram(self) -> bool:
+        return self.weight_memory is Memory.BRAM
+
+    @property
+    def buffer_bram(self) -> bool:
+        return self.buffer_memory is Memory.BRAM
+
     def __post_init__(self) -> None:
         if min(self.pe, self.simd, self.emit) < 1:
             raise ValueError(f"engine: expected positive pe, simd and emit, got {self.pe}, {self.simd}, {self.emit}")

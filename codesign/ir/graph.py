@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
+from codesign.ir.arrays import IntArray as IntArray
 from codesign.ir.canonical import digest, set_fields
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
 from codesign.ir.qtype import QType
 
-IntArray = npt.NDArray[np.int64]
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
@@ -33,6 +32,9 @@ class Encoding:
             raise ValueError(f"encoding: expected a finite offset and a positive step, got {self.offset}, {self.step}")
 
 
+AS_THEY_ARE = Encoding()
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """An integer network with one input and one output (its last node).
@@ -49,7 +51,7 @@ class Graph:
     input_scale: float = 1.0
     output_scale: float = 1.0
     labels: tuple[str, ...] = field(default=())
-    encoding: Encoding = field(default=Encoding())
+    encoding: Encoding = field(default=AS_THEY_ARE)
 
     def __post_init__(self) -> None:
         for array in self.params.values():

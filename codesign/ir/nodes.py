@@ -162,6 +162,16 @@ class Conv:
         return self.k // self.groups
 
     @property
+    def mixes(self) -> bool:
+        """Whether an output channel depends on several input channels."""
+        return not self.depthwise
+
+    @property
+    def reduced_channels(self) -> int:
+        """Input channels that make one output."""
+        return self.c_per_group
+
+    @property
     def macs(self) -> int:
         return self.oshape.elements * self.window.positions * self.c_per_group
 
@@ -207,6 +217,14 @@ class Pool:
         return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.ishape.c)
 
     @property
+    def mixes(self) -> bool:
+        return False
+
+    @property
+    def reduced_channels(self) -> int:
+        return 1
+
+    @property
     def acc_bits(self) -> int:
         """Signed width of the sum over the window."""
         bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions
@@ -240,6 +258,19 @@ class Add:
     @property
     def oshape(self) -> Shape:
         return self.ishape
+
+    @property
+    def mixes(self) -> bool:
+        return False
+
+    @property
+    def reduced_channels(self) -> int:
+        return 1
+
+    @property
+    def window(self) -> Window:
+        """One position."""
+        return Window(fy=1, fx=1)
 
     @property
     def acc_bits(self) -> int:

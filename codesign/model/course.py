@@ -1,33 +1,36 @@
 """The exact course of one image through the empty machine, with buffers as deep as they are and all that waits.
 
-Joins the processes of model.words as emit/rtl.py joins the modules that they stand for. All of them together compute
-what simulation would find, in time that grows with words, not with cycles.
+Every module of the Machine becomes a process of model.words. All of them together compute what simulation would find,
+in time that grows with words, not with cycles.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.errors import ConfigError
-from codesign.ir.design import Design, LineEngine
-from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.model.latency import ceil_div, input_lanes, is_streaming, reduction_steps
-from codesign.model.machine import (
+from codesign.ir.arrays import Int, ceil_div
+from codesign.machine.elaborate import Channel, Instance, Machine, Unit
+from codesign.machine.modules import (
+    ChannelRom,
+    Collector,
+    Conversion,
     Converter,
-    Walk,
-    array_delay,
-    converter_kind,
-    gearbox,
+    Feed,
+    Fifo,
+    Fork,
+    MacArray,
+    PoolArray,
+    Requantize,
+    ScaledSum,
+    WeightRom,
     packet_parts,
-    requantize_delay,
-    walk_of,
 )
+from codesign.model.walk import Walk, walk_of
 from codesign.model.words import (
-    Channel,
     Pipe,
     Process,
+    Times,
     fifo_in,
     fifo_out,
     fork_words,
@@ -45,45 +48,44 @@ from codesign.model.words import (
 PATIENCE = 1000  # rounds between looks at whether any word still moves
 
 
-def first_image_latency(graph: Graph, design: Design) -> int:
-    """Cycles from the first input beat to the last output beat of one image at full speed, the machine being at rest.
+def first_image_latency(machine: Machine) -> int:
+    """Return the cycles from the first input beat to the last output beat of one image, the machine being at rest.
 
     Raises ConfigError if the buffers are too small for the machine to move at all.
     """
-    beats = ceil_div(graph.input.shape.elements, design.input_lanes)
-    machine = _Machine(graph, design)
-    result = machine.build([0] * beats)
-    _run(machine)
-    return result.taken[-1] - machine.source.taken[0]
+    course = _Course(machine)
+    result = course.build([0] * machine.source.words)
+    course.run()
+    return result.taken[-1] - course.times[machine.source.name].taken[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occupancies:
-    """What buffers without a limit hold at most: by node, of its line buffer; by (addition, input), of its FIFO.
+    """What buffers without a limit hold at most: by node, of its line buffer; by channel behind it, of a FIFO.
 
     `ends`: the cycle of every image's last output beat.
     """
 
     buffer_words: dict[str, int]
-    fifo_words: dict[tuple[str, int], int]
+    fifo_words: dict[str, int]
     ends: list[int]
 
 
-def occupancies(graph: Graph, design: Design, images: int, interval: int) -> Occupancies:
-    """What every buffer comes to hold when so many images come at the interval's pace and no buffer is ever full."""
-    beats = ceil_div(graph.input.shape.elements, design.input_lanes)
-    machine = _Machine(graph, design, images=images, bounded=False)
-    result = machine.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
-    _run(machine)
+def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
+    """Return what every buffer holds when so many images come at the interval's pace and no buffer is ever full."""
+    beats = machine.source.words
+    course = _Course(machine, images=images, bounded=False)
+    result = course.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
+    course.run()
     per_image = len(result.taken) // images
     return Occupancies(
-        buffer_words={name: _held(*held, images) for name, held in machine.line_buffers.items()},
-        fifo_words={key: _queued(*queue) for key, queue in machine.fifos.items()},
+        buffer_words={name: _held(*held, images) for name, held in course.line_buffers.items()},
+        fifo_words={name: _queued(*queue) for name, queue in course.fifos.items()},
         ends=result.taken[per_image - 1 :: per_image],
     )
 
 
-def _held(walk: Walk, stream: Channel, done: list[int], images: int) -> int:
+def _held(walk: Walk, stream: Times, done: list[int], images: int) -> int:
     """The most words of a line buffer that are still needed, a word counting from when it is taken."""
     freed = (walk.freed + np.arange(images)[:, None] * walk.words).ravel()
     arrived = np.array(stream.taken)
@@ -91,152 +93,144 @@ def _held(walk: Walk, stream: Channel, done: list[int], images: int) -> int:
     return int((np.arange(1, len(arrived) + 1) - released).max())
 
 
-def _queued(stream: Channel, fetched: list[int]) -> int:
+def _queued(stream: Times, fetched: list[int]) -> int:
     """The most words in a FIFO."""
     pushed = np.array(stream.taken)
     return int((np.arange(1, len(pushed) + 1) - np.searchsorted(fetched, pushed, side="left")).max())
 
 
-def _run(machine: "_Machine") -> None:
-    """Let every process go as far as it can, until all have ended."""
-    waiting, rounds, moves = machine.processes, 0, -1
-    while waiting:
-        still = []
-        for process in waiting:
-            for _ in process:
-                still.append(process)
-                break
-        waiting, rounds = still, rounds + 1
-        if rounds % PATIENCE == 0:
-            before, moves = moves, sum(len(c.offers) + len(c.taken) for c in machine.channels)
-            if moves == before:
-                raise ConfigError("design: its buffers are too small, the machine stops; size_buffers sizes them")
+class _Course:
+    """The processes of a machine, one or two for each module, over the times of the words between them."""
 
-
-class _Machine:
-    """The processes and channels of a design, joined as emit/rtl.py joins the modules."""
-
-    def __init__(self, graph: Graph, design: Design, *, images: int = 1, bounded: bool = True) -> None:
-        self.graph = graph
-        self.design = design
+    def __init__(self, machine: Machine, *, images: int = 1, bounded: bool = True) -> None:
+        self.machine = machine
         self.images = images
         self.bounded = bounded
-        self.line_buffers: dict[str, tuple[Walk, Channel, list[int]]] = {}
-        self.fifos: dict[tuple[str, int], tuple[Channel, list[int]]] = {}
+        self.line_buffers: dict[str, tuple[Walk, Times, list[int]]] = {}
+        self.fifos: dict[str, tuple[Times, list[int]]] = {}
         self.processes: list[Process] = []
-        self.channels: list[Channel] = []
-        self.source = self._channel()
+        self.made: list[Times] = []
+        self.times = {machine.source.name: self._new()}  # by channel; those behind wires are those in front
 
-    def build(self, beats: list[int]) -> Channel:
-        """Set up all processes, for input beats in the given cycles or later; the channel of the output beats."""
-        graph, design = self.graph, self.design
-        self.processes.append(source_words(self.source, beats))
-        words = {graph.input.name: (self.source, design.input_lanes, graph.input.shape.elements)}
-        taps: dict[str, Iterator[Channel]] = {}
-        taps[graph.input.name] = self._taps(graph.input.name, self.source, len(beats))
-        for node in graph.nodes:
-            if isinstance(node, Input):
-                continue
-            engine = design.engine_of(node.name)
-            lanes = input_lanes(node, engine)
-            ins = []
-            for source in node.inputs:
-                _, given, packet = words[source]
-                stream = self._convert(next(taps[source]), (given, packet), (lanes, node.ishape.c), graph.node(source))
-                ins.append(stream)
-            out = self._add(node, ins) if isinstance(node, Add) else self._windowed(node, engine, ins[0])
-            words[node.name] = (out, engine.emit, node.oshape.c)
-            count = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
-            taps[node.name] = self._taps(node.name, out, count)
-        last = graph.output
-        _, lanes, packet = words[last.name]
-        wanted = (design.output_lanes, last.oshape.elements)
-        result = self._convert(next(taps[last.name]), (lanes, packet), wanted, last)
-        count = self.images * ceil_div(last.oshape.elements, design.output_lanes)
-        self.processes.append(sink_words(result, count))
+    def build(self, beats: list[int]) -> Times:
+        """Set up all processes, for input beats in the given cycles or later; return the times of the output beats."""
+        self.processes.append(source_words(self.times[self.machine.source.name], beats))
+        for instance in self.machine.instances:
+            self._instance(instance)
+        result = self.times[self.machine.sink.name]
+        self.processes.append(sink_words(result, self.images * self.machine.sink.words))
         return result
 
-    def _channel(self) -> Channel:
-        self.channels.append(Channel())
-        return self.channels[-1]
+    def run(self) -> None:
+        """Let every process go as far as it can, until all have ended."""
+        waiting, rounds, moves = self.processes, 0, -1
+        while waiting:
+            still = []
+            for process in waiting:
+                for _ in process:
+                    still.append(process)
+                    break
+            waiting, rounds = still, rounds + 1
+            if rounds % PATIENCE == 0:
+                before, moves = moves, sum(len(t.offers) + len(t.taken) for t in self.made)
+                if moves == before:
+                    raise ConfigError(
+                        "design: its buffers are too small, so the machine stops; raise buffer_words or FIFO depths"
+                    )
 
-    def _taps(self, name: str, stream: Channel, words: int) -> Iterator[Channel]:
-        """One channel for each consumer of a node."""
-        count = max(1, len(self.graph.consumers(name)))
-        if count == 1:
-            return iter([stream])
-        taps = [self._channel() for _ in range(count)]
-        self.processes.append(fork_words(stream, taps, words))
-        return iter(taps)
+    def _new(self) -> Times:
+        self.made.append(Times())
+        return self.made[-1]
 
-    def _convert(
-        self, stream: Channel, given: tuple[int, int], wanted: tuple[int, int], node: Input | Conv | Pool | Add
-    ) -> Channel:
-        """The channel behind a width converter of a whole image of the node's output."""
-        (lanes, packet), (to_lanes, to_packet) = given, wanted
-        kind = converter_kind(lanes, packet, to_lanes, to_packet)
-        if kind is Converter.WIRE:
+    def _instance(self, instance: Instance) -> None:
+        channels, ins = self.machine.channels, [self.times[name] for name in instance.inputs]
+        given, made = channels[instance.inputs[0]], channels[instance.outputs[0]]
+        match instance.block:
+            case Converter() as converter:
+                self.times[made.name] = self._converted(converter, ins[0], given, made)
+            case Fifo(depth=depth):
+                self.times[made.name] = self._queued(made.name, ins[0], depth, self.images * given.words)
+            case Fork():
+                taps = [self._new() for _ in instance.outputs]
+                self.times |= dict(zip(instance.outputs, taps, strict=True))
+                self.processes.append(fork_words(ins[0], taps, self.images * given.words))
+            case Unit() as unit:
+                self.times[made.name] = self._unit(unit, ins)
+
+    def _converted(self, converter: Converter, stream: Times, given: Channel, made: Channel) -> Times:
+        conversion = converter.conversion
+        if conversion is Conversion.WIRE:
             return stream
-        out, elements = self._channel(), self.images * node.oshape.elements
-        if kind is Converter.WIDENING:
-            per_packet = ceil_div(to_packet, lanes)
-            self.processes.append(
-                widen_words(stream, out, to_lanes // lanes, per_packet, elements // to_packet * per_packet)
-            )
-        elif kind is Converter.NARROWING:
-            counts = packet_parts(lanes, packet, to_lanes) * (elements // packet)
+        out, packets = self._new(), self.images * (given.elements // given.packet)
+        if conversion is Conversion.WIDENING:
+            per_packet = ceil_div(made.packet, given.lanes)
+            count = self.images * (given.elements // made.packet) * per_packet
+            self.processes.append(widen_words(stream, out, made.lanes // given.lanes, per_packet, count))
+        elif conversion is Conversion.NARROWING:
+            counts = packet_parts(given.lanes, given.packet, made.lanes) * packets
             self.processes.append(narrow_words(stream, out, counts))
         else:
-            box = gearbox(lanes, packet, to_lanes, to_packet)
-            into, outof = box.into * (elements // packet), box.out * (elements // to_packet)
-            self.processes += [gearbox_in(stream, out, into, outof, box.room), gearbox_out(stream, out, into, outof)]
+            units = converter.units()
+            into, outof = units.into * packets, units.out * (self.images * (given.elements // made.packet))
+            self.processes.append(gearbox_in(stream, out, into, outof, units.room))
+            self.processes.append(gearbox_out(stream, out, into, outof))
         return out
 
+    def _queued(self, name: str, stream: Times, depth: Int, words: int) -> Times:
+        out, fetched = self._new(), list[int]()
+        room = int(depth) if self.bounded else words
+        self.fifos[name] = (stream, fetched)
+        self.processes += [fifo_in(stream, fetched, room, words), fifo_out(stream, out, fetched, words)]
+        return out
+
+    def _unit(self, unit: Unit, ins: list[Times]) -> Times:
+        """The words behind an engine, from those in front of it, module by module."""
+        node, engine = unit.node, unit.engine
+        pixels = self.images * node.oshape.y * node.oshape.x
+        words, results = pixels * ceil_div(node.oshape.c, engine.emit), pixels * ceil_div(node.oshape.c, engine.pe)
+        feed: Feed | None = None
+        stream = ins[0]
+        for module in unit.modules:
+            match module:
+                case Feed():
+                    feed = module
+                case MacArray() | PoolArray():
+                    assert feed is not None
+                    stream = self._array(node.name, feed, stream, module.delay, results)
+                case Collector(pe=pe, emit=emit) if pe != emit:
+                    counts = packet_parts(engine.pe, node.oshape.c, engine.emit) * pixels
+                    before, stream = stream, self._new()
+                    self.processes.append(narrow_words(before, stream, counts))
+                case Requantize():
+                    stream = self._piped([stream], module.delay, words)
+                case ScaledSum():
+                    stream = self._piped(ins, module.delay, words)
+                case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
+                    pass
+        return stream
+
     def _pipe(self, delay: int, count: int) -> Pipe:
-        pipe = Pipe(delay, self._channel())
+        pipe = Pipe(delay, self._new())
         self.processes.append(pipe.outputs(count))
         return pipe
 
-    def _add(self, node: Add, ins: list[Channel]) -> Channel:
-        pe = self.design.engine_of(node.name).pe
-        words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, pe)
-        behind = []
-        for index, stream in enumerate(ins):
-            out, fetched = self._channel(), list[int]()
-            depth = self.design.fifo_depth(node.name, index) if self.bounded else words
-            self.fifos[node.name, index] = (stream, fetched)
-            self.processes += [fifo_in(stream, fetched, depth, words), fifo_out(stream, out, fetched, words)]
-            behind.append(out)
-        pipe = self._pipe(requantize_delay(node), words)
-        self.processes.append(pass_words(behind, pipe, words, 1))
+    def _piped(self, streams: list[Times], delay: int, words: int) -> Times:
+        pipe = self._pipe(delay, words)
+        self.processes.append(pass_words(streams, pipe, words, 1))
         return pipe.out
 
-    def _windowed(self, node: Conv | Pool, engine: LineEngine, stream: Channel) -> Channel:
-        """Feed, array, collector and requantize."""
-        out = node.oshape
-        passes = ceil_div(out.c, engine.pe)
-        results = self.images * out.y * out.x * passes
-        array = self._pipe(array_delay(node, engine), results)
-        if is_streaming(node, engine):
-            steps = reduction_steps(node, engine)
-            self.processes.append(pass_words([stream], array, results * steps, steps))
+    def _array(self, node: str, feed: Feed, stream: Times, delay: int, results: int) -> Times:
+        """Feed and array are one pipe: the feed stands still where the array's output waits."""
+        pipe = self._pipe(delay, results)
+        if feed.streams:
+            steps = int(feed.steps)
+            self.processes.append(pass_words([stream], pipe, results * steps, steps))
         else:
-            self._line_buffer(node, engine, stream, array)
-        words = array.out
-        if engine.pe != engine.emit:
-            words = self._channel()
-            counts = packet_parts(engine.pe, out.c, engine.emit) * (self.images * out.y * out.x)
-            self.processes.append(narrow_words(array.out, words, counts))
-        delay = requantize_delay(node)
-        if not delay:
-            return words
-        count = self.images * out.y * out.x * ceil_div(out.c, engine.emit)
-        pipe = self._pipe(delay, count)
-        self.processes.append(pass_words([words], pipe, count, 1))
+            self._line_buffer(node, feed, stream, pipe)
         return pipe.out
 
-    def _line_buffer(self, node: Conv | Pool, engine: LineEngine, stream: Channel, array: Pipe) -> None:
-        walk, image = walk_of(node, engine), np.arange(self.images)[:, None]
+    def _line_buffer(self, node: str, feed: Feed, stream: Times, array: Pipe) -> None:
+        walk, image = walk_of(feed), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()
         step = (walk.step[fresh] + image * walk.steps).ravel()
@@ -248,7 +242,7 @@ class _Machine:
         # The window that must be done before word i finds room.
         words = np.arange(1, self.images * walk.words + 1)
         freed = (walk.freed + image * walk.words).ravel()
-        room = engine.buffer_words if self.bounded else len(words)
+        room = int(feed.depth) if self.bounded else len(words)
         after = np.where(words <= room, -1, np.searchsorted(freed, words - room))
         self.processes.append(write_words(stream, after.tolist(), done))
-        self.line_buffers[node.name] = (walk, stream, done)
+        self.line_buffers[node] = (walk, stream, done)

@@ -1,9 +1,9 @@
 """What no line-engine design of a network on a part can go below: every multiplier busy, and DRAM at its best."""
 
+from codesign.ir.arrays import ceil_div
 from codesign.ir.board import Board
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv
-from codesign.model.latency import ceil_div
 from codesign.model.resource import multiplier_luts
 
 

@@ -14,21 +14,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.ir.design import Design, Fifo, LineEngine
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.model.course import Occupancies, occupancies
-from codesign.model.latency import ceil_div, input_lanes, is_streaming, node_interval
-from codesign.model.machine import (
+from codesign.ir.arrays import IntArray, ceil_div
+from codesign.ir.design import Design, Fifo
+from codesign.ir.graph import Graph
+from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
+from codesign.machine.line import node_interval
+from codesign.machine.modules import (
+    ChannelRom,
+    Collector,
+    Conversion,
     Converter,
-    Gearbox,
-    array_delay,
-    converter_kind,
-    gearbox,
+    Feed,
+    Fork,
+    MacArray,
+    PoolArray,
+    Requantize,
+    ScaledSum,
+    Units,
+    WeightRom,
     packet_parts,
-    requantize_delay,
-    walk_of,
 )
+from codesign.machine.modules import Fifo as FifoModule
+from codesign.model.course import Occupancies, occupancies
+from codesign.model.walk import walk_of
 
 _LONG_AGO = -(1 << 40)
 SETTLED_IMAGES = 6  # images after which the throttled schedule repeats itself
@@ -39,36 +47,31 @@ SLOWLY_SETTLED_IMAGES = 30  # the same where words wait, each image a little lon
 class Schedule:
     """The interval, and the occupancy that every buffer needs to reach it.
 
-    `buffer_words`: by node, of its line buffer; nodes without one are absent. `fifo_words`: by (addition, input).
+    `buffer_words`: by node, of its line buffer; nodes without one are absent. `fifo_words`: by channel behind the FIFO.
     """
 
     interval_cycles: int
     buffer_words: dict[str, int]
-    fifo_words: dict[tuple[str, int], int]
+    fifo_words: dict[str, int]
 
 
-def interval_cycles(graph: Graph, design: Design) -> int:
-    """The least cycles between images: the slowest engine, or the stream ports where they are slower.
+def interval_cycles(machine: Machine) -> int:
+    """Return the least cycles between images: the slowest engine, or the stream ports where they are slower.
 
     What `schedule` finds is more only where words of a packet are so uneven that a converter idles between them.
     """
-    engines = [node_interval(n, design.engine_of(n.name)) for n in graph.nodes if not isinstance(n, Input)]
-    ports = (
-        ceil_div(graph.input.shape.elements, design.input_lanes),
-        ceil_div(graph.output.oshape.elements, design.output_lanes),
-    )
-    return max(*engines, *ports)
+    engines = [node_interval(unit.node, unit.engine) for unit in machine.units]
+    return max(*engines, machine.source.words, machine.sink.words)
 
 
-def schedule(graph: Graph, design: Design) -> Schedule:
-    """The course of images that come at the interval's pace; the buffers' depths in the design do not matter."""
-    interval = interval_cycles(graph, design)
-    beats = ceil_div(graph.input.shape.elements, design.input_lanes)
-    steady = _Course(graph, design, images=SETTLED_IMAGES)
+def schedule(machine: Machine) -> Schedule:
+    """Return the schedule of images that come at the interval's pace; the depths of the buffers do not matter."""
+    interval, beats = interval_cycles(machine), machine.source.words
+    steady = _Steady(machine, images=SETTLED_IMAGES)
     image = np.arange(SETTLED_IMAGES)[:, None] * interval
     steady.run((image + np.arange(beats) * interval // beats).ravel())
     if steady.is_held_up:
-        interval, found = _held_up(graph, design, interval)
+        interval, found = _held_up(machine, interval)
         return Schedule(interval_cycles=interval, buffer_words=found.buffer_words, fifo_words=found.fifo_words)
     return Schedule(
         interval_cycles=interval,
@@ -77,25 +80,26 @@ def schedule(graph: Graph, design: Design) -> Schedule:
     )
 
 
-def _held_up(graph: Graph, design: Design, interval: int) -> tuple[int, Occupancies]:
+def _held_up(machine: Machine, interval: int) -> tuple[int, Occupancies]:
     """The interval of a design in which words wait for converters, and what its buffers hold at that pace."""
-    found = occupancies(graph, design, SETTLED_IMAGES, interval)
+    found = occupancies(machine, SETTLED_IMAGES, interval)
     if found.ends[-1] - found.ends[-2] > interval:  # later images still fall back, or do so for ever
-        found = occupancies(graph, design, SLOWLY_SETTLED_IMAGES, interval)
+        found = occupancies(machine, SLOWLY_SETTLED_IMAGES, interval)
         settled = found.ends[-1] - found.ends[-2]
         if settled > interval:
-            return settled, occupancies(graph, design, SETTLED_IMAGES, settled)
+            return settled, occupancies(machine, SETTLED_IMAGES, settled)
     return interval, found
 
 
 def size_buffers(graph: Graph, design: Design) -> Design:
-    """The design with every line buffer and FIFO as deep as its schedule needs, rounded up to a power of two."""
-    found = schedule(graph, design)
+    """Return the design with every line buffer and FIFO as deep as its schedule needs, a power of two."""
+    found = schedule(elaborate(graph, design))
     engines = list(design.engines)
     for placement in design.placements:
         words = found.buffer_words.get(placement.node, 2)
         engines[placement.engine] = replace(engines[placement.engine], buffer_words=power_of_two(words))
-    fifos = tuple(Fifo(f.node, f.index, power_of_two(found.fifo_words[f.node, f.index])) for f in design.fifos)
+    words_of = found.fifo_words
+    fifos = tuple(Fifo(f.node, f.index, power_of_two(words_of[fifo_channel(f.node, f.index)])) for f in design.fifos)
     return replace(design, engines=tuple(engines), fifos=fifos)
 
 
@@ -104,79 +108,89 @@ def power_of_two(words: int) -> int:
     return max(2, 1 << (words - 1).bit_length())
 
 
-class _Course:
-    """Word times of `images` images through a design with unbounded buffers; collects occupancies on the way.
+class _Steady:
+    """Word times of `images` images through a machine with unbounded buffers; collects occupancies on the way.
 
     `is_held_up`: a converter let a word wait, so that times before it would have been later than computed here.
     """
 
-    def __init__(self, graph: Graph, design: Design, *, images: int) -> None:
-        self.graph = graph
-        self.design = design
+    def __init__(self, machine: Machine, *, images: int) -> None:
+        self.machine = machine
         self.images = images
+        self.times: dict[str, IntArray] = {}
         self.buffer_words: dict[str, int] = {}
-        self.fifo_words: dict[tuple[str, int], int] = {}
+        self.fifo_words: dict[str, int] = {}
         self.is_held_up = False
 
-    def run(self, beats: IntArray) -> IntArray:
-        """Cycles in which output beats leave, for input beats that come in the given cycles."""
-        source = self.graph.input
-        lanes = {source.name: self.design.input_lanes}
-        packet = {source.name: source.shape.elements}
-        times = {source.name: beats}
-        for node in self.graph.nodes:
-            if isinstance(node, Input):
-                continue
-            engine = self.design.engine_of(node.name)
-            wanted = input_lanes(node, engine)
-            words = [self._convert(times[s], lanes[s], packet[s], wanted, node.ishape.c) for s in node.inputs]
-            times[node.name] = self._engine(node, engine, words)
-            lanes[node.name] = engine.emit
-            packet[node.name] = node.oshape.c
-        out = self.graph.output
-        last = (times[out.name], lanes[out.name], packet[out.name])
-        return self._convert(*last, self.design.output_lanes, out.oshape.elements)
+    def run(self, beats: IntArray) -> None:
+        """Find the times of every channel, for input beats that come in the given cycles."""
+        self.times[self.machine.source.name] = beats
+        for instance in self.machine.instances:
+            self._instance(instance)
 
-    def _convert(self, times: IntArray, lanes: int, packet: int, to_lanes: int, to_packet: int) -> IntArray:
-        """Times of a width_converter's output words, the consumer always ready."""
-        match converter_kind(lanes, packet, to_lanes, to_packet):
-            case Converter.WIRE:
+    def _instance(self, instance: Instance) -> None:
+        channels, ins = self.machine.channels, [self.times[name] for name in instance.inputs]
+        given, made = channels[instance.inputs[0]], channels[instance.outputs[0]]
+        match instance.block:
+            case Converter() as converter:
+                self.times[made.name] = self._converted(converter, ins[0], given, made)
+            case FifoModule():
+                self.times[made.name] = ins[0]
+            case Fork():
+                self.times |= dict.fromkeys(instance.outputs, ins[0])
+            case Unit() as unit:
+                self.times[made.name] = self._unit(unit, ins, instance.inputs)
+
+    def _converted(self, converter: Converter, times: IntArray, given: Channel, made: Channel) -> IntArray:
+        """Times of a converter's output words, the consumer always ready."""
+        match converter.conversion:
+            case Conversion.WIRE:
                 return times
-            case Converter.NARROWING:
-                taken, given = _narrow(times, lanes, packet, to_lanes)
-            case Converter.GENERAL:
-                taken, given = _gearbox(times, gearbox(lanes, packet, to_lanes, to_packet))
-            case Converter.WIDENING:
-                per_packet, parts = ceil_div(to_packet, lanes), to_lanes // lanes
-                ends = np.minimum((np.arange(ceil_div(to_packet, to_lanes)) + 1) * parts, per_packet) - 1
+            case Conversion.NARROWING:
+                taken, parts = _narrow(times, packet_parts(given.lanes, given.packet, made.lanes))
+            case Conversion.GENERAL:
+                taken, parts = _gearbox(times, converter.units())
+            case Conversion.WIDENING:
+                per_packet, whole = ceil_div(made.packet, given.lanes), made.lanes // given.lanes
+                ends = np.minimum((np.arange(made.packet_words) + 1) * whole, per_packet) - 1
                 packets = np.arange(len(times) // per_packet)
                 return times[(packets[:, None] * per_packet + ends).ravel()] + 1
         self.is_held_up |= bool((taken > times).any())
-        return given
+        return parts
 
-    def _engine(self, node: Conv | Pool | Add, engine: LineEngine, words: list[IntArray]) -> IntArray:
-        if isinstance(node, Add):
-            return self._add(node, words)
-        if is_streaming(node, engine):
-            steps = len(words[0]) // self.images // (node.oshape.y * node.oshape.x)
-            results = words[0][steps - 1 :: steps]
-        else:
-            results = self._line_buffer(node, engine, words[0])
-        return _emit(node, engine, results + array_delay(node, engine))
+    def _unit(self, unit: Unit, ins: list[IntArray], names: tuple[str, ...]) -> IntArray:
+        """Times of an engine's output words, module by module."""
+        node, times = unit.node, ins[0]
+        for module in unit.modules:
+            match module:
+                case Feed(streams=True):
+                    steps = int(module.steps)
+                    times = times[steps - 1 :: steps]
+                case Feed():
+                    times = self._line_buffer(node.name, module, times)
+                case MacArray() | PoolArray() | Requantize():
+                    times = times + module.delay
+                case Collector(pe=pe, emit=emit) if pe != emit:
+                    times = _collect(times, packet_parts(unit.engine.pe, node.oshape.c, unit.engine.emit))
+                case ScaledSum():
+                    times = self._meet(ins, names) + module.delay
+                case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
+                    pass
+        return times
 
-    def _add(self, node: Add, words: list[IntArray]) -> IntArray:
+    def _meet(self, words: list[IntArray], fifos: tuple[str, ...]) -> IntArray:
+        """Times at which words of several FIFOs are taken together."""
         fetched = [_in_order(w + 1) for w in words]
-        taken = _in_order(np.maximum(fetched[0], fetched[1]) + 1)
-        for index, arrived in enumerate(words):
+        taken = _in_order(np.maximum.reduce(fetched) + 1)
+        for name, arrived in zip(fifos, words, strict=True):
             # A word is fetched into the output register once the word before has been taken.
             free = np.concatenate(([_LONG_AGO], taken[:-1]))
-            out = np.maximum(arrived + 1, free)
-            self.fifo_words[node.name, index] = _peak(arrived, out)
-        return taken + requantize_delay(node)
+            self.fifo_words[name] = _peak(arrived, np.maximum(arrived + 1, free))
+        return taken
 
-    def _line_buffer(self, node: Conv | Pool, engine: LineEngine, arrived: IntArray) -> IntArray:
+    def _line_buffer(self, node: str, feed: Feed, arrived: IntArray) -> IntArray:
         """Cycles of the last step of every result; notes the occupancy that the buffer needs."""
-        walk = walk_of(node, engine)
+        walk = walk_of(feed)
         image = np.arange(self.images)[:, None]
         step = (walk.step + image * walk.steps).ravel()
         need = (walk.need + image * walk.words).ravel()
@@ -186,20 +200,16 @@ class _Course:
         done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
         released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
-        self.buffer_words[node.name] = int((np.arange(1, len(arrived) + 1) - released).max())
+        self.buffer_words[node] = int((np.arange(1, len(arrived) + 1) - released).max())
         return result_times
 
 
-def _emit(node: Conv | Pool, engine: LineEngine, results: IntArray) -> IntArray:
-    """Times of an engine's output words, from the times at which its results appear: collector and requantize."""
-    delay = requantize_delay(node)
-    if engine.pe == engine.emit:
-        return results + delay
-    per_pixel = packet_parts(engine.pe, node.oshape.c, engine.emit)
+def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
+    """Times of a collector's words, from the times at which its results appear."""
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)
-    return np.repeat(results, counts) + 1 + within + delay
+    return np.repeat(results, counts) + 1 + within
 
 
 def _in_order(times: IntArray) -> IntArray:
@@ -214,9 +224,8 @@ def _peak(pushed: IntArray, popped: IntArray) -> int:
     return int((np.arange(1, len(pushed) + 1) - gone).max())
 
 
-def _narrow(times: IntArray, lanes: int, packet: int, to_lanes: int) -> tuple[IntArray, IntArray]:
+def _narrow(times: IntArray, per_packet: list[int]) -> tuple[IntArray, IntArray]:
     """When words that are offered at `times` are taken, and when their parts go."""
-    per_packet = packet_parts(lanes, packet, to_lanes)
     counts = np.tile(per_packet, len(times) // len(per_packet))
     before = np.cumsum(counts) - counts
     taken = before + np.maximum.accumulate(times - before)
@@ -224,7 +233,7 @@ def _narrow(times: IntArray, lanes: int, packet: int, to_lanes: int) -> tuple[In
     return taken, np.repeat(taken, counts) + 1 + within
 
 
-def _gearbox(times: IntArray, box: Gearbox) -> tuple[IntArray, IntArray]:
+def _gearbox(times: IntArray, box: Units) -> tuple[IntArray, IntArray]:
     """When words are taken, and others go: word by word, because what the queue takes depends on what it gave."""
     into, out, room = box.into, box.out, box.room
     popped_at: list[int] = []

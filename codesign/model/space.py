@@ -10,14 +10,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from codesign.ir.arrays import IntArray, ceil_div
 from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Pool, Shape
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Shape
+from codesign.machine.line import EngineColumns, Operation, node_interval, steps_at
 from codesign.model import resource
-from codesign.model.memory import ceil_log2, div_up
-from codesign.model.resource import EngineColumns
+from codesign.model.memory import ceil_log2
 
 ALL_LANES = 12  # up to this extent every number of lanes is in the space
 _PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port, so of one AXI-Stream word
@@ -50,7 +51,7 @@ class Options:
             interval=self.interval[rows],
             steps=self.steps[rows],
             counts=self.counts[rows],
-            engines=None if self.engines is None else _take(self.engines, rows),
+            engines=None if self.engines is None else self.engines.take(rows),
         )
 
 
@@ -151,7 +152,7 @@ def lane_choices(extent: int) -> IntArray:
     if extent <= ALL_LANES:
         return np.arange(1, extent + 1)
     lanes = np.arange(1, extent + 1)
-    folds = div_up(extent, lanes)
+    folds = ceil_div(extent, lanes)
     chosen = {int(lanes[folds == fold][0]) for fold in np.unique(folds)}
     chosen |= {max((int(n) for n in lanes[folds == fold]), key=_roundness) for fold in np.unique(folds)}
     return np.array(sorted(chosen))
@@ -163,18 +164,16 @@ def divisors(extent: int) -> IntArray:
     return lanes[extent % lanes == 0]
 
 
-def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = False) -> Options:
+def node_options(node: Operation, family: Family, least_buffers: bool = False) -> Options:
     """Every engine of the space that can run the node, less those that another beats at the same lanes."""
-    mixes = isinstance(node, Conv) and not node.depthwise
     pe_choices = lane_choices(node.oshape.c)
-    simd_choices = lane_choices(node.ishape.c) if mixes else np.array([1])
+    simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if isinstance(node, Conv) and node.grouped:  # a word never holds channels of two groups
         pe_choices, simd_choices = divisors(node.k_per_group), divisors(node.c_per_group)
     pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
-    lanes_in = simd if mixes else pe
-    steps = _steps(node, simd)
+    lanes_in = simd if node.mixes else pe
+    steps = np.asarray(steps_at(node, simd))
     emit = _emit(pe_choices, pe, steps)
-    interval = _interval(node, pe, lanes_in, emit, steps)
     words = np.full_like(pe, 2)
     if not (least_buffers or isinstance(node, Add)):
         words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
@@ -194,7 +193,7 @@ def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = 
     every = Options(
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
-        interval=interval[pairs],
+        interval=np.asarray(node_interval(node, engines)),
         steps=steps[pairs],
         counts=counts,
         engines=engines,
@@ -209,14 +208,14 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
     return Options(
         lanes_in=lanes,
         lanes_out=lanes,
-        interval=div_up(shape.elements, lanes),
+        interval=np.asarray(ceil_div(shape.elements, lanes)),
         steps=np.ones_like(lanes),
         counts=resource.port_columns(lanes, shape.elements),
         engines=None,
     )
 
 
-def need_share(node: Conv | Pool | Add) -> float:
+def need_share(node: Operation) -> float:
     """Share of the input map, row by row, that must have come in before the first result."""
     if isinstance(node, Add):
         return 1 / (node.ishape.y * node.ishape.x)
@@ -246,11 +245,11 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Conv | Pool | Add, family: Family, least_buffers: bool) -> Options:
+def _cached_options(node: Operation, family: Family, least_buffers: bool) -> Options:
     return node_options(node, family, least_buffers)
 
 
-def nameless(node: Conv | Pool | Add) -> Conv | Pool | Add:
+def nameless(node: Operation) -> Operation:
     """The node without its names, so that equal nodes of different blocks or networks share their options."""
     if isinstance(node, Add):
         return replace(node, name="n", sources=("a", "b"))
@@ -267,45 +266,25 @@ def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int],
 
 
 def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
-    words = np.maximum(pixels * div_up(node.ishape.c, pe), 2)
+    words = np.maximum(pixels * ceil_div(node.ishape.c, pe), 2)
     return np.asarray(1 << ceil_log2(words))
 
 
-def _last_share(node: Conv | Pool | Add) -> float:
+def _last_share(node: Operation) -> float:
     """Share of the work that waits for the last input word: the last row of windows, or all where there is but one."""
     return 1 / (node.oshape.y if not isinstance(node, Add) else node.oshape.y * node.oshape.x)
 
 
-def _steps(node: Conv | Pool | Add, simd: IntArray) -> IntArray:
-    """latency.reduction_steps over columns."""
-    match node:
-        case Conv():
-            return node.window.positions * div_up(node.c_per_group, simd)
-        case Pool():
-            return np.full_like(simd, node.window.positions)
-        case Add():
-            return np.ones_like(simd)
-
-
 def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
-    """latency.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
+    """line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
     emit = np.empty_like(pe)
     for lanes in pe_choices:
         widths, rows = divisors(int(lanes)), pe == lanes
-        emit[rows] = widths[np.searchsorted(widths, div_up(lanes, steps[rows]))]
+        emit[rows] = widths[np.searchsorted(widths, ceil_div(lanes, steps[rows]))]
     return emit
 
 
-def _interval(node: Conv | Pool | Add, pe: IntArray, lanes_in: IntArray, emit: IntArray, steps: IntArray) -> IntArray:
-    """latency.node_interval over columns."""
-    out, ins = node.oshape, node.ishape
-    compute = out.y * out.x * div_up(out.c, pe) * steps
-    words_in = ins.y * ins.x * div_up(ins.c, lanes_in)
-    words_out = out.y * out.x * div_up(out.c, emit)
-    return np.asarray(np.maximum(np.maximum(compute, words_in), words_out))
-
-
-def _kinds(node: Conv | Pool | Add) -> list[tuple[bool, bool, bool]]:
+def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
     """The (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
     multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
     weights = (False, True) if isinstance(node, Conv) else (False,)
@@ -321,18 +300,6 @@ def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
     first = np.triu(np.ones((kinds, kinds), dtype=np.bool_), 1)
     beaten = (no_worse & (better | first)).any(axis=1)
     return np.flatnonzero(~beaten.ravel())
-
-
-def _take(engines: EngineColumns, rows: IntArray) -> EngineColumns:
-    return EngineColumns(
-        pe=engines.pe[rows],
-        simd=engines.simd[rows],
-        emit=engines.emit[rows],
-        dsp=engines.dsp[rows],
-        weight_bram=engines.weight_bram[rows],
-        buffer_bram=engines.buffer_bram[rows],
-        buffer_words=engines.buffer_words[rows],
-    )
 
 
 def _roundness(lanes: int) -> int:

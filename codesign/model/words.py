@@ -13,8 +13,8 @@ _LONG_AGO = -(1 << 40)
 
 
 @dataclass(slots=True)
-class Channel:
-    """One valid/ready stream: when each word is offered, and when it is taken."""
+class Times:
+    """The words of one valid/ready stream: when each is offered, and when it is taken."""
 
     offers: list[int] = field(default_factory=list)
     taken: list[int] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Pipe:
     """
 
     delay: int
-    out: Channel
+    out: Times
     due: list[int] = field(default_factory=list)
     frozen: int = 0
     passed: int = 0
@@ -61,7 +61,7 @@ class Pipe:
         return cycle
 
 
-def source_words(out: Channel, beats: list[int]) -> Process:
+def source_words(out: Times, beats: list[int]) -> Process:
     """The host: offers every beat in its cycle, or as soon as the one before has gone."""
     free = _LONG_AGO
     for index, beat in enumerate(beats):
@@ -71,7 +71,7 @@ def source_words(out: Channel, beats: list[int]) -> Process:
         free = out.taken[index] + 1
 
 
-def sink_words(stream: Channel, count: int) -> Process:
+def sink_words(stream: Times, count: int) -> Process:
     """The host: takes every beat at once."""
     for index in range(count):
         while len(stream.offers) <= index:
@@ -79,7 +79,7 @@ def sink_words(stream: Channel, count: int) -> Process:
         stream.taken.append(stream.offers[index])
 
 
-def fork_words(stream: Channel, taps: list[Channel], count: int) -> Process:
+def fork_words(stream: Times, taps: list[Times], count: int) -> Process:
     """Every tap takes a word in its own time; it has gone when all have."""
     for index in range(count):
         while len(stream.offers) <= index:
@@ -91,7 +91,7 @@ def fork_words(stream: Channel, taps: list[Channel], count: int) -> Process:
         stream.taken.append(max(tap.taken[index] for tap in taps))
 
 
-def widen_words(stream: Channel, out: Channel, parts: int, per_packet: int, count: int) -> Process:
+def widen_words(stream: Times, out: Times, parts: int, per_packet: int, count: int) -> Process:
     """A word that waits for its consumer keeps the next part out; both may move in one cycle."""
     done = 0
     for index in range(count):
@@ -109,7 +109,7 @@ def widen_words(stream: Channel, out: Channel, parts: int, per_packet: int, coun
             done += 1
 
 
-def narrow_words(stream: Channel, out: Channel, counts: list[int]) -> Process:
+def narrow_words(stream: Times, out: Times, counts: list[int]) -> Process:
     """Splits word i into counts[i] words; the next is taken when the last part goes."""
     free, given = _LONG_AGO, 0
     for index, count in enumerate(counts):
@@ -126,7 +126,7 @@ def narrow_words(stream: Channel, out: Channel, counts: list[int]) -> Process:
             given += 1
 
 
-def gearbox_in(stream: Channel, out: Channel, into: list[int], outof: list[int], room: int) -> Process:
+def gearbox_in(stream: Times, out: Times, into: list[int], outof: list[int], room: int) -> Process:
     """A word is taken once no more than `room` units are in the queue."""
     pushed, popped, pops = 0, 0, 0
     for index, units in enumerate(into):
@@ -143,7 +143,7 @@ def gearbox_in(stream: Channel, out: Channel, into: list[int], outof: list[int],
         pushed += units
 
 
-def gearbox_out(stream: Channel, out: Channel, into: list[int], outof: list[int]) -> Process:
+def gearbox_out(stream: Times, out: Times, into: list[int], outof: list[int]) -> Process:
     """A word is offered once all its units are in the queue."""
     words, units, wanted = 0, 0, 0
     cycle = _LONG_AGO
@@ -161,7 +161,7 @@ def gearbox_out(stream: Channel, out: Channel, into: list[int], outof: list[int]
         cycle = out.taken[index] + 1
 
 
-def fifo_in(stream: Channel, fetched: list[int], depth: int, count: int) -> Process:
+def fifo_in(stream: Times, fetched: list[int], depth: int, count: int) -> Process:
     """A word is taken while fewer than `depth` are in the memory."""
     for index in range(count):
         while len(stream.offers) <= index:
@@ -174,7 +174,7 @@ def fifo_in(stream: Channel, fetched: list[int], depth: int, count: int) -> Proc
         stream.taken.append(cycle)
 
 
-def fifo_out(stream: Channel, out: Channel, fetched: list[int], count: int) -> Process:
+def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Process:
     """A word moves to the output register when that is free, and is offered from the next cycle on."""
     for index in range(count):
         while len(stream.taken) <= index:
@@ -188,7 +188,7 @@ def fifo_out(stream: Channel, out: Channel, fetched: list[int], count: int) -> P
         out.offers.append(cycle + 1)
 
 
-def pass_words(streams: list[Channel], pipe: Pipe, count: int, steps: int) -> Process:
+def pass_words(streams: list[Times], pipe: Pipe, count: int, steps: int) -> Process:
     """Words enter a pipe one a cycle, one of every stream together; `steps` of them make one output."""
     enabled = _LONG_AGO
     for index in range(count):
@@ -204,7 +204,7 @@ def pass_words(streams: list[Channel], pipe: Pipe, count: int, steps: int) -> Pr
 
 
 def step_words(
-    stream: Channel,
+    stream: Times,
     pipe: Pipe,
     steps: list[int],
     needs: dict[int, int],
@@ -228,7 +228,7 @@ def step_words(
             done.append(cycle)
 
 
-def write_words(stream: Channel, after: list[int], done: list[int]) -> Process:
+def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
     """A word is taken once the window that `after` names for it is done."""
     for index, window in enumerate(after):
         while len(stream.offers) <= index:

@@ -16,9 +16,11 @@ from codesign.ir.board import Board
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Pool, Shape
-from codesign.model import modules, resource
+from codesign.machine.line import EngineColumns
+from codesign.machine.modules import Control
+from codesign.model import resource
+from codesign.model.area import area
 from codesign.model.predict import predict
-from codesign.model.resource import EngineColumns
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Options, design_space, node_options
 from codesign.nets.space import Space
@@ -77,7 +79,7 @@ class BlockArrays:
         self._tables: dict[tuple[BlockNode, ...], ArrayTable] = {}
         budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
         reserve = np.array([RESERVE if name in ("bram18", "lut", "ff") else 0.0 for name in resource.NAMES])
-        self.budget = np.floor(budget * (1 - reserve)) - modules.control().reshape(-1)
+        self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.family)
         self._weights = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
 
     @property

@@ -160,7 +160,7 @@ struct dense_cfg {
 };
 
 // words of 1 -> words of 2
-struct Convert_pool_in0 {
+struct Convert_in0_pool {
   static constexpr int BITS = 8;
   static constexpr int IN_LANES = 1;
   static constexpr int OUT_LANES = 2;
@@ -170,7 +170,7 @@ struct Convert_pool_in0 {
 };
 
 // words of 1 -> words of 3
-struct Convert_dense_in0 {
+struct Convert_in0_dense {
   static constexpr int BITS = 8;
   static constexpr int IN_LANES = 1;
   static constexpr int OUT_LANES = 3;

@@ -94,28 +94,28 @@ static void dense_engine(in_stream<dense_cfg>& in, out_stream<dense_cfg>& out, u
 static void pipeline(hls::stream<axis_in_t>& in, hls::stream<axis_out_t>& out, uint32_t images) {
   HLS_INLINE_OFF
   HLS_DATAFLOW
-  hls::stream<word<8, 1>::type> image_words;
-  HLS_STREAM(image_words, 2)
-  hls::stream<word<8, 1>::type> conv_out;
-  HLS_STREAM(conv_out, 2)
-  hls::stream<word<8, 2>::type> pool_in0;
-  HLS_STREAM(pool_in0, 2)
-  hls::stream<word<8, 1>::type> pool_out;
-  HLS_STREAM(pool_out, 2)
-  hls::stream<word<8, 3>::type> dense_in0;
-  HLS_STREAM(dense_in0, 2)
-  hls::stream<word<16, 1>::type> dense_out;
-  HLS_STREAM(dense_out, 2)
-  read_axis<AxisIn>(in, image_words, images);
-  conv_engine(image_words, conv_out, images);
-  HLS_TAP(conv_cfg, "conv", conv_out, images)
-  convert_words<Convert_pool_in0>(conv_out, pool_in0, images);
-  pool_engine(pool_in0, pool_out, images);
-  HLS_TAP(pool_cfg, "pool", pool_out, images)
-  convert_words<Convert_dense_in0>(pool_out, dense_in0, images);
-  dense_engine(dense_in0, dense_out, images);
-  HLS_TAP(dense_cfg, "dense", dense_out, images)
-  write_axis<AxisOut>(dense_out, out, images);
+  hls::stream<word<8, 1>::type> node_x;
+  HLS_STREAM(node_x, 2)
+  hls::stream<word<8, 1>::type> node_conv;
+  HLS_STREAM(node_conv, 2)
+  hls::stream<word<8, 2>::type> in0_pool;
+  HLS_STREAM(in0_pool, 2)
+  hls::stream<word<8, 1>::type> node_pool;
+  HLS_STREAM(node_pool, 2)
+  hls::stream<word<8, 3>::type> in0_dense;
+  HLS_STREAM(in0_dense, 2)
+  hls::stream<word<16, 1>::type> node_dense;
+  HLS_STREAM(node_dense, 2)
+  read_axis<AxisIn>(in, node_x, images);
+  conv_engine(node_x, node_conv, images);
+  HLS_TAP(conv_cfg, "conv", node_conv, images)
+  convert_words<Convert_in0_pool>(node_conv, in0_pool, images);
+  pool_engine(in0_pool, node_pool, images);
+  HLS_TAP(pool_cfg, "pool", node_pool, images)
+  convert_words<Convert_in0_dense>(node_pool, in0_dense, images);
+  dense_engine(in0_dense, node_dense, images);
+  HLS_TAP(dense_cfg, "dense", node_dense, images)
+  write_axis<AxisOut>(node_dense, out, images);
 }
 
 extern "C" void accel(hls::stream<axis_in_t>& s_axis, hls::stream<axis_out_t>& m_axis, uint32_t images,

@@ -1,0 +1,164 @@
+"""Builds integer graphs node by node: widths, scaling and names follow from what is given."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from codesign.errors import UnsupportedError
+from codesign.ir.arrays import IntArray
+from codesign.ir.graph import AS_THEY_ARE, Encoding, Graph, accumulator_bounds, scaling_of, signed_bits
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
+from codesign.ir.qtype import QType
+
+
+@dataclass(slots=True)
+class GraphBuilder:
+    """A graph under construction; every method adds a node behind its sources and returns it.
+
+    Maps are HWC. `input_type`: the integers of the input; `input_name`: the name of the first node.
+
+        build = GraphBuilder("tiny", (8, 8, 1), QType(8, signed=False))
+        x = build.conv(build.input, weight, otype=QType(8, signed=False), shift=7)
+        graph = build.graph()
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    input_type: QType
+    input_name: str = "image"
+    nodes: list[Node] = field(init=False)
+    params: dict[str, IntArray] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.nodes = [Input(name=self.input_name, shape=Shape(*self.shape), otype=self.input_type)]
+
+    @property
+    def input(self) -> Node:
+        """The first node."""
+        return self.nodes[0]
+
+    @property
+    def last(self) -> Node:
+        """The node that was added last; of a finished graph, its output."""
+        return self.nodes[-1]
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name. Raises KeyError."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def conv(
+        self,
+        source: Node,
+        weight: IntArray,
+        bias: IntArray | None = None,
+        *,
+        otype: QType,
+        window: Window | None = None,
+        groups: int = 1,
+        multiplier: IntArray | int = 1,
+        shift: int = 0,
+        weight_bits: int | None = None,
+        acc_bits: int | None = None,
+        name: str = "",
+    ) -> Conv:
+        """Add a convolution with weight[K,FY,FX,C/G] and bias[K]; see Conv for its formula.
+
+        Defaults: no bias, no padding, stride 1, and the narrowest weights and accumulators that hold all values.
+        A fully connected layer is a weight[K,IY,IX,C]. Raises UnsupportedError if the source has other channels.
+        """
+        name = name or self._fresh("conv")
+        weight = np.asarray(weight, dtype=np.int64)
+        if weight.ndim != 4 or weight.shape[3] * groups != source.oshape.c:
+            raise UnsupportedError(
+                f"node {name!r}: expected weights [K, FY, FX, {source.oshape.c} / groups], got {list(weight.shape)} "
+                f"in {groups} groups"
+            )
+        k = len(weight)
+        bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
+        factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
+        needed = signed_bits(int(weight.min()), int(weight.max()))
+        node = Conv(
+            name=name,
+            source=source.name,
+            ishape=source.oshape,
+            itype=source.otype,
+            k=k,
+            window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
+            groups=groups,
+            wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
+            acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
+            scaling=scaling_of(factors),
+            multiplier_bits=int(factors.max()).bit_length(),
+            shift=shift,
+            otype=otype,
+        )
+        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": factors}
+        self.nodes.append(node)
+        return node
+
+    def max_pool(self, source: Node, window: Window, *, name: str = "") -> Pool:
+        """Add a maximum over a window; padding never wins."""
+        return self._pool(source, PoolOp.MAX, window, 1, 0, source.otype, name)
+
+    def average_pool(
+        self,
+        source: Node,
+        window: Window,
+        *,
+        multiplier: int = 1,
+        shift: int = 0,
+        otype: QType | None = None,
+        name: str = "",
+    ) -> Pool:
+        """Add sum * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
+        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+
+    def add(
+        self, a: Node, b: Node, *, otype: QType, multipliers: tuple[int, int] = (1, 1), shift: int = 0, name: str = ""
+    ) -> Add:
+        """Add the sum of two maps, each times a multiplier, shifted and rounded."""
+        node = Add(
+            name=name or self._fresh("add"),
+            sources=(a.name, b.name),
+            ishape=a.oshape,
+            itypes=(a.otype, b.otype),
+            multipliers=multipliers,
+            shift=shift,
+            otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def graph(
+        self,
+        *,
+        input_scale: float = 1.0,
+        output_scale: float = 1.0,
+        labels: tuple[str, ...] = (),
+        encoding: Encoding = AS_THEY_ARE,
+    ) -> Graph:
+        """Return the graph, checked; its output is the node that was added last. Raises UnsupportedError."""
+        return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
+
+    def _pool(
+        self, source: Node, op: PoolOp, window: Window, multiplier: int, shift: int, otype: QType, name: str
+    ) -> Pool:
+        node = Pool(
+            name=name or self._fresh("pool"),
+            source=source.name,
+            ishape=source.oshape,
+            itype=source.otype,
+            op=op,
+            window=window,
+            multiplier=multiplier,
+            shift=shift,
+            otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def _fresh(self, kind: str) -> str:
+        return f"{kind}_{len(self.nodes)}"

@@ -1,0 +1,170 @@
+"""The machine of a design: every instance, and the channels that join them. This is the only walk that makes it.
+
+Timing, area, SystemVerilog, HLS C++ and the report's figure read the Machine; none of them looks at how nodes join.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from codesign.ir.arrays import ceil_div
+from codesign.ir.design import Design, LineEngine
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Input
+from codesign.machine.line import Operation, input_lanes, line_modules
+from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, StreamPort
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A valid/ready stream of one map: elements of `bits` bits, `lanes` in a word, packets padded to whole words."""
+
+    name: str
+    lanes: int
+    bits: int
+    packet: int
+    elements: int
+
+    @property
+    def word_bits(self) -> int:
+        return self.lanes * self.bits
+
+    @property
+    def packet_words(self) -> int:
+        """Words of one packet."""
+        return ceil_div(self.packet, self.lanes)
+
+    @property
+    def words(self) -> int:
+        """Words of one image."""
+        return self.elements // self.packet * self.packet_words
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """An engine, the node that it runs, and the modules that it is made of."""
+
+    node: Operation
+    engine: LineEngine
+    modules: tuple[EngineModule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance between channels, named; `block` says what it is."""
+
+    name: str
+    block: Unit | Converter | Fifo | Fork
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Machine:
+    """All that a design is made of, in the order of the data flow.
+
+    `source` is the channel behind the input port, `sink` the one in front of the output port.
+    """
+
+    channels: dict[str, Channel]
+    instances: tuple[Instance, ...]
+    source: Channel
+    sink: Channel
+    source_port: StreamPort
+    sink_port: StreamPort
+    control: Control
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The engines, one per node, in the order of the graph."""
+        return tuple(i.block for i in self.instances if isinstance(i.block, Unit))
+
+    @cached_property
+    def between(self) -> tuple[Converter | Fifo | Fork, ...]:
+        """What lies between the engines."""
+        return tuple(i.block for i in self.instances if not isinstance(i.block, Unit))
+
+
+def elaborate(graph: Graph, design: Design) -> Machine:
+    """Return the machine of a design of the graph; `Design.check` must have passed."""
+    made = _Elaboration()
+    taps: dict[str, Iterator[Channel]] = {}
+    for node in graph.nodes:
+        elements, bits = node.oshape.elements, node.otype.bits
+        if isinstance(node, Input):
+            out = made.channel(Channel(output_channel(node.name), design.input_lanes, bits, elements, elements))
+        else:
+            out = made.unit(node, design, [next(taps[source]) for source in node.inputs])
+        taps[node.name] = iter(made.forked(node.name, out, len(graph.consumers(node.name))))
+    source = made.channels[output_channel(graph.input.name)]
+    sink = made.converted("result", out, design.output_lanes, out.elements)
+    return Machine(
+        channels=made.channels,
+        instances=tuple(made.instances),
+        source=source,
+        sink=sink,
+        source_port=StreamPort(beats=source.words),
+        sink_port=StreamPort(beats=sink.words),
+        control=Control(beats_in=source.words, beats_out=sink.words),
+    )
+
+
+@dataclass(slots=True)
+class _Elaboration:
+    """Channels and instances as they are made."""
+
+    channels: dict[str, Channel] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
+
+    def channel(self, made: Channel) -> Channel:
+        self.channels[made.name] = made
+        return made
+
+    def converted(self, name: str, given: Channel, lanes: int, packet: int) -> Channel:
+        """The channel behind a converter; one that changes nothing is a wire."""
+        block = Converter(
+            lanes_in=given.lanes, lanes_out=lanes, packet_in=given.packet, packet_out=packet, bits=given.bits
+        )
+        self.instances.append(Instance(name, block, (given.name,), (name,)))
+        return self.channel(Channel(name, lanes, given.bits, packet, given.elements))
+
+    def queued(self, name: str, given: Channel, depth: int) -> Channel:
+        """The channel behind a FIFO."""
+        block = Fifo(depth=depth, word_bits=given.word_bits)
+        self.instances.append(Instance(name, block, (given.name,), (name,)))
+        return self.channel(replace(given, name=name))
+
+    def unit(self, node: Operation, design: Design, sources: list[Channel]) -> Channel:
+        """The output of a node's engine, with converters in front of it, and FIFOs where branches meet."""
+        engine, ins = design.engine_of(node.name), list[str]()
+        lanes = input_lanes(node, engine)
+        for index, source in enumerate(sources):
+            into = self.converted(f"in{index}_{node.name}", source, lanes, node.ishape.c)
+            if isinstance(node, Add):
+                into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
+            ins.append(into.name)
+        name, shape = output_channel(node.name), node.oshape
+        self.instances.append(Instance(name, Unit(node, engine, line_modules(node, engine)), tuple(ins), (name,)))
+        return self.channel(Channel(name, engine.emit, node.otype.bits, shape.c, shape.elements))
+
+    def forked(self, node: str, given: Channel, count: int) -> list[Channel]:
+        """A channel for each consumer of the node, behind a chain of forks."""
+        taps = []
+        for i in range(count - 1):
+            tap = replace(given, name=f"tap{i}_{node}")
+            rest = replace(given, name=f"tap{i + 1}_{node}" if i == count - 2 else f"rest{i}_{node}")
+            names = self.channel(tap).name, self.channel(rest).name
+            self.instances.append(Instance(tap.name, Fork(word_bits=given.word_bits), (given.name,), names))
+            taps.append(tap)
+            given = rest
+        return [*taps, given]
+
+
+def fifo_channel(node: str, index: int) -> str:
+    """Return the channel behind the FIFO in front of a node's input."""
+    return f"fifo{index}_{node}"
+
+
+def output_channel(node: str) -> str:
+    """Return the channel of a node's output; its prefix keeps any node's name apart from all other names."""
+    return f"node_{node}"

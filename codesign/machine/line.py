@@ -1,0 +1,305 @@
+"""The line engine: which modules it is made of for a node, and the cycles that follow from its lanes.
+
+Every function takes a single LineEngine or columns of engines; with columns, its results are columns.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, overload
+
+from codesign.ir.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.ir.graph import signed_bits
+from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
+from codesign.ir.qtype import QType
+from codesign.machine.modules import (
+    ChannelRom,
+    Collector,
+    EngineModule,
+    Feed,
+    MacArray,
+    PoolArray,
+    Requantize,
+    Scale,
+    ScaledSum,
+    WeightRom,
+)
+
+DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
+
+Operation = Conv | Pool | Add
+
+
+class Lanes(Protocol):
+    """What decides the cycles of an engine; a LineEngine, or columns of them."""
+
+    @property
+    def pe(self) -> Int: ...
+    @property
+    def simd(self) -> Int: ...
+    @property
+    def emit(self) -> Int: ...
+
+
+class Choices(Lanes, Protocol):
+    """What decides the modules of an engine."""
+
+    @property
+    def dsp(self) -> Bool: ...
+    @property
+    def weight_bram(self) -> Bool: ...
+    @property
+    def buffer_bram(self) -> Bool: ...
+    @property
+    def buffer_words(self) -> Int: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class EngineColumns:
+    """N engines as columns; the fields are LineEngine's, choices as booleans."""
+
+    pe: IntArray
+    simd: IntArray
+    emit: IntArray
+    dsp: BoolArray
+    weight_bram: BoolArray
+    buffer_bram: BoolArray
+    buffer_words: IntArray
+
+    def engine(self, row: int) -> LineEngine:
+        """Return the engine of that row."""
+        return LineEngine(
+            pe=int(self.pe[row]),
+            simd=int(self.simd[row]),
+            emit=int(self.emit[row]),
+            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
+            weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
+            buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
+            buffer_words=int(self.buffer_words[row]),
+        )
+
+    def take(self, rows: IntArray) -> "EngineColumns":
+        """Return the engines of those rows."""
+        return EngineColumns(
+            pe=self.pe[rows],
+            simd=self.simd[rows],
+            emit=self.emit[rows],
+            dsp=self.dsp[rows],
+            weight_bram=self.weight_bram[rows],
+            buffer_bram=self.buffer_bram[rows],
+            buffer_words=self.buffer_words[rows],
+        )
+
+
+@overload
+def input_lanes(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def input_lanes(node: Operation, engine: Lanes) -> Int: ...
+def input_lanes(node: Operation, engine: Lanes) -> Int:
+    """Return the channels in one word that the engine reads: SIMD, or PE where channels do not mix."""
+    return engine.simd if node.mixes else engine.pe
+
+
+@overload
+def input_fold(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def input_fold(node: Operation, engine: Lanes) -> Int: ...
+def input_fold(node: Operation, engine: Lanes) -> Int:
+    """Return the words of one input pixel: ceil(C/SIMD), or ceil(C/PE) where channels do not mix."""
+    return ceil_div(node.ishape.c, input_lanes(node, engine))
+
+
+@overload
+def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
+def reduction_steps(node: Operation, engine: Lanes) -> Int:
+    """Return the cycles after which PE results are complete: FY * FX * ceil(C/G / SIMD)."""
+    return steps_at(node, engine.simd)
+
+
+def steps_at(node: Operation, simd: Int) -> Int:
+    """Return the reduction steps of engines with those SIMD."""
+    return node.window.positions * ceil_div(node.reduced_channels, simd)
+
+
+@overload
+def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
+def compute_cycles(node: Operation, engine: Lanes) -> Int:
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) * FY * FX * ceil(C/G / SIMD)."""
+    out = node.oshape
+    return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
+
+
+@overload
+def words_in(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def words_in(node: Operation, engine: Lanes) -> Int: ...
+def words_in(node: Operation, engine: Lanes) -> Int:
+    """Return the input words of one image, per input."""
+    return node.ishape.y * node.ishape.x * input_fold(node, engine)
+
+
+@overload
+def words_out(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def words_out(node: Operation, engine: Lanes) -> Int: ...
+def words_out(node: Operation, engine: Lanes) -> Int:
+    """Return the output words of one image."""
+    return node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
+
+
+@overload
+def node_interval(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def node_interval(node: Operation, engine: Lanes) -> Int: ...
+def node_interval(node: Operation, engine: Lanes) -> Int:
+    """Return the cycles between images of one engine in steady state: max(compute, words in, words out)."""
+    return largest(compute_cycles(node, engine), words_in(node, engine), words_out(node, engine))
+
+
+def emit_lanes(node: Operation, pe: int, simd: int) -> int:
+    """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
+    steps = reduction_steps(node, LineEngine(pe=pe, simd=simd, emit=pe))
+    return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
+
+
+@overload
+def is_streaming(node: Operation, engine: LineEngine) -> bool: ...
+@overload
+def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
+def is_streaming(node: Operation, engine: Lanes) -> Bool:
+    """Return whether the engine reads every input word once and in order, and so needs no line buffer.
+
+    One pass over windows that do not overlap and lie in stream order: the whole map, or 1x1 positions.
+    """
+    window = node.window
+    whole_map = (window.fy, window.fx) == (node.ishape.y, node.ishape.x)
+    pointwise = window.positions == window.stride_y == window.stride_x == 1
+    in_order = not window.is_padded and (whole_map or pointwise)
+    return (engine.pe >= node.oshape.c) & in_order
+
+
+@overload
+def group_walk(node: Operation, engine: LineEngine) -> tuple[int, int]: ...
+@overload
+def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]: ...
+def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]:
+    """Return the words of a pixel in one group of channels, and the passes over them; 1, 1 where none mix."""
+    if not node.mixes:
+        return 1, 1
+    assert isinstance(node, Conv)
+    return ceil_div(node.c_per_group, engine.simd), ceil_div(node.k_per_group, engine.pe)
+
+
+def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
+    """Return the modules of the engine in the order of the data flow; a memory stands before what it feeds."""
+    match node:
+        case Conv():
+            return _conv_modules(node, engine)
+        case Pool():
+            return _pool_modules(node, engine)
+        case Add():
+            scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+            bits = max(itype.bits for itype in node.itypes)
+            return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
+
+
+def can_use_dsp(node: Conv) -> bool:
+    """Return whether the product of a weight and an activation is wide enough for a DSP."""
+    return operand_bits(node) + node.wtype.bits >= DSP_MIN_PRODUCT_BITS
+
+
+def operand_bits(node: Conv) -> int:
+    """Return the width of an activation as a signed operand."""
+    return node.itype.bits + (0 if node.itype.signed else 1)
+
+
+def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
+    """Return the signed width of acc * multiplier plus the rounding half."""
+    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
+    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
+
+
+def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
+    pe, simd, emit = engine.pe, engine.simd, engine.emit
+    words = ceil_div(node.k, pe) * node.window.positions * ceil_div(node.c_per_group, simd)
+    scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
+    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    return (
+        _feed(node, engine),
+        WeightRom(word_bits=pe * simd * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
+        MacArray(
+            pe=pe,
+            simd=simd,
+            x_bits=operand_bits(node),
+            w_bits=node.wtype.bits,
+            acc_bits=node.acc_bits,
+            in_dsp=in_dsp,
+            constant=words == 1,
+        ),
+        Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
+        ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
+        Requantize(lanes=emit, scale=scale, constant=outputs == 1),
+    )
+
+
+def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
+    bits = node.acc_bits if average else node.itype.bits
+    has_floor = node.itype.signed and not average and feed.has_padding
+    array = PoolArray(pe=engine.pe, average=average, x_bits=node.itype.bits, acc_bits=bits, has_floor=has_floor)
+    collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
+    if not average:
+        return feed, array, collector
+    return feed, array, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True)
+
+
+def _feed(node: Conv | Pool, engine: Choices) -> Feed:
+    inner, passes = group_walk(node, engine)
+    return Feed(
+        window=node.window,
+        ishape=node.ishape,
+        oshape=node.oshape,
+        fold=input_fold(node, engine),
+        inner=inner,
+        passes=passes,
+        word_bits=input_lanes(node, engine) * node.itype.bits,
+        depth=engine.buffer_words,
+        block_ram=engine.buffer_bram,
+        streams=is_streaming(node, engine),
+    )
+
+
+def _conv_scale(node: Conv) -> Scale:
+    """The requantizer of a convolution. Of general factors only the width is known here, so the largest is assumed."""
+    match node.scaling:
+        case Scaling.SHIFT:
+            return _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+        case Scaling.POWER_OF_TWO:
+            exponent = node.multiplier_bits - 1
+            bits = max(1, exponent.bit_length())
+            return _scale(node.acc_bits, 1 << exponent, node.shift, node.otype, factor_bits=bits, general=False)
+        case Scaling.GENERAL:
+            bits = node.multiplier_bits
+            return _scale(node.acc_bits, (1 << bits) - 1, node.shift, node.otype, factor_bits=bits, general=True)
+
+
+def _pool_scale(node: Pool) -> Scale:
+    """The requantizer of an average pooling, whose factor is a constant; a power of two is part of the wiring."""
+    general = node.multiplier & (node.multiplier - 1) != 0
+    bits = node.multiplier.bit_length() if general else 0
+    return _scale(node.acc_bits, node.multiplier, node.shift, node.otype, factor_bits=bits, general=general)
+
+
+def _scale(acc_bits: int, factor: int, shift: int, otype: QType, *, factor_bits: int, general: bool) -> Scale:
+    return Scale(
+        acc_bits=acc_bits,
+        factor_bits=factor_bits,
+        general=general,
+        sum_bits=sum_bits(acc_bits, factor, shift),
+        shift=shift,
+        out_bits=otype.bits,
+        out_signed=otype.signed,
+    )

@@ -1,0 +1,273 @@
+"""The kinds of hardware modules, as data: what each instance is, in numbers and nothing else.
+
+Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances
+as the array has entries, so that one formula prices a single engine and all the options of a node at once.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from math import gcd
+
+from codesign.ir.arrays import Bool, Int, ceil_div
+from codesign.ir.nodes import Shape, Window
+
+FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A line buffer that walks windows over a map; where the engine `streams`, one register.
+
+    `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
+    group. `depth`: words of the line buffer. line_buffer.sv and pass_feed.sv.
+    """
+
+    window: Window
+    ishape: Shape
+    oshape: Shape
+    fold: Int
+    inner: Int
+    passes: Int
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+    streams: Bool
+
+    @property
+    def steps(self) -> Int:
+        """Words that make one result."""
+        return self.window.positions * self.inner
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether some step of some window lies outside the map."""
+        w, out = self.window, self.oshape
+        bottom = (out.y - 1) * w.stride_y - w.pad_top + w.fy
+        right = (out.x - 1) * w.stride_x - w.pad_left + w.fx
+        return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightRom:
+    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
+
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+    feeds_dsp: Bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacArray:
+    """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
+
+    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
+    """
+
+    pe: Int
+    simd: Int
+    x_bits: int
+    w_bits: int
+    acc_bits: int
+    in_dsp: Bool
+    constant: Bool
+
+    @property
+    def delay(self) -> int:
+        """Cycles from a result's last step to its appearance behind the array, of a single instance."""
+        assert isinstance(self.simd, int)
+        return 3 + (self.simd - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolArray:
+    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv."""
+
+    pe: Int
+    average: bool
+    x_bits: int
+    acc_bits: int
+    has_floor: bool
+
+    @property
+    def delay(self) -> int:
+        """Cycles from a result's last step to its appearance behind the array."""
+        return 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """PE results of a pixel with `channels`, which leave `emit` at a time; wires where all do. collector.sv."""
+
+    pe: Int
+    emit: Int
+    channels: int
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRom:
+    """A word of per-channel constants beside every word of results. channel_rom.sv."""
+
+    word_bits: Int
+    depth: Int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How sums become outputs: widths of accumulator, factor and product, the shift and the output.
+
+    `factor_bits` is 0 without factors; `general` tells factors from exponents.
+    """
+
+    acc_bits: int
+    factor_bits: int
+    general: bool
+    sum_bits: int
+    shift: int
+    out_bits: int
+    out_signed: bool
+
+    @property
+    def high_bits(self) -> int:
+        """Bits that remain after the shift."""
+        return max(self.sum_bits - self.shift, 1)
+
+    @property
+    def product_bits(self) -> int:
+        """Width of the product register."""
+        return min(self.acc_bits + self.factor_bits, self.sum_bits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requantize:
+    """Scales, rounds and clamps `lanes` sums a word; `constant`: one set of factors for all words. requantize.sv."""
+
+    lanes: Int
+    scale: Scale
+    constant: Bool
+
+    @property
+    def delay(self) -> int:
+        """Cycles from taking a word to offering it requantized."""
+        return 3 if self.scale.general else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledSum:
+    """Adds two words, each times a constant, then rounds and clamps. `bits`: of the wider operand. scaled_sum.sv."""
+
+    pe: Int
+    multipliers: tuple[int, int]
+    bits: int
+    scale: Scale
+
+    @property
+    def delay(self) -> int:
+        """Cycles from taking two words to offering their sum."""
+        return 2
+
+
+class Conversion(Enum):
+    """How words of one width become words of another."""
+
+    WIRE = "wire"
+    WIDENING = "widening"
+    NARROWING = "narrowing"
+    GENERAL = "general"
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units in the words of one packet on either side of a width_gearbox, and the most it holds to take a word."""
+
+    into: list[int]
+    out: list[int]
+    room: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converter:
+    """Words of lanes_in elements to words of lanes_out; packets are padded to whole words. width_converter.sv."""
+
+    lanes_in: Int
+    lanes_out: Int
+    packet_in: int
+    packet_out: int
+    bits: int
+
+    @property
+    def conversion(self) -> Conversion:
+        """Which kind a single instance is, given where either side pads."""
+        assert isinstance(self.lanes_in, int)
+        assert isinstance(self.lanes_out, int)
+        into, out = self.lanes_in, self.lanes_out
+        if into == out and self._pads_alike(into):
+            return Conversion.WIRE
+        if out % into == 0 and self._pads_alike(into):
+            return Conversion.WIDENING
+        if into % out == 0 and self._pads_alike(out):
+            return Conversion.NARROWING
+        return Conversion.GENERAL
+
+    def _pads_alike(self, lanes: int) -> bool:
+        return self.packet_in == self.packet_out or (self.packet_in % lanes == 0 and self.packet_out % lanes == 0)
+
+    def units(self) -> Units:
+        """Return what a gearbox moves: a unit is as many elements as both sides always move together."""
+        assert isinstance(self.lanes_in, int)
+        assert isinstance(self.lanes_out, int)
+        unit = gcd(gcd(self.lanes_in, self.lanes_out), gcd(self.packet_in, self.packet_out))
+        into, out = _units(self.lanes_in, self.packet_in, unit), _units(self.lanes_out, self.packet_out, unit)
+        return Units(into, out, 2 * (self.lanes_out // unit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fifo:
+    """A queue of `depth` words in front of an input where branches meet. stream_fifo.sv."""
+
+    depth: Int
+    word_bits: Int
+
+    @property
+    def block_ram(self) -> Bool:
+        """Whether the memory goes to block RAM."""
+        return self.depth * self.word_bits > FIFO_LUTRAM_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Gives every word to two consumers, each in its own time. stream_fork.sv."""
+
+    word_bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPort:
+    """An AXI-Stream at either end that moves an image in so many beats."""
+
+    beats: Int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The registers that start the machine and count its beats. accel_control.sv."""
+
+    beats_in: int
+    beats_out: int
+
+
+EngineModule = Feed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum
+StreamModule = Converter | Fifo | Fork | StreamPort
+Module = EngineModule | StreamModule | Control
+
+
+def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:
+    """Return the narrow words in each word of a packet; the last word may hold fewer."""
+    words = ceil_div(packet, lanes)
+    return [lanes // to_lanes] * (words - 1) + [ceil_div(packet - (words - 1) * lanes, to_lanes)]
+
+
+def _units(lanes: int, packet: int, unit: int) -> list[int]:
+    full, rest = divmod(packet, lanes)
+    return [lanes // unit] * full + ([rest // unit] if rest else [])

@@ -1,0 +1,71 @@
+"""Graphs built node by node equal those written out by hand, and a wrong node is refused by name."""
+
+import numpy as np
+import pytest
+
+from codesign.errors import UnsupportedError
+from codesign.ir.builder import GraphBuilder
+from codesign.ir.nodes import Conv, PoolOp, Scaling, Window
+from codesign.ir.qtype import QType
+from codesign.model import golden
+from small import small_graph
+
+U8 = QType(8, signed=False)
+
+
+def test_a_built_graph_equals_the_one_written_out_by_hand() -> None:
+    by_hand = small_graph()
+    params = by_hand.params
+    build = GraphBuilder("small", (6, 6, 1), U8, input_name="x")
+    window = Window(fy=3, fx=3, stride_y=2, stride_x=2, pad_top=1, pad_left=1)
+    x = build.conv(
+        build.input,
+        params["conv.weight"],
+        params["conv.bias"],
+        otype=U8,
+        window=window,
+        shift=3,
+        weight_bits=4,
+        name="conv",
+    )
+    x = build.max_pool(x, Window(fy=2, fx=2), name="pool")
+    build.conv(
+        x, params["dense.weight"], params["dense.bias"], otype=QType(16, signed=True), weight_bits=4, name="dense"
+    )
+    assert build.graph(input_scale=1 / 256, labels=("cat", "dog", "owl")).digest() == by_hand.digest()
+
+
+def test_widths_are_the_narrowest_that_hold_every_value() -> None:
+    build = GraphBuilder("widths", (1, 1, 2), U8)
+    node = build.conv(
+        build.input, np.array([[[[7, -8]]], [[[1, 0]]]]), np.array([5, -5]), otype=U8, multiplier=6, shift=3
+    )
+    assert node.wtype.bits == 4
+    # The sums lie between -8 * 255 - 5 and 7 * 255 + 5, that is -2045 and 1790.
+    assert node.acc_bits == 12
+    assert (node.scaling, node.multiplier_bits) == (Scaling.GENERAL, 3)
+    build.graph()
+
+
+def test_every_kind_of_node_computes_what_its_formula_says() -> None:
+    build = GraphBuilder("kinds", (2, 2, 1), U8)
+    double = build.conv(build.input, np.full((1, 1, 1, 1), 2), otype=U8)
+    total = build.add(build.input, double, otype=QType(10, signed=False))
+    mean = build.average_pool(total, Window(fy=2, fx=2), shift=2)
+    assert mean.op is PoolOp.AVERAGE
+    x = np.array([[[[1], [2]], [[3], [5]]]])
+    assert golden.run(build.graph(), x).tolist() == [[[[8]]]]  # 3 * 11 / 4, halves up
+
+
+def test_weights_of_other_channels_are_refused_by_name() -> None:
+    build = GraphBuilder("wrong", (4, 4, 3), U8)
+    with pytest.raises(UnsupportedError, match=r"node 'conv_1': expected weights \[K, FY, FX, 3 / groups\]"):
+        build.conv(build.input, np.ones((2, 1, 1, 2)), otype=U8)
+
+
+def test_nodes_without_a_name_get_different_ones() -> None:
+    build = GraphBuilder("names", (2, 2, 1), U8)
+    first = build.conv(build.input, np.ones((1, 1, 1, 1)), otype=U8)
+    second = build.conv(first, np.ones((1, 1, 1, 1)), otype=U8)
+    assert isinstance(build.node(second.name), Conv)
+    assert len({n.name for n in build.nodes}) == 3
