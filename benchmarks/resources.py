@@ -1,6 +1,6 @@
 """Resources as predicted beside what open synthesis finds in the same designs, module for module of whole machines.
 
-    PYTHONPATH=tests python benchmarks/resources.py [--random 11] [--networks 3] [--out FILE.md] [--work FOLDER]
+    python benchmarks/resources.py [--random 11] [--networks 3] [--out FILE.md] [--work FOLDER]
 
 Every design is rendered and synthesized here and now, for both families; the random machines are those of the tests.
 The table goes to FILE.md, or to the screen. Ends with status 1 if a design failed.
@@ -12,27 +12,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from resource_cases import BOARDS, Case
 
-from codesign.emit.rtl import render_rtl
 from codesign.errors import CodesignError
 from codesign.ir.board import Family
-from codesign.ir.cost import Resources
-from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv
-from codesign.model.resource import design_resources
-from codesign.sim.synth import synthesize
+from codesign.testing.resource_cases import BOARDS, Case, Row, compare
 
 SHARES = (0.12, 0.16, 0.2)  # of the board's budget, for the networks in turn
 
 INTRO = """# Predicted resources beside open synthesis
 
-Made by `make bench-resources`, which is `python benchmarks/resources.py --out docs/resources.md` with `tests` on
-PYTHONPATH; do not edit this page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time; no
+Made by `make bench-resources`, which is `python benchmarks/resources.py --out docs/resources.md`; do not edit this
+page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time; no
 placement, so no vendor's figures.
 
 A row is a whole machine: engines, buffers, FIFOs, width converters, streams and control block. *random*: small
@@ -51,51 +44,12 @@ synthesized as a whole.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One design: multipliers that work side by side, what is predicted, what synthesis finds, with which tool."""
-
-    case: Case
-    multipliers: int
-    predicted: Resources
-    found: Resources
-    tool: str
-
-    def error(self, name: str) -> float:
-        """(predicted - found) / found of that resource."""
-        found: int = getattr(self.found, name)
-        return (getattr(self.predicted, name) - found) / max(found, 1)
-
-
 def cases(random: int, networks: int) -> list[Case]:
     """So many random machines and networks for each family; no machine comes twice."""
     families = tuple(enumerate((Family.SERIES7, Family.ULTRASCALE_PLUS)))
     small = [Case(100 * i + seed, family) for i, family in families for seed in range(random)]
     shares = [SHARES[seed % len(SHARES)] for seed in range(networks)]
     return small + [Case(100 * i + seed, family, share) for i, family in families for seed, share in enumerate(shares)]
-
-
-def compare(case: Case, work: Path) -> Row:
-    """Predict and synthesize the case's design."""
-    graph, design = case.machine()
-    x, y = _images(graph)
-    measured = synthesize(render_rtl(graph, design, case.board, x, y), case.board, work)
-    assert measured.resources is not None
-    engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
-    return Row(
-        case=case,
-        multipliers=sum(e.pe * e.simd for e in engines),
-        predicted=design_resources(graph, design, case.family),
-        found=measured.resources,
-        tool=measured.version,
-    )
-
-
-def _images(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """One blank image and its blank result: synthesis reads no test data."""
-    shapes = (graph.input.shape, graph.output.oshape)
-    x, y = (np.zeros((1, s.y, s.x, s.c), dtype=np.int64) for s in shapes)
-    return x, y
 
 
 def page(rows: Sequence[Row], troubles: Sequence[str]) -> str:

@@ -14,8 +14,8 @@ MISSING = "missing"
 
 INTRO = """# Our co-search and its rivals
 
-Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the files under
-`benchmarks/results/cosearch/`, one for each profile, board, demand, method and seed; do not edit by hand.
+Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the tables under
+`benchmarks/results/cosearch/`, a row for each profile, board, demand, method and seed; do not edit by hand.
 
 Every method searches the same space of networks on the same data for the same demand, frames per second on a part of
 a board, with the same model of cycles and resources. What it ends with is trained anew with the same settings,
