@@ -269,11 +269,12 @@ def _reaches(group: Group, ours: Method, controller: Method) -> str:
         for theirs in group.of(board, demand, controller):
             own = by_seed.get(theirs.cell.seed)
             if own is not None:
-                rows.append(_reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
+                rows.append(reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
     return _table(header, rows) if rows else "Missing: no pair of cells to compare.\n"
 
 
-def _reach(name: str, own: Result, theirs: Result) -> Row:
+def reach(name: str, own: Result, theirs: Result) -> Row:
+    """One line: the controller's best, what it took, and what ours took to be as accurate."""
     accuracy = theirs.search.course[-1].accuracy if theirs.search.course else None
     if accuracy is None:
         return (name, "none found", f"{theirs.search.evaluations:,}", "", f"{theirs.search.seconds:,.0f}", *[""] * 4)
