@@ -6,17 +6,14 @@ Every design is rendered and synthesized here and now, for both families; the ra
 The table goes to FILE.md, or to the screen. Ends with status 1 if a design failed.
 """
 
-import argparse
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from common import parser_of, publish, run_cases
 
-from codesign.errors import CodesignError
 from codesign.ir.board import Family
 from codesign.testing.resource_cases import BOARDS, Case, Row, compare
 
@@ -97,41 +94,24 @@ def _line(row: Row) -> str:
     return "| " + " | ".join([str(row.case), str(row.multipliers), dsp, bram, *luts, *ffs]) + " |"
 
 
-def run(todo: Sequence[Case], work: Path) -> tuple[list[Row], list[str]]:
-    """The results, and what went wrong with the other cases."""
-    rows: list[Row] = []
-    troubles: list[str] = []
-    for i, case in enumerate(todo):
-        begun = time.monotonic()
-        try:
-            row = compare(case, work / str(case).replace(" ", "-"))
-            rows.append(row)
-            verdict = f"LUT {row.error('lut'):+.1%}, FF {row.error('ff'):+.1%}"
-            if row.error("dsp") or row.error("bram18"):
-                verdict += f", {row.predicted} predicted, {row.found} found"
-        except CodesignError as error:
-            troubles.append(f"{case}: {error}")
-            verdict = f"FAILED: {error}"
-        print(f"[{i + 1}/{len(todo)}] {case}: {verdict}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return rows, troubles
+def measured(case: Case, work: Path) -> tuple[Row, str]:
+    """The row of a case, and words for the screen."""
+    row = compare(case, work / str(case).replace(" ", "-"))
+    verdict = f"LUT {row.error('lut'):+.1%}, FF {row.error('ff'):+.1%}"
+    if row.error("dsp") or row.error("bram18"):
+        verdict += f", {row.predicted} predicted, {row.found} found"
+    return row, verdict
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, work=True)
     parser.add_argument("--random", type=int, default=11, help="random machines of each family (%(default)s)")
     parser.add_argument("--networks", type=int, default=3, help="networks of each family (%(default)s)")
-    parser.add_argument("--out", type=Path, help="write the tables to this file")
-    parser.add_argument("--work", type=Path, help="keep the projects and logs in this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="resources-") as scratch:
-        rows, troubles = run(cases(options.random, options.networks), options.work or Path(scratch))
-    text = page(rows, troubles)
-    if options.out:
-        fresh = options.out.with_suffix(".tmp")
-        fresh.write_text(text)
-        os.replace(fresh, options.out)
-    else:
-        print(text, end="")
+        work = options.work or Path(scratch)
+        rows, troubles = run_cases(cases(options.random, options.networks), lambda case: measured(case, work))
+    publish(page(rows, troubles), options.out)
     return 1 if troubles else 0
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import mean
 
+from common import table
+
 from .settings import ABLATIONS, JUDGED_IMAGES, RACE, TITLES, TRAINED, Method, all_cells
 from .store import Result, Store, unmeasured
 from .summary import Estimate, Group, Spread, accuracy, differences, exact_fps, fps, groups, met, predicted_fps
@@ -180,7 +182,7 @@ def _race(group: Group, board: str, demand: int) -> str:
         "Designs",
         "CPU s",
     )
-    return _table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
+    return table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
 
 
 def _line(method: Method, results: Sequence[Result]) -> Row:
@@ -270,7 +272,7 @@ def _reaches(group: Group, ours: Method, controller: Method) -> str:
             own = by_seed.get(theirs.cell.seed)
             if own is not None:
                 rows.append(reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
-    return _table(header, rows) if rows else "Missing: no pair of cells to compare.\n"
+    return table(header, rows) if rows else "Missing: no pair of cells to compare.\n"
 
 
 def reach(name: str, own: Result, theirs: Result) -> Row:
@@ -298,7 +300,7 @@ def _ablations(group: Group) -> str:
             results = group.of(board, demand, method)
             line = _line(method, results)
             rows.append((f"{board}, {demand:,}", *line[:5], line[8]))
-    return VARIANTS + (_table(header, rows) if rows else "Missing.\n") + _effects(group)
+    return VARIANTS + (table(header, rows) if rows else "Missing.\n") + _effects(group)
 
 
 def _effects(group: Group) -> str:
@@ -334,8 +336,3 @@ def _spread(spread: Spread | None, form: str = ",.0f") -> str:
 
 def _count(values: object) -> str:
     return f"{mean(values):,.0f}"
-
-
-def _table(header: Row, rows: Sequence[Row]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import processor
 
 from codesign.datasets.resize import reduced
 from codesign.ir.boards import load_board
@@ -70,7 +71,7 @@ class Race:
             target_cycles=ground.target(cell.fps),
             search=found,
             final=None if found.row is None else self._final(cell, ground, found, simulate=simulate, tell=tell),
-            machine=machine(),
+            machine=f"{processor()}, Python {platform.python_version()}",
         )
         self.store.save(result)
         return result
@@ -159,11 +160,3 @@ def counted(judge: Judge, best: Candidate | None) -> Search:
 def first_images(dataset: Dataset, images: int) -> Dataset:
     """The data set with so many of its training images; in all data sets here they come in no order."""
     return replace(dataset, train_x=dataset.train_x[:images], train_y=dataset.train_y[:images])
-
-
-def machine() -> str:
-    """The machine that measured, in one line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.machine()}, Python {platform.python_version()}"
