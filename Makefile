@@ -41,7 +41,7 @@ bench-correlation: setup ## do networks keep their order on other accelerators -
 	@$(BIN)/python benchmarks/correlation.py --out docs/rank_correlation.md
 
 bench-resources: setup ## predicted resources beside open synthesis, whole designs -> docs/resources.md (about half an hour)
-	@PYTHONPATH=tests $(BIN)/python benchmarks/resources.py --out docs/resources.md
+	@$(BIN)/python benchmarks/resources.py --out docs/resources.md
 
 bench-cosearch: setup ## our co-search beside its rivals -> docs/cosearch.md (hours; goes on where it was)
 	@$(BIN)/python benchmarks/cosearch.py --tiny

@@ -7,9 +7,7 @@ out to a network's nodes. The page has the rank correlation of every two acceler
 network on one accelerator for another. FILE.svg, the plot, is written beside the page.
 """
 
-import argparse
 import itertools
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from common import parser_of, publish
 from correlation_page import Figures, Table, page, plot
 from scipy.stats import spearmanr
 
@@ -331,8 +330,7 @@ def _sizes(graph: Graph) -> tuple[int, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="write the page to this file, not to the screen")
+    parser = parser_of(__doc__)
     parser.add_argument("--networks", type=int, default=NETWORKS, help="how many are drawn (%(default)s)")
     options = parser.parse_args()
     begun = time.process_time()
@@ -344,14 +342,10 @@ def main() -> int:
     table = tabulate(graphs, say)
     exact = exact_intervals(graphs, say)
     found = figures(graphs, table, exact, time.process_time() - begun)
-    if options.out is None:
-        print(page(found, "rank_correlation.svg"), end="")
-        return 0
-    image = options.out.with_suffix(".svg")
-    for path, text in ((image, plot(found)), (options.out, page(found, image.name))):
-        fresh = path.with_suffix(".tmp")
-        fresh.write_text(text)
-        os.replace(fresh, path)
+    image = (options.out or Path("rank_correlation.md")).with_suffix(".svg")
+    if options.out is not None:
+        publish(plot(found), image)
+    publish(page(found, image.name), options.out)
     return 0
 
 

@@ -1,11 +1,11 @@
 """The rank correlations as a page of Markdown and a plot; every word that depends on a figure is chosen by it."""
 
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from common import table
 
 from codesign.report.svg import figure, line, rect, round_ticks, text
 
@@ -130,7 +130,7 @@ def _accelerators(found: Figures) -> str:
         f"median is {np.median(found.exact):,.0f} cycles. {found.limited:.0%} of them are at the machine's own limit, "
         "that of the fastest engine that there is for their slowest node, whatever the board has."
     )
-    return _table(header, rows) + "\n" + _wrapped(note)
+    return table(header, rows) + "\n" + _wrapped(note)
 
 
 def _losses(found: Figures) -> str:
@@ -148,7 +148,7 @@ def _losses(found: Figures) -> str:
                 f"{t.exact.mean():.0%}", f"{t.exact.max():.0%}",
             )
         )  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _groups(found: Figures) -> str:
@@ -157,7 +157,7 @@ def _groups(found: Figures) -> str:
         part = found.correlation[np.ix_(members, members)][np.triu_indices(len(members), 1)]
         kept = f"{(part >= HIGH).mean():.0%}"
         rows.append((words, str(len(members)), f"{part.min():.2f}", f"{np.median(part):.2f}", kept))
-    return _table(("Accelerators", "How many", "Smallest", "Median", f"Pairs of {HIGH} or more"), rows)
+    return table(("Accelerators", "How many", "Smallest", "Median", f"Pairs of {HIGH} or more"), rows)
 
 
 def _verdict(found: Figures) -> list[str]:
@@ -245,8 +245,3 @@ def _colour(share: float) -> str:
 
 def _wrapped(words: str, indent: str = "") -> str:
     return textwrap.fill(words, 118, subsequent_indent=indent, break_long_words=False) + "\n"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)

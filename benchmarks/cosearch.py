@@ -4,11 +4,11 @@
                                   [--part K/N] [--work FOLDER] [--no-simulation]
                                   [--tiny | --page]
 
-Each cell (board, demand, method, seed) is one file under benchmarks/results/cosearch/PROFILE/. Finished cells are
-passed over, so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the
+Each cell (board, demand, method, seed) is a row of benchmarks/results/cosearch/cells.csv. Finished cells are passed
+over, so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the
 next one without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space
-and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the files
-alone.
+and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the
+tables alone.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("build/cosearch"), help="for what can be made again")
     parser.add_argument("--no-simulation", action="store_true", help="leave the RTL simulations to a later run")
     parser.add_argument("--tiny", action="store_true", help="search a space that can be enumerated, nothing else")
-    parser.add_argument("--page", action="store_true", help="make the page and the plot from the store, run nothing")
+    parser.add_argument("--page", action="store_true", help="make the page and the plot from the tables, run nothing")
     return parser
 
 

@@ -6,19 +6,17 @@ Every network is generated, compiled and simulated here and now; the rivals' fig
 table goes to FILE.md, or to the screen. Ends with status 1 if a case failed or was not exact.
 """
 
-import argparse
 import os
 import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from measure import Case, Result, measure
+from common import parser_of, processor, publish, run_cases
+from measure import Case, measure
 from tables import page
 from workloads import MACS
 
-from codesign.errors import CodesignError
 from codesign.ir.nodes import Scaling
 
 # Multipliers allowed: those of NNgen's largest operator, and of all its operators together (rivals.py).
@@ -38,50 +36,20 @@ def cases(names: list[str]) -> list[Case]:
     return found
 
 
-def run(todo: list[Case], work: Path) -> tuple[list[Result], list[str]]:
-    """The results, and what went wrong with the other cases."""
-    results: list[Result] = []
-    troubles: list[str] = []
-    for i, case in enumerate(todo):
-        begun = time.monotonic()
-        try:
-            results.append(measure(case, work / f"case{i}"))
-            verdict = "exact"
-        except CodesignError as error:
-            troubles.append(f"{case}: {error}")
-            verdict = f"FAILED: {error}"
-        print(f"[{i + 1}/{len(todo)}] {case}: {verdict}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return results, troubles
-
-
-def machine() -> str:
-    """The machine that measured, in one line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    model = models[0] if models else platform.machine()
-    return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}"
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, work=True)
     parser.add_argument("--workloads", default=",".join(MACS), help="which of %(default)s, separated by commas")
-    parser.add_argument("--out", type=Path, help="write the tables to this file")
-    parser.add_argument("--work", type=Path, help="keep the projects and logs in this folder")
     options = parser.parse_args()
     names = options.workloads.split(",")
     unknown = sorted(set(names) - set(MACS))
     if unknown:
         parser.error(f"--workloads: expected some of {', '.join(MACS)}, got {', '.join(unknown)}")
+    todo = cases(names)
     with tempfile.TemporaryDirectory(prefix="peers-") as scratch:
-        results, troubles = run(cases(names), options.work or Path(scratch))
-    text = page(results, troubles, machine())
-    if options.out:
-        fresh = options.out.with_suffix(".tmp")
-        fresh.write_text(text)
-        os.replace(fresh, options.out)
-    else:
-        print(text, end="")
+        work = options.work or Path(scratch)
+        results, troubles = run_cases(todo, lambda case: (measure(case, work / f"case{todo.index(case)}"), "exact"))
+    machine = f"{os.cpu_count()} cores ({processor()}), Python {platform.python_version()}"
+    publish(page(results, troubles, machine), options.out)
     return 1 if troubles else 0
 
 

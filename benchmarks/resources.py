@@ -1,39 +1,28 @@
 """Resources as predicted beside what open synthesis finds in the same designs, module for module of whole machines.
 
-    PYTHONPATH=tests python benchmarks/resources.py [--random 11] [--networks 3] [--out FILE.md] [--work FOLDER]
+    python benchmarks/resources.py [--random 11] [--networks 3] [--out FILE.md] [--work FOLDER]
 
 Every design is rendered and synthesized here and now, for both families; the random machines are those of the tests.
 The table goes to FILE.md, or to the screen. Ends with status 1 if a design failed.
 """
 
-import argparse
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from resource_cases import BOARDS, Case
+from common import parser_of, publish, run_cases
 
-from codesign.emit.rtl import render_rtl
-from codesign.errors import CodesignError
 from codesign.ir.board import Family
-from codesign.ir.cost import Resources
-from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv
-from codesign.machine.elaborate import elaborate
-from codesign.model.resource import design_resources
-from codesign.sim.synth import synthesize
+from codesign.testing.resource_cases import BOARDS, Case, Row, compare
 
 SHARES = (0.12, 0.16, 0.2)  # of the board's budget, for the networks in turn
 
 INTRO = """# Predicted resources beside open synthesis
 
-Made by `make bench-resources`, which is `python benchmarks/resources.py --out docs/resources.md` with `tests` on
-PYTHONPATH; do not edit this page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time; no
+Made by `make bench-resources`, which is `python benchmarks/resources.py --out docs/resources.md`; do not edit this
+page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time; no
 placement, so no vendor's figures.
 
 A row is a whole machine: engines, buffers, FIFOs, width converters, streams and control block. *random*: small
@@ -52,51 +41,12 @@ synthesized as a whole.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One design: multipliers that work side by side, what is predicted, what synthesis finds, with which tool."""
-
-    case: Case
-    multipliers: int
-    predicted: Resources
-    found: Resources
-    tool: str
-
-    def error(self, name: str) -> float:
-        """(predicted - found) / found of that resource."""
-        found: int = getattr(self.found, name)
-        return (getattr(self.predicted, name) - found) / max(found, 1)
-
-
 def cases(random: int, networks: int) -> list[Case]:
     """So many random machines and networks for each family; no machine comes twice."""
     families = tuple(enumerate((Family.SERIES7, Family.ULTRASCALE_PLUS)))
     small = [Case(100 * i + seed, family) for i, family in families for seed in range(random)]
     shares = [SHARES[seed % len(SHARES)] for seed in range(networks)]
     return small + [Case(100 * i + seed, family, share) for i, family in families for seed, share in enumerate(shares)]
-
-
-def compare(case: Case, work: Path) -> Row:
-    """Predict and synthesize the case's design."""
-    graph, design = case.machine()
-    x, y = _images(graph)
-    measured = synthesize(render_rtl(graph, design, case.board, x, y), case.board, work)
-    assert measured.resources is not None
-    engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
-    return Row(
-        case=case,
-        multipliers=sum(e.pe * e.simd for e in engines),
-        predicted=design_resources(elaborate(graph, design), case.family),
-        found=measured.resources,
-        tool=measured.version,
-    )
-
-
-def _images(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """One blank image and its blank result: synthesis reads no test data."""
-    shapes = (graph.input.shape, graph.output.oshape)
-    x, y = (np.zeros((1, s.y, s.x, s.c), dtype=np.int64) for s in shapes)
-    return x, y
 
 
 def page(rows: Sequence[Row], troubles: Sequence[str]) -> str:
@@ -144,41 +94,24 @@ def _line(row: Row) -> str:
     return "| " + " | ".join([str(row.case), str(row.multipliers), dsp, bram, *luts, *ffs]) + " |"
 
 
-def run(todo: Sequence[Case], work: Path) -> tuple[list[Row], list[str]]:
-    """The results, and what went wrong with the other cases."""
-    rows: list[Row] = []
-    troubles: list[str] = []
-    for i, case in enumerate(todo):
-        begun = time.monotonic()
-        try:
-            row = compare(case, work / str(case).replace(" ", "-"))
-            rows.append(row)
-            verdict = f"LUT {row.error('lut'):+.1%}, FF {row.error('ff'):+.1%}"
-            if row.error("dsp") or row.error("bram18"):
-                verdict += f", {row.predicted} predicted, {row.found} found"
-        except CodesignError as error:
-            troubles.append(f"{case}: {error}")
-            verdict = f"FAILED: {error}"
-        print(f"[{i + 1}/{len(todo)}] {case}: {verdict}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-    return rows, troubles
+def measured(case: Case, work: Path) -> tuple[Row, str]:
+    """The row of a case, and words for the screen."""
+    row = compare(case, work / str(case).replace(" ", "-"))
+    verdict = f"LUT {row.error('lut'):+.1%}, FF {row.error('ff'):+.1%}"
+    if row.error("dsp") or row.error("bram18"):
+        verdict += f", {row.predicted} predicted, {row.found} found"
+    return row, verdict
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, work=True)
     parser.add_argument("--random", type=int, default=11, help="random machines of each family (%(default)s)")
     parser.add_argument("--networks", type=int, default=3, help="networks of each family (%(default)s)")
-    parser.add_argument("--out", type=Path, help="write the tables to this file")
-    parser.add_argument("--work", type=Path, help="keep the projects and logs in this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="resources-") as scratch:
-        rows, troubles = run(cases(options.random, options.networks), options.work or Path(scratch))
-    text = page(rows, troubles)
-    if options.out:
-        fresh = options.out.with_suffix(".tmp")
-        fresh.write_text(text)
-        os.replace(fresh, options.out)
-    else:
-        print(text, end="")
+        work = options.work or Path(scratch)
+        rows, troubles = run_cases(cases(options.random, options.networks), lambda case: measured(case, work))
+    publish(page(rows, troubles), options.out)
     return 1 if troubles else 0
 
 

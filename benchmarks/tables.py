@@ -4,6 +4,7 @@ import subprocess
 import textwrap
 from collections.abc import Sequence
 
+from common import table
 from measure import Result
 from rivals import CSIM_AIMS, HLS4ML, NNGEN, Csim, NNgen
 from workloads import MACS, TITLES
@@ -86,7 +87,7 @@ def _cycles(results: Sequence[Result]) -> str:
     for name in _names(results):
         rows += [_nngen_cycles(rival) for rival in NNGEN if rival.workload == name]
         rows += [_our_cycles(result) for result in results if result.case.workload == name]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _nngen_cycles(rival: NNgen) -> Row:
@@ -142,7 +143,7 @@ def _times(results: Sequence[Result]) -> str:
         rows += [_nngen_times(rival) for rival in NNGEN if rival.workload == name]
         rows += [_hls4ml_times(rival) for rival in HLS4ML if rival.workload == name]
         rows += [_our_times(result) for result in results if result.case.workload == name]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _nngen_times(rival: NNgen) -> Row:
@@ -187,7 +188,7 @@ def _engines(results: Sequence[Result]) -> str:
         for r in results
         if r.case.scaling is Scaling.POWER_OF_TWO
     ]
-    return "\n## The designs\n\nPE x SIMD of every convolution and dense layer, as the search chose them.\n\n" + _table(
+    return "\n## The designs\n\nPE x SIMD of every convolution and dense layer, as the search chose them.\n\n" + table(
         header, rows
     )
 
@@ -213,8 +214,3 @@ def _count(value: int | None) -> str:
 
 def _speed(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-def _table(header: Row, rows: Sequence[Row]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

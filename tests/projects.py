@@ -9,7 +9,7 @@ from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.model import golden
-from small import small_design, small_graph
+from codesign.testing.small import small_design, small_graph
 
 
 def small_board(shell: Shell = Shell.ZYNQ) -> Board:

@@ -1,13 +1,13 @@
-"""Hypothesis strategies of random legal graphs and designs; random_machines.py draws them."""
+"""Hypothesis strategies of random legal graphs and designs; codesign/testing/random_machines.py draws them."""
 
 import numpy as np
 from hypothesis import strategies as st
 
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from random_machines import random_design as random_design
-from random_machines import random_graph as random_graph
-from random_machines import random_inputs as random_inputs
+from codesign.testing.random_machines import random_design as random_design
+from codesign.testing.random_machines import random_graph as random_graph
+from codesign.testing.random_machines import random_inputs as random_inputs
 
 
 def graphs() -> st.SearchStrategy[Graph]:

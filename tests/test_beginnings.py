@@ -7,8 +7,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from race.setting import turned  # noqa: E402
-
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.nodes import Conv  # noqa: E402
@@ -19,7 +17,8 @@ from codesign.search.beginnings import ample, beginning  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.finals import finalists  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
-from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.spaces import turned  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

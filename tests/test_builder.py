@@ -8,7 +8,7 @@ from codesign.ir.builder import GraphBuilder
 from codesign.ir.nodes import Conv, PoolOp, Scaling, Window
 from codesign.ir.qtype import QType
 from codesign.model import golden
-from small import small_graph
+from codesign.testing.small import small_graph
 
 U8 = QType(8, signed=False)
 

@@ -10,7 +10,7 @@ from codesign.ir.canonical import canonical, digest
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.nodes import Conv
-from small import small_design, small_graph
+from codesign.testing.small import small_design, small_graph
 
 
 def with_new_field(value: Any, default: object) -> Any:

@@ -19,7 +19,7 @@ from codesign.flow import steps
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
-from small import small_graph
+from codesign.testing.small import small_graph
 from test_flow import begin
 
 FEW = ("--csim-images", "4", "--rtlsim-images", "4")

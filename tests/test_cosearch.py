@@ -28,7 +28,7 @@ from codesign.nets.train import train  # noqa: E402
 from codesign.search.choice import Draw  # noqa: E402
 from codesign.search.config import Hardware  # noqa: E402
 from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
-from small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from codesign.testing.small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -88,7 +88,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from codesign.ir.boards import load_board
 from codesign.nets.train import train
-from small_search import run_tiny, tiny_data, train_config
+from codesign.testing.small_search import run_tiny, tiny_data, train_config
 from test_cosearch import digest
 found = run_tiny(load_board("pynq-z2"), Path({folder!r}), epochs=6)
 trained = train(found.network, tiny_data(), train_config(), Path({folder!r}))

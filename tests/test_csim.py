@@ -24,10 +24,10 @@ from codesign.model import golden
 from codesign.model.schedule import size_buffers
 from codesign.sim.compare import first_difference, require_equal
 from codesign.sim.csim import compile_bench, csim
-from conftest import require_tool
+from codesign.testing.requirements import require_tool
+from codesign.testing.small import small_design, small_graph
 from hls_batch import OPTIONS, Case, case_of, failures, random_case
 from projects import small_board
-from small import small_design, small_graph
 from strategies import random_design, random_inputs
 
 pytestmark = pytest.mark.gxx

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from codesign.emit.environment import LINE_LENGTH, c_array, c_value, environment, hex32, render, sv_hex, tcl_quote
 from codesign.emit.identity import design_hash, heading
-from small import small_design, small_graph
+from codesign.testing.small import small_design, small_graph
 
 
 def test_c_array_has_a_row_per_line() -> None:

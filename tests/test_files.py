@@ -13,7 +13,7 @@ from codesign.ir import files
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
 from codesign.ir.measurement import Measurement
-from small import small_design, small_graph
+from codesign.testing.small import small_design, small_graph
 from strategies import designs_for, graphs
 
 counts = st.integers(0, 10**9)

@@ -19,7 +19,7 @@ from codesign.ir.cost import Cost
 from codesign.progress import silent
 from codesign.report import page as report_page
 from codesign.search.goal import Goal
-from small import small_graph
+from codesign.testing.small import small_graph
 
 PROOF = ProofConfig(csim_images=5, rtlsim_images=4, synthesis=False)
 

@@ -17,7 +17,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
 from codesign.model import golden
-from small import small_graph
+from codesign.testing.small import small_graph
 
 Map = list[list[list[int]]]  # [Y][X][C]
 IMAGES = 2

@@ -16,7 +16,7 @@ from codesign.ir import qtype as qtype_module
 from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
-from small import small_graph
+from codesign.testing.small import small_graph
 
 S8, U8 = QType(8, signed=True), QType(8, signed=False)
 X = Input(name="x", shape=Shape(4, 4, 2), otype=U8)

@@ -22,8 +22,8 @@ from codesign.ir.nodes import Conv, Input, Pool
 from codesign.ir.project import Project
 from codesign.machine.line import input_fold, is_streaming
 from codesign.model import golden
+from codesign.testing.small import small_design, small_graph
 from projects import small_board
-from small import small_design, small_graph
 from strategies import designs_for, graphs, random_inputs
 
 

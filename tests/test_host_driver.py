@@ -19,8 +19,8 @@ from codesign.ir.nodes import Conv
 from codesign.ir.qtype import QType
 from codesign.model import golden
 from codesign.report.vendor import read_measured
+from codesign.testing.small import small_design, small_graph
 from projects import small_board, small_project
-from small import small_design, small_graph
 
 EMULATED = Path(__file__).parent / "emulated_pynq"
 MODULES = ("pynq", "accel_params", "axi_dma", "driver")

@@ -16,8 +16,8 @@ from codesign.emit.registers import REGISTERS
 from codesign.errors import ConfigError
 from codesign.ir.board import Shell
 from codesign.ir.project import Project
+from codesign.testing.small import small_design, small_graph
 from projects import small_board, small_cost, small_kernels, small_project
-from small import small_design, small_graph
 
 
 def test_the_manifest_describes_the_project_and_holds_every_file() -> None:

@@ -21,8 +21,8 @@ from codesign.emit.rtl import render_rtl
 from codesign.ir.board import Shell
 from codesign.model import golden
 from codesign.sim import rtlsim
+from codesign.testing.small import small_design, small_graph
 from projects import small_board, small_cost, small_project
-from small import small_design, small_graph
 
 STAND_INS = Path(__file__).parent / "vendor_tools.tcl"
 Calls = list[list[str]]

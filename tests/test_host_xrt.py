@@ -13,8 +13,8 @@ from codesign.emit.identity import design_hash
 from codesign.ir.board import Shell
 from codesign.ir.design import Design
 from codesign.report.vendor import read_measured
+from codesign.testing.small import small_design, small_graph
 from projects import small_board, small_project
-from small import small_design, small_graph
 
 EMULATED = Path(__file__).parent / "emulated_xrt"
 STRICT = ["-std=c++17", "-Wall", "-Wextra", "-Werror"]

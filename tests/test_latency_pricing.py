@@ -23,7 +23,7 @@ from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.selection import latency_of  # noqa: E402
 from codesign.search.sized import quick_sized_design  # noqa: E402
 from codesign.search.waits import quick_rows  # noqa: E402
-from small_search import CPU, SHAPE, tiny_config, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -18,7 +18,7 @@ from codesign.nets.space import decisions, derive
 from codesign.nets.train import TrainRecord, train
 from codesign.progress import silent
 from codesign.search.cosearch import cosearch
-from small_search import SHAPE, tiny_config, tiny_data, tiny_space
+from codesign.testing.small_search import SHAPE, tiny_config, tiny_data, tiny_space
 
 pytestmark = pytest.mark.torch
 

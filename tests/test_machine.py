@@ -11,7 +11,7 @@ from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Machine, Unit, elaborate
 from codesign.machine.modules import Converter, Feed, Fifo, Fork
 from codesign.model.resource import design_resources, node_resources, shell_resources
-from random_machines import random_design, random_graph
+from codesign.testing.random_machines import random_design, random_graph
 
 SEEDS = range(60)
 

@@ -12,7 +12,7 @@ from codesign.search.accelerators import Accelerator, Accelerators  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.neighbours import improved, is_better  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
-from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SPACE = tiny_space()

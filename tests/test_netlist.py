@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from resource_cases import Case
 
 from codesign.emit.rtl import render_rtl
 from codesign.ir.board import Family
@@ -15,7 +14,8 @@ from codesign.ir.design import Memory
 from codesign.model import golden
 from codesign.sim.synth import synthesis_script
 from codesign.sim.tool import run_tool
-from random_machines import random_inputs
+from codesign.testing.random_machines import random_inputs
+from codesign.testing.resource_cases import Case
 
 IMAGES = 3
 RUN_SCRIPT = """

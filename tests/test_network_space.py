@@ -34,9 +34,10 @@ from codesign.nets.train import train  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
-from small_search import SHAPE, SPACES, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch
+SPACES = pytest.mark.parametrize("space", [tiny_space(), rich_space()], ids=["tiny", "rich"])
 
 
 def test_every_choice_is_part_of_the_derived_network() -> None:

@@ -11,8 +11,8 @@ import codesign
 from codesign.data import folder
 from codesign.emit import host, scripts
 from codesign.emit.torch_module import render_torch
+from codesign.testing.small import small_graph
 from projects import small_project
-from small import small_graph
 
 ROOT = Path(__file__).parent.parent
 NOTICE = "SPDX-License-Identifier: MIT-0"

@@ -26,7 +26,7 @@ from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import Team, join, team
 from codesign.nets.space import decisions, derive
 from codesign.nets.train import train
-from small_search import SHAPE, run_tiny, tiny_data, tiny_space
+from codesign.testing.small_search import SHAPE, run_tiny, tiny_data, tiny_space
 
 pytestmark = pytest.mark.torch
 
@@ -38,7 +38,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from codesign.progress import silent
 from codesign.search.cosearch import cosearch
-from small_search import tiny_config
+from codesign.testing.small_search import tiny_config
 from test_parallel import *
 
 class Interrupted(Exception):

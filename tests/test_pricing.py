@@ -25,7 +25,7 @@ from codesign.search.dna import ArrayPricing  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.repair import repaired  # noqa: E402
 from codesign.search.trainer import Trainer  # noqa: E402
-from small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

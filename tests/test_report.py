@@ -18,7 +18,7 @@ from codesign.report import svg
 from codesign.report.page import page
 from codesign.report.summary import summary
 from codesign.report.view import Accuracy, Column, Search, Series, View
-from small import small_design, small_graph
+from codesign.testing.small import small_design, small_graph
 
 GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
 NODES = tuple(

@@ -23,7 +23,7 @@ from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.search.config import Hardware  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
-from small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from resource_cases import Case
-from resources import Row, cases, compare, page
 
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
@@ -16,6 +14,7 @@ from codesign.machine.modules import Fifo, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, node_resources, to_resources
+from codesign.testing.resource_cases import Case, Row, compare
 
 XC7, XCUP = Family.SERIES7, Family.ULTRASCALE_PLUS
 TOLERANCE = 0.25
@@ -141,19 +140,3 @@ def check(row: Row) -> None:
     assert (row.predicted.dsp, row.predicted.bram18) == (row.found.dsp, row.found.bram18)
     assert abs(row.error("lut")) <= TOLERANCE
     assert abs(row.error("ff")) <= TOLERANCE
-
-
-def test_the_page_says_where_the_prediction_is_wrong() -> None:
-    right, wrong = Resources(dsp=3, bram18=2, lut=110, ff=100), Resources(dsp=4, bram18=2, lut=90, ff=100)
-    found = Resources(dsp=3, bram18=2, lut=100, ff=100)
-    rows = [Row(Case(1, XC7), 7, right, found, "tool 1"), Row(Case(2, XCUP, 0.1), 7, wrong, found, "tool 1")]
-    text = page(rows, ["xc7 random 3: no luck"])
-    assert "| all | 2 | 1 | 2 | 10.0% | 10.0% | 0.0% | 0.0% |" in text
-    assert "| xc7 random 1 | 7 | 3 | 2 | 110 | 100 | +10.0% | 100 | 100 | +0.0% |" in text
-    assert "| xcup network 2 | 7 | **4** predicted, 3 found | 2 | 90 |" in text
-    assert "Failed: xc7 random 3: no luck" in text
-
-
-def test_the_benchmark_draws_every_machine_once() -> None:
-    todo = cases(11, 3)
-    assert len({str(case) for case in todo}) == len(todo) == 28

@@ -20,9 +20,9 @@ from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
+from codesign.testing.small import small_design, small_graph
 from projects import small_board
 from rtl_batch import Machine, Result, build_runtime, run_group
-from small import small_design, small_graph
 from strategies import random_graph
 
 

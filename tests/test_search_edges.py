@@ -24,7 +24,7 @@ from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Objective, SearchConfig  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
-from small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 FASHION, MAP = load_space("fashion"), Shape(28, 28, 1)

@@ -36,7 +36,7 @@ from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.tabular import tabular_search  # noqa: E402
 from codesign.search.trainer import Trainer, certain  # noqa: E402
-from small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

@@ -13,9 +13,10 @@ from codesign.nets.supernet import MaskedConv, SuperNet, recalibrate  # noqa: E4
 from codesign.search.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.search.trainer import Trainer, certain  # noqa: E402
-from small_search import CPU, SHAPE, SPACES, tiny_config, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, rich_space, tiny_config, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
+SPACES = pytest.mark.parametrize("space", [tiny_space(), rich_space()], ids=["tiny", "rich"])
 
 
 def test_draws_have_the_frequencies_of_the_softmax() -> None:

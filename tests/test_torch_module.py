@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from codesign.emit.torch_module import TAKEN, python_name, render_torch
 from codesign.ir.graph import Graph
 from codesign.model import golden
-from random_machines import random_graph, random_inputs
-from small import small_graph
+from codesign.testing.random_machines import random_graph, random_inputs
+from codesign.testing.small import small_graph
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

@@ -7,7 +7,6 @@ The random searches are kept in FOLDER as they go; interrupted at any time, the 
 
 import argparse
 import json
-import os
 import sys
 import time
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from codesign.ir.boards import load_board
+from codesign.ir.files import write_text
 
 from .evaluate import PL_DRAM_MB_S, SEEDS, Ours, Row, digest, free_change, ours, prices_of, random_search, row, worths
 from .expected import CASES
@@ -64,9 +64,7 @@ class Store:
 
     def save(self, key: str, progress: Progress) -> None:
         self.known[key] = asdict(progress)
-        fresh = self.path.with_suffix(".tmp")
-        fresh.write_text(json.dumps(self.known))
-        os.replace(fresh, self.path)
+        write_text(self.path, json.dumps(self.known))
 
 
 def search_rows(store: Store) -> list[Row]:
@@ -126,17 +124,12 @@ def main() -> int:
         pl_mb_s=PL_DRAM_MB_S,
         refused=refusals(),
     )
-    write(page(results, BUDGET["bram18"]), options.out)
-    return 0
-
-
-def write(text: str, out: Path | None) -> None:
-    if out is None:
+    text = page(results, BUDGET["bram18"])
+    if options.out is None:
         print(text, end="")
-        return
-    fresh = out.with_suffix(".tmp")
-    fresh.write_text(text)
-    os.replace(fresh, out)
+    else:
+        write_text(options.out, text)
+    return 0
 
 
 def say(what: str, begun: float) -> None:

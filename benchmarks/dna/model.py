@@ -109,11 +109,6 @@ def dsp_count(tiles: Tiles, bits: int) -> IntArray:
     return lanes(tiles) if bits > 8 else np.maximum(1, lanes(tiles) // 2)
 
 
-def dsp_share(tiles: Tiles, bits: int) -> FloatArray:
-    """DSPs of the array, Auto-NBA's rule: fractions of DSPs."""
-    return lanes(tiles) * bits / WORD_BITS
-
-
 def layer_cycles(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES) -> FloatArray:
     """Cycles [N] of a layer, tile after tile: inputs load while the array computes, weights and results do not."""
     scale = bits / WORD_BITS

@@ -20,7 +20,7 @@ DNA (arXiv 2010.14778) takes its FPS from an analytical model of a pipeline of *
 time on different layers. That model, its choice tables and the rule that gives layers to chunks are public in
 luke-avionics/NN-HW-predictor and again in GATECH-EIC/Auto-NBA; that they stand behind the paper's figures is likely,
 not proven. `benchmarks/dna/` re-states them in numpy, apart from the package, and equals the authors' functions on all
-golden values (`tests/test_dna_model.py`). ZC706: 900 DSPs, {bram} BRAMs, {mhz:.0f} MHz, as they have it.
+golden values (`benchmarks/tests/test_dna_model.py`). ZC706: 900 DSPs, {bram} BRAMs, {mhz:.0f} MHz, as they have it.
 
 Every figure on this page is a model's, none is a measurement. *Known* figures were found earlier by running the
 authors' own functions, or read off their plots.

@@ -20,9 +20,10 @@ from codesign.progress import Progress
 from codesign.search.arrays import ARRAYS
 from codesign.search.config import Hardware, Objective, SearchConfig
 from codesign.search.cosearch import CosearchResult, cosearch
+from codesign.testing.spaces import turned
 
 from .problem import Problem, Row, Step
-from .setting import Ground, translated, turned
+from .setting import Ground, translated
 from .settings import ELSEWHERE, NEIGHBOURS, Cell, Method
 from .store import Search
 
@@ -63,7 +64,6 @@ def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, f
     return Search(
         row=row,
         choice=choice,
-        choices=() if found is None else tuple(f"{name}: {option}" for name, option in found.choices),
         evaluations=clock.judged,
         points=_priced(folder) if found is None else found.priced_networks,
         designs=0 if found is None else found.design_searches,

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from statistics import mean
 
+from common import table
+
 from .settings import ABLATIONS, JUDGED_IMAGES, RACE, TITLES, TRAINED, Method, all_cells
 from .store import Result, Store, unmeasured
 from .summary import Estimate, Group, Spread, accuracy, differences, exact_fps, fps, groups, met, predicted_fps
@@ -14,8 +16,8 @@ MISSING = "missing"
 
 INTRO = """# Our co-search and its rivals
 
-Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the files under
-`benchmarks/results/cosearch/`, one for each profile, board, demand, method and seed; do not edit by hand.
+Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the tables under
+`benchmarks/results/cosearch/`, a row for each profile, board, demand, method and seed; do not edit by hand.
 
 Every method searches the same space of networks on the same data for the same demand, frames per second on a part of
 a board, with the same model of cycles and resources. What it ends with is trained anew with the same settings,
@@ -180,7 +182,7 @@ def _race(group: Group, board: str, demand: int) -> str:
         "Designs",
         "CPU s",
     )
-    return _table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
+    return table(header, [_line(m, group.of(board, demand, m)) for m in RACE])
 
 
 def _line(method: Method, results: Sequence[Result]) -> Row:
@@ -269,11 +271,12 @@ def _reaches(group: Group, ours: Method, controller: Method) -> str:
         for theirs in group.of(board, demand, controller):
             own = by_seed.get(theirs.cell.seed)
             if own is not None:
-                rows.append(_reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
-    return _table(header, rows) if rows else "Missing: no pair of cells to compare.\n"
+                rows.append(reach(f"{board}, {demand:,}, {own.cell.seed}", own, theirs))
+    return table(header, rows) if rows else "Missing: no pair of cells to compare.\n"
 
 
-def _reach(name: str, own: Result, theirs: Result) -> Row:
+def reach(name: str, own: Result, theirs: Result) -> Row:
+    """One line: the controller's best, what it took, and what ours took to be as accurate."""
     accuracy = theirs.search.course[-1].accuracy if theirs.search.course else None
     if accuracy is None:
         return (name, "none found", f"{theirs.search.evaluations:,}", "", f"{theirs.search.seconds:,.0f}", *[""] * 4)
@@ -297,7 +300,7 @@ def _ablations(group: Group) -> str:
             results = group.of(board, demand, method)
             line = _line(method, results)
             rows.append((f"{board}, {demand:,}", *line[:5], line[8]))
-    return VARIANTS + (_table(header, rows) if rows else "Missing.\n") + _effects(group)
+    return VARIANTS + (table(header, rows) if rows else "Missing.\n") + _effects(group)
 
 
 def _effects(group: Group) -> str:
@@ -333,8 +336,3 @@ def _spread(spread: Spread | None, form: str = ",.0f") -> str:
 
 def _count(values: object) -> str:
     return f"{mean(values):,.0f}"
-
-
-def _table(header: Row, rows: Sequence[Row]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import processor
 
 from codesign.datasets.resize import reduced
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
-from codesign.nets.space import Space, decisions
+from codesign.nets.space import Space
 from codesign.progress import Progress
 from codesign.search.accelerators import Accelerators
-from codesign.search.arrays import ARRAYS
 from codesign.search.cosearch import parted
 from codesign.search.finish import finish
+from codesign.testing.spaces import turned
 
 from . import gradient
 from .children import Children
@@ -27,7 +28,7 @@ from .final import Final, Finisher
 from .problem import Candidate, Judge, Rng
 from .proxy import Proxy
 from .rivals import evolution, fixed, random_joint, semi_decoupled, two_step
-from .setting import Ground, network_of, part_of, turned
+from .setting import Ground, network_of, part_of
 from .settings import CHILDREN, ELSEWHERE, GRADIENT, SHARE, TRAINED, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Search, Store, key_of, settings_of, unmeasured
 from .unsearched import unsearched
@@ -70,7 +71,7 @@ class Race:
             target_cycles=ground.target(cell.fps),
             search=found,
             final=None if found.row is None else self._final(cell, ground, found, simulate=simulate, tell=tell),
-            machine=machine(),
+            machine=f"{processor()}, Python {platform.python_version()}",
         )
         self.store.save(result)
         return result
@@ -90,7 +91,7 @@ class Race:
             source = self.proxy(cell.seed, ground, tell)
         problem = ground.problem(cell.fps, source.accuracy, source.seconds)
         if cell.method in GRADIENT:
-            folder = self.work / f"search-{self.key}-{Path(cell.path).stem}"
+            folder = self.work / f"search-{self.key}-{cell.name}"
             folder.mkdir(parents=True, exist_ok=True)
             return gradient.search(cell, self.profile.search, ground, problem, folder, tell)
         tell("search", 0, 1)
@@ -98,7 +99,7 @@ class Race:
             judge = Judge(replace(problem, setup_s=0.0), self.profile.limit)
             config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed, trained_finalists=1)
             space = turned(self.space) if cell.method in ELSEWHERE else self.space
-            return counted(judge, unsearched(judge, ground, space, config, tell), self.space)
+            return counted(judge, unsearched(judge, ground, space, config, tell))
         judge = Judge(problem, TRAINED if cell.method is Method.RL_CHILDREN else self.profile.limit)
         if cell.method in (Method.RL, Method.RL_CHILDREN):
             best = reinforcement(judge, cell.seed)
@@ -110,7 +111,7 @@ class Race:
             best = BLACK_BOX[cell.method](judge, np.random.default_rng([cell.seed, len(cell.method.value)]))
         if best is not None:
             best = self._finished(cell, ground, judge, best, tell)
-        return counted(judge, best, self.space)
+        return counted(judge, best)
 
     def _children(self, seed: int, opinion: int) -> Children:
         return Children(self.space, self.dataset, self.profile.proxy, seed, self.work, opinion)
@@ -141,15 +142,11 @@ class Race:
         return finisher.finish(network, own, simulate=simulate)
 
 
-def counted(judge: Judge, best: Candidate | None, space: Space) -> Search:
-    """What a judge counted, and the result by name."""
-    row, choice = (None, None) if best is None else (best.row, best.choice)
-    choices = [f"{d.name}: {d.options[i]}" for d, i in zip(decisions(space), row or (), strict=False)]
-    choices += [f"array {i}: {ARRAYS[c]}" for i, c in enumerate(choice or ())]
+def counted(judge: Judge, best: Candidate | None) -> Search:
+    """What a judge counted, and the result."""
     return Search(
-        row=row,
-        choice=choice,
-        choices=tuple(choices),
+        row=None if best is None else best.row,
+        choice=None if best is None else best.choice,
         evaluations=judge.evaluations,
         points=judge.points,
         designs=judge.designs,
@@ -163,11 +160,3 @@ def counted(judge: Judge, best: Candidate | None, space: Space) -> Search:
 def first_images(dataset: Dataset, images: int) -> Dataset:
     """The data set with so many of its training images; in all data sets here they come in no order."""
     return replace(dataset, train_x=dataset.train_x[:images], train_y=dataset.train_y[:images])
-
-
-def machine() -> str:
-    """The machine that measured, in one line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{models[0] if models else platform.machine()}, Python {platform.python_version()}"

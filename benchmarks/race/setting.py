@@ -12,7 +12,7 @@ from codesign.ir.nodes import Conv
 from codesign.ir.strict import to_plain
 from codesign.model import resource
 from codesign.nets.network import Network, skeleton
-from codesign.nets.space import BlockSpace, Kind, Space, decisions, depth, derive, middle
+from codesign.nets.space import Space, decisions, depth, derive, middle
 from codesign.search.accelerators import reserve_of
 from codesign.search.arrays import BlockArrays
 from codesign.search.design import search_design
@@ -24,21 +24,6 @@ def part_of(board: Board, share: float) -> Board:
     """The board where designs may take that share of what they may usually take of it."""
     fill = {name: share * part for name, part in to_plain(board.fill).items() if isinstance(part, float)}
     return replace(board, fill=replace(board.fill, **fill))
-
-
-def turned(space: Space) -> Space:
-    """The same networks with what a search begins with at the other end: the last operators and pooling first.
-
-    To skip stays the last option.
-    """
-
-    def block(b: BlockSpace) -> BlockSpace:
-        back = b.operators[::-1]
-        others = (op for op in back if op.kind is not Kind.SKIP)
-        return replace(b, operators=(*others, *(op for op in back if op.kind is Kind.SKIP)))
-
-    stages = tuple(replace(stage, blocks=tuple(map(block, stage.blocks))) for stage in space.stages)
-    return replace(space, stages=stages, head_pools=space.head_pools[::-1])
 
 
 def translated(row: Sequence[int], source: Space, target: Space) -> Row:

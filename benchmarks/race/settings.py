@@ -140,9 +140,14 @@ class Cell:
     seed: int
 
     @property
-    def path(self) -> str:
-        """The name of its file."""
-        return f"{self.board}_{self.fps}_{self.method.value}_s{self.seed}.json"
+    def name(self) -> str:
+        """A name for a folder."""
+        return f"{self.board}_{self.fps}_{self.method.value}_s{self.seed}"
+
+    @property
+    def place(self) -> tuple[str, int, int, int]:
+        """Where it stands in a table."""
+        return self.board, self.fps, list(Method).index(self.method), self.seed
 
     def __str__(self) -> str:
         return f"{self.board}, {self.fps:,} FPS, {self.method.value}, seed {self.seed}"

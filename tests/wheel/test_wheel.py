@@ -15,6 +15,7 @@ from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.folder import RunFolder, create
 from codesign.ir import files
 from codesign.ir.boards import load_board
+from codesign.testing.small import small_graph
 
 SCRIPT = Path(sys.executable).parent / "codesign"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -76,9 +77,6 @@ def test_a_run_without_torch_says_what_to_install(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("g++") is None or shutil.which("verilator") is None, reason="needs g++ and verilator")
 def test_a_run_folder_is_rendered_and_simulated_with_what_the_wheel_brings(tmp_path: Path) -> None:
-    sys.path.append(str(CHECKOUT / "tests"))
-    from small import small_graph
-
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     proof = ProofConfig(csim_images=4, rtlsim_images=4)

@@ -1,0 +1,297 @@
+"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
+from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
+from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
+from codesign.ir.qtype import QType
+from codesign.machine.line import emit_lanes, words_in
+
+Rng = np.random.Generator
+T = TypeVar("T")
+
+
+def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
+    """Return x[B,IY,IX,C]: uniform images, one of them all minimum and one all maximum where there is room."""
+    shape, otype = graph.input.shape, graph.input.otype
+    x = rng.integers(otype.qmin, otype.qmax + 1, (images, shape.y, shape.x, shape.c), dtype=np.int64)
+    if images > 2:
+        x[1], x[2] = otype.qmin, otype.qmax
+    return x
+
+
+def random_graph(rng: Rng, *, dense: bool = False) -> Graph:
+    """Return a chain of convolutions, pools and residual blocks, often ended by a global pool or a dense layer.
+
+    `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
+    """
+    build = _Builder(rng, dense)
+    for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
+        grow = _pick(rng, (build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual))
+        build.head = grow(build.head)
+    if rng.random() < 0.3:
+        build.head = build.global_pool(build.head)
+    if rng.random() < 0.4 or len(build.nodes) == 1:
+        build.head = build.dense(build.head)
+    return Graph(f"random{int(rng.integers(1 << 30))}", tuple(build.nodes), build.params)
+
+
+def random_design(graph: Graph, rng: Rng) -> Design:
+    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
+    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
+    engines = tuple(_engine(node, rng) for node in nodes)
+    fifos = tuple(
+        Fifo(n.name, i, _power_of_two(2 * words_in(n, e) + 2))
+        for n, e in zip(nodes, engines, strict=True)
+        if isinstance(n, Add)
+        for i in range(2)
+    )
+    return Design(
+        engines=engines,
+        placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+        fifos=fifos,
+        input_lanes=1 << int(rng.integers(4)),
+        output_lanes=1 << int(rng.integers(4)),
+    )
+
+
+@dataclass
+class _Builder:
+    """Nodes and parameters so far; every method adds nodes behind a source and returns the last one."""
+
+    rng: Rng
+    is_dense: bool = False
+    nodes: list[Node] = field(default_factory=list)
+    params: dict[str, IntArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        y, x = (int(self.rng.integers(1, 10)) for _ in range(2))
+        c = _pick(self.rng, (1, 1, 2, 3, 4, 5, 6))
+        self.nodes.append(Input(name="image", shape=Shape(y, x, c), otype=self.activation()))
+        self.head: Node = self.nodes[0]
+
+    def activation(self) -> QType:
+        bits = 16 if self.rng.random() < 0.06 else int(self.rng.integers(2, 9))
+        return QType(bits, bool(self.rng.random() < 0.4))
+
+    def add_node(self, node: Node) -> Node:
+        self.nodes.append(node)
+        return node
+
+    def fresh(self, kind: str) -> str:
+        return f"{kind}_{len(self.nodes)}"
+
+    def conv(self, source: Node) -> Node:
+        window = _window(source.oshape, self.rng, 4)
+        return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
+
+    def grouped(self, source: Node) -> Node:
+        """As many groups as divide the channels; often as many as channels. At most nine channels come out."""
+        groups = _pick(self.rng, _divisors(source.oshape.c))
+        k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
+        return self._conv(source, k, _window(source.oshape, self.rng, 4), groups)
+
+    def depthwise(self, source: Node) -> Node:
+        c = source.oshape.c
+        return self._conv(source, c, _window(source.oshape, self.rng, 4), c)
+
+    def dense(self, source: Node) -> Node:
+        shape = source.oshape
+        return self._conv(source, int(self.rng.integers(1, 11)), Window(fy=shape.y, fx=shape.x))
+
+    def same_shape_conv(self, source: Node) -> Node:
+        """A convolution that keeps the shape, dense, grouped or depthwise."""
+        fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
+        top, left = int(self.rng.integers(fy)), int(self.rng.integers(fx))
+        window = Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
+        c = source.oshape.c
+        groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
+        return self._conv(source, c, window, groups)
+
+    def pool(self, source: Node) -> Node:
+        return self._pool(source, _window(source.oshape, self.rng, 4))
+
+    def global_pool(self, source: Node) -> Node:
+        return self._pool(source, Window(fy=source.oshape.y, fx=source.oshape.x))
+
+    def residual(self, source: Node) -> Node:
+        """Add one or two convolutions of the source to the source itself, or to another convolution of it."""
+        long = self.same_shape_conv(source)
+        if self.rng.random() < 0.4:
+            long = self.same_shape_conv(long)
+        short = self.same_shape_conv(source) if self.rng.random() < 0.4 else source
+        pair = (long, short) if self.rng.random() < 0.5 else (short, long)
+        multipliers = tuple(1 if self.rng.random() < 0.5 else int(self.rng.integers(1, 200)) for _ in pair)
+        low, high = (sum(int(m * v) for m, v in zip(multipliers, ends, strict=True)) for ends in _ends(pair))
+        otype = self.activation()
+        return self.add_node(
+            Add(
+                name=self.fresh("add"),
+                sources=(pair[0].name, pair[1].name),
+                ishape=source.oshape,
+                itypes=(pair[0].otype, pair[1].otype),
+                multipliers=(multipliers[0], multipliers[1]),
+                shift=_shift(max(-low, high), otype, self.rng),
+                otype=otype,
+            )
+        )
+
+    def _conv(self, source: Node, k: int, window: Window, groups: int = 1) -> Node:
+        shape, itype, otype = source.oshape, source.otype, self.activation()
+        wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
+        name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
+        weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
+        low, high = accumulator_bounds(itype, weight, bias)
+        acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
+        scaling = _pick(self.rng, tuple(Scaling))
+        multiplier = _multipliers(k, scaling, min(16, 48 - acc_bits), self.rng)
+        bound = max(-low, high) * int(multiplier.max())
+        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
+        return self.add_node(
+            Conv(
+                name=name,
+                source=source.name,
+                ishape=shape,
+                itype=itype,
+                k=k,
+                window=window,
+                groups=groups,
+                wtype=wtype,
+                acc_bits=acc_bits,
+                scaling=_declared_scaling(scaling, multiplier),
+                multiplier_bits=int(multiplier.max()).bit_length(),
+                shift=_shift(bound, otype, self.rng),
+                otype=otype,
+            )
+        )
+
+    def _pool(self, source: Node, window: Window) -> Node:
+        shape, itype = source.oshape, source.otype
+        if self.rng.random() < 0.5:
+            op, otype, multiplier, shift = PoolOp.MAX, itype, 1, 0
+        else:
+            op, otype, shift = PoolOp.AVERAGE, self.activation(), int(self.rng.integers(4, 14))
+            multiplier = max(1, (1 << shift) // window.positions)
+        return self.add_node(
+            Pool(
+                name=self.fresh("pool"),
+                source=source.name,
+                ishape=shape,
+                itype=itype,
+                op=op,
+                window=window,
+                multiplier=multiplier,
+                shift=shift,
+                otype=otype,
+            )
+        )
+
+
+def _divisors(extent: int) -> tuple[int, ...]:
+    return tuple(n for n in range(1, extent + 1) if extent % n == 0)
+
+
+def _engine(node: Node, rng: Rng) -> LineEngine:
+    assert not isinstance(node, Input)
+    k, c = node.oshape.c, node.c_per_group if isinstance(node, Conv) else 1
+    if isinstance(node, Conv) and node.grouped:
+        pe, simd = _pick(rng, _divisors(node.k_per_group)), _pick(rng, _divisors(node.c_per_group))
+    else:
+        pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
+        simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
+    narrowest = emit_lanes(node, pe, simd)
+    emit = _pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
+    engine = LineEngine(pe=pe, simd=simd, emit=emit)
+    return LineEngine(
+        pe=pe,
+        simd=simd,
+        emit=emit,
+        multiplier=_pick(rng, tuple(Multiplier)),
+        weight_memory=_pick(rng, tuple(Memory)),
+        buffer_memory=_pick(rng, tuple(Memory)),
+        buffer_words=_power_of_two(2 * words_in(node, engine) + 16),
+    )
+
+
+def _window(shape: Shape, rng: Rng, limit: int) -> Window:
+    """A window of at most limit x limit that fits the padded map; pads and strides at random."""
+    fy, top, bottom = _extent(shape.y, rng, limit)
+    fx, left, right = _extent(shape.x, rng, limit)
+    sy, sx = (_pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
+    return Window(
+        fy=fy,
+        fx=fx,
+        stride_y=sy,
+        stride_x=sx,
+        pad_top=top,
+        pad_left=left,
+        pad_bottom=bottom,
+        pad_right=right,
+    )
+
+
+def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
+    """Kernel extent and the padding on both sides."""
+    kernel = int(rng.integers(1, limit + 1))
+    before, after = (int(rng.integers(kernel)) if rng.random() < 0.6 else 0 for _ in range(2))
+    if size + before + after < kernel:
+        return size, 0, 0
+    return kernel, before, after
+
+
+def _weight_bits(itype: QType, taps: int, rng: Rng) -> int:
+    """As many that a sum of `taps` products and a bias of the products' size fit an accumulator of 31 bits."""
+    wide = itype.bits <= 8 and rng.random() < 0.05
+    drawn = 16 if wide else int(rng.integers(2, 9))
+    return min(drawn, 31 - itype.bits - (taps + 1).bit_length())
+
+
+def _weights(shape: Sequence[int], wtype: QType, rng: Rng, *, dense: bool) -> IntArray:
+    """Uniform, or unless they must be dense mostly zero, all minimum, or only the extremes."""
+    kind = 1.0 if dense else rng.random()
+    if kind < 0.1:
+        return np.full(shape, wtype.qmin, dtype=np.int64)
+    if kind < 0.3:
+        return rng.choice(np.array([wtype.qmin, wtype.qmax], dtype=np.int64), shape)
+    weight = rng.integers(wtype.qmin, wtype.qmax + 1, shape, dtype=np.int64)
+    return np.where(rng.random(shape) < 0.7, 0, weight) if kind < 0.4 else weight
+
+
+def _multipliers(k: int, scaling: Scaling, limit_bits: int, rng: Rng) -> IntArray:
+    match scaling:
+        case Scaling.SHIFT:
+            return np.ones(k, dtype=np.int64)
+        case Scaling.POWER_OF_TWO:
+            return np.left_shift(1, rng.integers(0, min(limit_bits, 8), k, dtype=np.int64))
+        case Scaling.GENERAL:
+            return rng.integers(1, 1 << int(rng.integers(1, limit_bits + 1)), k, dtype=np.int64)
+
+
+def _declared_scaling(scaling: Scaling, multiplier: IntArray) -> Scaling:
+    """The kind drawn, or SHIFT where powers of two all came out as 1."""
+    return Scaling.SHIFT if scaling is Scaling.POWER_OF_TWO and (multiplier == 1).all() else scaling
+
+
+def _shift(bound: int, otype: QType, rng: Rng) -> int:
+    """A shift that brings `bound` to about the output's range: a little saturation, or some lost bits."""
+    fit = max(bound, 1).bit_length() - otype.bits
+    return int(np.clip(fit - rng.integers(-1, 4), 0, 47))
+
+
+def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:
+    a, b = pair[0].otype, pair[1].otype
+    return (a.qmin, b.qmin), (a.qmax, b.qmax)
+
+
+def _power_of_two(least: int) -> int:
+    return max(2, 1 << (least - 1).bit_length())
+
+
+def _pick(rng: Rng, options: Sequence[T]) -> T:
+    return options[int(rng.integers(len(options)))]

@@ -1,0 +1,134 @@
+"""Whole designs whose resources are predicted and synthesized: random machines, and searched networks of our space."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from codesign.emit.rtl import render_rtl
+from codesign.ir.board import Board, Family
+from codesign.ir.boards import load_board
+from codesign.ir.cost import Resources
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
+from codesign.ir.nodes import Conv, Node, Shape
+from codesign.machine.elaborate import elaborate
+from codesign.model.resource import NAMES, design_resources
+from codesign.model.schedule import size_buffers
+from codesign.nets.network import SPREAD, Network, skeleton
+from codesign.nets.space import decisions, derive
+from codesign.nets.spaces import load_space
+from codesign.search.design import search_design
+from codesign.sim.synth import synthesize
+from codesign.testing.random_machines import random_design, random_graph
+
+SHAPE = Shape(28, 28, 1)
+LABELS = tuple("0123456789")
+SEARCH_LIMIT_S = 30.0
+BOARDS = {Family.SERIES7: "pynq-z2", Family.ULTRASCALE_PLUS: "ultra96-v2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A machine of the tests' random ones; or with `share` the fastest of a random network of the space `fashion` that
+    takes no more than that share of the board's budget.
+    """
+
+    seed: int
+    family: Family
+    share: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.family.value} {'random' if self.share is None else 'network'} {self.seed}"
+
+    @property
+    def board(self) -> Board:
+        """Return a board of the family."""
+        return load_board(BOARDS[self.family])
+
+    def machine(self) -> tuple[Graph, Design]:
+        """Return the graph, with dense random weights, and its design with buffers as the schedule sizes them.
+
+        Synthesis makes less of weights that are special: columns of a weight memory that are constant or equal, all
+        zero or mostly zero. No prediction knows the weights, so none of the cases has special ones.
+        """
+        rng = np.random.default_rng(self.seed)
+        if self.share is None:
+            graph = random_graph(rng, dense=True)
+            design = random_design(graph, rng)
+        else:
+            graph = with_random_weights(skeleton(random_network(rng)), rng)
+            rest = scaled(self.board.budget, 1 - self.share)
+            found = search_design(graph, self.board, reserve=rest, time_limit_s=SEARCH_LIMIT_S, explain=False)
+            design = found.design
+        return graph, size_buffers(graph, design)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One design: multipliers that work side by side, what is predicted, what synthesis finds, with which tool."""
+
+    case: Case
+    multipliers: int
+    predicted: Resources
+    found: Resources
+    tool: str
+
+    def error(self, name: str) -> float:
+        """Return (predicted - found) / found of that resource."""
+        found: int = getattr(self.found, name)
+        return (getattr(self.predicted, name) - found) / max(found, 1)
+
+
+def compare(case: Case, work: Path) -> Row:
+    """Predict and synthesize the case's design, in the folder `work`."""
+    graph, design = case.machine()
+    x, y = _images(graph)
+    measured = synthesize(render_rtl(graph, design, case.board, x, y), case.board, work)
+    assert measured.resources is not None
+    engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
+    return Row(
+        case=case,
+        multipliers=sum(e.pe * e.simd for e in engines),
+        predicted=design_resources(elaborate(graph, design), case.family),
+        found=measured.resources,
+        tool=measured.version,
+    )
+
+
+def _images(graph: Graph) -> tuple[IntArray, IntArray]:
+    """Return one blank image and its blank result: synthesis reads no test data."""
+    shapes = (graph.input.shape, graph.output.oshape)
+    x, y = (np.zeros((1, s.y, s.x, s.c), dtype=np.int64) for s in shapes)
+    return x, y
+
+
+def scaled(resources: Resources, share: float) -> Resources:
+    """Return that share of every count."""
+    return Resources(**{name: int(getattr(resources, name) * share) for name in NAMES})
+
+
+def random_network(rng: np.random.Generator) -> Network:
+    """Return a network of the space `fashion`, every choice at random."""
+    space = load_space("fashion")
+    row = [int(rng.integers(len(decision.options))) for decision in decisions(space)]
+    return derive(space, row, "network", SHAPE, LABELS)
+
+
+def with_random_weights(graph: Graph, rng: np.random.Generator) -> Graph:
+    """Return the graph with uniform weights in place of its placeholders, and accumulators and shifts that fit them."""
+    nodes: list[Node] = []
+    params: dict[str, IntArray] = {}
+    for node in graph.nodes:
+        if isinstance(node, Conv):
+            shape = (node.k, node.window.fy, node.window.fx, node.c_per_group)
+            weight = rng.integers(node.wtype.qmin, node.wtype.qmax + 1, shape, dtype=np.int64)
+            bias = rng.integers(node.itype.qmin - 1, node.itype.qmax + 2, node.k, dtype=np.int64)
+            multiplier = np.left_shift(1, rng.integers(0, SPREAD + 1, node.k, dtype=np.int64))
+            multiplier[0] = 1 << SPREAD
+            params |= {f"{node.name}.weight": weight, f"{node.name}.bias": bias, f"{node.name}.multiplier": multiplier}
+            bits = signed_bits(*accumulator_bounds(node.itype, weight, bias))
+            nodes.append(replace(node, acc_bits=bits, shift=max(SPREAD, bits - node.otype.bits)))
+        else:
+            nodes.append(node)
+    return Graph(graph.name, tuple(nodes), params, labels=graph.labels)

@@ -1,0 +1,95 @@
+"""A small space, its data and a short search on them, for tests that need a search of any kind. Needs torch."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from codesign.ir.board import Board
+from codesign.ir.dataset import Dataset
+from codesign.ir.nodes import Shape
+from codesign.nets.config import TrainConfig
+from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
+from codesign.search.config import SearchConfig
+from codesign.search.cosearch import CosearchResult, cosearch
+
+CPU = torch.device("cpu")
+SHAPE = Shape(8, 8, 1)
+
+
+def tiny_space() -> Space:
+    """Return a space of two stages, three blocks and 8x8 samples."""
+    conv, separable = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.SEPARABLE, kernel=3)
+    inverted = Operator(kind=Kind.INVERTED, kernel=3, expansion=2)
+    first = BlockSpace(operators=(conv, Operator(kind=Kind.CONV, kernel=5)), weight_bits=(3, 8))
+    later = BlockSpace(operators=(separable, inverted, Operator(kind=Kind.SKIP)), weight_bits=(4,))
+    return Space(
+        stages=(
+            StageSpace(stride=2, widths=(4, 8), activation_bits=(3, 4), blocks=(first, later)),
+            StageSpace(
+                stride=1,
+                widths=(4, 12),
+                activation_bits=(4,),
+                blocks=(BlockSpace(operators=(conv, separable), weight_bits=(4,)),),
+            ),
+        ),
+        head_pools=(HeadPool.NONE, HeadPool.GLOBAL, HeadPool.MAXIMUM),
+        head_weight_bits=(4,),
+    )
+
+
+def rich_space() -> Space:
+    """Return the tiny space with resolutions to choose from, and with bits of their own inside the blocks."""
+    space = tiny_space()
+    first, second = space.stages
+    leading, later = first.blocks
+    inside = replace(later, activation_bits=(2, 8, 5))
+    alone = replace(second.blocks[0], activation_bits=(6, 3))
+    stages = (replace(first, blocks=(leading, inside)), replace(second, blocks=(alone,)))
+    return replace(space, stages=stages, resolutions=(8, 5, 7))
+
+
+def tiny_data(images: int = 96) -> Dataset:
+    """Return images of a bright square in one of three places, which is the label; a third is for tests."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 120, (images, 8, 8, 1), dtype=np.uint8)
+    y = np.arange(images) % 3
+    for image, label in zip(x, y, strict=True):
+        image[2 * label : 2 * label + 3, 1:4] += 120
+    half = images // 3
+    return Dataset(
+        name="tiny",
+        source="test",
+        train_x=x[half:],
+        train_y=y[half:],
+        test_x=x[:half],
+        test_y=y[:half],
+        classes=("a", "b", "c"),
+    )
+
+
+def tiny_config(**changes: object) -> SearchConfig:
+    """Return settings of a search of seconds, with these fields changed."""
+    config = SearchConfig(
+        min_fps=500_000.0,
+        epochs=4,
+        warmup_epochs=1,
+        images=64,
+        batch_images=16,
+        minimum_depth=2,
+        finalists=4,
+        trained_neighbours=2,
+        threads=1,
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def run_tiny(board: Board, folder: Path, **changes: object) -> CosearchResult:
+    """Return what the search of the tiny space finds, with these fields of its settings changed."""
+    return cosearch(tiny_data(), tiny_space(), board, tiny_config(**changes), folder)
+
+
+def train_config() -> TrainConfig:
+    """Return settings of a training of seconds."""
+    return TrainConfig(float_epochs=3, quantized_epochs=3, epoch_images=1, batch_images=16, threads=1)
