@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from codesign import __version__
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, StorageError
 from codesign.flow.config import ProofConfig, difference
-from codesign.ir.board import Board
-from codesign.ir.files import read_json, read_yaml_as, write_json
+from codesign.ir.board import DESCRIPTIVE, Board
+from codesign.ir.files import TEMPORARY, is_there, read_json, read_json_as, read_plain, write_json, writing
 from codesign.ir.strict import parse, to_plain
 from codesign.search.goal import Goal
 
 _LOG = logging.getLogger(__name__)
 
 FORMAT = 2
+LOCK = ".lock"
+FREE = ("name", "proof", "log")  # keys of a configuration that touch nothing of what was searched, trained or designed
 _WRITERS = {1: "0.1"}  # of folders that this version cannot go on with
 
 
@@ -143,6 +146,11 @@ class RunFolder:
         return self.path / "work"
 
     @property
+    def rendered(self) -> Path:
+        """What was rendered into `project` and `network`, by hash; see flow.rendered."""
+        return self.path / "rendered.json"
+
+    @property
     def summary(self) -> Path:
         return self.path / "summary.json"
 
@@ -156,49 +164,124 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Keep a second command out of the folder. Raises ConfigError if one is at work there."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
+def begun(folder: RunFolder, command: str, config: object, board: Board, model: bytes | None = None) -> Iterator[None]:
+    """Begin a run, or go on with one, and keep a second command out of its folder. `model`: the user's ONNX file.
+
+    Raises ConfigError if the folder is anything else than a run of this configuration, or empty; then it is left as it
+    was, without so much as a lock.
+    """
+    _check_place(folder, command, config, board)
+    if model is not None and is_there(folder.model) and folder.model.read_bytes() != model:
+        raise ConfigError(f"{folder.path}: this folder holds a run of another model; name another with --out")
+    with writing(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        create(folder, command, config, board)
         _tidy(folder)
         yield
 
 
+@contextlib.contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Keep a second command out of a run folder. Raises ConfigError if one is at work there."""
+    with _lock(folder):
+        _tidy(folder)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(folder: RunFolder) -> Iterator[None]:
+    path = folder.path / LOCK
+    with writing(path):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
+        except OSError as error:  # such as a file system without locks
+            raise StorageError(f"{path}: cannot be locked: {error.strerror}") from error
+        yield
+    finally:
+        os.close(lock)
+
+
 def _tidy(folder: RunFolder) -> None:
-    """Remove what a command that was killed had not finished writing; see ir.files.write_bytes and Project.write."""
-    for home in (folder.path, folder.search_state, folder.train_state, folder.log, folder.measured):
-        for leftover in home.glob(".?*-*"):
-            if leftover.is_dir():
+    """Remove what a command that was killed had not finished writing, where we write and under our own names only."""
+    homes = [folder.path, folder.log, folder.measured, folder.module, folder.project]
+    for parent in (folder.search_state, folder.train_state, folder.work):
+        homes += [parent, *parent.glob("*")]
+    for home in homes:
+        for leftover in home.glob(f"{TEMPORARY}*"):
+            if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
-                leftover.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    leftover.unlink()
 
 
 def create(folder: RunFolder, command: str, config: object, board: Board) -> None:
-    """Begin a run, or go on with one. Raises ConfigError if the folder holds a run of another configuration."""
-    fresh = {"format": FORMAT, "command": command, **to_plain(config)}
-    board_plain = to_plain(board)
-    if folder.config.exists():
-        held = dict(read_json(folder.config))
-        _check_format(folder.config, held.get("format"))
-        changed = difference(held, fresh) or difference(read_json(folder.board), board_plain, "board")
-        if changed:
+    """Write configuration and board into the folder, which must be there. Raises ConfigError as `begun` does."""
+    _check_place(folder, command, config, board)
+    for path, plain in ((folder.config, _fresh(command, config)), (folder.board, to_plain(board))):
+        if not path.exists() or read_json(path) != plain:
+            write_json(path, plain)
+
+
+def _check_place(folder: RunFolder, command: str, config: object, board: Board) -> None:
+    """Raise ConfigError unless the folder is empty or not there, or its run can go on; nothing is touched."""
+    try:
+        names = sorted(os.listdir(folder.path))
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise ConfigError(f"{folder.path}: is a file or lies below one; name a folder with --out") from error
+    except OSError as error:
+        raise StorageError(
+            f"{folder.path}: cannot be read: {error.strerror}; name another folder with --out"
+        ) from error
+    if folder.config.name not in names:
+        others = [name for name in names if not _is_ours(folder.path / name)]
+        if others:
             raise ConfigError(
-                f"{folder.path}: this folder holds a run of another configuration: {changed}. "
-                "Name another folder with --out, or remove this one"
+                f"{folder.path}: not a run folder, and not empty: it has {others[0]!r}; name another with --out"
             )
         return
-    others = [p.name for p in folder.path.iterdir() if p.name not in (".lock", folder.board.name)]
-    if others:
+    held = _head(folder)
+    changed = _changed(folder, held, _fresh(command, config), board)
+    if changed:
         raise ConfigError(
-            f"{folder.path}: not a run folder, and not empty: it has {others[0]!r}; name another with --out"
+            f"{folder.path}: this folder holds a run of another configuration: {changed}. In a run that was "
+            f"begun, these may change: {', '.join(FREE)}, and of the board {', '.join(DESCRIPTIVE)}. "
+            "Name another folder with --out, or remove this one"
         )
-    write_json(folder.board, board_plain)
-    write_json(folder.config, fresh)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a command that was killed as it began left this."""
+    if path.name == LOCK:
+        return path.is_file() and path.stat().st_size == 0
+    return path.name.startswith(TEMPORARY)
+
+
+def _changed(folder: RunFolder, held: dict[str, Any], fresh: dict[str, Any], board: Board) -> str:
+    """The first difference to the folder's configuration that touches what was made of it; empty if there is none."""
+    named = difference(held.get("board"), fresh.get("board"), "board")
+    figures = ""
+    if folder.board.exists():
+        before = {key: v for key, v in read_plain(folder.board).items() if key not in DESCRIPTIVE}
+        now = {key: v for key, v in to_plain(board).items() if key not in DESCRIPTIVE}
+        figures = difference(before, now, "board")
+    if figures:
+        return named or figures
+    free = (*FREE, "board")
+    before, now = ({key: v for key, v in plain.items() if key not in free} for plain in (held, fresh))
+    return difference(before, now)
+
+
+def _fresh(command: str, config: object) -> dict[str, Any]:
+    plain = {"format": FORMAT, "command": command, **to_plain(config)}
+    return dict(json.loads(json.dumps(plain)))  # as it is read back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,26 +297,45 @@ class Settings:
     config: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demands:
+    min_fps: float | None = None
+    max_latency_us: float | None = None
+    goal: Goal | None = None
+
+
 def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
-    """The run in that folder, its settings and board. Raises ConfigError if there is none."""
+    """The run in that folder, its settings and board. Raises ConfigError if there is none, or a file is not ours."""
     folder = RunFolder(path)
-    if not folder.config.exists():
+    if not is_there(folder.config):
         raise ConfigError(f"{path}: not a run folder: it has no {folder.config.name}; make one with `codesign run`")
-    plain = dict(read_json(folder.config))
-    _check_format(folder.config, plain.pop("format", None))
-    command = str(plain.pop("command"))
-    proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
-    demands = plain.get("search", plain)
+    plain = _head(folder)
+    del plain["format"]
+    where, command = str(folder.config), str(plain.pop("command"))
+    found = plain.get("search") if command == "run" else plain
+    if not isinstance(found, dict):
+        raise ConfigError(f"{where}: search: expected keys with values, got {found!r}")
+    asked = {**{key: found.get(key) for key in ("min_fps", "max_latency_us")}, "goal": plain.get("goal")}
+    demands = parse(_Demands, asked, where)
     settings = Settings(
         command=command,
-        name=str(plain["name"]),
-        proof=proof,
-        min_fps=demands.get("min_fps"),
-        max_latency_us=demands.get("max_latency_us"),
-        goal=_goal(command, demands.get("min_fps"), plain.get("goal")),
+        name=parse(str, plain.get("name"), f"{where}: name"),
+        proof=parse(ProofConfig, plain.get("proof"), f"{where}: proof"),
+        min_fps=demands.min_fps,
+        max_latency_us=demands.max_latency_us,
+        goal=_goal(command, demands),
         config=plain,
     )
-    return folder, settings, read_yaml_as(Board, folder.board)
+    return folder, settings, read_json_as(Board, folder.board)
+
+
+def _head(folder: RunFolder) -> dict[str, Any]:
+    """The configuration that the folder holds. Raises ConfigError unless this version of codesign wrote it."""
+    held = read_plain(folder.config)
+    if held.get("command") not in ("run", "compile"):
+        raise ConfigError(f"{folder.config}: not a file of codesign's; the folder is no run folder, or was damaged")
+    _check_format(folder.config, held.get("format"))
+    return held
 
 
 def _check_format(path: Path, found: object) -> None:
@@ -245,14 +347,14 @@ def _check_format(path: Path, found: object) -> None:
     raise ConfigError(f"{path}: format {found!r} was written by {by}, or run again with another --out")
 
 
-def _goal(command: str, min_fps: float | None, asked: str | None) -> Goal:
+def _goal(command: str, demands: _Demands) -> Goal:
     """What is asked for; if nothing is, the least interval, or what is cheapest at a demanded one.
 
     A searched network has met its demand already: what the board has left makes it faster still.
     """
-    if asked is not None:
-        return Goal(asked)
-    return Goal.RESOURCES if min_fps is not None and command == "compile" else Goal.INTERVAL
+    if demands.goal is not None:
+        return demands.goal
+    return Goal.RESOURCES if demands.min_fps is not None and command == "compile" else Goal.INTERVAL
 
 
 def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path, ...]) -> bool:
@@ -261,10 +363,17 @@ def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path
 
 
 def stamp(folder: RunFolder, step: str, inputs: object) -> None:
-    """Note that the step's files were made from these inputs."""
+    """Note that the step's files were made from these inputs. Raises ConfigError if the run folder is gone."""
+    check_present(folder)
     stamps = _stamps(folder)
     write_json(folder.stamps, {**stamps, step: _digest(inputs)})
     _LOG.info("%s: done", step)
+
+
+def check_present(folder: RunFolder) -> None:
+    """Raise ConfigError if the run folder was removed while it is worked in."""
+    if not is_there(folder.config):
+        raise ConfigError(f"{folder.path}: the run folder was removed while it was worked in; run the command again")
 
 
 def forget(folder: RunFolder, steps: tuple[str, ...]) -> None:
@@ -278,8 +387,13 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def _stamps(folder: RunFolder) -> dict[str, Any]:
-    return dict(read_json(folder.stamps)) if folder.stamps.exists() else {}
+def _stamps(folder: RunFolder) -> dict[str, str]:
+    if not folder.stamps.exists():
+        return {}
+    try:
+        return parse(dict[str, str], read_plain(folder.stamps), str(folder.stamps))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; delete it, and every step is done again") from error
 
 
 def _digest(inputs: object) -> str:
