@@ -248,8 +248,9 @@ def _check_place(folder: RunFolder, command: str, config: object, board: Board) 
             )
         return
     held = _head(folder)
+    begun_only = all(_is_ours(folder.path / name) or name in (folder.config.name, folder.board.name) for name in names)
     changed = _changed(folder, held, _fresh(command, config), board)
-    if changed:
+    if changed and not begun_only:
         raise ConfigError(
             f"{folder.path}: this folder holds a run of another configuration: {changed}. In a run that was "
             f"begun, these may change: {', '.join(FREE)}, and of the board {', '.join(DESCRIPTIVE)}. "

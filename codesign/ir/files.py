@@ -59,7 +59,8 @@ def cannot_write(error: OSError, path: object) -> str:
     """Return one sentence on what could not be written and why; `path` stands where the system names nothing."""
     named = error.filename if isinstance(error.filename, str) and TEMPORARY not in error.filename else path
     remedy = "; free some space, then run the same command again" if error.errno in _FULL else ""
-    return f"{named}: cannot be written: {error.strerror or error}{remedy}"
+    reason = "its folder is gone" if error.errno == errno.ENOENT else error.strerror or str(error)
+    return f"{named}: cannot be written: {reason}{remedy}"
 
 
 def make_folder(path: Path) -> None:
