@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from codesign.cli import main
+from codesign.data import folder
 from codesign.errors import CodesignError, ConfigError, MismatchError, StorageError, ToolError
 from codesign.flow import look, rendered, steps
 from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, begun, create, file_digest, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
+from codesign.ir.board import Board
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
 from codesign.progress import silent
@@ -202,6 +204,62 @@ def test_what_only_tells_of_a_board_is_no_part_of_its_figures() -> None:
     assert replace(BOARD, dram_peak_mb_s=90.0).figures() != BOARD.figures()
 
 
+def test_a_board_that_rendering_would_refuse_is_refused_before_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    text = (folder("boards") / "pynq-z2.yaml").read_text()
+    (tmp_path / "b.yaml").write_text(text.replace("name: pynq-z2", "name: my board"))
+    (tmp_path / "c.yaml").write_text(f"name: c\nboard: {tmp_path / 'b.yaml'}\n")
+    assert main(["run", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")]) == 1
+    assert "name: expected letters, digits and any of _ . -, got 'my board'" in complaint(capsys)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.torch
+def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from codesign.search import cosearch
+    from small_search import run_tiny
+
+    keys: list[str] = []
+
+    def stop(trainer: object, accelerators: object, checkpoint: Path, key: str, *_: object) -> None:
+        keys.append(key)
+        raise InterruptedError
+
+    monkeypatch.setattr(cosearch, "_epochs", stop)
+    for board in (BOARD, replace(BOARD, name="corrected", title="Another"), replace(BOARD, clock_mhz=99.0)):
+        with pytest.raises(InterruptedError):
+            run_tiny(board, tmp_path, trained_finalists=1, trained_neighbours=0)
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.torch
+def test_a_trained_network_stands_after_the_boards_name_was_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codesign.flow import learn
+    from small_search import tiny_config, tiny_data, tiny_space
+
+    config = learn.RunConfig(name="tiny", board="pynq-z2", space=tiny_space(), search=tiny_config())
+    (tmp_path / "run").mkdir()
+    create(RunFolder(tmp_path / "run"), "run", config, BOARD)
+    run = Run(*opened(tmp_path / "run"), silent)
+    searched: list[str] = []
+    monkeypatch.setattr(learn, "_network_plain", lambda *_: {})
+
+    def search(dataset: object, space: object, board: Board, *_: object) -> None:
+        searched.append(board.name)
+
+    monkeypatch.setattr(learn, "cosearch", search)
+    for board in (BOARD, replace(BOARD, name="corrected", sources=("s",)), replace(BOARD, clock_mhz=50.0)):
+        learn.network_step(replace(run, board=board), config, tiny_data())
+    assert searched == ["pynq-z2", "pynq-z2"]
+
+
 def test_files_of_the_users_survive_a_rendering_and_do_not_change_the_project(tmp_path: Path) -> None:
     notes: list[str] = []
     run = rendered_run(tmp_path / "run", lambda stage, done, total, note="": notes.append(f"{stage}: {note}"))
@@ -355,7 +413,7 @@ def test_an_edited_design_has_no_claims_and_no_measurements_of_the_one_before(
         assert "which is proved" not in text
         assert "binds" not in text
         for told in (printed, text, " ".join(summary["remarks"])):
-            assert re.search(r"does not fit pynq-z2: needs [\d,]+ lut, available are [\d,]+", told)
+            assert re.search(r"does not fit pynq-z2: needs [\d,]+ LUT, available are [\d,]+", told)
             assert "left out: C simulation, RTL simulation, post-route; measure again" in told
 
 

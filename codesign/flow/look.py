@@ -156,7 +156,7 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
     if cost is None:
         return
     for name, needed, available in cost.resources.excess(board.budget):
-        yield f"does not fit {board.name}: needs {needed:,} {name}, available are {available:,}"
+        yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
     if settings.min_fps is not None and cost.fps(board.clock_mhz) < settings.min_fps:
         yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
     latency_us = cost.latency_cycles / board.clock_mhz
