@@ -18,7 +18,6 @@ from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
 from codesign.ir.board import Limits
 from codesign.ir.boards import list_boards
-from codesign.ir.files import cannot_write
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
@@ -54,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG
     except OSError as error:  # the last resort; whoever knows more says more
         display.close()
-        _complain(CodesignError(cannot_write(error, getattr(arguments, "out", None) or getattr(arguments, "run", "?"))))
+        where = error.filename or getattr(arguments, "out", None) or getattr(arguments, "run", "codesign")
+        _complain(CodesignError(f"{where}: {error.strerror or error}"))
         return WRONG
     except KeyboardInterrupt:
         display.close()

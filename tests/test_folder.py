@@ -605,6 +605,30 @@ def test_a_full_disk_is_one_sentence_at_every_write(
     assert main(command) == 0
 
 
+def test_a_full_disk_under_a_tool_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = rendered_run(tmp_path / "run")
+
+    def full(*_: object, **__: object) -> Measurement:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(steps, "csim", full)
+    assert main(["csim", str(run.folder.path)]) == 1
+    assert "run/work: cannot be written: No space left on device" in complaint(capsys)
+
+
+def test_an_error_of_the_system_that_nobody_expected_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(look, "view", fail)
+    assert main(["report", str(begin(tmp_path / "run").folder.path)]) == 1
+    assert "run: Input/output error" in complaint(capsys)
+
+
 def test_a_run_folder_removed_while_it_is_worked_in_is_one_sentence_and_stays_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,11 +52,10 @@ def writing(path: Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError(cannot_write(error, path)) from error
+        raise StorageError(_cannot_write(error, path)) from error
 
 
-def cannot_write(error: OSError, path: object) -> str:
-    """Return one sentence on what could not be written and why; `path` stands where the system names nothing."""
+def _cannot_write(error: OSError, path: Path) -> str:
     named = error.filename if isinstance(error.filename, str) and TEMPORARY not in error.filename else path
     remedy = "; free some space, then run the same command again" if error.errno in _FULL else ""
     reason = "its folder is gone" if error.errno == errno.ENOENT else error.strerror or str(error)
