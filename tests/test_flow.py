@@ -9,8 +9,9 @@ import pytest
 
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import look, steps
+from codesign.flow.begin import create, locked
 from codesign.flow.config import CompileConfig, ProofConfig, difference
-from codesign.flow.folder import RunFolder, create, locked, opened
+from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.board import Limits

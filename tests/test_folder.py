@@ -16,8 +16,9 @@ from codesign.cli import main
 from codesign.data import folder
 from codesign.errors import CodesignError, ConfigError, MismatchError, StorageError, ToolError
 from codesign.flow import look, rendered, steps
+from codesign.flow.begin import begun, create
 from codesign.flow.config import CompileConfig
-from codesign.flow.folder import RunFolder, begun, create, file_digest, opened
+from codesign.flow.folder import RunFolder, file_digest, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.board import Board

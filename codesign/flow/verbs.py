@@ -14,8 +14,9 @@ import numpy as np
 from codesign.emit.identity import design_hash
 from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
+from codesign.flow.begin import begun, locked
 from codesign.flow.config import CompileConfig
-from codesign.flow.folder import RunFolder, begun, forget, locked, opened
+from codesign.flow.folder import RunFolder, forget, opened
 from codesign.flow.log import LogKind
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
