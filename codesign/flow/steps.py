@@ -1,4 +1,7 @@
-"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over."""
+"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over.
+
+They stand in one file, so that what each reads and leaves can be read in order.
+"""
 
 import importlib.util
 import shutil

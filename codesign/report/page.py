@@ -1,4 +1,4 @@
-"""report.html: one file without scripts or network access, for a person."""
+"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order."""
 
 from collections.abc import Iterable
 from html import escape
