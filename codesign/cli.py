@@ -1,6 +1,7 @@
 """The command line: each sub-command parses, calls one function of flow, and prints."""
 
 import argparse
+import io
 import logging
 import os
 import shutil
@@ -32,10 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
+    for stream in (sys.stdout, sys.stderr):  # a path may have bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     display = Display(sys.stderr, live=sys.stderr.isatty())
     command: Callable[[Arguments, Display], int] = arguments.command
     try:
         return command(arguments, display)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return WRONG
     except InfeasibleError as error:
         display.close()
         _complain(error)
@@ -44,14 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         display.close()
         _complain(error)
         return WRONG
+    except OSError as error:  # the last resort; whoever knows more says more
+        display.close()
+        where = error.filename or getattr(arguments, "out", None) or getattr(arguments, "run", "codesign")
+        _complain(CodesignError(f"{where}: {error.strerror or error}"))
+        return WRONG
     except KeyboardInterrupt:
         display.close()
         again = " ".join(["codesign", *(sys.argv[1:] if argv is None else argv)])
         print(f"interrupted; `{again}` goes on from here", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return WRONG
 
 
 def _run(arguments: Arguments, display: Display) -> int:
@@ -165,10 +174,12 @@ def _finish(result: Any) -> int:
         if "interval_cycles" in r:
             cycles = f"interval {r['interval_cycles']:,}, latency {r['latency_cycles']:,}"
             lines.append(f"           {r['fps']:,.0f} FPS, {cycles} cycles (measured)")
+    lines += [f"note       {remark}" for remark in s.get("remarks", ())]
+    lines += [f"wrong      {sentence}" for sentence in s.get("wrong", ())]
     folder = result.folder
     lines += [f"report     {folder.report}", f"project    {folder.project}"]
     print("\n".join(lines))
-    return WRONG if any(s.get(part, {}).get("mismatches") for part in ("csim", "rtlsim")) else 0
+    return WRONG if s.get("wrong") else 0
 
 
 def _complain(error: CodesignError) -> None:

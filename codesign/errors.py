@@ -13,6 +13,10 @@ class UnsupportedError(CodesignError, NotImplementedError):
     """A node, shape or file that is not supported: names it, the reason and the nearest supported form."""
 
 
+class StorageError(CodesignError, OSError):
+    """A file or folder cannot be written: names it and the reason that the system gives."""
+
+
 class InfeasibleError(CodesignError):
     """Nothing fits: names the resource, what is needed, what is available and the nearest design."""
 

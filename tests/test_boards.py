@@ -41,6 +41,13 @@ def test_the_budget_is_the_filled_share() -> None:
         ("dsp: 0.9", "dsp: 1.9", r"mine\.yaml: fill: fill\.dsp: expected a share in \(0, 1\], got 1\.9"),
         ("dsp: 220", "dps: 220", r"mine\.yaml: resources: unknown key 'dps'; did you mean 'dsp'\?"),
         ("name: pynq-z2", "name: [", r"mine\.yaml: line \d+: "),
+        (
+            "name: pynq-z2",
+            "name: my board",
+            r"mine\.yaml: name: expected letters, digits and any of _ \. -, got 'my board'",
+        ),
+        ("part: xc7z020clg400-1", "part: 'a\"b'", r"mine\.yaml: part: expected letters, digits and any of _ \. -, got"),
+        ("title: ", 'title: "a\\nb" #', r"mine\.yaml: title: expected one line of text, got 'a\\nb'"),
     ],
 )
 def test_a_wrong_board_file_is_refused_with_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:

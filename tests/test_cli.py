@@ -224,8 +224,8 @@ def test_a_command_that_was_killed_is_finished_by_the_next(tmp_path: Path, capsy
     process = started(["csim", str(out)], out / "work" / "csim")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    (out / ".project-abc").mkdir()
-    (out / ".5-cost.json-abc").write_text("half")
+    (out / f"{files.TEMPORARY}abc").mkdir()
+    (out / f"{files.TEMPORARY}def").write_text("half")
     assert main(["csim", str(out)]) == 0
     assert "csim       5 images, 0 mismatches" in capsys.readouterr().out
     assert unfinished(out) == []

@@ -9,8 +9,9 @@ import pytest
 
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import look, steps
+from codesign.flow.begin import create, locked
 from codesign.flow.config import CompileConfig, ProofConfig, difference
-from codesign.flow.folder import RunFolder, create, locked, opened
+from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.board import Limits
@@ -157,8 +158,8 @@ def test_a_frame_rate_that_nothing_reaches_is_infeasible(tmp_path: Path) -> None
 def test_a_folder_of_another_configuration_is_refused_with_the_key(tmp_path: Path) -> None:
     begin(tmp_path / "run")
     begin(tmp_path / "run")
-    with pytest.raises(ConfigError, match="proof: csim_images was 5, now 6"):
-        begin(tmp_path / "run", proof=ProofConfig(csim_images=6, rtlsim_images=4, synthesis=False))
+    with pytest.raises(ConfigError, match=r"min_fps was None, now 9\.0\. In a run that was begun, these may"):
+        begin(tmp_path / "run", min_fps=9.0)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

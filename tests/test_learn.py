@@ -12,7 +12,8 @@ pytest.importorskip("torch")
 from codesign.cli import main
 from codesign.errors import ConfigError, MismatchError
 from codesign.flow import learn, verbs
-from codesign.flow.folder import RunFolder, create, opened
+from codesign.flow.begin import create
+from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board

@@ -77,6 +77,7 @@ class Finisher:
     def __init__(self, dataset: Dataset, board: Board, config: TrainConfig, images: int, folder: Path) -> None:
         self.dataset, self.board, self.config, self.images = dataset, board, config, images
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
 
     def trained(self, network: Network) -> tuple[Graph, Trained]:
         """The network's graph and what it reaches."""

@@ -137,6 +137,7 @@ def measure(path: Path, data: Dataset, work: Path, progress: Progress) -> Tiny:
     known, own = load(path), digest(data)
     held = known if known is not None and known.digest == own else _empty(own)
     accuracies = dict(held.accuracies)
+    work.mkdir(parents=True, exist_ok=True)
     for i, row in enumerate(rows):
         if text(row) not in accuracies:
             accuracies[text(row)] = _trained(row, data, work / f"tiny-{own}-{text(row).replace(' ', '')}")

@@ -24,7 +24,6 @@ reads; the project's host/README.md repeats it. A figure that nobody measured is
 """
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -79,11 +78,6 @@ class HostParams:
     input_scale: float
     output_scale: float
     labels: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        for key, text in (("name", self.board), ("part", self.part)):
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", text):
-                raise ConfigError(f"board: {key}: expected letters, digits and any of _ . -, got {text!r}")
 
     @property
     def hash_text(self) -> str:

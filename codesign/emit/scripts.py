@@ -14,12 +14,11 @@ from codesign.emit.environment import render
 from codesign.emit.host import HostParams, host_params, render_host
 from codesign.emit.port import Port
 from codesign.emit.registers import ADDRESS_BITS, REGISTERS
-from codesign.errors import ConfigError
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
-from codesign.ir.project import Project
+from codesign.ir.project import MANIFEST, Project
 
 MANIFEST_SCHEMA = 1
 
@@ -87,18 +86,7 @@ def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, proj
         "predicted": _predicted(params, cost),
         "files": {name: _sha256(content) for name, content in sorted(project.files.items())},
     }
-    return Project({"manifest.json": json.dumps(manifest, indent=2) + "\n"})
-
-
-def check_manifest(project: Project) -> None:
-    """Raise ConfigError naming the files of a project that are missing, changed or not in its manifest."""
-    if "manifest.json" not in project.files:
-        raise ConfigError("project: manifest.json is missing; render the project again")
-    recorded: dict[str, str] = json.loads(project.files["manifest.json"])["files"]
-    present = {name: _sha256(content) for name, content in project.files.items() if name != "manifest.json"}
-    odd = sorted(name for name in recorded.keys() | present.keys() if recorded.get(name) != present.get(name))
-    if odd:
-        raise ConfigError(f"project: files differ from manifest.json: {', '.join(odd[:5])}; render the project again")
+    return Project({MANIFEST: json.dumps(manifest, indent=2) + "\n"})
 
 
 def _stream(port: Port, scale: float, axes: tuple[str, str, str]) -> dict[str, object]:

@@ -1,22 +1,18 @@
 """The run folder: numbered checkpoint files, what each was made from, and one user at a time."""
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import logging
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from codesign import __version__
 from codesign.errors import ConfigError
-from codesign.flow.config import ProofConfig, difference
+from codesign.flow.config import ProofConfig
 from codesign.ir.board import Board
-from codesign.ir.files import read_json, read_yaml_as, write_json
-from codesign.ir.strict import parse, to_plain
+from codesign.ir.files import is_there, read_json_as, read_plain, write_json
+from codesign.ir.strict import parse
 from codesign.search.goal import Goal
 
 _LOG = logging.getLogger(__name__)
@@ -143,6 +139,11 @@ class RunFolder:
         return self.path / "work"
 
     @property
+    def rendered(self) -> Path:
+        """What was rendered into `project` and `network`, by hash; see flow.rendered."""
+        return self.path / "rendered.json"
+
+    @property
     def summary(self) -> Path:
         return self.path / "summary.json"
 
@@ -153,52 +154,6 @@ class RunFolder:
     @property
     def stamps(self) -> Path:
         return self.path / "steps.json"
-
-
-@contextlib.contextmanager
-def locked(folder: RunFolder) -> Iterator[None]:
-    """Keep a second command out of the folder. Raises ConfigError if one is at work there."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
-        _tidy(folder)
-        yield
-
-
-def _tidy(folder: RunFolder) -> None:
-    """Remove what a command that was killed had not finished writing; see ir.files.write_bytes and Project.write."""
-    for home in (folder.path, folder.search_state, folder.train_state, folder.log, folder.measured):
-        for leftover in home.glob(".?*-*"):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
-
-
-def create(folder: RunFolder, command: str, config: object, board: Board) -> None:
-    """Begin a run, or go on with one. Raises ConfigError if the folder holds a run of another configuration."""
-    fresh = {"format": FORMAT, "command": command, **to_plain(config)}
-    board_plain = to_plain(board)
-    if folder.config.exists():
-        held = dict(read_json(folder.config))
-        _check_format(folder.config, held.get("format"))
-        changed = difference(held, fresh) or difference(read_json(folder.board), board_plain, "board")
-        if changed:
-            raise ConfigError(
-                f"{folder.path}: this folder holds a run of another configuration: {changed}. "
-                "Name another folder with --out, or remove this one"
-            )
-        return
-    others = [p.name for p in folder.path.iterdir() if p.name not in (".lock", folder.board.name)]
-    if others:
-        raise ConfigError(
-            f"{folder.path}: not a run folder, and not empty: it has {others[0]!r}; name another with --out"
-        )
-    write_json(folder.board, board_plain)
-    write_json(folder.config, fresh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,26 +169,45 @@ class Settings:
     config: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demands:
+    min_fps: float | None = None
+    max_latency_us: float | None = None
+    goal: Goal | None = None
+
+
 def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
-    """The run in that folder, its settings and board. Raises ConfigError if there is none."""
+    """The run in that folder, its settings and board. Raises ConfigError if there is none, or a file is not ours."""
     folder = RunFolder(path)
-    if not folder.config.exists():
+    if not is_there(folder.config):
         raise ConfigError(f"{path}: not a run folder: it has no {folder.config.name}; make one with `codesign run`")
-    plain = dict(read_json(folder.config))
-    _check_format(folder.config, plain.pop("format", None))
-    command = str(plain.pop("command"))
-    proof = parse(ProofConfig, plain["proof"], f"{folder.config}: proof")
-    demands = plain.get("search", plain)
+    plain = head(folder)
+    del plain["format"]
+    where, command = str(folder.config), str(plain.pop("command"))
+    found = plain.get("search") if command == "run" else plain
+    if not isinstance(found, dict):
+        raise ConfigError(f"{where}: search: expected keys with values, got {found!r}")
+    asked = {**{key: found.get(key) for key in ("min_fps", "max_latency_us")}, "goal": plain.get("goal")}
+    demands = parse(_Demands, asked, where)
     settings = Settings(
         command=command,
-        name=str(plain["name"]),
-        proof=proof,
-        min_fps=demands.get("min_fps"),
-        max_latency_us=demands.get("max_latency_us"),
-        goal=_goal(command, demands.get("min_fps"), plain.get("goal")),
+        name=parse(str, plain.get("name"), f"{where}: name"),
+        proof=parse(ProofConfig, plain.get("proof"), f"{where}: proof"),
+        min_fps=demands.min_fps,
+        max_latency_us=demands.max_latency_us,
+        goal=_goal(command, demands),
         config=plain,
     )
-    return folder, settings, read_yaml_as(Board, folder.board)
+    return folder, settings, read_json_as(Board, folder.board)
+
+
+def head(folder: RunFolder) -> dict[str, Any]:
+    """The configuration that the folder holds. Raises ConfigError unless this version of codesign wrote it."""
+    held = read_plain(folder.config)
+    if held.get("command") not in ("run", "compile"):
+        raise ConfigError(f"{folder.config}: not a file of codesign's; the folder is no run folder, or was damaged")
+    _check_format(folder.config, held.get("format"))
+    return held
 
 
 def _check_format(path: Path, found: object) -> None:
@@ -245,14 +219,14 @@ def _check_format(path: Path, found: object) -> None:
     raise ConfigError(f"{path}: format {found!r} was written by {by}, or run again with another --out")
 
 
-def _goal(command: str, min_fps: float | None, asked: str | None) -> Goal:
+def _goal(command: str, demands: _Demands) -> Goal:
     """What is asked for; if nothing is, the least interval, or what is cheapest at a demanded one.
 
     A searched network has met its demand already: what the board has left makes it faster still.
     """
-    if asked is not None:
-        return Goal(asked)
-    return Goal.RESOURCES if min_fps is not None and command == "compile" else Goal.INTERVAL
+    if demands.goal is not None:
+        return demands.goal
+    return Goal.RESOURCES if demands.min_fps is not None and command == "compile" else Goal.INTERVAL
 
 
 def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path, ...]) -> bool:
@@ -261,10 +235,17 @@ def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path
 
 
 def stamp(folder: RunFolder, step: str, inputs: object) -> None:
-    """Note that the step's files were made from these inputs."""
+    """Note that the step's files were made from these inputs. Raises ConfigError if the run folder is gone."""
+    check_present(folder)
     stamps = _stamps(folder)
     write_json(folder.stamps, {**stamps, step: _digest(inputs)})
     _LOG.info("%s: done", step)
+
+
+def check_present(folder: RunFolder) -> None:
+    """Raise ConfigError if the run folder was removed while it is worked in."""
+    if not is_there(folder.config):
+        raise ConfigError(f"{folder.path}: the run folder was removed while it was worked in; run the command again")
 
 
 def forget(folder: RunFolder, steps: tuple[str, ...]) -> None:
@@ -278,8 +259,13 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def _stamps(folder: RunFolder) -> dict[str, Any]:
-    return dict(read_json(folder.stamps)) if folder.stamps.exists() else {}
+def _stamps(folder: RunFolder) -> dict[str, str]:
+    if not folder.stamps.exists():
+        return {}
+    try:
+        return parse(dict[str, str], read_plain(folder.stamps), str(folder.stamps))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; delete it, and every step is done again") from error
 
 
 def _digest(inputs: object) -> str:

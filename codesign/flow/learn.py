@@ -101,7 +101,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Data set, board -> derived network, by co-search with a design that meets the demand."""
     folder, team = run.folder, parallel.team()
     space = load_space(config.space) if isinstance(config.space, str) else config.space
-    inputs = [dataset.digest(), to_plain(run.board), to_plain(config.search), to_plain(space)]
+    inputs = [dataset.digest(), run.board.figures(), to_plain(config.search), to_plain(space)]
     if team.agreed(is_current(folder, "network", inputs, (folder.network,))):
         return
     log = epoch_log(folder.log, "search", config.log) if team.leads else None
@@ -166,7 +166,7 @@ def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
 
 def load_network(path: Path) -> Network:
     """The derived network of a run. Raises ConfigError naming file and key."""
-    return parse(Network, files.read_json(path)["network"], f"{path}: network")
+    return parse(Network, files.read_plain(path).get("network"), f"{path}: network")
 
 
 def _golden_outputs(run: Run, graph: Graph, x: IntArray) -> IntArray:

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codesign.ir.files import write_text
+from codesign.ir.files import make_folder, write_text
 
 
 class LogKind(Enum):
@@ -33,6 +33,7 @@ def epoch_log(folder: Path, part: str, kind: LogKind) -> Callable[[Sequence[Any]
     def write(records: Sequence[Any]) -> None:
         if not records:
             return
+        make_folder(folder)
         write_text(folder / f"{part}.csv", _csv(records))
         if events is not None:
             events.write([_figures(record) for record in records])

@@ -1,41 +1,91 @@
 """From the files of a run folder to the report's view of it."""
 
-import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import codesign
+from codesign.errors import ConfigError
+from codesign.flow import rendered
 from codesign.flow.folder import RunFolder, Settings
 from codesign.ir import files
 from codesign.ir.board import Board
+from codesign.ir.cost import Cost
+from codesign.ir.design import Design
+from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
-from codesign.ir.project import Project
+from codesign.ir.project import MANIFEST, Project
+from codesign.ir.strict import parse
 from codesign.report.page import page
-from codesign.report.summary import summary
+from codesign.report.summary import fps, summary
 from codesign.report.view import Accuracy, Column, Search, Series, View
 
-_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Binding:
+    resource: str
+    used: int
+    available: int
+    interval_with_more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Searched:
+    """What 4-search.json says of the design; the digests tell of which graph and design it holds."""
+
+    seconds: float
+    evaluations: int
+    proved_optimal: bool
+    gap: float
+    goal: str
+    binding: tuple[_Binding, ...]
+    bottlenecks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    graph_digest: str = ""
+    design_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Learned:
+    """What 1-network.json and 2-training.json say of search and training."""
+
+    data: str = ""
+    seconds: float = 0.0
+    evaluations: int = 0
+    notes: tuple[str, ...] = ()
+    course: tuple[Series, ...] = ()
 
 
 def view(folder: RunFolder, settings: Settings, board: Board) -> View:
-    """The run as far as it has come."""
-    digest = Project.read(folder.project).digest() if folder.project.exists() else ""
-    measured = [(Column.OPEN_SYNTHESIS, folder.synthesis)]
-    measured += [(c, measured_file(folder, c)) for c in Column]
+    """The run as far as it has come; what is not of the design as it is now is left out, and said."""
+    graph = files.load_graph(folder.graph) if folder.graph.exists() else None
+    design = files.load_design(folder.design) if folder.design.exists() else None
+    cost = files.load_cost(folder.cost) if folder.cost.exists() else None
+    network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
+    digest, spoilt = _project(folder, graph, design)
+    stored = _stored(folder)
+    now = [(name, column, m) for name, column, m in stored if m.project_digest == digest]
+    stale = [name for name, _, m in stored if m.project_digest != digest and not m.failure]
+    simulated = {name: m for name, column, m in now if column is None and not m.failure}
     return View(
         name=settings.name,
         board=board,
-        data=str(_json(folder.network).get("data", "")),
-        graph=files.load_graph(folder.graph) if folder.graph.exists() else None,
-        design=files.load_design(folder.design) if folder.design.exists() else None,
-        cost=files.load_cost(folder.cost) if folder.cost.exists() else None,
+        data=network.data,
+        graph=graph,
+        design=design,
+        cost=cost,
         accuracy=_accuracy(folder),
-        search=_search(folder),
-        course=_course(folder),
-        csim=_measurement(folder.csim, digest),
-        rtlsim=_measurement(folder.rtlsim, digest),
-        rtlsim_stalls=_measurement(folder.rtlsim_stalls, digest),
-        measured=tuple((c, m) for c, path in measured if (m := _measurement(path, digest)) is not None),
+        search=_search(folder, graph, design, network),
+        course=(*network.course, *training.course),
+        csim=simulated.get("C simulation"),
+        rtlsim=simulated.get("RTL simulation"),
+        rtlsim_stalls=simulated.get("RTL simulation with stalls"),
+        measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
+        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale)),
+        wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
 
 
@@ -49,70 +99,115 @@ def write_report(folder: RunFolder, settings: Settings, board: Board) -> dict[st
 
 
 def measured_file(folder: RunFolder, column: Column) -> Path:
-    """Where a measurement of that column, made elsewhere, is kept."""
+    """Where a measurement of that column, made elsewhere, is kept; its folder is made."""
+    files.make_folder(folder.measured)
+    return _kept(folder, column)
+
+
+def _kept(folder: RunFolder, column: Column) -> Path:
     return folder.measured / f"{column.name.lower()}.json"
 
 
+def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> tuple[str, tuple[str, ...]]:
+    """The digest of the project, empty unless it is of this graph and design, and what is wrong with its files."""
+    if graph is None or design is None or not (folder.project / MANIFEST).exists():
+        return "", ()
+    standing = rendered.standing(folder, folder.project)
+    if standing.changed:
+        names = rendered.listed(standing.changed)
+        return "", (f"{folder.project}: changed by hand after rendering: {names}; nothing was measured of it",)
+    if not standing.complete:
+        return "", ()
+    manifest = files.read_plain(folder.project / MANIFEST)
+    try:
+        same = (manifest["network"]["digest"], manifest["design"]["digest"]) == (graph.digest(), design.digest())
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{folder.project / MANIFEST}: has no digest of network and design; delete it") from error
+    return (Project.read(folder.project).digest() if same else ""), ()
+
+
+def _stored(folder: RunFolder) -> list[tuple[str, Column | None, Measurement]]:
+    """Every measurement that is kept, with its name and, but for our own simulations, its column."""
+    places: list[tuple[str, Column | None, Path]] = [
+        ("C simulation", None, folder.csim),
+        ("RTL simulation", None, folder.rtlsim),
+        ("RTL simulation with stalls", None, folder.rtlsim_stalls),
+        (Column.OPEN_SYNTHESIS.value, Column.OPEN_SYNTHESIS, folder.synthesis),
+        *((column.value, column, _kept(folder, column)) for column in Column),
+    ]
+    return [(name, column, files.load_measurement(path)) for name, column, path in places if path.exists()]
+
+
+def _stale_remark(names: list[str]) -> tuple[str, ...]:
+    return (f"measured on an earlier project and left out: {', '.join(names)}; measure again",) if names else ()
+
+
+def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
+    """A sentence for each measurement that failed or differs from the golden model."""
+    for name, m in measured:
+        if m.failure:
+            yield f"{name} failed: {m.failure}"
+        elif m.mismatches:
+            yield f"{name}: {m.mismatches:,} words differ from the golden model"
+
+
+def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[str]:
+    """What the design needs more than the board's budget, and what it gives less than is demanded."""
+    if cost is None:
+        return
+    for name, needed, available in cost.resources.excess(board.budget):
+        yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
+    if settings.min_fps is not None and cost.fps(board.clock_mhz) < settings.min_fps:
+        yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
+    latency_us = cost.latency_cycles / board.clock_mhz
+    if settings.max_latency_us is not None and latency_us > settings.max_latency_us:
+        yield f"too late: {latency_us:,.2f} µs for an image, demanded are {settings.max_latency_us:,} µs"
+
+
 def _accuracy(folder: RunFolder) -> Accuracy | None:
-    found = _json(folder.accuracy)
-    if not found:
+    if not folder.accuracy.exists():
         return None
-    training = _json(folder.training)
-    return Accuracy(
-        images=int(found["images"]),
-        golden=float(found["golden"]),
-        float_=training.get("float"),
-        quantized=training.get("quantized"),
-        differing=found["differing"],
-    )
+    told, trained = (files.read_plain(p) if p.exists() else {} for p in (folder.accuracy, folder.training))
+    rates = {"float_": trained.get("float"), "quantized": trained.get("quantized")}
+    scored = {key: value for key, value in told.items() if key in ("images", "golden", "differing")}
+    return parse(Accuracy, {**scored, **rates}, str(folder.accuracy))
 
 
-def _search(folder: RunFolder) -> Search | None:
-    """The design's search, with the network's if there was one."""
-    design, network = _json(folder.design_search), _json(folder.network)
-    if not design:
+def _search(folder: RunFolder, graph: Graph | None, design: Design | None, network: _Learned) -> Search | None:
+    """The design's search, with the network's if there was one; it claims nothing of a design that was edited."""
+    if not folder.design_search.exists():
         return None
+    found = _told(_Searched, folder.design_search)
+    of_this = graph is not None and found.graph_digest == graph.digest()
+    edited = design is None or not of_this or found.design_digest != design.digest()
     return Search(
-        seconds=float(design["seconds"]) + float(network.get("seconds", 0.0)),
-        evaluations=int(design["evaluations"]) + int(network.get("evaluations", 0)),
-        proved_optimal=bool(design["proved_optimal"]),
-        gap=float(design["gap"]),
-        goal=str(design["goal"]),
-        notes=(*network.get("notes", ()), *design.get("notes", ()), *_binding_notes(design)),
+        seconds=found.seconds + network.seconds,
+        evaluations=found.evaluations + network.evaluations,
+        proved_optimal=found.proved_optimal and not edited,
+        gap=found.gap,
+        goal=found.goal,
+        notes=(*network.notes, *(() if edited else (*found.notes, *_binding_notes(found)))),
+        edited=edited,
     )
 
 
-def _binding_notes(design: dict[str, Any]) -> list[str]:
+def _binding_notes(found: _Searched) -> list[str]:
     """What keeps the interval from shrinking: resources, or nodes for which nothing faster was found."""
-    if design["binding"] or design["goal"] != "interval":
-        return [_binding_note(b) for b in design["binding"]]
-    slowest = ", ".join(design["bottlenecks"])
+    if found.binding or found.goal != "interval":
+        return [_binding_note(b) for b in found.binding]
+    slowest = ", ".join(found.bottlenecks)
     return [f"no resource alone keeps the interval from shrinking; the slowest: {slowest}"]
 
 
-def _binding_note(binding: dict[str, Any]) -> str:
-    used, available = binding["used"], binding["available"]
+def _binding_note(binding: _Binding) -> str:
     return (
-        f"{binding['resource']} binds: {used:,} of {available:,} used; 5 % more would allow an interval of "
-        f"{binding['interval_with_more']:,} cycles"
+        f"{binding.resource} binds: {binding.used:,} of {binding.available:,} used; 5 % more would allow an interval "
+        f"of {binding.interval_with_more:,} cycles"
     )
 
 
-def _course(folder: RunFolder) -> tuple[Series, ...]:
-    found = [*_json(folder.network).get("course", ()), *_json(folder.training).get("course", ())]
-    return tuple(Series(title=s["title"], points=tuple(map(tuple, s["points"])), target=s["target"]) for s in found)
-
-
-def _measurement(path: Path, project_digest: str) -> Measurement | None:
-    """What the file holds, if it is there and was measured on the project as it is now."""
-    if not path.exists():
-        return None
-    found = files.load_measurement(path)
-    if found.project_digest != project_digest:
-        _LOG.warning("%s: measured on an earlier project, left out of the report", path)
-        return None
-    return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return dict(files.read_json(path)) if path.exists() else {}
+def _told(hint: type[T], path: Path) -> T:
+    """What the file says of these keys, and nothing where there is no file; it may hold more."""
+    plain = files.read_plain(path) if path.exists() else {}
+    names = {f.name for f in fields(hint)}  # type: ignore[arg-type]
+    return parse(hint, {key: value for key, value in plain.items() if key in names}, str(path))

@@ -1,4 +1,7 @@
-"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over."""
+"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over.
+
+They stand in one file, so that what each reads and leaves can be read in order.
+"""
 
 import importlib.util
 import shutil
@@ -14,8 +17,9 @@ from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
 from codesign.emit.scripts import complete_project
 from codesign.emit.torch_module import render_torch
-from codesign.errors import ConfigError, InfeasibleError
-from codesign.flow.folder import RunFolder, Settings, file_digest, is_current, stamp
+from codesign.errors import CodesignError, ConfigError, InfeasibleError, MismatchError, ToolError
+from codesign.flow import rendered
+from codesign.flow.folder import RunFolder, Settings, check_present, file_digest, forget, is_current, stamp
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
@@ -62,9 +66,11 @@ def module_step(run: Run) -> None:
     """Graph -> the network as a torch.nn.Module of its own."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     inputs = [graph.digest(), _version()]
-    if is_current(folder, "module", inputs, (folder.module / "model.py",)):
+    current = is_current(folder, "module", inputs, ())
+    if current and rendered.standing(folder, folder.module).complete:
         return
-    render_torch(graph).write(folder.module)
+    # Weights that were tuned there stand as long as they are of this network.
+    rendered.place(folder, folder.module, render_torch(graph), changed_stand=current)
     stamp(folder, "module", inputs)
 
 
@@ -76,7 +82,7 @@ def design_step(run: Run) -> None:
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     target, latency = _max_interval(run), _max_latency(run)
     chosen = file_digest(folder.arrays) if folder.arrays.exists() else None
-    inputs = [graph.digest(), to_plain(run.board), target, latency, run.settings.goal.value, chosen]
+    inputs = [graph.digest(), run.board.figures(), target, latency, run.settings.goal.value, chosen]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
@@ -91,11 +97,24 @@ def design_step(run: Run) -> None:
         note = f"arrays were chosen with the network; its best design would need {best:,} cycles"
         gap = 1 - result.bound / cost.interval_cycles
         plain |= {"proved_optimal": False, "gap": gap, "goal": "interval", "binding": [], "notes": [note]}
+    _check_design_is_ours(folder, design)
     files.save_design(design, folder.design)
-    files.write_json(folder.design_search, plain)
+    files.write_json(folder.design_search, {**plain, "graph_digest": graph.digest(), "design_digest": design.digest()})
     stamp(folder, "design", inputs)
     share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
     run.progress("design search", 1, 1, share)
+
+
+def _check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
+    """Raise ConfigError if the fresh design would replace one that was edited by hand."""
+    if not folder.design.exists():
+        return
+    searched = files.read_plain(folder.design_search).get("design_digest") if folder.design_search.exists() else None
+    if files.load_design(folder.design).digest() not in (searched, fresh.digest()):
+        raise ConfigError(
+            f"{folder.design}: was edited by hand, and the network, the board or the demand is another since. "
+            "Move it away to keep it, or delete it"
+        )
 
 
 def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
@@ -138,7 +157,7 @@ def _search_plain(result: SearchResult) -> dict[str, Any]:
 def predict_step(run: Run) -> None:
     """graph, design, board -> cost."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
-    inputs = [graph.digest(), design.digest(), to_plain(run.board)]
+    inputs = [graph.digest(), design.digest(), run.board.figures()]
     if is_current(folder, PREDICT[0], inputs, (folder.cost,)):
         return
     design.check(graph)
@@ -149,8 +168,10 @@ def predict_step(run: Run) -> None:
 def render_step(run: Run) -> None:
     """graph, design, board, vectors -> project."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
-    inputs = [graph.digest(), design.digest(), file_digest(folder.cost), file_digest(folder.vectors)]
-    if is_current(folder, "render", [*inputs, _version()], (folder.project / "manifest.json",)):
+    machine = [graph.digest(), design.digest(), file_digest(folder.cost), to_plain(run.board)]
+    inputs = [*machine, file_digest(folder.vectors), run.settings.proof.csim_images, run.settings.proof.rtlsim_images]
+    rendered.check_unchanged(folder, folder.project)
+    if is_current(folder, "render", [*inputs, _version()], ()) and rendered.standing(folder, folder.project).complete:
         return
     run.progress("rendering", 0, 1)
     x, y = load_vectors(folder)
@@ -159,9 +180,10 @@ def render_step(run: Run) -> None:
     project = render_hls(graph, design, run.board, x[: proof.csim_images], y[: proof.csim_images], layers)
     project = project.merge(render_rtl(graph, design, run.board, x[: proof.rtlsim_images], y[: proof.rtlsim_images]))
     project = complete_project(graph, design, run.board, files.load_cost(folder.cost), project, x, y)
-    project.write(folder.project)
+    others = rendered.place(folder, folder.project, project)
     stamp(folder, "render", [*inputs, _version()])
-    run.progress("rendering", 1, 1, f"{len(project.files)} files")
+    kept = f"; kept, and of an earlier design: {rendered.listed(others)}" if others else ""
+    run.progress("rendering", 1, 1, f"{len(project.files)} files{kept}")
 
 
 def csim_step(run: Run) -> None:
@@ -214,15 +236,41 @@ def proof_steps(run: Run) -> None:
 
 
 def _measure(run: Run, step: str, path: Path, inputs: list[object], simulate: Callable[[Project], Measurement]) -> None:
+    """Measure the project unless that was done; a failure is noted, so that it does not look like nothing done."""
     project = Project.read(run.folder.project)
     key = [project.digest(), *inputs]
     if is_current(run.folder, step, key, (path,)):
         return
     run.progress(step, 0, 1)
-    measurement = simulate(project)
+    files.make_folder(run.folder.work)
+    try:
+        with files.writing(run.folder.work):
+            measurement = simulate(project)
+    except CodesignError as error:
+        check_present(run.folder)
+        if isinstance(error, MismatchError) or (isinstance(error, ToolError) and not _was_measured(path, project)):
+            forget(run.folder, (step,))
+            files.save_measurement(_failure(step, project, error), path)
+        raise
+    check_present(run.folder)
     files.save_measurement(measurement, path)
     stamp(run.folder, step, key)
     run.progress(step, 1, 1, _verdict(measurement))
+
+
+def _was_measured(path: Path, project: Project) -> bool:
+    """Whether the file holds a measurement of this project, which a tool that is missing or slow leaves as good."""
+    if not path.exists():
+        return False
+    found = files.load_measurement(path)
+    return found.project_digest == project.digest() and not found.failure
+
+
+def _failure(step: str, project: Project, error: CodesignError) -> Measurement:
+    reason = str(error).splitlines()[0]
+    return Measurement(
+        tool=step, version="", project_digest=project.digest(), images=0, seconds=0.0, failure=reason or step
+    )
 
 
 def _verdict(m: Measurement) -> str:

@@ -14,9 +14,11 @@ import numpy as np
 from codesign.emit.identity import design_hash
 from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
+from codesign.flow.begin import begun, locked
 from codesign.flow.config import CompileConfig
-from codesign.flow.folder import RunFolder, create, forget, locked, opened
+from codesign.flow.folder import RunFolder, forget, opened
 from codesign.flow.log import LogKind
+from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
@@ -64,11 +66,11 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
         _, settings, board = opened(out)
         learn.search_and_train(Run(folder, settings, board, silent), config)
         return None
-    with locked(folder):
-        create(folder, "run", config, board)
+    with begun(folder, "run", config, board):
         team.agreed(0)
         _, settings, board = opened(out)
         now = Run(folder, settings, board, progress)
+        check_unchanged(folder, folder.project)
         dataset = learn.search_and_train(now, config)
         learn.accuracy_step(now, config, dataset)
         _machine_steps(now)
@@ -82,20 +84,18 @@ def compile_model(
 
     `images`: an .npy of integers [N,IY,IX,C] to simulate with; random ones otherwise. Raises CodesignError.
     """
-    if not model.exists():
+    if not files.is_there(model):
         raise ConfigError(f"{model}: no such file; expected an ONNX file")
     _need("onnx", "codesign compile", "codesign[onnx]")
     from codesign.nets.onnx_file import read_onnx
 
-    graph = read_onnx(model)
+    graph, content = read_onnx(model), model.read_bytes()
     board = replace(load_board(config.board), limits=config.limits)
     x = _images(images, graph, config)
     folder = RunFolder(out)
-    with locked(folder):
-        create(folder, "compile", config, board)
-        if folder.model.exists() and folder.model.read_bytes() != model.read_bytes():
-            raise ConfigError(f"{out}: this folder holds a run of another model than {model}; name another with --out")
-        files.write_bytes(folder.model, model.read_bytes())
+    with begun(folder, "compile", config, board, content):
+        check_unchanged(folder, folder.project)
+        files.write_bytes(folder.model, content)
         if not folder.graph.exists() or files.load_graph(folder.graph).digest() != graph.digest():
             files.save_graph(graph, folder.graph)
         steps.save_vectors(folder, graph, x)
@@ -112,7 +112,12 @@ def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
         now = Run(folder, settings, board, progress)
         if not folder.graph.exists():
             raise ConfigError(f"{path}: has no {folder.graph.name} yet; finish it with `codesign {settings.command}`")
-        if verb is not Verb.REPORT:
+        if verb is Verb.REPORT:
+            if folder.design.exists():
+                steps.predict_step(now)  # so that no prediction of an earlier design is shown
+        else:
+            if verb is not Verb.PREDICT:
+                check_unchanged(folder, folder.project)
             again: dict[Verb, tuple[Callable[[Run], None], ...]] = {
                 Verb.PREDICT: (),
                 Verb.CSIM: (steps.render_step, steps.csim_step),
@@ -134,7 +139,7 @@ def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple
         manifest = folder.project / "manifest.json"
         if not manifest.exists():
             raise ConfigError(f"{path}: has no project yet, so nothing can have been measured of it")
-        if not measured.exists():
+        if not files.is_there(measured):
             raise ConfigError(f"{measured}: no such file")
         graph, design = steps.load_machine(folder)
         reading = read_measured(measured, board, design_hash(graph, design), Project.read(folder.project).digest())

@@ -1,9 +1,16 @@
 """The physical target: a part, its clock, its resources, and what surrounds the accelerator."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
+from codesign.ir.canonical import canonical
 from codesign.ir.cost import Resources
+
+# Fields that tell of a board, and change neither network nor design.
+DESCRIPTIVE = ("name", "title", "part", "shell", "sources")
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")  # what scripts of every tool can hold
 
 
 class Shell(Enum):
@@ -71,6 +78,11 @@ class Board:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
+        for key, text in (("name", self.name), ("part", self.part)):
+            if not _WORD.fullmatch(text):
+                raise ValueError(f"{key}: expected letters, digits and any of _ . -, got {text!r}")
+        if not self.title.isprintable() or not self.title.strip():
+            raise ValueError(f"title: expected one line of text, got {self.title!r}")
         if not 1.0 <= self.clock_mhz <= 1000.0:
             raise ValueError(f"clock_mhz: expected 1 to 1000, got {self.clock_mhz}")
         if not 0.0 < self.dram_efficiency <= 1.0:
@@ -79,6 +91,10 @@ class Board:
             raise ValueError(f"dram_peak_mb_s: expected a positive number, got {self.dram_peak_mb_s}")
         if not self.sources:
             raise ValueError("sources: expected at least one source for the values")
+
+    def figures(self) -> dict[str, Any]:
+        """Return, as plain data, all that networks and designs depend on: everything but what only tells of a board."""
+        return {key: value for key, value in canonical(self).items() if key not in DESCRIPTIVE}
 
     @property
     def budget(self) -> Resources:

@@ -1,6 +1,7 @@
 """Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from codesign.errors import CodesignError, ConfigError
+from codesign.errors import CodesignError, ConfigError, StorageError
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Encoding, Graph, IntArray
@@ -27,6 +28,8 @@ from codesign.ir.strict import parse, to_plain
 T = TypeVar("T")
 
 FORMAT = 1  # of every file below; raised when an older reader could not read it
+TEMPORARY = ".codesign-tmp-"  # begins the name of whatever is not finished; nobody else makes such names
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
 
 
@@ -41,31 +44,67 @@ class _GraphHeader:
     encoding: Encoding = field(default=Encoding())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file as a whole, by way of a temporary name beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StorageError that names the file or folder, `path` if the system names none."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        yield
+    except StorageError:
         raise
+    except OSError as error:
+        raise StorageError(_cannot_write(error, path)) from error
+
+
+def _cannot_write(error: OSError, path: Path) -> str:
+    named = error.filename if isinstance(error.filename, str) and TEMPORARY not in error.filename else path
+    remedy = "; free some space, then run the same command again" if error.errno in _FULL else ""
+    reason = "its folder is gone" if error.errno == errno.ENOENT else error.strerror or str(error)
+    return f"{named}: cannot be written: {reason}{remedy}"
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder unless it is there; the one that holds it must be. Raises StorageError."""
+    with writing(path):
+        path.mkdir(exist_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file as a whole, by way of a temporary name beside it; its folder must be there.
+
+    Raises StorageError naming the file. Then the file is as it was, and no other is left.
+    """
+    with writing(path):
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write the text as UTF-8, as a whole."""
-    write_bytes(path, content.encode())
+    """Write the text as UTF-8, as a whole; what UTF-8 does not have, lone surrogates, becomes an escape."""
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, plain: object) -> None:
-    """Write plain data as JSON with sorted, indented lines."""
-    write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write plain data as JSON with indented lines; every text is read back as it was."""
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")  # an escape of a surrogate, \\udcff, is JSON's own
+
+
+def is_there(path: Path) -> bool:
+    """Return whether the path leads to something; False as well where nothing can be, as below a file."""
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def read_text(path: Path) -> str:
@@ -83,6 +122,16 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep nesting
+        raise ConfigError(f"{path}: not JSON: {error}") from error
+
+
+def read_plain(path: Path) -> dict[str, Any]:
+    """The file's names and values. Raises ConfigError naming it if it holds anything else than one JSON object."""
+    plain = read_json(path)
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path}: expected names with values, got {type(plain).__name__}; not a file of codesign's")
+    return plain
 
 
 def read_yaml(path: Path) -> Any:
@@ -245,5 +294,5 @@ def _naming(path: Path) -> Iterator[None]:
         raise error if str(error).startswith(str(path)) else ConfigError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, CodesignError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RecursionError, zipfile.BadZipFile, CodesignError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error

@@ -12,7 +12,7 @@ class Measurement:
 
     `outputs` [N, OY, OX, K] or None where the tool gives none; `mismatches` counts words that differ from the golden
     model. A figure that the tool does not give is None, never zero. `node_cycles`: busy cycles per image by node;
-    `fifo_peak`: largest occupancy by buffer name.
+    `fifo_peak`: largest occupancy by buffer name. `failure`: why there is nothing, where the tool came to no end.
     """
 
     tool: str
@@ -27,6 +27,7 @@ class Measurement:
     node_cycles: dict[str, int] = field(default_factory=dict)
     fifo_peak: dict[str, int] = field(default_factory=dict)
     resources: Resources | None = None
+    failure: str = ""
 
     def __post_init__(self) -> None:
         if self.outputs is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from codesign.errors import ConfigError
-from codesign.ir.files import write_bytes
+from codesign.ir.files import make_folder, write_bytes
 
 FORMAT = 2  # of what checkpoints hold; raised where an older one would not do any more
 _META = "meta"
@@ -24,6 +24,7 @@ def save(path: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
     arrays = {f"t.{name}": t.detach().cpu().numpy() for name, t in tensors.items()}
     plain = json.dumps({**meta, "format": FORMAT})
     np.savez(buffer, **{_META: np.array(plain)}, **arrays)  # type: ignore[arg-type]
+    make_folder(path.parent)
     write_bytes(path, buffer.getvalue())
 
 

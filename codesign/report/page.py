@@ -1,4 +1,4 @@
-"""report.html: one file without scripts or network access, for a person."""
+"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order."""
 
 from collections.abc import Iterable
 from html import escape
@@ -20,6 +20,7 @@ def page(view: View, version: str) -> str:
     """The whole page. It says nothing of time, path or host: an equal run gives an equal page."""
     style = read_text(folder("templates") / "report" / "style.css")
     sections = (
+        _notices(view),
         _machine(view),
         _compared(view),
         _resources(view),
@@ -61,7 +62,9 @@ def _tiles(view: View) -> str:
         note = f"golden model, {view.accuracy.images:,} test images"
         tiles.append(_tile("accuracy", f"{view.accuracy.golden:.2%}", note))
     runs = [m for m in (view.csim, view.rtlsim, view.rtlsim_stalls) if m is not None and m.mismatches is not None]
-    if runs:
+    if view.wrong and not any(m.mismatches for m in runs):
+        tiles.append(_tile("C and RTL against golden", "not proved", "see below", "bad"))
+    elif runs:
         wrong = sum(m.mismatches or 0 for m in runs)
         images = sum(m.images for m in runs)
         value = "bit-exact" if wrong == 0 else f"{wrong:,} mismatches"
@@ -81,6 +84,12 @@ def _tile(label: str, value: str, note: str, css: str = "") -> str:
         f'<div class="tile {css}"><div class="label">{escape(label)}</div><div class="value">{escape(value)}</div>'
         f'<div class="note">{escape(note)}</div></div>'
     )
+
+
+def _notices(view: View) -> str:
+    """What is wrong and what must be known, before any figure."""
+    lines = [f'<p class="notice bad">{escape(w)}</p>' for w in view.wrong]
+    return "\n".join([*lines, *(f'<p class="notice">{escape(r)}</p>' for r in view.remarks)])
 
 
 def _machine(view: View) -> str:
@@ -250,12 +259,13 @@ def _course(view: View) -> str:
     search = view.search
     if search is None:
         return ""
-    proved = (
-        f"no other has a smaller {search.goal}, which is proved"
-        if search.proved_optimal
-        else f"another could have {search.gap:.1%} less {search.goal} at most"
-    )
-    what = f"{search.seconds:,.1f} s, {search.evaluations:,} designs considered; of this network's designs {proved}."
+    if search.edited:
+        proved = "the design was edited by hand since, and nothing is proved of it"
+    elif search.proved_optimal:
+        proved = f"of this network's designs no other has a smaller {search.goal}, which is proved"
+    else:
+        proved = f"of this network's designs another could have {search.gap:.1%} less {search.goal} at most"
+    what = f"{search.seconds:,.1f} s, {search.evaluations:,} designs considered; {proved}."
     notes = "".join(f"<li>{escape(n)}</li>" for n in search.notes)
     return _section("The search", what, (f"<ul>{notes}</ul>" if notes else "") + f'<div class="charts">{charts}</div>')
 

@@ -19,9 +19,14 @@ def summary(view: View) -> dict[str, Any]:
         "csim": None if view.csim is None else _simulated(view.csim),
         "rtlsim": None if view.rtlsim is None else _rtl(view.rtlsim, clock_mhz),
         "search": _search(view),
+        "remarks": list(view.remarks) or None,
+        "wrong": list(view.wrong) or None,
     }
     head = {"schema": SCHEMA, "name": view.name, "board": view.board.name, "clock_mhz": clock_mhz}
-    return {**head, **{key: _present(part) for key, part in parts.items() if part is not None}}
+    return {
+        **head,
+        **{k: _present(part) if isinstance(part, dict) else part for k, part in parts.items() if part is not None},
+    }
 
 
 def fps(interval_cycles: int, clock_mhz: float) -> float:
@@ -51,6 +56,7 @@ def _predicted(view: View) -> dict[str, Any] | None:
         "lut": r.lut,
         "ff": r.ff,
         "dram_bytes": cost.dram_bytes,
+        "fits": None if r.fits(view.board.budget) else False,
     }
 
 
@@ -80,7 +86,8 @@ def _search(view: View) -> dict[str, Any] | None:
     s = view.search
     if s is None:
         return None
-    return {"seconds": round(s.seconds, 3), "evaluations": s.evaluations, "proved_optimal": s.proved_optimal}
+    found = {"seconds": round(s.seconds, 3), "evaluations": s.evaluations, "proved_optimal": s.proved_optimal}
+    return {**found, "edited": True if s.edited else None}
 
 
 def _present(part: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Everything that is known about a run, as one value: what summary.json and report.html are made of."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from codesign.ir.board import Board
@@ -41,6 +41,7 @@ class Search:
     """How the design, and the network if it was searched too, came about.
 
     `gap`: how much of the goal (interval, latency or resources) a better design could save at most, as a share.
+    `edited`: the design is no longer the one that was found, so that nothing is known of it.
     """
 
     seconds: float
@@ -49,6 +50,7 @@ class Search:
     gap: float
     goal: str = "interval"
     notes: tuple[str, ...] = ()
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,10 @@ class Series:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class View:
-    """A run as far as it has come; what was not done is None or empty."""
+    """A run as far as it has come; what was not done is None or empty.
+
+    `remarks`: sentences that a reader must know; `wrong`: sentences on what failed or is not bit-exact.
+    """
 
     name: str
     board: Board
@@ -77,7 +82,8 @@ class View:
     rtlsim: Measurement | None = None
     rtlsim_stalls: Measurement | None = None
     measured: tuple[tuple[Column, Measurement], ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     def columns(self) -> tuple[tuple[Column, Measurement | None], ...]:
         """Every column but the predicted one, with its latest measurement."""

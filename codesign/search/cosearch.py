@@ -91,7 +91,7 @@ def cosearch(
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
-    key = f"{space} {board} {config} {dataset.digest()}" + trainer.team.key
+    key = f"{space} {board.figures()} {config} {dataset.digest()}" + trainer.team.key
     beginnings = _begin(trainer, accelerators, parts, folder, progress)
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
     row, found = best_network(trainer, accelerators, (train, held), parts, folder, beginnings, progress)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
+from codesign.ir.files import make_folder
 from codesign.nets.config import TrainConfig
 from codesign.nets.network import Network
 from codesign.nets.space import sizes
@@ -106,5 +107,6 @@ def short_training(network: Network, parts: Dataset, config: SearchConfig, folde
         mixed_precision=config.mixed_precision,
     )
     own = folder / f"finalist-{network.digest()[:16]}"
-    own.mkdir(parents=True, exist_ok=True)
+    for made in (folder, own):
+        make_folder(made)
     return train(network, reduced(parts, network.shape), settings, own).right
