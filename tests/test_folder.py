@@ -27,7 +27,7 @@ from codesign.ir.project import Project
 from codesign.progress import silent
 from codesign.report.page import page
 from codesign.report.view import Column
-from small import small_graph
+from codesign.testing.small import small_graph
 from test_cli import complaint
 from test_flow import BOARD, PROOF, begin
 
@@ -222,8 +222,9 @@ def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
+    from codesign.testing.small_search import run_tiny
+
     from codesign.search import cosearch
-    from small_search import run_tiny
 
     keys: list[str] = []
 
@@ -243,8 +244,9 @@ def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
 def test_a_trained_network_stands_after_the_boards_name_was_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from codesign.testing.small_search import tiny_config, tiny_data, tiny_space
+
     from codesign.flow import learn
-    from small_search import tiny_config, tiny_data, tiny_space
 
     config = learn.RunConfig(name="tiny", board="pynq-z2", space=tiny_space(), search=tiny_config())
     (tmp_path / "run").mkdir()
