@@ -98,7 +98,7 @@ def test_a_board_whose_name_could_break_a_script_is_refused() -> None:
     for key in ("name", "part"):
         odd = dataclasses.replace(small_board(), **{key: 'a"b'})
         with pytest.raises(ConfigError, match=f"board: {key}: expected letters, digits"):
-            host.host_params(small_graph(), small_design(), odd)
+            host.host_params(small_graph(), small_design(), odd, small_cost())
 
 
 def test_a_selftest_vector_that_does_not_fit_is_refused() -> None:
@@ -110,4 +110,4 @@ def test_a_selftest_vector_that_does_not_fit_is_refused() -> None:
         (x, y + 40000, "golden: expected int16 values"),
     ):
         with pytest.raises(ConfigError, match=message):
-            host.render_host(small_graph(), small_design(), small_board(), images, results)
+            host.render_host(small_graph(), small_design(), small_board(), small_cost(), images, results)
