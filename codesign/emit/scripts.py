@@ -28,6 +28,7 @@ COPIED = {
     "project/package_ip.tcl": "rtl/package_ip.tcl",
     "project/package_xo.tcl": "link/package_xo.tcl",
     "project/spelling.tcl": "link/spelling.tcl",
+    "project/kernel.tcl": "link/kernel.tcl",
     "project/design.tcl": "link/design.tcl",
     "project/Makefile": "Makefile",
 }
