@@ -33,7 +33,11 @@ static uint32_t read(uint32_t address) {
   tick();
   return value;
 }
-static void beats(bool in, bool out) { top.in_beat_i = in; top.out_beat_i = out; tick(); top.in_beat_i = top.out_beat_i = 0; }
+static void beats(bool in, bool out) {
+  top.in_beat_i = in; top.out_beat_i = out;
+  tick();
+  top.in_beat_i = top.out_beat_i = 0;
+}
 static void show(const char* when) {
 %(reads)s
 }

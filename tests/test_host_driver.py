@@ -11,10 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from codesign.emit.identity import design_hash
 from codesign.emit.host import batch_of
+from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
-from codesign.ir.board import Board, PlClock
+from codesign.ir.board import Board, ProcessorClock
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv, Shape
@@ -317,13 +317,13 @@ def test_the_batch_follows_from_the_size_of_an_image(boot: Boot) -> None:
 def test_a_clock_too_fast_for_the_design_is_refused(boot: Boot) -> None:
     driver, pynq = boot()
     pynq.device.pll_mhz = 1600.0
-    with pytest.raises(driver.DeviceError, match=r"runs at 160 MHz, expected 100 MHz, an IO PLL of 1000 MHz by 10 and 1"):
+    with pytest.raises(
+        driver.DeviceError, match=r"runs at 160 MHz, expected 100 MHz, an IO PLL of 1000 MHz by 10 and 1"
+    ):
         driver.Accelerator("accel.bit")
 
 
-def test_a_slower_clock_is_warned_of_and_stands_in_the_result(
-    boot: Boot, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_slower_clock_is_warned_of_and_stands_in_the_result(boot: Boot, capsys: pytest.CaptureFixture[str]) -> None:
     driver, pynq = boot()
     pynq.device.pll_mhz = 800.0
     with driver.Accelerator("accel.bit") as accelerator:
@@ -334,7 +334,9 @@ def test_a_slower_clock_is_warned_of_and_stands_in_the_result(
 
 
 def test_a_clock_that_another_pll_makes_as_well_is_set(boot: Boot) -> None:
-    board = dataclasses.replace(small_board(), clock_mhz=125.0, pl_clock=PlClock(crystal_mhz=50.0, io_pll_mhz=1000.0))
+    board = dataclasses.replace(
+        small_board(), clock_mhz=125.0, processor=ProcessorClock(crystal_mhz=50.0, io_pll_mhz=1000.0)
+    )
     driver, pynq = boot(board=board)
     pynq.device.pll_mhz = 1500.0
     with driver.Accelerator("accel.bit") as accelerator:

@@ -44,9 +44,7 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return host
 
 
-def run_emulated(
-    host: Path, *arguments: str, fault: str = "", interval: int = 40
-) -> subprocess.CompletedProcess[str]:
+def run_emulated(host: Path, *arguments: str, fault: str = "", interval: int = 40) -> subprocess.CompletedProcess[str]:
     (host / "board.json").unlink(missing_ok=True)
     argv = ["./host", "--images", "20", "--batch", "10", "--timeout-ms", "50", *arguments]
     return call(argv, host, EMULATED_FAULT=fault, EMULATED_SELFTEST="selftest", EMULATED_INTERVAL=str(interval))

@@ -28,12 +28,16 @@ REGISTERS = (
     Register("hash_lo", 0x20, False, False, "design hash, low 32 bits; HLS: 0 until the first run, empty or not"),
     Register("hash_hi", 0x30, False, False, "design hash, high 32 bits; HLS: 0 until the first run, empty or not"),
     Register("cycles_lo", 0x40, False, True, "cycles from the first input beat to the last output beat, low 32 bits"),
-    Register("first_out_cycles_lo", 0x44, False, True, "cycles to the last output beat of the first image, low 32 bits"),
+    Register(
+        "first_out_cycles_lo", 0x44, False, True, "cycles to the last output beat of the first image, low 32 bits"
+    ),
     Register("beats_in", 0x48, False, True, "input beats taken since start"),
     Register("beats_out", 0x4C, False, True, "output beats given since start"),
     Register("images_out", 0x50, False, True, "images finished since start"),
     Register("cycles_hi", 0x54, False, True, "the same cycles, high 32 bits; both halves stand still after done"),
-    Register("first_out_cycles_hi", 0x58, False, True, "the same cycles, high 32 bits; both halves stand still after done"),
+    Register(
+        "first_out_cycles_hi", 0x58, False, True, "the same cycles, high 32 bits; both halves stand still after done"
+    ),
     Register("spelling", 0x5C, False, True, "0x52544C, the letters RTL: the counters are there; HLS reads 0"),
 )
 ADDRESS_BITS = 7

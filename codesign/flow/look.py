@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import codesign
+from codesign.errors import ConfigError
 from codesign.flow.folder import RunFolder, Settings
 from codesign.ir import files
 from codesign.ir.board import Board
@@ -107,7 +108,11 @@ def _measurement(path: Path, project_digest: str) -> Measurement | None:
     """What the file holds, if it is there and was measured on the project as it is now."""
     if not path.exists():
         return None
-    found = files.load_measurement(path)
+    try:
+        found = files.load_measurement(path)
+    except ConfigError as error:
+        _LOG.warning("%s; left out of the report, remove the file or measure again", error)
+        return None
     if found.project_digest != project_digest:
         _LOG.warning("%s: measured on an earlier project, left out of the report", path)
         return None

@@ -55,8 +55,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlClock:
-    """What feeds clock 0 of the programmable logic: the processor's crystal, and its IO PLL as the boot image sets it."""
+class ProcessorClock:
+    """What feeds clock 0 of the logic: the processor's crystal, and its IO PLL as the boot image sets it."""
 
     crystal_mhz: float
     io_pll_mhz: float
@@ -64,7 +64,7 @@ class PlClock:
     def __post_init__(self) -> None:
         for name, least, most in (("crystal_mhz", 10.0, 100.0), ("io_pll_mhz", 400.0, 3000.0)):
             if not least <= getattr(self, name) <= most:
-                raise ValueError(f"pl_clock.{name}: expected {least:g} to {most:g}, got {getattr(self, name)}")
+                raise ValueError(f"processor.{name}: expected {least:g} to {most:g}, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Clocking:
     clocking wizard in the logic makes it of a PL clock of about 100 MHz; `ratio` is what it multiplies by, else 1.
     """
 
-    source: PlClock
+    source: ProcessorClock
     divisors: tuple[int, int]
     pl_clock_mhz: float
     ratio: float
@@ -83,10 +83,10 @@ class Clocking:
 
 CLOCK_TOLERANCE = 1e-3  # share by which a clock may differ from the one asked for
 MAX_DIVISOR = 63
-USUAL_PL_CLOCK = {
+USUAL_PROCESSOR_CLOCK = {
     # Vivado's defaults and most boards; the images of PYNQ for Zynq UltraScale+ boot with an IO PLL of 1,500 MHz.
-    Shell.ZYNQ: PlClock(crystal_mhz=33.333333, io_pll_mhz=1000.0),
-    Shell.ZYNQMP: PlClock(crystal_mhz=33.333333, io_pll_mhz=1500.0),
+    Shell.ZYNQ: ProcessorClock(crystal_mhz=33.333333, io_pll_mhz=1000.0),
+    Shell.ZYNQMP: ProcessorClock(crystal_mhz=33.333333, io_pll_mhz=1500.0),
 }
 _WIZARD_INPUT_MHZ = 100.0
 # Oscillator of the MMCM in the slowest speed grade, MHz: DS187 and DS191 for 7 series, DS925 for UltraScale+.
@@ -109,7 +109,7 @@ class Board:
     dram_efficiency: float
     sources: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
-    pl_clock: PlClock | None = None  # None: USUAL_PL_CLOCK of the shell
+    processor: ProcessorClock | None = None  # None: USUAL_PROCESSOR_CLOCK of the shell
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.clock_mhz <= 1000.0:
@@ -125,7 +125,7 @@ class Board:
     @property
     def clocking(self) -> Clocking:
         """How the accelerator's clock is made. Raises ValueError if neither divisors nor a clocking wizard make it."""
-        source = self.pl_clock or USUAL_PL_CLOCK[self.shell]
+        source = self.processor or USUAL_PROCESSOR_CLOCK[self.shell]
         divisors = _divisors(source.io_pll_mhz, self.clock_mhz)
         if divisors is not None:
             return Clocking(source=source, divisors=divisors, pl_clock_mhz=self.clock_mhz, ratio=1.0)

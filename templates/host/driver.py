@@ -314,7 +314,9 @@ class Accelerator:
         self._start(1)
         alone = time.perf_counter() - began
         host_fps = (batches - 1) * self.capacity / (done[-1] - done[0])
-        return result_record(batches * self.capacity, mismatches, self.clock_mhz, host_fps, alone, cycles, self.capacity)
+        return result_record(
+            batches * self.capacity, mismatches, self.clock_mhz, host_fps, alone, cycles, self.capacity
+        )
 
 
 def pl_clock_mhz():
@@ -334,11 +336,13 @@ def set_clock():
         pynq.Clocks.fclk0_mhz = expected / params.CLOCKS_SCALE
     found = pl_clock_mhz()
     what = (
-        f"clock 0 of the logic runs at {found:g} MHz, expected {expected:g} MHz, an IO PLL of {params.IO_PLL_MHZ:g} MHz "
-        f"by {params.PL_DIVISORS[0]} and {params.PL_DIVISORS[1]}"
+        f"clock 0 of the logic runs at {found:g} MHz, expected {expected:g} MHz, "
+        f"an IO PLL of {params.IO_PLL_MHZ:g} MHz by {params.PL_DIVISORS[0]} and {params.PL_DIVISORS[1]}"
     )
     if found > expected * (1 + CLOCK_TOLERANCE):
-        raise DeviceError(f"{what}; give the PLL of this board in its board file (pl_clock: io_pll_mhz) and build again")
+        raise DeviceError(
+            f"{what}; give the PLL of this board in its board file (processor: io_pll_mhz) and build again"
+        )
     if found < expected * (1 - CLOCK_TOLERANCE):
         print(f"driver: {what}; results are right, and rates are those of this clock", file=sys.stderr)
     return round(found * params.CLOCK_RATIO, 4)

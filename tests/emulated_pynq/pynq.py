@@ -1,7 +1,7 @@
 """A stand-in for the `pynq` package: overlay, buffers, registers, and an AXI DMA in scatter-gather mode.
 
-The accelerator's answers come from the function given to `Device`. What it enforces, as a board does or more strictly
-(an AssertionError at once; where a board would go on wrongly, an entry in `Device.complaints`, empty after a good test):
+The accelerator's answers come from the function given to `Device`. What it enforces, as a board does or more strictly,
+by an AssertionError, or by an entry in `Device.complaints` where a board would go on wrongly:
 
 - Registers: aligned, 32 bits wide, only those that are there; what is read-only is not written. The HLS register file
   decodes six address bits, so a counter's address reads another register there; it is refused, but for reserved words,
@@ -61,9 +61,10 @@ class Engine:
 
 
 class Device:
-    """The chip. `fault`: None or one of hang, dead, no_arm, short, no_last, dma_error, wrong, no_reset, no_sg, lost_beat.
+    """The chip.
 
-    A dead one never ends an empty run.
+    `fault`: None or one of hang, dead (an empty run never ends), no_arm, short, no_last, dma_error, wrong, no_reset,
+    no_sg, lost_beat.
     """
 
     def __init__(
@@ -165,7 +166,9 @@ class Device:
             if address % 64:
                 self.complaints.append(f"{engine.name}: descriptor at {address:#x} is not aligned")
             if self.word(address, 7) & COMPLETE or not self.word(address, 6) & ((1 << 26) - 1):
-                self.complaints.append(f"{engine.name}: descriptor at {address:#x} is complete already, or has no length")
+                self.complaints.append(
+                    f"{engine.name}: descriptor at {address:#x} is complete already, or has no length"
+                )
             engine.queue.append(address)
             if address == tail:
                 break

@@ -50,7 +50,7 @@ proc set_divisors {cell accel first second} {
   set found [list [get_property CONFIG.$first $cell] [get_property CONFIG.$second $cell]]
   if {[lindex $found 0] * [lindex $found 1] != $a(pl_divisor0) * $a(pl_divisor1)} {
     error "processor: clock 0 has divisors $found, expected $a(pl_divisor0) and $a(pl_divisor1) of an IO PLL of\
-      $a(io_pll_mhz) MHz; give the PLL of this board in its board file (pl_clock: io_pll_mhz)"
+      $a(io_pll_mhz) MHz; give the PLL of this board in its board file (processor: io_pll_mhz)"
   }
 }
 
