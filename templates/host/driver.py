@@ -358,7 +358,7 @@ def result_record(images, mismatches, clock_mhz, host_fps, host_latency_s, cycle
         "part": params.PART,
         "design_hash": f"{params.DESIGN_HASH:#018x}",
         "spelling": "rtl" if cycles else "hls",
-        "timing": "hardware" if cycles else "host",
+        "timing": "hardware" if cycles and batch > 1 else "host",
         "clock_mhz": clock_mhz,
         "images": images,
         "mismatches": mismatches,

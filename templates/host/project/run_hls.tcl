@@ -1,6 +1,6 @@
 # C simulation, synthesis, co-simulation and export of the accelerator.
 #
-#   Vivado HLS up to 2020.1:       vivado_hls -f hls/run_hls.tcl
+#   Vivado HLS 2017.1 to 2020.1:   vivado_hls -f hls/run_hls.tcl
 #   Vitis HLS 2020.2 to 2024.1:    vitis_hls -f hls/run_hls.tcl
 #   Vitis 2024.2 and later:        vitis-run --mode hls --tcl hls/run_hls.tcl
 #
