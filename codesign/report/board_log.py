@@ -14,6 +14,7 @@ from codesign.report.view import Column
 
 SCHEMA = 1
 MAX_CHARACTERS = 1_000_000
+MAX_DIGITS = 30
 _HASH = re.compile(r"0x[0-9A-Fa-f]{1,16}")
 _DATE = re.compile(r"[0-9TZ:.+-]{0,40}")
 
@@ -84,10 +85,12 @@ def read_board_log(path: Path, content: str, board: Board, design_hash: int, pro
     if len(content) > MAX_CHARACTERS:
         raise UnsupportedError(f"{path}: more than {MAX_CHARACTERS:,} characters, which no board's log has")
     try:
-        plain = json.loads(content, object_pairs_hook=_unique)
+        plain = json.loads(content, object_pairs_hook=_unique, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
-    except (ValueError, RecursionError) as error:  # a key given twice, a number without end, deep nesting
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not a board's log: nested too deeply") from error
+    except ValueError as error:
         raise ConfigError(f"{path}: not a board's log: {error}") from error
     if plain.get("schema") != SCHEMA or plain.get("tool") != "board":
         found = f"schema {shown(plain.get('schema'))}, tool {shown(plain.get('tool'))}"
@@ -117,6 +120,12 @@ def read_board_log(path: Path, content: str, board: Board, design_hash: int, pro
         clock_mhz=log.clock_mhz,
     )
     return Reading(Column.BOARD, measurement, tuple(remarks))
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
