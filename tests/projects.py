@@ -40,10 +40,15 @@ def small_kernels() -> Project:
 
 
 def small_project(
-    graph: Graph | None = None, design: Design | None = None, shell: Shell = Shell.ZYNQ, count: int = 8
+    graph: Graph | None = None,
+    design: Design | None = None,
+    shell: Shell = Shell.ZYNQ,
+    count: int = 8,
+    board: Board | None = None,
 ) -> Project:
     """The complete project, of the small network unless another is given."""
     graph, design = graph or small_graph(), design or small_design()
     shape, otype = graph.input.shape, graph.input.otype
     x = np.random.default_rng(7).integers(otype.qmin, otype.qmax + 1, (count, shape.y, shape.x, shape.c))
-    return complete_project(graph, design, small_board(shell), small_cost(), small_kernels(), x, golden.run(graph, x))
+    board = board or small_board(shell)
+    return complete_project(graph, design, board, small_cost(), small_kernels(), x, golden.run(graph, x))

@@ -1,5 +1,6 @@
 """Boards: what travels with the package, and how a wrong file is refused."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from codesign.data import folder
 from codesign.errors import ConfigError
+from codesign.ir.board import ProcessorClock
 from codesign.ir.boards import list_boards, load_board
 
 WANTED = {"pynq-z2", "zc706", "ultra96-v2", "zcu102", "kv260"}
@@ -19,8 +21,40 @@ def test_the_boards_are_there() -> None:
 @pytest.mark.parametrize("name", sorted(WANTED))
 def test_every_figure_of_a_board_has_a_source(name: str) -> None:
     sources = load_board(name).sources
-    for key in ("part", "resources", "clock_mhz", "dram_peak_mb_s", "dram_efficiency", "fill"):
+    for key in ("part", "resources", "clock_mhz", "processor", "dram_peak_mb_s", "dram_efficiency", "fill"):
         assert any(s.startswith(f"{key}:") for s in sources), key
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_the_clock_of_a_board_can_be_had(name: str) -> None:
+    board = load_board(name)
+    made = board.clocking
+    assert all(1 <= divisor <= 63 for divisor in made.divisors)
+    divided = made.source.io_pll_mhz / (made.divisors[0] * made.divisors[1])
+    assert divided == pytest.approx(made.pl_clock_mhz, rel=1e-3)
+    feedback = made.source.io_pll_mhz / made.source.crystal_mhz
+    assert feedback == pytest.approx(round(feedback), rel=1e-6), "a PLL multiplies its crystal by a whole number"
+    if made.ratio == 1.0:
+        assert divided == pytest.approx(board.clock_mhz, rel=1e-3)
+    else:  # an MMCM: whole factors suffice, and its oscillator is within what both families do
+        factors = [(m, o) for m in range(8, 13) for o in range(1, 129) if divided * m / o == board.clock_mhz]
+        assert any(800.0 <= divided * m <= 1200.0 for m, _ in factors)
+
+
+@pytest.mark.parametrize(
+    ("clock_mhz", "divisors", "ratio"),
+    [(187.5, (8, 1), 1.0), (214.3, (7, 1), 1.0), (1.0, (60, 25), 1.0), (300.0, (5, 1), 1.0)],
+)
+def test_a_clock_that_divisors_make_needs_no_wizard(clock_mhz: float, divisors: tuple[int, int], ratio: float) -> None:
+    made = dataclasses.replace(load_board("zcu102"), clock_mhz=clock_mhz).clocking
+    assert (made.divisors, made.ratio) == (divisors, ratio)
+
+
+def test_a_clock_that_nothing_makes_is_refused() -> None:
+    with pytest.raises(ValueError, match="clock_mhz: 999 MHz can be made neither by dividing an IO PLL of 1000 MHz"):
+        dataclasses.replace(load_board("pynq-z2"), clock_mhz=999.0)
+    with pytest.raises(ValueError, match=r"processor\.io_pll_mhz: expected 400 to 3000, got 5000"):
+        ProcessorClock(crystal_mhz=50.0, io_pll_mhz=5000.0)
 
 
 def test_the_budget_is_the_filled_share() -> None:

@@ -54,7 +54,8 @@ measurements = st.builds(
     images=counts,
     seconds=st.floats(0, 1e9),
     mismatches=st.none() | counts,
-    interval_cycles=st.none() | counts,
+    interval_cycles=st.none() | st.integers(1, 10**9),
+    clock_mhz=st.none() | st.floats(1.0, 1000.0),
     node_cycles=st.dictionaries(st.text(), counts, max_size=3),
     resources=st.none() | resources,
 )

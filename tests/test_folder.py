@@ -222,9 +222,8 @@ def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    from codesign.testing.small_search import run_tiny
-
     from codesign.search import cosearch
+    from codesign.testing.small_search import run_tiny
 
     keys: list[str] = []
 
@@ -244,9 +243,8 @@ def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
 def test_a_trained_network_stands_after_the_boards_name_was_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from codesign.testing.small_search import tiny_config, tiny_data, tiny_space
-
     from codesign.flow import learn
+    from codesign.testing.small_search import tiny_config, tiny_data, tiny_space
 
     config = learn.RunConfig(name="tiny", board="pynq-z2", space=tiny_space(), search=tiny_config())
     (tmp_path / "run").mkdir()

@@ -11,11 +11,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from codesign.emit.host import batch_of
 from codesign.emit.identity import design_hash
-from codesign.emit.port import input_port, output_port
+from codesign.emit.port import Port, input_port, output_port
+from codesign.ir.board import Board, ProcessorClock
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv
+from codesign.ir.nodes import Conv, Shape
 from codesign.ir.qtype import QType
 from codesign.model import golden
 from codesign.report.vendor import read_measured
@@ -40,10 +42,11 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
 
     def start(
         fault: str | None = None, spelling: str = "rtl", graph: Graph | None = None, design: Design | None = None,
-        wrong_hash: bool = False,
+        wrong_hash: bool = False, board: Board | None = None,
     ) -> tuple[ModuleType, ModuleType]:  # fmt: skip
         graph, design = graph or small_graph(), design or small_design()
-        small_project(graph, design).write(tmp_path / "project")
+        board = board or small_board()
+        small_project(graph, design, board=board).write(tmp_path / "project")
         host = tmp_path / "project" / "host"
         for name in ("accel.bit", "accel.hwh"):
             (host / name).touch()
@@ -62,6 +65,8 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
         wires = [pynq.Wire(p.image_bytes, p.wire_bytes, p.words) for p in (source, sink)]
         found = design_hash(graph, design) ^ int(wrong_hash)
         pynq.device = pynq.Device(answer, wires[0], wires[1], found, spelling, fault)
+        pynq.device.crystal_mhz = board.clocking.source.crystal_mhz
+        pynq.device.handoff_divisors = board.clocking.divisors
         return importlib.import_module("driver"), pynq
 
     yield start
@@ -98,7 +103,7 @@ def test_receive_is_armed_before_anything_is_sent(boot: Boot) -> None:
     driver, pynq = boot()
     with driver.Accelerator("accel.bit") as accelerator:
         accelerator.selftest()
-    assert pynq.device.log == ["download", "receive", "start", "send"]
+    assert pynq.device.log == ["clock 10 1", "download", "receive", "start", "send"]
 
 
 def test_another_design_is_refused_with_both_hashes(boot: Boot) -> None:
@@ -227,8 +232,8 @@ def test_throughput_comes_from_the_counters_of_the_hardware(boot: Boot) -> None:
     expected = {
         "schema": 1, "tool": "board", "driver": "pynq", "board": "bench-1", "part": "xc7z020clg400-1",
         "design_hash": f"{design_hash(small_graph(), small_design()):#018x}", "spelling": "rtl", "timing": "hardware",
-        "clock_mhz": 100.0, "images": 48, "mismatches": 0, "interval_cycles": pynq.INTERVAL,
-        "latency_cycles": pynq.LATENCY, "fps": 100e6 / pynq.INTERVAL, "latency_us": pynq.LATENCY / 100.0,
+        "clock_mhz": 150.0, "images": 48, "mismatches": 0, "interval_cycles": pynq.INTERVAL,
+        "latency_cycles": pynq.LATENCY, "fps": 150e6 / pynq.INTERVAL, "latency_us": pynq.LATENCY / 150.0,
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert set(record) == set(expected) | {"host_fps", "host_latency_us", "date"}
@@ -248,6 +253,101 @@ def test_throughput_without_counters_comes_from_the_host_and_says_so(
     assert record["fps"] == record["host_fps"] == 3 * 16 / 1.5
     assert record["host_latency_us"] == 0.5e6
     assert not {"interval_cycles", "latency_cycles", "latency_us"} & set(record)
+
+
+def test_cycles_beyond_32_bits_are_read_whole(boot: Boot) -> None:
+    driver, pynq = boot()
+    pynq.LATENCY, pynq.INTERVAL = (1 << 32) + 77, 19_668_992
+    with driver.Accelerator("accel.bit", capacity=256) as accelerator:
+        record = accelerator.benchmark(images=256)
+    assert (record["interval_cycles"], record["latency_cycles"]) == (19_668_992, (1 << 32) + 77)
+    assert record["fps"] == pytest.approx(150e6 / 19_668_992)
+
+
+def test_the_hash_of_the_hls_spelling_is_read_after_an_empty_run(boot: Boot) -> None:
+    driver, pynq = boot(spelling="hls")
+    device = pynq.Device(*(getattr(pynq.device, n) for n in ("answer", "source", "sink", "hash", "spelling", "fault")))
+    assert (device.read_accel(pynq.HASH_LO), device.read_accel(pynq.HASH_HI)) == (0, 0), "kinder than hardware"
+    with driver.Accelerator("accel.bit") as accelerator:
+        assert pynq.device.log.count("empty run") == 1
+        assert accelerator.selftest() == 0
+    assert pynq.device.complaints == []
+
+
+def test_the_hash_of_the_rtl_spelling_needs_no_run(boot: Boot) -> None:
+    driver, pynq = boot()
+    driver.Accelerator("accel.bit").close()
+    assert "empty run" not in pynq.device.log
+
+
+def test_an_accelerator_that_never_ends_an_empty_run_is_a_time_out(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver, _ = boot(spelling="hls", fault="dead")
+    monkeypatch.setattr(driver, "MIN_TIMEOUT_S", 0.05)
+    with pytest.raises(driver.DeviceTimeout, match=r"an empty run did not finish within 0\.05 s"):
+        driver.Accelerator("accel.bit")
+
+
+def test_time_outs_follow_from_the_prediction_unless_the_user_gives_one(boot: Boot) -> None:
+    driver, _ = boot()
+    params = sys.modules["accel_params"]
+    with driver.Accelerator("accel.bit") as accelerator:
+        assert accelerator.timeout_of(256) == 10.0
+        params.INTERVAL_CYCLES = 19_668_992  # 7.6 images a second at 150 MHz
+        seconds = 256 * 19_668_992 / 150e6
+        assert 9 * seconds < accelerator.timeout_of(256) < 11 * seconds
+    with driver.Accelerator("accel.bit", timeout_s=3.0) as accelerator:
+        assert accelerator.timeout_of(256) == 3.0
+
+
+def test_the_batch_follows_from_the_size_of_an_image(boot: Boot) -> None:
+    shape = Shape(y=256, x=256, c=512)
+    ports = [Port(shape, QType(8, signed=False), 8), Port(Shape(y=1, x=1, c=10), QType(16, signed=True), 1)]
+    assert batch_of(*ports) == 2, "an image of 32 MiB: two at least"
+    small = dataclasses.replace(ports[0], shape=Shape(y=32, x=32, c=3))
+    assert batch_of(small, ports[1]) == 256
+    middle = dataclasses.replace(ports[0], shape=Shape(y=512, x=512, c=4))
+    assert batch_of(middle, ports[1]) == (64 << 20) // ((1 << 20) + 64 + 64 + 64)
+    driver, _ = boot()
+    with driver.Accelerator("accel.bit") as accelerator:
+        assert accelerator.capacity == 256
+    with pytest.raises(driver.DeviceError, match="capacity: expected 1 to"):
+        driver.Accelerator("accel.bit", capacity=sys.modules["accel_params"].MAX_IMAGES + 1)
+
+
+def test_a_clock_too_fast_for_the_design_is_refused(boot: Boot) -> None:
+    driver, pynq = boot()
+    pynq.device.pll_mhz = 1600.0
+    with pytest.raises(
+        driver.DeviceError, match=r"runs at 160 MHz, expected 100 MHz, an IO PLL of 1000 MHz by 10 and 1"
+    ):
+        driver.Accelerator("accel.bit")
+
+
+def test_a_slower_clock_is_warned_of_and_stands_in_the_result(boot: Boot, capsys: pytest.CaptureFixture[str]) -> None:
+    driver, pynq = boot()
+    pynq.device.pll_mhz = 800.0
+    with driver.Accelerator("accel.bit") as accelerator:
+        record = accelerator.benchmark(images=16)
+    assert "clock 0 of the logic runs at 80 MHz, expected 100 MHz" in capsys.readouterr().err
+    assert record["clock_mhz"] == pytest.approx(120.0)
+    assert record["fps"] == pytest.approx(120e6 / pynq.INTERVAL)
+
+
+def test_a_clock_that_another_pll_makes_as_well_is_set(boot: Boot) -> None:
+    board = dataclasses.replace(
+        small_board(), clock_mhz=125.0, processor=ProcessorClock(crystal_mhz=50.0, io_pll_mhz=1000.0)
+    )
+    driver, pynq = boot(board=board)
+    pynq.device.pll_mhz = 1500.0
+    with driver.Accelerator("accel.bit") as accelerator:
+        assert accelerator.clock_mhz == 125.0
+    assert (pynq.device.divisors[0] * pynq.device.divisors[1]) == 12
+
+
+def test_the_crystal_that_pynq_takes_for_granted_is_corrected(boot: Boot) -> None:
+    driver, pynq = boot(board=dataclasses.replace(small_board(), clock_mhz=100.0))
+    assert pynq.Clocks.fclk0_mhz == pytest.approx(150.0), "it takes 50 MHz where 33.333 are"
+    assert driver.pl_clock_mhz() == pytest.approx(100.0)
 
 
 def test_wrong_results_are_counted_and_are_status_1(boot: Boot, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,4 +110,4 @@ def test_a_selftest_vector_that_does_not_fit_is_refused() -> None:
         (x, y + 40000, "golden: expected int16 values"),
     ):
         with pytest.raises(ConfigError, match=message):
-            host.render_host(small_graph(), small_design(), small_board(), images, results)
+            host.render_host(small_graph(), small_design(), small_board(), small_cost(), images, results)

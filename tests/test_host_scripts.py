@@ -19,6 +19,7 @@ from codesign.emit.hls import render_hls
 from codesign.emit.registers import REGISTERS
 from codesign.emit.rtl import render_rtl
 from codesign.ir.board import Shell
+from codesign.ir.boards import list_boards, load_board
 from codesign.model import golden
 from codesign.sim import rtlsim
 from codesign.testing.small import small_design, small_graph
@@ -54,7 +55,7 @@ def run_tcl(tool: str, script: Path, **environment: str) -> tuple[int, Calls, st
         if os.environ.get("CODESIGN_REQUIRE_TOOLS") == "1":
             pytest.fail("tclsh is not installed, and CODESIGN_REQUIRE_TOOLS=1")
         pytest.skip("tclsh is not installed")
-    defaults = {"FAKE_PROGRESS": "100%", "FAKE_SLACK": "0.123"}
+    defaults = {"FAKE_PROGRESS": "100%", "FAKE_SLACK": "0.123", "FAKE_FREQ_HZ": "150000000"}
     argv = ["tclsh", str(STAND_INS), tool, str(script)]
     done = subprocess.run(
         argv, capture_output=True, text=True, timeout=60, env=os.environ | defaults | environment, cwd=script.parent
@@ -97,6 +98,11 @@ def test_run_hls_uses_only_what_the_tool_has(tree: Path, tool: str, named: bool)
     assert ["create_clock", "-period", "6.666", "-name", "default"] in calls
     assert ["set_clock_uncertainty", "1.800"] in calls
     assert ("-flow_target" in str(calls)) == (tool != "vivado_hls")
+    flags = {word for c in calls if c[0] == "add_files" for word in c[2:4] if "-std=" in word}
+    standards = {standard for words in flags for standard in re.findall(r"-std=(\S+)", words)}
+    assert standards == {"c++11" if tool == "vivado_hls" else "c++14"}
+    version = next(c[c.index("-version") + 1] for c in calls if c[0] == "export_design")
+    assert version == ("1.0" if tool == "vitis_run" else "1.0.1"), "the date is no revision since 2022"
     for call in calls:
         if call[0] == "add_files":
             assert Path(call[-1]).is_file()
@@ -126,7 +132,7 @@ def test_package_ip_takes_every_source_and_names_the_registers(tree: Path) -> No
     packaged = {
         str(p.relative_to(tree / "build" / "ip_rtl")) for p in (tree / "build" / "ip_rtl").rglob("*") if p.is_file()
     }
-    assert packaged == {"accel.sv", "conv_engine.sv", "codesign_pkg.sv", "data/conv_weight.hex"}
+    assert packaged == {"accel.sv", "conv_engine.sv", "codesign_pkg.sv", "data/conv_weight.hex", "component.xml"}
     added = [c[2:] for c in calls if c[:2] == ["add_files", "-norecurse"]]
     assert Path(added[0][0].split()[0]).name == "codesign_pkg.sv", "the package comes before what imports it"
     registers = [c[1] for c in calls if c[0] == "ipx::add_register"]
@@ -179,7 +185,7 @@ def settings_of(calls: Calls, cell: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for call in calls:
         if call[:2] == ["set_property", "-dict"] and call[-1] == cell:
-            words = call[2].replace("{", " ").replace("}", " ").split()
+            words = [word.strip("{}") for word in re.findall(r"\{[^}]*\}|\S+", call[2])]
             found |= dict(zip(words[::2], words[1::2], strict=True))
     return found
 
@@ -199,7 +205,8 @@ def test_design_sets_clock_ports_and_dma(
     place_ip(tree, "build/ip_rtl")
     _, calls, _ = run_tcl("vivado", tree / "link" / "design.tcl")
     ps, dma = settings_of(calls, "ps"), settings_of(calls, "axi_dma_0")
-    assert ps[clock_key] == "150.0"
+    expected = str(small_board(shell).clocking.pl_clock_mhz)
+    assert ps[clock_key] == expected == {Shell.ZYNQ: "100.0", Shell.ZYNQMP: "150.0"}[shell]
     assert ps[port_key[0]] == port_key[1]
     assert (dma["CONFIG.c_include_sg"], dma["CONFIG.c_sg_length_width"]) == ("1", "26")
     assert dma["CONFIG.c_addr_width"] == address_bits
@@ -233,12 +240,85 @@ def test_design_fails_loudly(tree: Path, settings: dict[str, str], message: str)
     assert not (tree / "build" / "accel.bit").exists()
 
 
-def test_package_xo_makes_a_user_managed_kernel(tree: Path) -> None:
-    place_ip(tree, "build/ip_rtl")
-    status, calls, errors = run_tcl("vivado", tree / "link" / "package_xo.tcl")
+@pytest.mark.parametrize("age", [{}, {"FAKE_OLD": "1"}])
+@pytest.mark.parametrize(("spelling", "protocol"), [("rtl", "user_managed"), ("hls", "ap_ctrl_hs")])
+def test_package_xo_is_content_with_either_spelling(
+    tree: Path, spelling: str, protocol: str, age: dict[str, str]
+) -> None:
+    if spelling == "rtl":
+        assert run_tcl("vivado", tree / "rtl" / "package_ip.tcl", **age)[0] == 0
+    else:
+        place_ip(tree, "build/hls/accel/solution1/impl/ip")
+    status, calls, errors = run_tcl("vivado", tree / "link" / "package_xo.tcl", CODESIGN_SPELLING=spelling, **age)
     assert (status, errors) == (0, "")
     assert calls[-1][0] == "package_xo"
-    assert calls[-1][-2:] == ["-ctrl_protocol", "user_managed"]
+    assert calls[-1][-2:] == ["-ctrl_protocol", protocol]
+    if spelling == "hls":  # the export stays what it is
+        assert (tree / "build/hls/accel/solution1/impl/ip/component.xml").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("kernel_properties $core user_managed", "", "package_xo: sdx_kernel is not true"),
+        ("core user_managed", "core ap_ctrl_hs", "package_xo: vitis_drc is not ctrl_protocol user_managed"),
+        ("CTRL CONTROL", "CTRL CTRL", "package_xo: register CTRL does not go with user_managed"),
+        ("-busif $interface -clock ap_clk", "-clock ap_clk", "package_xo: s_axi_control has no clock"),
+        ("-clock ap_clk -reset ap_rst_n", "-clock ap_clk", "package_xo: the clock has no reset"),
+    ],
+)
+def test_package_xo_refuses_a_core_that_is_no_kernel(tree: Path, old: str, new: str, message: str) -> None:
+    script = tree / "rtl" / "package_ip.tcl"
+    assert old in script.read_text()
+    script.write_text(script.read_text().replace(old, new))
+    assert run_tcl("vivado", script)[0] == 0
+    status, _, errors = run_tcl("vivado", tree / "link" / "package_xo.tcl")
+    assert status == 1
+    assert message in errors
+
+
+SOURCES = {
+    Shell.ZYNQ: ("CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC", "IO PLL", "PCW_FCLK0_PERIPHERAL_DIVISOR"),
+    Shell.ZYNQMP: ("CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL", "IOPLL", "PSU__CRL_APB__PL0_REF_CTRL__DIVISOR"),
+}
+
+
+@pytest.mark.parametrize("name", [b.name for b in list_boards()])
+def test_the_block_design_names_source_and_divisors_of_its_clock(tmp_path: Path, name: str) -> None:
+    board = load_board(name)
+    tree = tmp_path / "project"
+    small_project(board=board).write(tree)
+    place_ip(tree, "build/ip_rtl")
+    clock = {"FAKE_FREQ_HZ": str(round(board.clock_mhz * 1e6))}
+    status, calls, errors = run_tcl("vivado", tree / "link" / "design.tcl", **clock)
+    assert (status, errors) == (0, "")
+    key, source, divisor = SOURCES[board.shell]
+    ps = settings_of(calls, "ps")
+    assert ps[key] == source
+    product = int(ps[f"CONFIG.{divisor}0"]) * int(ps[f"CONFIG.{divisor}1"])
+    pl_clock_mhz = board.clocking.source.io_pll_mhz / product
+    driver = next(c[1] for c in calls if c[0] == "connect_bd_net" and c[2] == "accel_0/ap_clk")
+    if driver == "wizard/clk_out1":
+        wizard = settings_of(calls, "wizard")
+        assert float(wizard["CONFIG.CLKOUT1_REQUESTED_OUT_FREQ"]) == board.clock_mhz
+        assert ["connect_bd_net", "wizard/locked", "reset/dcm_locked"] in calls
+        assert pl_clock_mhz * board.clocking.ratio == pytest.approx(board.clock_mhz, rel=1e-3)
+    else:
+        assert pl_clock_mhz == pytest.approx(board.clock_mhz, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"FAKE_DIVISOR": "3"}, "clock 0 has divisors 3 3, expected 10 and 1 of an IO PLL of 1000.0 MHz"),
+        ({"FAKE_FREQ_HZ": "142857132"}, "the accelerator's clock is 142.857132 MHz, expected 150.0 MHz"),
+    ],
+)
+def test_design_refuses_another_clock(tree: Path, settings: dict[str, str], message: str) -> None:
+    place_ip(tree, "build/ip_rtl")
+    status, _, errors = run_tcl("vivado", tree / "link" / "design.tcl", **settings)
+    assert status == 1
+    assert message in errors
 
 
 HLS_KEYS = {
@@ -352,11 +432,36 @@ def test_make_csim_runs_accelerator_and_movers(whole: Path) -> None:
 
 @pytest.mark.gxx
 def test_the_kernels_keep_to_the_standard_that_the_scripts_ask_for(whole: Path) -> None:
-    flags = ["-fsyntax-only", "-std=c++14", "-pedantic-errors", "-Wno-unknown-pragmas", "-Icsim_include", "-Ikernel"]
-    done = subprocess.run(["g++", *flags, "kernel/top.cpp", "tb/tb.cpp"], cwd=whole / "hls", timeout=120)
-    assert done.returncode == 0
-    for name in ("run_hls.tcl", "hls_config.cfg"):
-        assert set(re.findall(r"c\+\+\d+", (whole / "hls" / name).read_text())) == {"c++14"}
+    flags = ["-fsyntax-only", "-pedantic-errors", "-Wno-unknown-pragmas", "-Icsim_include", "-Ikernel"]
+    for standard in ("-std=c++11", "-std=c++14"):
+        argv = ["g++", standard, *flags, "kernel/top.cpp", "tb/tb.cpp"]
+        assert subprocess.run(argv, cwd=whole / "hls", timeout=120).returncode == 0, standard
+    assert set(re.findall(r"c\+\+\d+", (whole / "hls" / "hls_config.cfg").read_text())) == {"c++14"}
+
+
+EMPTY_RUN = """
+#include "top.hpp"
+int main() {
+  hls::stream<axis_in_t> in;
+  hls::stream<axis_out_t> out;
+  in.write(axis_in_t());
+  uint32_t lo = 0, hi = 0;
+  accel(in, out, 0, lo, hi);
+  in.read();
+  return in.empty() && out.empty() && lo == DESIGN_HASH_LO && hi == DESIGN_HASH_HI ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.gxx
+def test_an_empty_run_of_the_hls_spelling_gives_the_hash_and_moves_nothing(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.cpp").write_text(EMPTY_RUN)
+    kernel = whole / "hls" / "kernel"
+    argv = ["g++", "-std=c++17", f"-I{whole / 'hls' / 'csim_include'}", f"-I{kernel}", str(kernel / "top.cpp")]
+    argv += ["empty.cpp", "-o", "empty"]
+    built = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert built.returncode == 0, built.stderr
+    assert subprocess.run(["./empty"], cwd=tmp_path, timeout=20).returncode == 0
 
 
 @pytest.mark.verilator

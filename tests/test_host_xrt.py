@@ -39,14 +39,23 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host folder with `host` built over the emulated XRT; words of both streams are padded."""
     design = dataclasses.replace(small_design(), input_lanes=8, output_lanes=4)
     host = written(tmp_path_factory.mktemp("xrt"), design) / "host"
-    build(["g++", *STRICT, "-fsanitize=undefined,address", f"-I{EMULATED}", "-I.", "host.cpp", "-o", "host"], host)
+    include = [f"-I{EMULATED}", f"-I{EMULATED / 'new'}", "-I."]
+    build(["g++", *STRICT, "-fsanitize=undefined,address", *include, "host.cpp", "-o", "host"], host)
     return host
 
 
-def run_emulated(host: Path, *arguments: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+def run_emulated(host: Path, *arguments: str, fault: str = "", interval: int = 40) -> subprocess.CompletedProcess[str]:
     (host / "board.json").unlink(missing_ok=True)
     argv = ["./host", "--images", "20", "--batch", "10", "--timeout-ms", "50", *arguments]
-    return call(argv, host, EMULATED_FAULT=fault, EMULATED_SELFTEST="selftest")
+    return call(argv, host, EMULATED_FAULT=fault, EMULATED_SELFTEST="selftest", EMULATED_INTERVAL=str(interval))
+
+
+@pytest.mark.gxx
+@pytest.mark.parametrize("layout", ["old", "new"])
+def test_the_host_program_finds_the_headers_of_old_and_new_releases(tmp_path: Path, layout: str) -> None:
+    host = written(tmp_path) / "host"
+    include = [f"-I{EMULATED}", f"-I{EMULATED / layout}", "-I."]
+    build(["g++", *STRICT, "-fsyntax-only", *include, "host.cpp"], host)
 
 
 @pytest.mark.xrt
@@ -69,13 +78,27 @@ def test_the_host_program_measures_an_emulated_device(emulated: Path) -> None:
     expected = {
         "schema": 1, "tool": "board", "driver": "xrt", "board": "bench-1", "part": "xc7z020clg400-1",
         "design_hash": f"{design_hash(small_graph(), design):#018x}", "spelling": "rtl", "timing": "hardware",
-        "clock_mhz": 150, "images": 20, "mismatches": 0, "interval_cycles": 40, "latency_cycles": 200,
+        "clock_mhz": 150.0, "images": 20, "mismatches": 0, "interval_cycles": 40, "latency_cycles": 200,
         "fps": 150e6 / 40, "latency_us": pytest.approx(200 / 150),
     }  # fmt: skip
     assert {key: record[key] for key in expected} == expected
     assert set(record) == set(expected) | {"host_fps", "host_latency_us", "date"}
     reading = read_measured(emulated / "board.json", small_board(), design_hash(small_graph(), design), "")
     assert (reading.measurement.interval_cycles, reading.measurement.latency_cycles) == (40, 200)
+
+
+@pytest.mark.gxx
+def test_cycles_beyond_32_bits_are_read_whole(emulated: Path) -> None:
+    assert run_emulated(emulated, interval=1_000_000_000).returncode == 0
+    record = json.loads((emulated / "board.json").read_text())
+    assert (record["interval_cycles"], record["latency_cycles"]) == (1_000_000_000, 200)
+    assert record["fps"] == 0.15
+
+
+def test_the_batch_and_the_time_outs_follow_from_the_project(tmp_path: Path) -> None:
+    text = (written(tmp_path) / "host" / "accel_params.hpp").read_text()
+    assert "interval_cycles = 144, latency_cycles = 345;" in text
+    assert "constexpr std::size_t batch = 256;" in text
 
 
 @pytest.mark.gxx
@@ -94,6 +117,8 @@ def test_without_counters_the_host_program_times_by_its_own_clock(emulated: Path
         ("no_device", "host: no such device"),
         ("hash", "host: the xclbin holds design 0x"),
         ("hang", "the receiving mover did not finish within 50 ms. State of the device:\nctrl: 1\nimages: 10"),
+        ("hang", "\ncycles_hi: 0\n"),
+        ("dead", "an empty run did not finish within 50 ms. State of the device:\nctrl: 1\nimages: 0"),
         ("tlast", "2 words had TLAST where it does not belong"),
         ("lost_beat", "beats in and out: expected 50 and 10, got 49 and 10"),
     ],
@@ -117,7 +142,9 @@ def test_wrong_results_are_status_1_and_stand_in_the_result(emulated: Path) -> N
     [
         (("--images", "many"), "--images: expected a number, got 'many'"),
         (("--images", "-1"), "--images: expected a number, got '-1'"),
-        (("--batch", "1"), "expected --batch of at least 2"),
+        (("--batch", "1"), "expected --batch of 2 to "),
+        (("--batch", "4294967295"), "expected --batch of 2 to "),
+        (("--timeout-ms", "0"), "--timeout-ms: expected at least 1"),
         (("--images",), "--images: expected a value after it"),
         (("--speed", "1"), "unknown option --speed"),
         (("--selftest", "nowhere"), "nowhere/input.bin: cannot be read"),

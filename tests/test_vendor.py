@@ -9,7 +9,8 @@ import pytest
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
-from codesign.report.vendor import Reading, read_measured
+from codesign.report.reading import Reading
+from codesign.report.vendor import read_measured
 from codesign.report.view import Column
 
 HASH = 0x0123456789ABCDEF

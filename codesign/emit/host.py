@@ -11,7 +11,7 @@ reads; the project's host/README.md repeats it. A figure that nobody measured is
     spelling         "rtl" or "hls": which one the bitstream was built from
     timing           "hardware": fps and latency come from the accelerator's cycle counters; "host": fps comes from the
                      host's clock, and so is a lower bound that includes the host's own work
-    clock_mhz        PYNQ: the clock as set; XRT: the clock as requested
+    clock_mhz        PYNQ: the clock that the board ran at, read back; XRT: the clock as requested
     images           images run, every result of them compared with the golden one
     mismatches       elements of the results that differ: 0 on a good device
     fps              (N - 1) / (t_last - t_first) in steady state
@@ -33,14 +33,24 @@ from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
-from codesign.emit.registers import REGISTERS
+from codesign.emit.registers import REGISTERS, SPELLING_RTL
 from codesign.errors import ConfigError
-from codesign.ir.board import Board
+from codesign.ir.board import Board, Clocking, Shell
+from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.project import Project
 
 SELFTEST_IMAGES = 8
+
+# Images that go to the device in one start: as many as fit into this much contiguous memory. PYNQ's images for
+# Zynq-7000 boards reserve 128 MiB of it (cma=128M), those for Zynq UltraScale+ more; half is left to others.
+CONTIGUOUS_BYTES = 64 << 20
+MIN_BATCH, MAX_BATCH = 2, 256
+_DESCRIPTOR_BYTES, _SLOT_BYTES = 64, 64  # of the DMA: one descriptor a slot; slots begin on a cache line
+
+# The crystal that PYNQ's class Clocks takes for granted (pynq/ps.py), whatever the board has.
+_PYNQ_CRYSTAL_MHZ = {Shell.ZYNQ: 50.0, Shell.ZYNQMP: 33.333}
 
 COPIED = {
     "driver.py": "host/driver.py",
@@ -72,6 +82,12 @@ class HostParams:
     part: str
     shell: str
     clock_mhz: float
+    clocking: Clocking
+    clocks_scale: float
+    interval_cycles: int
+    latency_cycles: int
+    batch: int
+    max_images: int
     hash: int
     source: Port
     sink: Port
@@ -93,8 +109,9 @@ class HostParams:
         return round(self.clock_mhz * 1e6)
 
 
-def host_params(graph: Graph, design: Design, board: Board) -> HostParams:
+def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostParams:
     """Gather what the templates read."""
+    source, sink = input_port(graph, design), output_port(graph, design)
     return HostParams(
         name=graph.name,
         board=board.name,
@@ -102,29 +119,52 @@ def host_params(graph: Graph, design: Design, board: Board) -> HostParams:
         part=board.part,
         shell=board.shell.value,
         clock_mhz=board.clock_mhz,
+        clocking=board.clocking,
+        clocks_scale=board.clocking.source.crystal_mhz / _PYNQ_CRYSTAL_MHZ[board.shell],
+        interval_cycles=cost.interval_cycles,
+        latency_cycles=cost.latency_cycles,
+        batch=batch_of(source, sink),
+        max_images=_max_images(graph),
         hash=design_hash(graph, design),
-        source=input_port(graph, design),
-        sink=output_port(graph, design),
+        source=source,
+        sink=sink,
         input_scale=graph.input_scale,
         output_scale=graph.output_scale,
         labels=graph.labels,
     )
 
 
-def render_host(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
+def batch_of(source: Port, sink: Port) -> int:
+    """Images that go to the device in one start, by the contiguous memory that an image and its result take."""
+    slots = sum(-(-port.wire_bytes // _SLOT_BYTES) * _SLOT_BYTES + _DESCRIPTOR_BYTES for port in (source, sink))
+    return min(MAX_BATCH, max(MIN_BATCH, CONTIGUOUS_BYTES // slots))
+
+
+def _max_images(graph: Graph) -> int:
+    """Images of one start for which no counter of words wraps at 32 bits, in registers or in the HLS spelling."""
+    words = max(node.oshape.elements for node in graph.nodes)
+    return ((1 << 32) - 1) // words
+
+
+def render_host(graph: Graph, design: Design, board: Board, cost: Cost, x: IntArray, y: IntArray) -> Project:
     """Render the files below host/ and hls/mover/.
 
     x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector: their first images, eight at most.
     Raises ConfigError if they do not fit the graph.
     """
-    params = host_params(graph, design, board)
+    params = host_params(graph, design, board, cost)
     _check_vector(params.source, x, "input")
     _check_vector(params.sink, y, "golden")
     if len(x) != len(y):
         raise ConfigError(f"self-test: expected as many golden results as inputs, got {len(y)} and {len(x)}")
     home = folder("templates") / "host"
     files: dict[str, str | bytes] = {target: (home / name).read_text() for name, target in COPIED.items()}
-    values: Mapping[str, object] = {"host": params, "registers": REGISTERS, "images": min(len(x), SELFTEST_IMAGES)}
+    values: Mapping[str, object] = {
+        "host": params,
+        "registers": REGISTERS,
+        "spelling_rtl": SPELLING_RTL,
+        "images": min(len(x), SELFTEST_IMAGES),
+    }
     files |= {target: render(f"host/{name}", values) for name, target in RENDERED.items()}
     files["host/selftest/input.bin"] = _packed(params.source, x)
     files["host/selftest/golden.bin"] = _packed(params.sink, y)

@@ -19,16 +19,26 @@ CTRL_START = 1 << 0
 CTRL_DONE = 1 << 1
 CTRL_IDLE = 1 << 2
 
+# What the register `spelling` of the RTL holds, the letters "RTL"; the HLS spelling reads 0 there.
+SPELLING_RTL = 0x52544C
+
 REGISTERS = (
     Register("ctrl", 0x00, True, False, "bit 0 start, bit 1 done (cleared by reading), bit 2 idle"),
-    Register("images", 0x10, True, False, "images to process after start"),
-    Register("hash_lo", 0x20, False, False, "design hash, low 32 bits"),
-    Register("hash_hi", 0x30, False, False, "design hash, high 32 bits"),
-    Register("cycles", 0x40, False, True, "cycles from the first input beat to the last output beat"),
-    Register("first_out_cycles", 0x44, False, True, "cycles to the last output beat of the first image"),
+    Register("images", 0x10, True, False, "images to process after start; 0: an empty run, which moves nothing"),
+    Register("hash_lo", 0x20, False, False, "design hash, low 32 bits; HLS: 0 until the first run, empty or not"),
+    Register("hash_hi", 0x30, False, False, "design hash, high 32 bits; HLS: 0 until the first run, empty or not"),
+    Register("cycles_lo", 0x40, False, True, "cycles from the first input beat to the last output beat, low 32 bits"),
+    Register(
+        "first_out_cycles_lo", 0x44, False, True, "cycles to the last output beat of the first image, low 32 bits"
+    ),
     Register("beats_in", 0x48, False, True, "input beats taken since start"),
     Register("beats_out", 0x4C, False, True, "output beats given since start"),
     Register("images_out", 0x50, False, True, "images finished since start"),
+    Register("cycles_hi", 0x54, False, True, "the same cycles, high 32 bits; both halves stand still after done"),
+    Register(
+        "first_out_cycles_hi", 0x58, False, True, "the same cycles, high 32 bits; both halves stand still after done"
+    ),
+    Register("spelling", 0x5C, False, True, "0x52544C, the letters RTL: the counters are there; HLS reads 0"),
 )
 ADDRESS_BITS = 7
 

@@ -28,6 +28,7 @@ COPIED = {
     "project/package_ip.tcl": "rtl/package_ip.tcl",
     "project/package_xo.tcl": "link/package_xo.tcl",
     "project/spelling.tcl": "link/spelling.tcl",
+    "project/kernel.tcl": "link/kernel.tcl",
     "project/design.tcl": "link/design.tcl",
     "project/Makefile": "Makefile",
 }
@@ -46,7 +47,7 @@ def complete_project(
 
     x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector.
     """
-    project = kernels.merge(render_host(graph, design, board, x, y))
+    project = kernels.merge(render_host(graph, design, board, cost, x, y))
     project = project.merge(render_scripts(graph, design, board, cost, project))
     return project.merge(render_manifest(graph, design, board, cost, project))
 
@@ -57,7 +58,7 @@ def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kerne
     # The package must be read before the modules that import it.
     sources = sorted((str(p) for p in rtl if p.suffix == ".sv"), key=lambda name: (not name.endswith("_pkg.sv"), name))
     values: Mapping[str, object] = {
-        "host": host_params(graph, design, board),
+        "host": host_params(graph, design, board, cost),
         "cost": cost,
         "board": board,
         "registers": REGISTERS,
@@ -73,7 +74,7 @@ def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kerne
 
 def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, project: Project) -> Project:
     """Render manifest.json: what the project is, and the SHA-256 of each of its files."""
-    params = host_params(graph, design, board)
+    params = host_params(graph, design, board, cost)
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "generator": {"name": "codesign", "version": codesign.__version__},

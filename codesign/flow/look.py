@@ -66,7 +66,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
     cost = files.load_cost(folder.cost) if folder.cost.exists() else None
     network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
     digest, spoilt = _project(folder, graph, design)
-    stored = _stored(folder)
+    stored, unreadable = _stored(folder)
     now = [(name, column, m) for name, column, m in stored if m.project_digest == digest]
     stale = [name for name, _, m in stored if m.project_digest != digest and not m.failure]
     simulated = {name: m for name, column, m in now if column is None and not m.failure}
@@ -84,7 +84,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim=simulated.get("RTL simulation"),
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
-        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale)),
+        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale), *unreadable),
         wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
 
@@ -126,8 +126,11 @@ def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> t
     return (Project.read(folder.project).digest() if same else ""), ()
 
 
-def _stored(folder: RunFolder) -> list[tuple[str, Column | None, Measurement]]:
-    """Every measurement that is kept, with its name and, but for our own simulations, its column."""
+def _stored(folder: RunFolder) -> tuple[list[tuple[str, Column | None, Measurement]], list[str]]:
+    """Every measurement that is kept, with its name and, but for our own simulations, its column.
+
+    Then a sentence for each file that holds none: one spoilt file must not keep the rest from being told.
+    """
     places: list[tuple[str, Column | None, Path]] = [
         ("C simulation", None, folder.csim),
         ("RTL simulation", None, folder.rtlsim),
@@ -135,7 +138,15 @@ def _stored(folder: RunFolder) -> list[tuple[str, Column | None, Measurement]]:
         (Column.OPEN_SYNTHESIS.value, Column.OPEN_SYNTHESIS, folder.synthesis),
         *((column.value, column, _kept(folder, column)) for column in Column),
     ]
-    return [(name, column, files.load_measurement(path)) for name, column, path in places if path.exists()]
+    found, unreadable = [], []
+    for name, column, path in places:
+        if not path.exists():
+            continue
+        try:
+            found.append((name, column, files.load_measurement(path)))
+        except ConfigError as error:
+            unreadable.append(f"{error}; left out of the report, remove the file or measure again")
+    return found, unreadable
 
 
 def _stale_remark(names: list[str]) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ from codesign.ir.boards import load_board
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.project import Project
 from codesign.progress import Progress, silent
-from codesign.report.vendor import Reading, read_measured
+from codesign.report.reading import Reading
+from codesign.report.vendor import read_measured
 
 
 class Verb(Enum):

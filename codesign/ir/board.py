@@ -1,5 +1,6 @@
 """The physical target: a part, its clock, its resources, and what surrounds the accelerator."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,7 +10,7 @@ from codesign.ir.canonical import canonical
 from codesign.ir.cost import Resources
 
 # Fields that tell of a board, and change neither network nor design.
-DESCRIPTIVE = ("name", "title", "part", "shell", "sources")
+DESCRIPTIVE = ("name", "title", "part", "shell", "sources", "processor")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")  # what scripts of every tool can hold
 
 
@@ -61,6 +62,45 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorClock:
+    """What feeds clock 0 of the logic: the processor's crystal, and its IO PLL as the boot image sets it."""
+
+    crystal_mhz: float
+    io_pll_mhz: float
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("crystal_mhz", 10.0, 100.0), ("io_pll_mhz", 400.0, 3000.0)):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"processor.{name}: expected {least:g} to {most:g}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocking:
+    """How a board makes the accelerator's clock.
+
+    PL clock 0 is the IO PLL divided by two whole numbers up to 63. Where these cannot make the accelerator's clock, a
+    clocking wizard in the logic makes it of a PL clock of about 100 MHz; `ratio` is what it multiplies by, else 1.
+    """
+
+    source: ProcessorClock
+    divisors: tuple[int, int]
+    pl_clock_mhz: float
+    ratio: float
+
+
+CLOCK_TOLERANCE = 1e-3  # share by which a clock may differ from the one asked for
+MAX_DIVISOR = 63
+USUAL_PROCESSOR_CLOCK = {
+    # Vivado's defaults and most boards; the images of PYNQ for Zynq UltraScale+ boot with an IO PLL of 1,500 MHz.
+    Shell.ZYNQ: ProcessorClock(crystal_mhz=33.333333, io_pll_mhz=1000.0),
+    Shell.ZYNQMP: ProcessorClock(crystal_mhz=33.333333, io_pll_mhz=1500.0),
+}
+_WIZARD_INPUT_MHZ = 100.0
+# Oscillator of the MMCM in the slowest speed grade, MHz: DS187 and DS191 for 7 series, DS925 for UltraScale+.
+_MMCM_MHZ = {Family.SERIES7: (600.0, 1200.0), Family.ULTRASCALE_PLUS: (800.0, 1600.0)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """A board. `resources` is what the part has; `budget` what a design may take of it: its fill, within `limits`."""
 
@@ -76,6 +116,7 @@ class Board:
     dram_efficiency: float
     sources: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
+    processor: ProcessorClock | None = None  # None: USUAL_PROCESSOR_CLOCK of the shell
 
     def __post_init__(self) -> None:
         for key, text in (("name", self.name), ("part", self.part)):
@@ -91,6 +132,25 @@ class Board:
             raise ValueError(f"dram_peak_mb_s: expected a positive number, got {self.dram_peak_mb_s}")
         if not self.sources:
             raise ValueError("sources: expected at least one source for the values")
+        self.clocking  # noqa: B018 (raises if the clock cannot be had)
+
+    @property
+    def clocking(self) -> Clocking:
+        """How the accelerator's clock is made. Raises ValueError if neither divisors nor a clocking wizard make it."""
+        source = self.processor or USUAL_PROCESSOR_CLOCK[self.shell]
+        divisors = _divisors(source.io_pll_mhz, self.clock_mhz)
+        if divisors is not None:
+            return Clocking(source=source, divisors=divisors, pl_clock_mhz=self.clock_mhz, ratio=1.0)
+        divisors = _divisors(source.io_pll_mhz, _WIZARD_INPUT_MHZ, 0.1) or (MAX_DIVISOR, MAX_DIVISOR)
+        pl_clock_mhz = source.io_pll_mhz / math.prod(divisors)
+        if not _wizard_makes(pl_clock_mhz, self.clock_mhz, self.family):
+            raise ValueError(
+                f"clock_mhz: {self.clock_mhz:g} MHz can be made neither by dividing an IO PLL of "
+                f"{source.io_pll_mhz:g} MHz nor by a clocking wizard; take another clock"
+            )
+        return Clocking(
+            source=source, divisors=divisors, pl_clock_mhz=pl_clock_mhz, ratio=self.clock_mhz / pl_clock_mhz
+        )
 
     def figures(self) -> dict[str, Any]:
         """Return, as plain data, all that networks and designs depend on: everything but what only tells of a board."""
@@ -103,3 +163,27 @@ class Board:
             return share if limit is None else min(share, int(limit))
 
         return Resources(dsp=most("dsp"), bram18=most("bram18"), uram=most("uram"), lut=most("lut"), ff=most("ff"))
+
+
+def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERANCE) -> tuple[int, int] | None:
+    """The two divisors, the larger first, whose quotient is the clock within a share of `tolerance`, or None."""
+    product = max(1, round(pll_mhz / clock_mhz))
+    if abs(pll_mhz / product - clock_mhz) > tolerance * clock_mhz:
+        return None
+    for small in range(1, math.isqrt(product) + 1):
+        if product % small == 0 and product // small <= MAX_DIVISOR:
+            return product // small, small
+    return None
+
+
+def _wizard_makes(input_mhz: float, clock_mhz: float, family: Family) -> bool:
+    """Whether an MMCM makes the clock: input * multiply / divide / output divide, the first and last in eighths."""
+    least, most = _MMCM_MHZ[family]
+    for divide in range(1, 11):
+        for multiply in range(2 * 8, 64 * 8 + 1):
+            oscillator = input_mhz * multiply / 8 / divide
+            out = max(8, round(8 * oscillator / clock_mhz)) / 8
+            good = least <= oscillator <= most and out <= 128
+            if good and abs(oscillator / out - clock_mhz) <= CLOCK_TOLERANCE * clock_mhz:
+                return True
+    return False

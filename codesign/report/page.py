@@ -111,10 +111,16 @@ def _compared(view: View) -> str:
     head = "".join(f"<th>{escape(c.value)}</th>" for c, _ in columns)
     tools = "".join(f"<td>{'' if m is None else escape(_tool(m))}</td>" for _, m in columns)
     rows = [f'<tr class="tools"><td>tool</td><td class="first">codesign</td>{tools}</tr>']
-    rows += [_row(label, value, [_measured(view, m, of) for _, m in columns]) for label, value, of in _figures(view)]
+    rows += [
+        _row(label, value, [(value * _pace(view, m, of), _measured(view, m, of)) for _, m in columns])
+        for label, value, of in _figures(view)
+    ]
     head = f"<thead><tr><th></th><th>{Column.PREDICTED.value}</th>{head}</tr></thead>"
     table = f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
-    what = f"Below each measured figure: (predicted − measured) / measured. FPS is at {view.board.clock_mhz:g} MHz."
+    what = f"Below each measured figure: (predicted − measured) / measured. FPS is at {view.board.clock_mhz:g} MHz"
+    others = [f"{c.value} at {m.clock_mhz:.6g} MHz" for c, m in columns if m is not None and m.clock_mhz is not None]
+    what += "".join(f", {other}" for other in others)
+    what += ", each against the prediction at its clock." if others else "."
     return _section("Predicted against measured", what, f'<div class="scroll">{table}</div>')
 
 
@@ -130,16 +136,22 @@ def _figures(view: View) -> Iterable[tuple[str, float, str]]:
             yield label, getattr(cost.resources, key), key
 
 
-def _row(label: str, predicted: float, measured: Iterable[float | None]) -> str:
-    cells = "".join(f"<td>{_cell(predicted, value)}</td>" for value in measured)
+def _row(label: str, predicted: float, measured: Iterable[tuple[float, float | None]]) -> str:
+    """A row of the table; `measured` has, for each column, what is predicted for its clock, and what was measured."""
+    cells = "".join(f"<td>{_cell(expected, value)}</td>" for expected, value in measured)
     return f'<tr><td>{escape(label)}</td><td class="first">{predicted:,.0f}</td>{cells}</tr>'
+
+
+def _pace(view: View, m: Measurement | None, of: str) -> float:
+    """By what a prediction at the board's clock is multiplied to hold at the clock of the measurement."""
+    return m.clock_mhz / view.board.clock_mhz if of == "fps" and m is not None and m.clock_mhz is not None else 1.0
 
 
 def _measured(view: View, m: Measurement | None, of: str) -> float | None:
     if m is None:
         return None
     if of == "fps":
-        return None if m.interval_cycles is None else view.board.clock_mhz * 1e6 / m.interval_cycles
+        return None if m.interval_cycles is None else (m.clock_mhz or view.board.clock_mhz) * 1e6 / m.interval_cycles
     value = getattr(m, of) if of.endswith("_cycles") else getattr(m.resources, of, None)
     return None if value is None else float(value)
 

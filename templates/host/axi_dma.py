@@ -41,6 +41,8 @@ class Channel:
         self.name, self.mmio, self.block = name, mmio, block
         self.image_bytes, self.wire_bytes, self.wide, self.count = image_bytes, wire_bytes, wide, 0
         self.stride = -(-wire_bytes // ALIGN) * ALIGN
+        if wire_bytes > BD_LENGTH:
+            raise DeviceError(f"{name}: an image of {wire_bytes} bytes; a descriptor moves {BD_LENGTH} at most")
         self.buffer = pynq.allocate(shape=(capacity, self.stride), dtype=np.uint8)
         self.ring = pynq.allocate(shape=(capacity, BD_WORDS), dtype=np.uint32)
         self.buffer[:] = 0

@@ -5,8 +5,9 @@ The accelerator takes and gives integers; this driver neither normalises, crops 
 real values into the integers that the network was exported for, `dequantize` turns its integers back.
 
 Images and results are HWC, channel innermost. Both directions of the AXI DMA run in scatter-gather mode with one
-descriptor per image, so that the bytes and the end of every single image are checked. Every wait has a time-out; it
-ends in DeviceTimeout, whose text is a dump of all that the hardware can tell.
+descriptor per image, so that the bytes and the end of every single image are checked. Every wait has a time-out, by
+default ten times the predicted duration and at least ten seconds; it ends in DeviceTimeout, whose text is a dump of all
+that the hardware can tell. The clock is set, read back, and stands in the result file as it was read.
 
     python3 driver.py selftest  --bitstream accel.bit
     python3 driver.py benchmark --bitstream accel.bit --images 2048 --result board.json
@@ -40,6 +41,8 @@ from axi_dma import (
 )
 
 CTRL_START, CTRL_DONE, CTRL_IDLE = 1, 2, 4
+CLOCK_TOLERANCE = 1e-3  # share by which the clock may be faster than the one that the design was built for
+TIMEOUT_FACTOR, MIN_TIMEOUT_S = 10, 10.0
 
 
 def container(bits, signed):
@@ -78,21 +81,26 @@ def load_selftest():
 class Accelerator:
     """The loaded accelerator. Use it in a `with` statement, or call `close`.
 
-    `capacity` is how many images go to the device in one start. Raises DeviceError if the bitstream does not hold the
-    design that this driver was rendered for.
+    `capacity` is how many images go to the device in one start; `timeout_s` is how long to wait for them, None for a
+    time that follows from the prediction. `clock_mhz` is the clock as read back. Raises DeviceError if the bitstream
+    does not hold the design that this driver was rendered for, or the clock is too fast for it.
     """
 
-    def __init__(self, bitstream, timeout_s=10.0, capacity=256):
+    def __init__(self, bitstream, timeout_s=None, capacity=params.BATCH):
+        if not 1 <= capacity <= params.MAX_IMAGES:
+            raise DeviceError(f"capacity: expected 1 to {params.MAX_IMAGES} images, got {capacity}")
         if not Path(bitstream).is_file() or not Path(bitstream).with_suffix(".hwh").is_file():
             raise DeviceError(f"{bitstream}: expected this file and a .hwh of the same name beside it")
         self.timeout_s, self.capacity, self.fault, self.channels = timeout_s, capacity, None, ()
+        self.has_counters = False
         self.overlay = pynq.Overlay(str(bitstream))
         accel, dma = self._ip("accel_0"), self._ip("axi_dma_0")
-        # The library part of the IP's name says which spelling was built; only the RTL one counts cycles.
-        self.has_counters = ":rtl:" in accel["type"]
         self.registers = pynq.MMIO(accel["phys_addr"], accel["addr_range"])
         self.dma = pynq.MMIO(dma["phys_addr"], dma["addr_range"])
+        self.clock_mhz = set_clock()
         self._check_identity()
+        # Only the RTL spelling counts cycles and words; the register that says so reads 0 in the HLS spelling.
+        self.has_counters = self.register("spelling") == params.SPELLING_RTL
         wide = int(dma.get("parameters", {}).get("c_addr_width", 32)) > 32
         self.send = Channel("send", self.dma, SEND_BLOCK, params.IN_IMAGE_BYTES, params.IN_WIRE_BYTES, capacity, wide)
         self.receive = Channel(
@@ -116,6 +124,7 @@ class Accelerator:
     def reload(self):
         """Load the bitstream again, which is the only clean state after a time-out."""
         self.overlay.download()
+        self.clock_mhz = set_clock()
         self._check_identity()
         self.fault = None
 
@@ -132,8 +141,21 @@ class Accelerator:
         """Value of a register of the accelerator, by its name in manifest.json."""
         return self.registers.read(params.REGISTERS[name])
 
+    def wide_register(self, name):
+        """Value of a pair of registers, `name`_lo and `name`_hi, that stand still between runs."""
+        return self.register(f"{name}_hi") << 32 | self.register(f"{name}_lo")
+
+    def _empty_run(self):
+        """Start with no images. Outputs of an HLS kernel, the hash among them, read 0 until it has run once."""
+        self.registers.write(params.REGISTERS["images"], 0)
+        self.registers.write(params.REGISTERS["ctrl"], CTRL_START)
+        self._wait(lambda: self.register("ctrl") & (CTRL_DONE | CTRL_IDLE), "an empty run", MIN_TIMEOUT_S)
+
     def _check_identity(self):
-        found = self.register("hash_hi") << 32 | self.register("hash_lo")
+        found = self.wide_register("hash")
+        if found == 0:
+            self._empty_run()
+            found = self.wide_register("hash")
         if found != params.DESIGN_HASH:
             raise DeviceError(
                 f"bitstream: it holds design {found:#018x}, this driver belongs to {params.DESIGN_HASH:#018x}; "
@@ -145,7 +167,7 @@ class Accelerator:
     def _reset_dma(self):
         """Reset both channels; False if the DMA does not answer in time."""
         self.dma.write(SEND_BLOCK + DMACR, CR_RESET)
-        deadline = time.monotonic() + min(self.timeout_s, 1.0)
+        deadline = time.monotonic() + min(self.timeout_s or MIN_TIMEOUT_S, 1.0)
         while self.dma.read(SEND_BLOCK + DMACR) & CR_RESET:
             if time.monotonic() > deadline:
                 return False
@@ -155,6 +177,7 @@ class Accelerator:
         """All that the hardware tells of its state, as text."""
         ctrl = self.register("ctrl")
         lines = [f"ctrl: {ctrl:#x} (start {ctrl & 1}, done {ctrl >> 1 & 1}, idle {ctrl >> 2 & 1})"]
+        # In the HLS spelling the addresses of the counters are those of other registers, ctrl among them.
         names = ["images", "hash_lo", "hash_hi"] + (params.COUNTERS if self.has_counters else [])
         lines += [f"{name}: {self.register(name)}" for name in names]
         if self.has_counters:
@@ -171,42 +194,50 @@ class Accelerator:
             )
         return "\n".join(lines)
 
-    def _fail(self, what):
+    def timeout_of(self, count):
+        """Seconds to wait for `count` images."""
+        if self.timeout_s is not None:
+            return self.timeout_s
+        cycles = params.LATENCY_CYCLES + count * params.INTERVAL_CYCLES
+        return max(MIN_TIMEOUT_S, TIMEOUT_FACTOR * cycles / (self.clock_mhz * 1e6))
+
+    def _fail(self, what, timeout_s):
         """Remember the fault, stop the DMA, raise DeviceTimeout with the state of before that."""
         self.fault = f"{what} did not finish"
         dump = self.status()
         self._reset_dma()
-        raise DeviceTimeout(f"{self.fault} within {self.timeout_s} s. State of the device:\n{dump}")
+        raise DeviceTimeout(f"{self.fault} within {timeout_s:g} s. State of the device:\n{dump}")
 
-    def _wait(self, is_done, what):
-        deadline = time.monotonic() + self.timeout_s
+    def _wait(self, is_done, what, timeout_s):
+        deadline = time.monotonic() + timeout_s
         while not is_done():
             for channel in self.channels:
                 if channel.errors():
                     self.fault = f"{channel.name}: {channel.errors()[0]}"
                     raise DeviceError(f"{self.fault}. State of the device:\n{self.status()}")
             if time.monotonic() > deadline:
-                self._fail(what)
+                self._fail(what, timeout_s)
 
     def _start(self, count):
         """Run the `count` images of the send buffer; on return the receive buffer holds their results."""
         if self.fault:
             raise DeviceError(f"the device failed before ({self.fault}); call reload()")
         if not self.register("ctrl") & CTRL_IDLE:
-            self._fail("an earlier run")
+            self._fail("an earlier run", 0)
         if not self._reset_dma():
-            self._fail("the reset of the DMA")
+            self._fail("the reset of the DMA", min(self.timeout_s or MIN_TIMEOUT_S, 1.0))
+        timeout_s = self.timeout_of(count)
         self.registers.write(params.REGISTERS["images"], count)
         # Receive first: a result that finds no waiting descriptor would stall the pipeline.
         for channel in (self.receive, self.send):
-            channel.prepare(count, self.timeout_s)
+            channel.prepare(count, min(timeout_s, MIN_TIMEOUT_S))
         self.receive.start()
         if self.receive.read(DMASR) & SR_HALTED or self.receive.errors():
             raise DeviceError("receive: the channel is not armed, so nothing was sent")
         self.registers.write(params.REGISTERS["ctrl"], CTRL_START)
         self.send.start()
-        self._wait(self.receive.is_done, "the last result")
-        self._wait(lambda: self.register("ctrl") & (CTRL_DONE | CTRL_IDLE), "the accelerator")
+        self._wait(self.receive.is_done, "the last result", timeout_s)
+        self._wait(lambda: self.register("ctrl") & (CTRL_DONE | CTRL_IDLE), "the accelerator", timeout_s)
         self.receive.buffer.invalidate()
         self._check_run(count)
 
@@ -277,15 +308,45 @@ class Accelerator:
             self._start(self.capacity)
             done.append(time.perf_counter())
             if self.has_counters:
-                cycles.append((self.register("first_out_cycles"), self.register("cycles")))
+                cycles.append((self.wide_register("first_out_cycles"), self.wide_register("cycles")))
             results.append(np.array(self.receive.buffer))
         mismatches = sum(int(np.count_nonzero(self._decode(result) != golden[batch])) for result in results)
         began = time.perf_counter()
         self._start(1)
         alone = time.perf_counter() - began
-        clock = float(pynq.Clocks.fclk0_mhz)
         host_fps = (batches - 1) * self.capacity / (done[-1] - done[0])
-        return result_record(batches * self.capacity, mismatches, clock, host_fps, alone, cycles, self.capacity)
+        return result_record(
+            batches * self.capacity, mismatches, self.clock_mhz, host_fps, alone, cycles, self.capacity
+        )
+
+
+def pl_clock_mhz():
+    """Clock 0 of the programmable logic, as its registers say; pynq.Clocks takes another crystal for granted."""
+    return float(pynq.Clocks.fclk0_mhz) * params.CLOCKS_SCALE
+
+
+def set_clock():
+    """See that the accelerator has its clock; return it in MHz, as read back.
+
+    Loading the overlay has set the divisors already. What feeds a clocking wizard in the bitstream is not changed
+    afterwards, because that would lose its lock. Raises DeviceError if the clock is faster than the design was built
+    for; a slower one is warned of.
+    """
+    expected = params.PL_CLOCK_MHZ
+    if abs(pl_clock_mhz() / expected - 1) > CLOCK_TOLERANCE and params.CLOCK_RATIO == 1:
+        pynq.Clocks.fclk0_mhz = expected / params.CLOCKS_SCALE
+    found = pl_clock_mhz()
+    what = (
+        f"clock 0 of the logic runs at {found:g} MHz, expected {expected:g} MHz, "
+        f"an IO PLL of {params.IO_PLL_MHZ:g} MHz by {params.PL_DIVISORS[0]} and {params.PL_DIVISORS[1]}"
+    )
+    if found > expected * (1 + CLOCK_TOLERANCE):
+        raise DeviceError(
+            f"{what}; give the PLL of this board in its board file (processor: io_pll_mhz) and build again"
+        )
+    if found < expected * (1 - CLOCK_TOLERANCE):
+        print(f"driver: {what}; results are right, and rates are those of this clock", file=sys.stderr)
+    return round(found * params.CLOCK_RATIO, 4)
 
 
 def result_record(images, mismatches, clock_mhz, host_fps, host_latency_s, cycles, batch):
@@ -298,7 +359,7 @@ def result_record(images, mismatches, clock_mhz, host_fps, host_latency_s, cycle
         "part": params.PART,
         "design_hash": f"{params.DESIGN_HASH:#018x}",
         "spelling": "rtl" if cycles else "hls",
-        "timing": "hardware" if cycles else "host",
+        "timing": "hardware" if cycles and batch > 1 else "host",
         "clock_mhz": clock_mhz,
         "images": images,
         "mismatches": mismatches,
@@ -328,14 +389,14 @@ def parse_arguments(argv):
     parser = argparse.ArgumentParser(description="Drive the accelerator on a PYNQ board.")
     parser.add_argument("action", choices=("selftest", "benchmark", "run"))
     parser.add_argument("--bitstream", default="accel.bit", help="the .bit file, its .hwh beside it")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the device")
+    parser.add_argument("--timeout", type=float, help="seconds to wait for a start's images (default: as predicted)")
     parser.add_argument("--images", type=int, default=2048, help="benchmark: images to run")
-    parser.add_argument("--capacity", type=int, default=256, help="images per start of the accelerator")
+    parser.add_argument("--capacity", type=int, default=params.BATCH, help="images per start of the accelerator")
     parser.add_argument("--result", default="board.json", help="benchmark: JSON file to write")
     parser.add_argument("--input", help="run: .npy file of integers [N, IY, IX, C]")
     parser.add_argument("--output", default="results.npy", help="run: .npy file to write")
     arguments = parser.parse_args(argv)
-    if arguments.capacity < 2 or arguments.images < 1 or arguments.timeout <= 0:
+    if arguments.capacity < 2 or arguments.images < 1 or (arguments.timeout is not None and arguments.timeout <= 0):
         parser.error("expected --capacity of at least 2, --images of at least 1 and a positive --timeout")
     if arguments.action == "run" and not arguments.input:
         parser.error("run needs --input")

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT-0
 // XRT host of the accelerator: checks the design, runs the self-test, measures, writes the result file.
 //
-// The accelerator is a user-managed kernel (registers through xrt::ip); the movers mm2s and s2mm between memory and
-// its streams are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
-// Every wait has a time-out, which ends in a dump of all that the hardware can tell.
+// The accelerator is driven by its registers through xrt::ip; the movers mm2s and s2mm between memory and its streams
+// are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
+// Every wait has a time-out, by default ten times the predicted duration and at least ten seconds, which ends in a dump
+// of all that the hardware can tell.
 //
 //   host [--xclbin FILE] [--device N] [--images N] [--batch N] [--timeout-ms N] [--selftest DIR] [--result FILE]
 //
@@ -23,7 +24,12 @@
 #include <string>
 #include <vector>
 
+// Releases up to July 2025 have this header here; later ones below xrt/ only, where a release of the system's may lie too.
+#if __has_include(<experimental/xrt_ip.h>)
 #include <experimental/xrt_ip.h>
+#else
+#include <xrt/experimental/xrt_ip.h>
+#endif
 #include <xrt/xrt_bo.h>
 #include <xrt/xrt_device.h>
 #include <xrt/xrt_kernel.h>
@@ -40,14 +46,15 @@ struct Options {
   std::string result = "board.json";
   unsigned device = 0;
   std::size_t images = 2048;
-  std::size_t batch = 256;
-  unsigned timeout_ms = 10000;
+  std::size_t batch = accel::batch;
+  unsigned timeout_ms = 0;  // 0: as predicted
 };
 
 struct Batch {  // what one start of the accelerator gave
   Clock::time_point done;
-  std::uint32_t first_out_cycles = 0;
-  std::uint32_t cycles = 0;
+  bool counted = false;
+  std::uint64_t first_out_cycles = 0;
+  std::uint64_t cycles = 0;
 };
 
 std::size_t parse_count(const std::string& name, const std::string& text) {
@@ -63,6 +70,12 @@ std::size_t parse_count(const std::string& name, const std::string& text) {
   return value;
 }
 
+unsigned parse_positive(const std::string& name, const std::string& text) {
+  const std::size_t value = parse_count(name, text);
+  if (value == 0) throw std::runtime_error(name + ": expected at least 1");
+  return static_cast<unsigned>(value);
+}
+
 Options parse_options(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; i += 2) {
@@ -75,11 +88,12 @@ Options parse_options(int argc, char** argv) {
     else if (name == "--device") options.device = static_cast<unsigned>(parse_count(name, value));
     else if (name == "--images") options.images = parse_count(name, value);
     else if (name == "--batch") options.batch = parse_count(name, value);
-    else if (name == "--timeout-ms") options.timeout_ms = static_cast<unsigned>(parse_count(name, value));
+    else if (name == "--timeout-ms") options.timeout_ms = parse_positive(name, value);
     else throw std::runtime_error("unknown option " + name);
   }
-  if (options.batch < 2 || options.images == 0 || options.timeout_ms == 0)
-    throw std::runtime_error("expected --batch of at least 2, --images and --timeout-ms of at least 1");
+  if (options.batch < 2 || options.batch > accel::max_images || options.images == 0)
+    throw std::runtime_error("expected --batch of 2 to " + std::to_string(accel::max_images) +
+                             " and --images of at least 1");
   return options;
 }
 
@@ -114,17 +128,20 @@ class Accelerator {
         input_(device_, options.batch * accel::in_wire_bytes, mm2s_.group_id(0)),
         output_(device_, options.batch * accel::out_wire_bytes, s2mm_.group_id(1)),
         status_(device_, sizeof(std::uint32_t), s2mm_.group_id(2)) {
-    const std::uint64_t high = accel_.read_register(accel::reg_hash_hi);
-    const std::uint64_t found = high << 32 | accel_.read_register(accel::reg_hash_lo);
+    // Outputs of an HLS kernel, the hash among them, read 0 until it has run once; an empty run will do.
+    if (read_pair(accel::reg_hash_lo, accel::reg_hash_hi) == 0) {
+      accel_.write_register(accel::reg_images, 0);
+      accel_.write_register(accel::reg_ctrl, accel::ctrl_start);
+      wait_accelerator(timeout_of(0), "an empty run");
+    }
+    const std::uint64_t found = read_pair(accel::reg_hash_lo, accel::reg_hash_hi);
     if (found != accel::design_hash) {
       std::ostringstream text;
       text << std::hex << "the xclbin holds design 0x" << found << ", this program belongs to 0x" << accel::design_hash;
       throw std::runtime_error(text.str());
     }
+    has_counters_ = accel_.read_register(accel::reg_spelling) == accel::spelling_rtl;
   }
-
-  // Only the RTL spelling counts; the HLS spelling reads zero here. Meaningful after a run.
-  bool has_counters() const { return accel_.read_register(accel::reg_beats_in) != 0; }
 
   // Put images first, first + 1, ... of the vector (repeated as needed) into the input buffer.
   void fill(const std::vector<std::uint8_t>& vector, std::size_t first, std::size_t count) {
@@ -139,7 +156,8 @@ class Accelerator {
 
   // Run the `count` images of the input buffer; on return the output buffer holds their results.
   Batch run(std::size_t count) {
-    if ((accel_.read_register(accel::reg_ctrl) & accel::ctrl_idle) == 0) fail("an earlier run");
+    const auto limit = timeout_of(count);
+    if ((accel_.read_register(accel::reg_ctrl) & accel::ctrl_idle) == 0) fail("an earlier run", {});
     const auto images = static_cast<std::uint32_t>(count);
     *status_.map<std::uint32_t*>() = ~std::uint32_t{0};
     status_.sync(XCL_BO_SYNC_BO_TO_DEVICE);
@@ -148,16 +166,16 @@ class Accelerator {
     auto receive = start_receive(images);
     accel_.write_register(accel::reg_ctrl, accel::ctrl_start);
     auto send = start_send(images);
-    const auto limit = std::chrono::milliseconds(options_.timeout_ms);
-    if (receive.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the receiving mover");
+    if (receive.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the receiving mover", limit);
     Batch batch;
     batch.done = Clock::now();
-    if (send.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the sending mover");
-    wait_accelerator(limit);
+    if (send.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the sending mover", limit);
+    wait_accelerator(limit, "the accelerator");
     check_run(images);
-    if (has_counters()) {
-      batch.first_out_cycles = accel_.read_register(accel::reg_first_out_cycles);
-      batch.cycles = accel_.read_register(accel::reg_cycles);
+    batch.counted = has_counters_;
+    if (has_counters_) {
+      batch.first_out_cycles = read_pair(accel::reg_first_out_cycles_lo, accel::reg_first_out_cycles_hi);
+      batch.cycles = read_pair(accel::reg_cycles_lo, accel::reg_cycles_hi);
     }
     return batch;
   }
@@ -200,10 +218,23 @@ class Accelerator {
     return run;
   }
 
-  void wait_accelerator(std::chrono::milliseconds limit) {
+  void wait_accelerator(std::chrono::milliseconds limit, const char* what) {
     const auto deadline = Clock::now() + limit;
     while ((accel_.read_register(accel::reg_ctrl) & (accel::ctrl_done | accel::ctrl_idle)) == 0)
-      if (Clock::now() > deadline) fail("the accelerator");
+      if (Clock::now() > deadline) fail(what, limit);
+  }
+
+  // Two halves of a value that stands still between runs.
+  std::uint64_t read_pair(std::uint32_t low, std::uint32_t high) {
+    const std::uint64_t upper = accel_.read_register(high);
+    return upper << 32 | accel_.read_register(low);
+  }
+
+  std::chrono::milliseconds timeout_of(std::size_t count) const {
+    if (options_.timeout_ms != 0) return std::chrono::milliseconds(options_.timeout_ms);
+    const double cycles = double(accel::latency_cycles) + double(count) * double(accel::interval_cycles);
+    return std::chrono::milliseconds(std::max<std::int64_t>(
+        min_timeout_ms, static_cast<std::int64_t>(timeout_factor * cycles / (accel::clock_mhz * 1e3))));
   }
 
   void check_run(std::uint32_t images) {
@@ -211,7 +242,7 @@ class Accelerator {
     const std::uint32_t misplaced = *status_.map<const std::uint32_t*>();
     if (misplaced != 0)
       throw std::runtime_error(std::to_string(misplaced) + " words had TLAST where it does not belong, or lacked it");
-    if (!has_counters()) return;
+    if (!has_counters_) return;
     const std::uint32_t in = accel_.read_register(accel::reg_beats_in);
     const std::uint32_t out = accel_.read_register(accel::reg_beats_out);
     if (in != images * accel::in_words || out != images * accel::out_words)
@@ -220,20 +251,25 @@ class Accelerator {
                                std::to_string(out));
   }
 
-  [[noreturn]] void fail(const std::string& what) {
+  [[noreturn]] void fail(const std::string& what, std::chrono::milliseconds limit) {
     std::ostringstream text;
-    text << what << " did not finish within " << options_.timeout_ms << " ms. State of the device:";
+    text << what << " did not finish within " << limit.count() << " ms. State of the device:";
+    // In the HLS spelling the addresses of the counters are those of other registers, ctrl among them.
     for (const auto& entry : accel::readable_registers)
-      text << "\n" << entry.name << ": " << accel_.read_register(entry.offset)
-           << (entry.rtl_only ? " (counted by the RTL spelling only)" : "");
+      if (has_counters_ || !entry.rtl_only) text << "\n" << entry.name << ": " << accel_.read_register(entry.offset);
+    if (!has_counters_) text << "\nbeats in and out: not counted by the HLS spelling";
     text << "\nexpected beats per image: in " << accel::in_words << ", out " << accel::out_words;
     throw std::runtime_error(text.str());
   }
 
+  static constexpr std::int64_t min_timeout_ms = 10000;
+  static constexpr double timeout_factor = 10;
+
   Options options_;
+  bool has_counters_ = false;
   xrt::device device_;
   xrt::uuid uuid_;
-  mutable xrt::ip accel_;
+  xrt::ip accel_;
   xrt::kernel mm2s_;
   xrt::kernel s2mm_;
   xrt::bo input_;
@@ -251,7 +287,7 @@ std::string utc_now() {
 // Write the result file, whole or not at all; README.md says what its fields mean.
 void write_result(const std::string& path, std::size_t images, std::size_t mismatches, double host_fps,
                   double host_latency_us, const Batch& last, std::size_t batch) {
-  const bool counted = last.cycles != 0;
+  const bool counted = last.counted;
   const double interval = double(last.cycles - last.first_out_cycles) / double(batch - 1);
   std::ostringstream json;
   json.precision(17);

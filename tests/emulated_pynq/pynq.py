@@ -1,19 +1,34 @@
 """A stand-in for the `pynq` package: overlay, buffers, registers, and an AXI DMA in scatter-gather mode.
 
-Buffers are cached as on a board: the device sees only what was flushed, the host only what was invalidated. The
-accelerator's answers come from the function given to `Device`; `Device.complaints` lists what no board would forgive.
+The accelerator's answers come from the function given to `Device`. What it enforces, as a board does or more strictly,
+by an AssertionError, or by an entry in `Device.complaints` where a board would go on wrongly:
+
+- Registers: aligned, 32 bits wide, only those that are there; what is read-only is not written. The HLS register file
+  decodes six address bits, so a counter's address reads another register there; it is refused, but for reserved words,
+  which read 0. `done` is cleared by reading. The hash of the HLS spelling reads 0 until a run has begun, an empty run
+  counts. The RTL ignores a start with no images. `images` is not written while busy; nothing is started while busy.
+- Counters: 64 bits in two halves, and set to 0 by a start.
+- Buffers: cached; the device sees only what was flushed, the host only what was invalidated. They begin with garbage,
+  are touched by nobody after they were freed, and fit into the contiguous memory of a PYNQ-Z2, 128 MiB.
+- DMA in scatter-gather mode: CURDESC only while halted, TAILDESC only while running, descriptors aligned and not
+  complete already, lengths that are not 0 and fit 26 bits, packets that begin and end, receive before send, addresses
+  that somebody allocated, padding of zeros.
+- Clocks: PL clock 0 is the PLL by two whole divisors up to 63; setting takes the nearest. Loading an overlay sets the
+  divisors of its handoff file first. The class takes a crystal of 50 MHz for granted, whatever the board has.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 
 ACCEL_BASE, DMA_BASE, FIRST_BUFFER = 0x4000_0000, 0x4040_0000, 0x1000_0000
-CTRL, IMAGES, HASH_LO, HASH_HI, CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT = (
-    0x00, 0x10, 0x20, 0x30, 0x40, 0x44, 0x48, 0x4C, 0x50,
+CTRL, IMAGES, HASH_LO, HASH_HI, CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT, CYCLES_HI, FIRST_HI, SPELLING = (
+    0x00, 0x10, 0x20, 0x30, 0x40, 0x44, 0x48, 0x4C, 0x50, 0x54, 0x58, 0x5C,
 )  # fmt: skip
+COUNTERS = (CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT, CYCLES_HI, FIRST_HI)
+HLS_REGISTERS = (0x00, 0x04, 0x08, 0x0C, 0x10, 0x20, 0x24, 0x30, 0x34)  # with interrupts, and ap_vld of the outputs
+CONTIGUOUS_BYTES = 128 << 20
 LATENCY, INTERVAL = 200, 40
 COMPLETE, END, START = 1 << 31, 1 << 26, 1 << 27
 
@@ -46,7 +61,11 @@ class Engine:
 
 
 class Device:
-    """The chip. `fault`: None or one of hang, no_arm, short, no_last, dma_error, wrong, no_reset, no_sg, lost_beat."""
+    """The chip.
+
+    `fault`: None or one of hang, dead (an empty run never ends), no_arm, short, no_last, dma_error, wrong, no_reset,
+    no_sg, lost_beat.
+    """
 
     def __init__(
         self,
@@ -63,13 +82,15 @@ class Device:
         self.complaints: list[str] = []
         self.log: list[str] = []
         self.next_buffer = FIRST_BUFFER
+        self.crystal_mhz, self.pll_mhz = 50.0, 1000.0  # a PYNQ-Z2
+        self.divisors = self.handoff_divisors = (10, 1)
         self.configure()
 
     def configure(self) -> None:
         """What loading the bitstream does."""
         self.send, self.receive = Engine("send"), Engine("receive")
-        self.registers = dict.fromkeys((IMAGES, CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT), 0)
-        self.busy = self.done = False
+        self.registers = dict.fromkeys((IMAGES, *COUNTERS), 0)
+        self.busy = self.done = self.has_run = False
 
     def shadow(self, address: int, size: int) -> np.ndarray:
         """The device's view of `size` bytes at a physical address."""
@@ -80,24 +101,35 @@ class Device:
 
     def read_accel(self, offset: int) -> int:
         if self.spelling == "hls":
-            offset &= 0x3F  # the HLS register file decodes six address bits only
+            if offset & 0x3F not in HLS_REGISTERS:
+                return 0
+            assert offset in (CTRL, IMAGES, HASH_LO, HASH_HI), f"read {offset:#x}, which is another register in HLS"
         if offset == CTRL:
             value = int(self.busy) | int(self.done) << 1 | int(not self.busy) << 2
             self.done = False
             return value
-        fixed = {HASH_LO: self.hash & 0xFFFFFFFF, HASH_HI: self.hash >> 32}
-        return fixed.get(offset, self.registers.get(offset, 0))
+        if offset in (HASH_LO, HASH_HI):
+            shown = self.hash if self.spelling == "rtl" or self.has_run else 0
+            return shown & 0xFFFFFFFF if offset == HASH_LO else shown >> 32
+        if offset == SPELLING:
+            return 0x52544C
+        assert offset in self.registers, f"read {offset:#x}, where no register is"
+        return self.registers[offset]
 
     def write_accel(self, offset: int, value: int) -> None:
-        if offset == IMAGES:
+        assert offset in (CTRL, IMAGES), f"wrote {offset:#x}, which cannot be written"
+        if self.busy:
+            self.complaints.append(f"wrote {offset:#x} while busy")
+        elif offset == IMAGES:
             self.registers[IMAGES] = value
-        if offset == CTRL and value & 1:
-            self.log.append("start")
-            if self.busy:
-                self.complaints.append("started while busy")
-            self.busy, self.done = True, False
-            self.registers |= dict.fromkeys((CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT), 0)
-            self.move()
+        elif value & 1 and (self.registers[IMAGES] or self.spelling == "hls"):
+            self.log.append("start" if self.registers[IMAGES] else "empty run")
+            self.busy, self.done, self.has_run = True, False, True
+            self.registers |= dict.fromkeys(COUNTERS, 0)
+            if self.registers[IMAGES]:
+                self.move()
+            elif self.fault != "dead":
+                self.busy, self.done = False, True
 
     def engine(self, offset: int) -> tuple[Engine, int]:
         return (self.receive, offset - 0x30) if offset >= 0x30 else (self.send, offset)
@@ -133,6 +165,10 @@ class Device:
         while True:
             if address % 64:
                 self.complaints.append(f"{engine.name}: descriptor at {address:#x} is not aligned")
+            if self.word(address, 7) & COMPLETE or not self.word(address, 6) & ((1 << 26) - 1):
+                self.complaints.append(
+                    f"{engine.name}: descriptor at {address:#x} is complete already, or has no length"
+                )
             engine.queue.append(address)
             if address == tail:
                 break
@@ -182,8 +218,9 @@ class Device:
         regs[IMAGES_OUT] += 1
         regs[BEATS_IN] += self.source.words - (1 if self.fault == "lost_beat" else 0)
         regs[BEATS_OUT] += self.sink.words
-        regs[FIRST_OUT] = LATENCY
-        regs[CYCLES] = LATENCY + (regs[IMAGES_OUT] - 1) * INTERVAL
+        cycles = LATENCY + (regs[IMAGES_OUT] - 1) * INTERVAL
+        regs[FIRST_OUT], regs[FIRST_HI] = LATENCY & 0xFFFFFFFF, LATENCY >> 32
+        regs[CYCLES], regs[CYCLES_HI] = cycles & 0xFFFFFFFF, cycles >> 32
 
 
 device: Device | None = None  # the test plugs one in
@@ -206,6 +243,7 @@ class Buffer(np.ndarray):
         np.asarray(self).reshape(-1).view(np.uint8)[:] = plugged().memory[self.physical_address]
 
     def freebuffer(self) -> None:
+        assert self.physical_address in plugged().memory, "freed twice"
         del plugged().memory[self.physical_address]
 
 
@@ -240,16 +278,43 @@ class Overlay:
         self.download()
 
     def download(self) -> None:
+        Clocks.set_pl_clk(0, *plugged().handoff_divisors)  # before the bitstream
         plugged().log.append("download")
         plugged().configure()
 
 
 def allocate(shape: tuple[int, ...], dtype: object) -> Buffer:
     buffer = np.full(shape, 0xA5, dtype=dtype).view(Buffer)  # memory comes with garbage
+    if sum(map(len, plugged().memory.values())) + buffer.nbytes > CONTIGUOUS_BYTES:
+        raise MemoryError("no more contiguous memory")
     buffer.physical_address = plugged().next_buffer
     plugged().memory[buffer.physical_address] = np.full(buffer.nbytes, 0x5A, np.uint8)
     plugged().next_buffer += -(-buffer.nbytes // 4096) * 4096
     return buffer
 
 
-Clocks = SimpleNamespace(fclk0_mhz=100.0)
+class _ClocksMeta(type):
+    """PL clock 0, as the class of the same name shows it."""
+
+    def _source(cls) -> float:
+        return 50.0 * plugged().pll_mhz / plugged().crystal_mhz
+
+    @property
+    def fclk0_mhz(cls) -> float:
+        large, small = plugged().divisors
+        return round(cls._source() / (large * small), 6)
+
+    @fclk0_mhz.setter
+    def fclk0_mhz(cls, mhz: float) -> None:
+        products = ((i * j, (i, j)) for i in range(1, 64) for j in range(1, 64))
+        cls.set_pl_clk(0, *min(products, key=lambda p: abs(p[0] - cls._source() / mhz))[1])
+
+    def set_pl_clk(cls, index: int, div0: int, div1: int) -> None:
+        assert index == 0
+        assert all(type(d) is int and 1 <= d <= 63 for d in (div0, div1))
+        plugged().log.append(f"clock {div0} {div1}")
+        plugged().divisors = (div0, div1)
+
+
+class Clocks(metaclass=_ClocksMeta):
+    pass

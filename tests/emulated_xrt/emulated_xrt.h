@@ -1,7 +1,17 @@
 // A stand-in for XRT's native API: what host.cpp uses of it, over an emulated chip with the accelerator and its movers.
 //
-// The accelerator answers an image of EMULATED_SELFTEST/input.bin with its result in golden.bin. Buffers have a host's
-// and a device's side, joined by sync only. EMULATED_FAULT: hang, hash, wrong, tlast, lost_beat, hls, no_device.
+// The accelerator answers an image of EMULATED_SELFTEST/input.bin with its result in golden.bin, in EMULATED_INTERVAL
+// cycles (default 40). EMULATED_FAULT: hang, dead (an empty run never ends), hash, wrong, tlast, lost_beat, hls,
+// no_device; hls is the HLS spelling, no fault. What it enforces, by a std::logic_error:
+//
+// - Registers: only those that are there are read, only ctrl and images are written, neither while busy. The HLS register
+//   file decodes six address bits, so a counter's address reads another register there; that is refused, but for the
+//   register `spelling`, which lies on a reserved word and reads 0. `done` is cleared by reading. The hash of the HLS
+//   spelling reads 0 until a run has begun, an empty run counts. The RTL ignores a start with no images.
+// - Counters: 64 bits in two halves.
+// - Buffers: a host's and a device's side, joined by sync only; both begin with garbage, and are not exceeded.
+// - Movers: every argument is set before they start; the receiver before the accelerator; they move as many words as the
+//   accelerator.
 #pragma once
 
 #include <chrono>
@@ -38,16 +48,31 @@ struct Memory {
   std::vector<std::uint8_t> host, device;
 };
 
+inline void require(bool good, const std::string& what) {
+  if (!good) throw std::logic_error(what);
+}
+
 struct Mover {
   std::vector<std::shared_ptr<Memory>> buffers{5};
   std::vector<std::uint32_t> scalars = std::vector<std::uint32_t>(5);
-  bool running = false;
+  bool is_sender = false, running = false;
+
+  // mm2s(source, stream, words, images); s2mm(stream, sink, status, words, images).
+  void check() const {
+    const std::size_t memory = is_sender ? 0 : 1, words = is_sender ? 2 : 3;
+    const std::size_t bytes = is_sender ? accel::in_wire_bytes : accel::out_wire_bytes;
+    require(buffers[memory] && (is_sender || buffers[2]), "a buffer of a mover was not set");
+    require(scalars[words] == (is_sender ? accel::in_words : accel::out_words), "words of a mover are wrong");
+    require(scalars[words + 1] > 0 && scalars[words + 1] * bytes <= buffers[memory]->device.size(),
+            "images of a mover are none, or more than its buffer holds");
+  }
 };
 
 struct Chip {
   std::map<std::uint32_t, std::uint32_t> registers;
   std::shared_ptr<Mover> send, receive;
-  bool busy = false, done = false;
+  bool busy = false, done = false, has_run = false;
+  const bool is_hls = fault("hls") || fault("dead");
 
   static Chip& instance() {
     static Chip chip;
@@ -55,13 +80,45 @@ struct Chip {
   }
 
   void start() {
-    if (!receive || !receive->running) throw std::logic_error("started before the receiving mover was armed");
-    busy = true;
+    const std::uint32_t images = registers[accel::reg_images];
+    if (images == 0 && !is_hls) return;
+    busy = has_run = true;
+    if (images == 0) {
+      if (fault("dead")) return;
+      busy = false;
+      done = true;
+      return;
+    }
+    require(receive && receive->running, "started before the receiving mover was armed");
     move();
+  }
+
+  std::uint32_t read_register(std::uint32_t offset) {
+    bool known = false;
+    for (const auto& entry : accel::readable_registers)
+      known |= entry.offset == offset && (!entry.rtl_only || !is_hls || offset == accel::reg_spelling);
+    require(known, "read " + std::to_string(offset) + ", which is no register, or another one in HLS");
+    const std::uint64_t hash = is_hls && !has_run ? 0 : accel::design_hash;
+    if (offset == accel::reg_hash_lo) return std::uint32_t(hash) ^ (fault("hash") ? 1u : 0u);
+    if (offset == accel::reg_hash_hi) return std::uint32_t(hash >> 32);
+    if (offset == accel::reg_spelling) return is_hls ? 0 : 0x52544c;
+    if (offset != accel::reg_ctrl) return registers[offset];
+    const std::uint32_t value = (busy ? 1u : 4u) | (done ? 2u : 0u);
+    done = false;
+    return value;
+  }
+
+  void write_register(std::uint32_t offset, std::uint32_t value) {
+    require(!busy, "wrote a register while busy");
+    require(offset == accel::reg_ctrl || offset == accel::reg_images, "wrote what cannot be written");
+    if (offset == accel::reg_images) registers[offset] = value;
+    else if (value & 1u) start();
   }
 
   void move() {
     if (!busy || !send || !send->running || fault("hang")) return;
+    require(send->scalars[3] == registers[accel::reg_images] && receive->scalars[4] == registers[accel::reg_images],
+            "the movers move other numbers of images than the accelerator");
     static const auto inputs = read("input.bin"), goldens = read("golden.bin");
     const std::uint32_t images = registers[accel::reg_images];
     for (std::uint32_t i = 0; i < images; ++i) {
@@ -77,7 +134,7 @@ struct Chip {
     }
     const std::uint32_t misplaced = fault("tlast") ? 2 : 0;
     std::memcpy(receive->buffers[2]->device.data(), &misplaced, sizeof misplaced);
-    if (!fault("hls")) count(images);
+    if (!is_hls) count(images);
     send->running = receive->running = busy = false;
     done = true;
   }
@@ -86,8 +143,12 @@ struct Chip {
     registers[accel::reg_beats_in] = images * accel::in_words - (fault("lost_beat") ? 1 : 0);
     registers[accel::reg_beats_out] = images * accel::out_words;
     registers[accel::reg_images_out] = images;
-    registers[accel::reg_first_out_cycles] = 200;
-    registers[accel::reg_cycles] = 200 + (images - 1) * 40;
+    const char* chosen = std::getenv("EMULATED_INTERVAL");
+    const std::uint64_t cycles = 200 + (images - 1) * (chosen == nullptr ? 40ULL : std::stoull(chosen));
+    registers[accel::reg_first_out_cycles_lo] = 200;
+    registers[accel::reg_first_out_cycles_hi] = 0;
+    registers[accel::reg_cycles_lo] = std::uint32_t(cycles);
+    registers[accel::reg_cycles_hi] = std::uint32_t(cycles >> 32);
   }
 };
 
@@ -134,11 +195,13 @@ class bo {
 class run {
  public:
   explicit run(const kernel& k) : mover_(std::make_shared<emulated::Mover>()) {
+    mover_->is_sender = k.is_sender;
     (k.is_sender ? emulated::Chip::instance().send : emulated::Chip::instance().receive) = mover_;
   }
   void set_arg(int index, const bo& buffer) { mover_->buffers[std::size_t(index)] = buffer.memory; }
   void set_arg(int index, std::uint32_t value) { mover_->scalars[std::size_t(index)] = value; }
   void start() {
+    mover_->check();
     mover_->running = true;
     emulated::Chip::instance().move();
   }
@@ -156,18 +219,9 @@ class ip {
     if (name != "accel:{accel_1}") throw std::runtime_error("no IP " + name);
   }
   void write_register(std::uint32_t offset, std::uint32_t value) {
-    if (offset == accel::reg_ctrl) emulated::Chip::instance().start();
-    else emulated::Chip::instance().registers[offset] = value;
+    emulated::Chip::instance().write_register(offset, value);
   }
-  std::uint32_t read_register(std::uint32_t offset) const {
-    auto& chip = emulated::Chip::instance();
-    if (offset == accel::reg_hash_lo) return std::uint32_t(accel::design_hash) ^ (emulated::fault("hash") ? 1u : 0u);
-    if (offset == accel::reg_hash_hi) return std::uint32_t(accel::design_hash >> 32);
-    if (offset != accel::reg_ctrl) return chip.registers[offset];
-    const std::uint32_t value = (chip.busy ? 1u : 4u) | (chip.done ? 2u : 0u);
-    chip.done = false;
-    return value;
-  }
+  std::uint32_t read_register(std::uint32_t offset) const { return emulated::Chip::instance().read_register(offset); }
 };
 
 }  // namespace xrt

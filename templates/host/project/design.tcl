@@ -5,7 +5,7 @@
 #
 #   CODESIGN_SPELLING    rtl (default) or hls
 #   CODESIGN_BOARD_PART  board part of an installed board file, for the processor's preset; without it the processor
-#                        keeps Vivado's defaults, which PYNQ's own boot loader has already set right
+#                        keeps Vivado's defaults but for its clocks; PYNQ's own boot loader has set the rest right
 #   CODESIGN_JOBS        parallel jobs, by default 4
 
 set here [file normalize [file dirname [info script]]]
@@ -13,8 +13,9 @@ set root [file dirname $here]
 source [file join $root settings.tcl]
 source [file join $here spelling.tcl]
 
+# The newest version of an IP, by vendor, library and name.
 proc newest {name} {
-  set found [lsort -dictionary [get_ipdefs -all "xilinx.com:ip:$name:*"]]
+  set found [lsort -dictionary [get_ipdefs -all "$name:*"]]
   if {[llength $found] == 0} {
     error "Vivado's catalogue has no IP named $name for this part"
   }
@@ -22,21 +23,48 @@ proc newest {name} {
 }
 
 proc add_ip {name instance {settings {}}} {
-  set cell [create_bd_cell -type ip -vlnv [newest $name] $instance]
+  set cell [create_bd_cell -type ip -vlnv [newest xilinx.com:ip:$name] $instance]
   if {[llength $settings]} {
     set_property -dict $settings $cell
   }
   return $cell
 }
 
+# PL clock 0 as PYNQ will have it: of the IO PLL, by these divisors. PYNQ applies the divisors of the handoff file to
+# the IO PLL whatever it says of the source, and Vivado takes another PLL on UltraScale+ unless told.
+proc zynq_clock {accel} {
+  upvar $accel a
+  return [list CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ $a(crystal_mhz) CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC {IO PLL} \
+    CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $a(pl_clock_mhz) CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1]
+}
+
+proc zynqmp_clock {accel} {
+  upvar $accel a
+  return [list CONFIG.PSU__PSS_REF_CLK__FREQMHZ $a(crystal_mhz) CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL \
+    CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $a(pl_clock_mhz) CONFIG.PSU__FPGA_PL0_ENABLE 1]
+}
+
+# Divisors are computed from the rate, but not where a board's preset overrides that; so they are set, and read back.
+proc set_divisors {cell accel first second} {
+  upvar $accel a
+  set_property -dict [list CONFIG.$first $a(pl_divisor0) CONFIG.$second $a(pl_divisor1)] $cell
+  set found [list [get_property CONFIG.$first $cell] [get_property CONFIG.$second $cell]]
+  if {[lindex $found 0] * [lindex $found 1] != $a(pl_divisor0) * $a(pl_divisor1)} {
+    error "processor: clock 0 has divisors $found, expected $a(pl_divisor0) and $a(pl_divisor1) of an IO PLL of\
+      $a(io_pll_mhz) MHz; give the PLL of this board in its board file (processor: io_pll_mhz)"
+  }
+}
+
 # The processor with one master for control and one 64- or 128-bit slave for data; returns the names of its pins.
-proc add_processor {shell clock_mhz preset} {
-  if {$shell eq "zynq"} {
+proc add_processor {settings preset} {
+  upvar $settings accel
+  if {$accel(shell) eq "zynq"} {
     set cell [add_ip processing_system7 ps]
     apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 \
       -config [list make_external {FIXED_IO, DDR} apply_board_preset $preset Master Disable Slave Disable] $cell
-    set_property -dict [list CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_S_AXI_HP0 1 CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
-      CONFIG.PCW_EN_CLK0_PORT 1 CONFIG.PCW_EN_RST0_PORT 1 CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz] $cell
+    set_property -dict [list CONFIG.PCW_USE_M_AXI_GP0 1 CONFIG.PCW_USE_S_AXI_HP0 1 \
+      CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 {*}[zynq_clock accel]] $cell
+    set_divisors $cell accel PCW_FCLK0_PERIPHERAL_DIVISOR0 PCW_FCLK0_PERIPHERAL_DIVISOR1
     return {clock FCLK_CLK0 reset FCLK_RESET0_N master M_AXI_GP0 master_clock M_AXI_GP0_ACLK \
       slave S_AXI_HP0 slave_clock S_AXI_HP0_ACLK address_bits 32 data_bits 64}
   }
@@ -44,7 +72,8 @@ proc add_processor {shell clock_mhz preset} {
   apply_bd_automation -rule xilinx.com:bd_rule:zynq_ultra_ps_e -config [list apply_board_preset $preset] $cell
   set_property -dict [list CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0 CONFIG.PSU__USE__M_AXI_GP2 0 \
     CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 CONFIG.PSU__USE__S_AXI_GP2 1 CONFIG.PSU__SAXIGP2__DATA_WIDTH 128 \
-    CONFIG.PSU__FPGA_PL0_ENABLE 1 CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ $clock_mhz] $cell
+    {*}[zynqmp_clock accel]] $cell
+  set_divisors $cell accel PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0 PSU__CRL_APB__PL0_REF_CTRL__DIVISOR1
   return {clock pl_clk0 reset pl_resetn0 master M_AXI_HPM0_FPD master_clock maxihpm0_fpd_aclk \
     slave S_AXI_HP0_FPD slave_clock saxihp0_fpd_aclk address_bits 40 data_bits 128}
 }
@@ -91,18 +120,43 @@ proc connect_control {ps} {
   connect_bd_intf_net [get_bd_intf_pins control_network/M01_AXI] [accel_interface Slave aximm_rtl]
 }
 
+# The pin that clocks everything: the processor's clock 0, or that of a wizard where no divisor makes the rate.
+proc clock_source {ps settings} {
+  upvar $settings accel
+  set source ps/[dict get $ps clock]
+  if {$accel(pl_clock_mhz) == $accel(clock_mhz)} {
+    return $source
+  }
+  add_ip clk_wiz wizard [list CONFIG.PRIM_SOURCE No_buffer CONFIG.CLKOUT1_REQUESTED_OUT_FREQ $accel(clock_mhz) \
+    CONFIG.USE_LOCKED true CONFIG.USE_RESET true CONFIG.RESET_TYPE ACTIVE_LOW CONFIG.RESET_PORT resetn]
+  connect_bd_net [get_bd_pins $source] [get_bd_pins wizard/clk_in1]
+  connect_bd_net [get_bd_pins ps/[dict get $ps reset]] [get_bd_pins wizard/resetn]
+  connect_bd_net [get_bd_pins wizard/locked] [get_bd_pins reset/dcm_locked]
+  return wizard/clk_out1
+}
+
 # One clock, one reset for everything.
-proc connect_clock {ps} {
+proc connect_clock {ps settings} {
+  upvar $settings accel
   add_ip proc_sys_reset reset
+  set source [clock_source $ps accel]
   set clock_pins {reset/slowest_sync_clk axi_dma_0/s_axi_lite_aclk axi_dma_0/m_axi_sg_aclk axi_dma_0/m_axi_mm2s_aclk \
     axi_dma_0/m_axi_s2mm_aclk data_network/aclk control_network/aclk accel_0/ap_clk}
   lappend clock_pins ps/[dict get $ps master_clock] ps/[dict get $ps slave_clock]
   foreach pin $clock_pins {
-    connect_bd_net [get_bd_pins ps/[dict get $ps clock]] [get_bd_pins $pin]
+    connect_bd_net [get_bd_pins $source] [get_bd_pins $pin]
   }
   connect_bd_net [get_bd_pins ps/[dict get $ps reset]] [get_bd_pins reset/ext_reset_in]
   foreach pin {axi_dma_0/axi_resetn data_network/aresetn control_network/aresetn accel_0/ap_rst_n} {
     connect_bd_net [get_bd_pins reset/peripheral_aresetn] [get_bd_pins $pin]
+  }
+}
+
+# What the clock came to, after the design was validated: within a thousandth of the rate that was asked for.
+proc check_clock {clock_mhz} {
+  set found [expr {[get_property CONFIG.FREQ_HZ [get_bd_pins accel_0/ap_clk]] / 1e6}]
+  if {abs($found / $clock_mhz - 1) > 0.001} {
+    error "the accelerator's clock is $found MHz, expected $clock_mhz MHz"
   }
 }
 
@@ -114,6 +168,8 @@ proc implement {root jobs} {
     error "implementation failed: [get_property STATUS [get_runs impl_1]]"
   }
   open_run impl_1
+  # The accelerator alone is what the prediction is of; the whole chip, by hierarchy, is for people.
+  report_utilization -cells [get_cells accel_bd_i/accel_0] -file [file join $root build utilization_accel.rpt]
   report_utilization -hierarchical -file [file join $root build utilization.rpt]
   report_timing_summary -file [file join $root build timing.rpt]
   set slack [get_property SLACK [get_timing_paths -max_paths 1 -setup]]
@@ -151,14 +207,15 @@ set_property ip_repo_paths [ip_folder $root] [current_project]
 update_ip_catalog
 
 create_bd_design accel_bd
-set ps [add_processor $accel(shell) $accel(clock_mhz) $preset]
-create_bd_cell -type ip -vlnv codesign:[spelling]:accel:1.0 accel_0
+set ps [add_processor accel $preset]
+create_bd_cell -type ip -vlnv [newest codesign:[spelling]:accel] accel_0
 add_dma $accel(in_word_bits) $accel(out_word_bits) $ps
 connect_data $ps
 connect_control $ps
-connect_clock $ps
+connect_clock $ps accel
 assign_bd_address
 validate_bd_design
+check_clock $accel(clock_mhz)
 save_bd_design
 
 set wrapper [make_wrapper -files [get_files accel_bd.bd] -top]

@@ -9,6 +9,7 @@
 set here [file normalize [file dirname [info script]]]
 set root [file dirname $here]
 source [file join $root settings.tcl]
+source [file join $root link kernel.tcl]
 
 set folder [file join $root build ip_rtl]
 file delete -force $folder
@@ -38,9 +39,18 @@ ipx::package_project -root_dir $folder -vendor codesign -library rtl -taxonomy /
 set core [ipx::current_core]
 set_property name accel $core
 set_property version 1.0 $core
+set_property core_revision 1 $core
 set_property display_name {codesign accelerator} $core
 set_property supported_families {zynq Production zynquplus Production} $core
+kernel_properties $core user_managed
 
+# Clock and reset are buses too; they are inferred by their names, in most versions without being asked.
+foreach {port kind} {ap_clk clock ap_rst_n reset} {
+  if {[llength [ipx::get_bus_interfaces $port -of_objects $core]] == 0} {
+    ipx::infer_bus_interface $port xilinx.com:signal:${kind}_rtl:1.0 $core
+  }
+}
+ipx::associate_bus_interfaces -clock ap_clk -reset ap_rst_n $core
 foreach interface {s_axis m_axis s_axi_control} {
   if {[llength [ipx::get_bus_interfaces $interface -of_objects $core]] == 0} {
     error "package_ip: the ports of $interface were not recognised as a bus"

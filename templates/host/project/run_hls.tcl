@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT-0
 # C simulation, synthesis, co-simulation and export of the accelerator.
 #
-#   Vivado HLS up to 2020.1:       vivado_hls -f hls/run_hls.tcl
+#   Vivado HLS 2017.1 to 2020.1:   vivado_hls -f hls/run_hls.tcl
 #   Vitis HLS 2020.2 to 2024.1:    vitis_hls -f hls/run_hls.tcl
 #   Vitis 2024.2 and later:        vitis-run --mode hls --tcl hls/run_hls.tcl
 #
@@ -50,8 +50,10 @@ proc checked_steps {} {
   return $steps
 }
 
+# The clang of Vivado HLS is 3.1, which knows no newer standard than C++11.
 proc add_sources {here} {
-  set flags "-std=c++14 -I[file join $here kernel]"
+  set standard [expr {$::tool eq "vivado_hls" ? "c++11" : "c++14"}]
+  set flags "-std=$standard -I[file join $here kernel]"
   add_files -cflags $flags [file join $here kernel top.cpp]
   add_files -tb -cflags $flags [file join $here tb tb.cpp]
 }
@@ -77,6 +79,13 @@ proc open_vitis_run {here} {
   add_sources $here
 }
 
+# Tools up to 2021.2 make the core's revision of the date, which no longer fits 32 bits since 2022, and stop with "bad
+# lexical cast" or "is an invalid argument"; AMD's patch for it is answer record 76960. A third number of the version is
+# taken for the revision instead, as users report.
+proc export_version {tool} {
+  return [expr {$tool eq "vitis_run" ? "1.0" : "1.0.1"}]
+}
+
 set tool [hls_tool]
 set steps [checked_steps]
 set build [setting CODESIGN_HLS_BUILD [file join $root build hls]]
@@ -98,7 +107,9 @@ foreach step $steps {
     csim { csim_design -argv $data }
     csynth { csynth_design }
     cosim { cosim_design -rtl verilog -trace_level none -argv $data }
-    export { export_design -rtl verilog -format ip_catalog -vendor codesign -library hls -version 1.0 }
+    export {
+      export_design -rtl verilog -format ip_catalog -vendor codesign -library hls -version [export_version $tool]
+    }
   }
 }
 exit 0

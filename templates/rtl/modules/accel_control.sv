@@ -2,7 +2,8 @@
 // AXI-Lite register file, gate of the input stream, end-of-image marks and hardware cycle counters.
 //
 // Register map: codesign/emit/registers.py. After start the gate lets exactly `images` images in; `done` rises when the
-// last beat of the last image has left, whatever the reason for which beats waited.
+// last beat of the last image has left, whatever the reason for which beats waited. Cycles are counted in 64 bits: a
+// slow design passes 2**32 of them within one start. Their halves do not change between `done` and the next start.
 module accel_control
   import codesign_pkg::*;
 #(
@@ -33,12 +34,15 @@ module accel_control
   output logic                    out_last_o   // the present output beat ends an image
 );
 
-  localparam logic [ADDRESS_BITS-1:0] Ctrl = 'h00, Images = 'h10, HashLo = 'h20, HashHi = 'h30, Cycles = 'h40,
-                                      FirstOut = 'h44, BeatsIn = 'h48, BeatsOut = 'h4c, ImagesOut = 'h50;
+  localparam logic [ADDRESS_BITS-1:0] Ctrl = 'h00, Images = 'h10, HashLo = 'h20, HashHi = 'h30, CyclesLo = 'h40,
+                                      FirstOutLo = 'h44, BeatsIn = 'h48, BeatsOut = 'h4c, ImagesOut = 'h50,
+                                      CyclesHi = 'h54, FirstOutHi = 'h58, Spelling = 'h5c;
+  localparam logic [31:0] SpellingRtl = 32'h0052544c;  // "RTL"
   localparam int InBits = counter_bits(BEATS_IN);
   localparam int OutBits = counter_bits(BEATS_OUT);
 
-  logic [31:0] images_q, to_come_q, cycle_q, cycles_q, first_out_q, beats_in_q, beats_out_q, images_out_q;
+  logic [31:0] images_q, to_come_q, beats_in_q, beats_out_q, images_out_q;
+  logic [63:0] cycle_q, cycles_q, first_out_q;
   logic [InBits-1:0] in_q;
   logic [OutBits-1:0] out_q;
   logic busy_q, done_q, counting_q;
@@ -76,16 +80,19 @@ module accel_control
   always_ff @(posedge clk_i) begin
     if (read) begin
       case (araddr_i)
-        Ctrl:      rdata_o <= {29'b0, !busy_q, done_q, 1'b0};
-        Images:    rdata_o <= images_q;
-        HashLo:    rdata_o <= DESIGN_HASH[31:0];
-        HashHi:    rdata_o <= DESIGN_HASH[63:32];
-        Cycles:    rdata_o <= cycles_q;
-        FirstOut:  rdata_o <= first_out_q;
-        BeatsIn:   rdata_o <= beats_in_q;
-        BeatsOut:  rdata_o <= beats_out_q;
-        ImagesOut: rdata_o <= images_out_q;
-        default:   rdata_o <= '0;
+        Ctrl:       rdata_o <= {29'b0, !busy_q, done_q, 1'b0};
+        Images:     rdata_o <= images_q;
+        HashLo:     rdata_o <= DESIGN_HASH[31:0];
+        HashHi:     rdata_o <= DESIGN_HASH[63:32];
+        CyclesLo:   rdata_o <= cycles_q[31:0];
+        FirstOutLo: rdata_o <= first_out_q[31:0];
+        BeatsIn:    rdata_o <= beats_in_q;
+        BeatsOut:   rdata_o <= beats_out_q;
+        ImagesOut:  rdata_o <= images_out_q;
+        CyclesHi:   rdata_o <= cycles_q[63:32];
+        FirstOutHi: rdata_o <= first_out_q[63:32];
+        Spelling:   rdata_o <= SpellingRtl;
+        default:    rdata_o <= '0;
       endcase
     end
   end

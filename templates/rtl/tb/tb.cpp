@@ -133,6 +133,7 @@ class Bench {
     wait_for([&] { value = top_->s_axi_control_rdata; return top_->s_axi_control_rvalid; });
     return value;
   }
+  uint64_t read_pair(uint32_t low, uint32_t high) { return read(low) | uint64_t(read(high)) << 32; }
 
  private:
   template <typename Condition>
@@ -257,7 +258,7 @@ int main(int argc, char** argv) {
 
   VerilatedContext context;
   Bench bench(&context);
-  const uint64_t hash = bench.read(0x20) | uint64_t(bench.read(0x30)) << 32;
+  const uint64_t hash = bench.read_pair(0x20, 0x30);
   if (hash != config::design_hash) fail("design hash read back is not the one this test bench was made for");
   for (int i = 0; i < config::settle; i++) bench.tick();
   bench.write(0x10, uint32_t(images));
@@ -275,8 +276,9 @@ int main(int argc, char** argv) {
 
   for (size_t i = 0; i < course.image_out.size(); i++)
     std::printf("image %zu out %ld\n", i, course.image_out[i] - course.first_in);
-  std::printf("counters cycles %u first_out %u beats_in %u beats_out %u images %u status %u\n", bench.read(0x40),
-              bench.read(0x44), bench.read(0x48), bench.read(0x4c), bench.read(0x50), bench.read(0x00));
+  const unsigned long long cycles = bench.read_pair(0x40, 0x54), first_out = bench.read_pair(0x44, 0x58);
+  std::printf("counters cycles %llu first_out %llu beats_in %u beats_out %u images %u status %u\n", cycles, first_out,
+              bench.read(0x48), bench.read(0x4c), bench.read(0x50), bench.read(0x00));
   const bool complete = int(course.image_out.size()) == images && surplus == 0 && course.tlast_errors == 0;
   std::printf("result images %zu words %ld mismatches %ld tlast_errors %ld surplus %ld cycles %ld\n",
               course.image_out.size(), course.words, course.mismatches, course.tlast_errors, surplus, bench.cycle());

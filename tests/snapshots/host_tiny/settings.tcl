@@ -4,6 +4,12 @@
 set accel(part) xc7z020clg400-1
 set accel(shell) zynq
 set accel(clock_mhz) 150.0
+# Clock 0 of the logic: the IO PLL by the two divisors. Where it is not clock_mhz, a clocking wizard makes that of it.
+set accel(crystal_mhz) 33.333333
+set accel(io_pll_mhz) 1000.0
+set accel(pl_divisor0) 10
+set accel(pl_divisor1) 1
+set accel(pl_clock_mhz) 100.0
 set accel(period_ns) 6.666
 set accel(in_word_bits) 8
 set accel(out_word_bits) 16
@@ -20,9 +26,12 @@ set accel(registers) {
   { images 0x10 }
   { hash_lo 0x20 }
   { hash_hi 0x30 }
-  { cycles 0x40 }
-  { first_out_cycles 0x44 }
+  { cycles_lo 0x40 }
+  { first_out_cycles_lo 0x44 }
   { beats_in 0x48 }
   { beats_out 0x4c }
   { images_out 0x50 }
+  { cycles_hi 0x54 }
+  { first_out_cycles_hi 0x58 }
+  { spelling 0x5c }
 }

@@ -9,6 +9,9 @@ namespace accel {
 constexpr const char* board = "bench-1";
 constexpr const char* part = "xc7z020clg400-1";
 constexpr double clock_mhz = 150.0;
+constexpr std::uint64_t interval_cycles = 144, latency_cycles = 345;  // predicted
+constexpr std::size_t batch = 256;        // images of one start, by contiguous memory
+constexpr std::size_t max_images = 119304647;  // of one start, or counters of words wrap
 constexpr std::uint64_t design_hash = 0xe450dd8ddede7535ULL;
 constexpr const char* design_hash_text = "0xe450dd8ddede7535";
 
@@ -28,11 +31,15 @@ constexpr std::uint32_t reg_ctrl = 0x00;
 constexpr std::uint32_t reg_images = 0x10;
 constexpr std::uint32_t reg_hash_lo = 0x20;
 constexpr std::uint32_t reg_hash_hi = 0x30;
-constexpr std::uint32_t reg_cycles = 0x40;
-constexpr std::uint32_t reg_first_out_cycles = 0x44;
+constexpr std::uint32_t reg_cycles_lo = 0x40;
+constexpr std::uint32_t reg_first_out_cycles_lo = 0x44;
 constexpr std::uint32_t reg_beats_in = 0x48;
 constexpr std::uint32_t reg_beats_out = 0x4c;
 constexpr std::uint32_t reg_images_out = 0x50;
+constexpr std::uint32_t reg_cycles_hi = 0x54;
+constexpr std::uint32_t reg_first_out_cycles_hi = 0x58;
+constexpr std::uint32_t reg_spelling = 0x5c;
+constexpr std::uint32_t spelling_rtl = 0x52544c;  // what the register `spelling` holds in the RTL
 constexpr std::uint32_t ctrl_start = 1, ctrl_done = 2, ctrl_idle = 4;
 
 struct Register {
@@ -45,11 +52,14 @@ constexpr Register readable_registers[] = {
     { "images", 0x10, false },
     { "hash_lo", 0x20, false },
     { "hash_hi", 0x30, false },
-    { "cycles", 0x40, true },
-    { "first_out_cycles", 0x44, true },
+    { "cycles_lo", 0x40, true },
+    { "first_out_cycles_lo", 0x44, true },
     { "beats_in", 0x48, true },
     { "beats_out", 0x4c, true },
     { "images_out", 0x50, true },
+    { "cycles_hi", 0x54, true },
+    { "first_out_cycles_hi", 0x58, true },
+    { "spelling", 0x5c, true },
 };
 
 }  // namespace accel

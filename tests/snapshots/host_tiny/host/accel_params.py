@@ -3,6 +3,14 @@
 BOARD = "bench-1"
 PART = "xc7z020clg400-1"
 CLOCK_MHZ = 150.0
+# Clock 0 of the programmable logic is the IO PLL by both divisors; the accelerator runs at CLOCK_RATIO times it.
+PL_CLOCK_MHZ, PL_DIVISORS, CLOCK_RATIO = 100.0, (10, 1), 1.5
+IO_PLL_MHZ = 1000.0
+# The board's crystal by the one that pynq.Clocks takes for granted: what that says is off by this factor.
+CLOCKS_SCALE = 0.6666666600000001
+INTERVAL_CYCLES, LATENCY_CYCLES = 144, 345  # predicted
+BATCH = 256  # images of one start, by contiguous memory
+MAX_IMAGES = 119304647  # of one start, or counters of words wrap
 DESIGN_HASH = 0xe450dd8ddede7535
 
 IN_SHAPE = (6, 6, 1)  # IY, IX, C
@@ -23,16 +31,23 @@ REGISTERS = {
     "images": 0x10,
     "hash_lo": 0x20,
     "hash_hi": 0x30,
-    "cycles": 0x40,
-    "first_out_cycles": 0x44,
+    "cycles_lo": 0x40,
+    "first_out_cycles_lo": 0x44,
     "beats_in": 0x48,
     "beats_out": 0x4c,
     "images_out": 0x50,
+    "cycles_hi": 0x54,
+    "first_out_cycles_hi": 0x58,
+    "spelling": 0x5c,
 }
+SPELLING_RTL = 0x52544c  # what the register `spelling` holds in the RTL
 COUNTERS = [
-    "cycles",
-    "first_out_cycles",
+    "cycles_lo",
+    "first_out_cycles_lo",
     "beats_in",
     "beats_out",
     "images_out",
+    "cycles_hi",
+    "first_out_cycles_hi",
+    "spelling",
 ]

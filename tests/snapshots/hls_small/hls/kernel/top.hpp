@@ -8,7 +8,8 @@
 typedef axis_word<AxisIn::LANES * AxisIn::CONTAINER>::type axis_in_t;
 typedef axis_word<AxisOut::LANES * AxisOut::CONTAINER>::type axis_out_t;
 
-// Process `images` images; the design's hash can be read back at any time.
+// Process `images` images and give the hash of the design. With 0 images nothing is taken and nothing given, but the hash
+// is: the registers of outputs read 0 until the function has run once.
 extern "C" void accel(hls::stream<axis_in_t>& s_axis, hls::stream<axis_out_t>& m_axis, uint32_t images,
                       uint32_t& hash_lo, uint32_t& hash_hi);
 
