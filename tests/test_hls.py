@@ -103,17 +103,6 @@ def test_a_graph_without_nodes_is_refused() -> None:
         )
 
 
-def test_words_too_wide_for_the_integer_library_are_refused() -> None:
-    shape = replace(small_graph().input.shape, c=1100)
-    graph_input = replace(small_graph().input, shape=shape)
-    pool = replace(small_graph().node("pool"), source="x", ishape=shape)
-    graph = Graph("wide", (graph_input, pool), {})
-    design = Design(engines=(LineEngine(pe=1100, simd=1, emit=1100),), placements=small_design().placements[1:2])
-    design = replace(design, placements=tuple(replace(p, engine=0) for p in design.placements))
-    with pytest.raises(UnsupportedError, match=r"stream 'pool_in0': 1100 lanes of 8 bits are wider than 8191 bits"):
-        render(graph, design, images=1)
-
-
 def test_a_design_of_another_graph_is_refused() -> None:
     graph = small_graph()
     assert isinstance(graph.nodes[0], Input)

@@ -22,7 +22,6 @@ from codesign.ir.project import Project
 from codesign.model.latency import input_lanes
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
-MAX_WORD_BITS = 8191  # what the vendors' integer libraries hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +71,7 @@ class _Flow:
     converters: list[Config] = field(default_factory=list)
 
     def stream(self, name: str, bits: int, lanes: int, depth: int = STREAM_DEPTH) -> Stream:
-        """A new stream. Raises UnsupportedError if its words are too wide."""
-        if bits * lanes > MAX_WORD_BITS:
-            found = f"{lanes} lanes of {bits} bits are wider than {MAX_WORD_BITS} bits"
-            raise UnsupportedError(f"stream {name!r}: {found}; lower the PE or SIMD at its ends")
+        """Return a new stream."""
         self.streams.append(Stream(name, bits, lanes, depth))
         return self.streams[-1]
 

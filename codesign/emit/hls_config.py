@@ -11,6 +11,8 @@ from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
 from codesign.model.latency import ceil_div, compute_cycles, input_fold, input_lanes, is_streaming, words_in
 from codesign.model.machine import group_walk
 
+MAX_TRIPS = (1 << 31) - 1  # of a loop, as told to synthesis for its report; slow engines take more
+
 Fields = tuple[tuple[str, int | bool], ...]
 
 
@@ -55,7 +57,7 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
         ("FILL", node.itype.qmin if maximum else 0),
-        ("STEPS", compute_cycles(node, engine)),
+        ("STEPS", min(compute_cycles(node, engine), MAX_TRIPS)),
     )
     if isinstance(node, Pool):
         return (*fields, ("MAXIMUM", maximum))
@@ -91,7 +93,7 @@ def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
         ("K", node.oshape.c),
         ("PIXELS", node.oshape.y * node.oshape.x),
         ("OUT_PIXEL_WORDS", ceil_div(node.oshape.c, engine.emit)),
-        ("SUM_BITS", sum_bits(node)),
+        ("SUM_BITS", node.sum_bits),
         ("BIAS_BITS", bias.bits),
         ("BIAS_WORDS", bias.words),
         ("MULTIPLY", multiplies(node)),
@@ -102,13 +104,6 @@ def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
         ("OBITS", node.otype.bits),
         ("OSIGNED", node.otype.signed),
     )
-
-
-def sum_bits(node: Conv | Pool | Add) -> int:
-    """Signed width of what the array gives; a maximum needs no more than its inputs."""
-    if isinstance(node, Pool) and node.op is PoolOp.MAX:
-        return node.itype.bits + (not node.itype.signed)
-    return node.acc_bits
 
 
 def buffer_words(node: Conv | Pool, engine: LineEngine) -> int:

@@ -237,18 +237,17 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     is_power = node.multiplier & (node.multiplier - 1) == 0
     scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
     stored = factor(scaling, node.multiplier)
-    acc_bits = node.acc_bits if average else node.itype.bits + int(not node.itype.signed)
     return {
         "C": node.ishape.c,
         **_window_values(node, engine),
         "AVERAGE": average,
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
-        "ACC_BITS": acc_bits,
+        "ACC_BITS": node.sum_bits,
         "SCALING": _SCALING[scaling],
         "MULTIPLIER_BITS": max(1, stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(acc_bits, node.multiplier, node.shift),
+        "SUM_BITS": sum_bits(node.sum_bits, node.multiplier, node.shift),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,

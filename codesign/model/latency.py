@@ -4,6 +4,9 @@ The exact course of a whole design, with latency and buffer occupancy, is model.
 """
 
 from codesign.ir.design import LineEngine
+from codesign.ir.design import input_lanes as input_lanes
+from codesign.ir.design import is_streaming as is_streaming
+from codesign.ir.design import reduction_steps as reduction_steps
 from codesign.ir.nodes import Add, Conv, Pool
 
 
@@ -12,25 +15,9 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def input_lanes(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    """Channels in one word that the engine reads: SIMD, or PE where channels do not mix."""
-    return engine.simd if isinstance(node, Conv) and not node.depthwise else engine.pe
-
-
 def input_fold(node: Conv | Pool | Add, engine: LineEngine) -> int:
     """Words in which one input pixel arrives: ceil(C/SIMD), or ceil(C/PE) where channels do not mix."""
     return ceil_div(node.ishape.c, input_lanes(node, engine))
-
-
-def reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    """Cycles after which PE results are complete: FY * FX * ceil(C/G / SIMD); 1 for an addition."""
-    match node:
-        case Conv():
-            return node.window.positions * ceil_div(node.c_per_group, engine.simd)
-        case Pool():
-            return node.window.positions
-        case Add():
-            return 1
 
 
 def compute_cycles(node: Conv | Pool | Add, engine: LineEngine) -> int:
@@ -58,18 +45,3 @@ def emit_lanes(node: Conv | Pool | Add, pe: int, simd: int) -> int:
     """The narrowest output word, a divisor of PE, that still carries PE results away before the next are complete."""
     steps = reduction_steps(node, LineEngine(pe=pe, simd=simd, emit=pe))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
-
-
-def is_streaming(node: Conv | Pool | Add, engine: LineEngine) -> bool:
-    """Whether the engine reads every input word once and in order, and so needs no line buffer.
-
-    One pass over windows that do not overlap and lie in stream order: the whole map, or 1x1 positions. An addition has
-    no windows at all.
-    """
-    if isinstance(node, Add):
-        return True
-    window = node.window
-    one_pass = node.oshape.c <= engine.pe
-    whole_map = (window.fy, window.fx) == (node.ishape.y, node.ishape.x)
-    pointwise = window.positions == window.stride_y == window.stride_x == 1
-    return one_pass and not window.is_padded and (whole_map or pointwise)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
-from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.design import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS, Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Pool, Shape
 from codesign.model import resource
@@ -175,6 +176,8 @@ def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = 
     steps = _steps(node, simd)
     emit = _emit(pe_choices, pe, steps)
     interval = _interval(node, pe, lanes_in, emit, steps)
+    kept = _buildable(node, pe, simd, lanes_in, emit)
+    pe, simd, lanes_in, emit, interval, steps = (c[kept] for c in (pe, simd, lanes_in, emit, interval, steps))
     words = np.full_like(pe, 2)
     if not (least_buffers or isinstance(node, Add)):
         words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
@@ -191,7 +194,7 @@ def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = 
         buffer_words=words[pairs],
     )
     counts = resource.node_columns(node, engines, family)
-    every = Options(
+    options = Options(
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
         interval=interval[pairs],
@@ -199,7 +202,19 @@ def node_options(node: Conv | Pool | Add, family: Family, least_buffers: bool = 
         counts=counts,
         engines=engines,
     )
-    return every.take(_best_kinds(counts, len(kinds)))
+    return options.take(_best_kinds(counts, len(kinds)))
+
+
+def _buildable(
+    node: Conv | Pool | Add, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray
+) -> npt.NDArray[np.bool_]:
+    """Which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
+    itypes = node.itypes if isinstance(node, Add) else (node.itype,)
+    streams = np.maximum(lanes_in * max(itype.bits for itype in itypes), emit * node.otype.bits)
+    kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
+    if isinstance(node, Conv):
+        kept &= pe * simd * node.wtype.bits <= MAX_WEIGHT_WORD_BITS
+    return np.asarray(kept)
 
 
 def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
