@@ -246,14 +246,13 @@ def mutated(plain: Plain, draw: Callable[[int], int]) -> Plain:
 
 
 def accepted(graph: Graph, plain: Plain, work: Path) -> Design | None:
-    """The design of the file, or None if it is refused, and refused well."""
+    """The design of the file, or None if it is refused."""
     path = work / "design.yaml"
     path.write_text(yaml.safe_dump(plain))
     try:
         design = load_design(path)
         design.check(graph)
-    except ConfigError as error:
-        assert "\n" not in str(error)
+    except ConfigError:
         return None
     return design
 
@@ -296,11 +295,30 @@ def edited_designs(count: int, work: Path) -> list[tuple[int, Graph, Design]]:
     return found
 
 
+def tight(seed: int) -> tuple[int, Graph, Design]:
+    """A random machine whose line buffers are the smallest that are accepted."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng)
+    design = random_design(graph, rng)
+    engines = list(design.engines)
+    for at, engine in enumerate(design.engines):
+        words = engine.buffer_words
+        while words > 2:
+            words //= 2
+            smaller = (*engines[:at], replace(engine, buffer_words=words), *engines[at + 1 :])
+            try:
+                replace(design, engines=smaller).check(graph)
+            except ConfigError:
+                break
+            engines = list(smaller)
+    return seed, graph, replace(design, engines=tuple(engines))
+
+
 @pytest.mark.gxx
 @pytest.mark.verilator
 @pytest.mark.slow
-def test_edited_designs_that_are_accepted_equal_the_golden_model(tmp_path: Path) -> None:
-    edited = edited_designs(BUILT, tmp_path)
+def test_edited_and_tight_designs_that_are_accepted_equal_the_golden_model(tmp_path: Path) -> None:
+    edited = edited_designs(BUILT // 2, tmp_path) + [tight(seed) for seed in range(BUILT // 2)]
     cases = [case_of(seed, graph, design, np.random.default_rng(seed), 3) for seed, graph, design in edited]
     assert failures(cases, tmp_path) == ""
     machines = [

@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 from codesign.data import folder
 from codesign.emit.hls import render_hls
-from codesign.emit.hls_config import buffer_words
 from codesign.emit.registers import REGISTERS
 from codesign.emit.tables import bias_table, multiplier_table, weight_table
 from codesign.errors import ConfigError, UnsupportedError
-from codesign.ir.design import Design, LineEngine
+from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv, Input, Pool
+from codesign.ir.nodes import Conv, Input
 from codesign.ir.project import Project
 from codesign.model import golden
-from codesign.model.latency import input_fold, is_streaming
 from projects import small_board
 from small import small_design, small_graph
 from strategies import designs_for, graphs, random_inputs
@@ -79,20 +77,6 @@ def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
             bias = np.tile(bias_table(node, engine, graph.params).values.reshape(-1), node.k)[: node.k]
             assert (bias == graph.params[f"{node.name}.bias"]).all()
             assert multiplier_table(node, engine, graph.params).lanes == engine.emit
-
-
-@given(st.data())
-def test_a_line_buffer_holds_a_window_and_never_less_than_the_design_says(data: st.DataObject) -> None:
-    graph = data.draw(graphs())
-    design = data.draw(designs_for(graph))
-    for node in graph.nodes:
-        if isinstance(node, (Conv, Pool)) and not is_streaming(node, design.engine_of(node.name)):
-            tight = replace(design.engine_of(node.name), buffer_words=2)
-            words, fold = buffer_words(node, tight), input_fold(node, tight)
-            rows = min(node.window.fy, node.ishape.y)
-            assert words & (words - 1) == 0
-            assert words <= max(2, 2 * rows * node.ishape.x * fold)
-            assert buffer_words(node, replace(tight, buffer_words=2 * words)) == 2 * words
 
 
 def test_a_graph_without_nodes_is_refused() -> None:

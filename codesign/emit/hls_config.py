@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from codesign.emit.port import Port
 from codesign.emit.tables import Table, multiplies
 from codesign.ir.design import LineEngine, Multiplier
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
+from codesign.ir.nodes import Add, Conv, Pool, PoolOp
 from codesign.model.latency import ceil_div, compute_cycles, input_fold, input_lanes, is_streaming, words_in
 from codesign.model.machine import group_walk
 
@@ -53,7 +51,7 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("INNER", inner),
         ("PASSES", passes),
         ("STREAMING", is_streaming(node, engine)),
-        ("BUFFER_WORDS", buffer_words(node, engine)),
+        ("BUFFER_WORDS", 1 if is_streaming(node, engine) else engine.buffer_words),
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
         ("FILL", node.itype.qmin if maximum else 0),
@@ -106,21 +104,6 @@ def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
     )
 
 
-def buffer_words(node: Conv | Pool, engine: LineEngine) -> int:
-    """Depth of the line buffer: the engine's, or more if the HLS kernel, which frees whole windows only, needs it."""
-    if is_streaming(node, engine):
-        return 1
-    fold, least = input_fold(node, engine), 2
-    rows, ends = _rows(node.window, node.oshape.y, node.ishape.y)
-    columns, right = _columns(node.window, node.oshape.x, node.ishape.x)
-    moves_on = (np.arange(node.oshape.y) + 1) * node.window.stride_y > node.window.pad_top
-    moves_on[-1] = True
-    held = (rows * node.ishape.x)[:, None] + np.where(moves_on[:, None], columns[None, :], 0)
-    last = (ends * node.ishape.x)[:, None] + right[None, :] + 1
-    least = max(least, int((last - held).max()) * fold)
-    return max(engine.buffer_words, 1 << (least - 1).bit_length())
-
-
 def port_config(name: str, title: str, port: Port) -> Config:
     """The struct of one AXI-Stream."""
     fields: Fields = (
@@ -136,13 +119,3 @@ def port_config(name: str, title: str, port: Port) -> Config:
         ("TAIL", port.shape.elements - (port.words - 1) * port.lanes),
     )
     return Config(name, title, fields)
-
-
-def _rows(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
-    first = np.arange(count) * window.stride_y - window.pad_top
-    return np.maximum(first, 0), np.minimum(first + window.fy, extent) - 1
-
-
-def _columns(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
-    first = np.arange(count) * window.stride_x - window.pad_left
-    return np.maximum(first, 0), np.minimum(first + window.fx, extent) - 1
