@@ -32,9 +32,9 @@ class Case:
     project: Project
 
 
-def random_case(seed: int, images: int = 3) -> Case:
+def random_case(seed: int, images: int = 3, *, extreme: bool = False) -> Case:
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng)
+    graph = random_graph(rng, extreme=extreme)
     return case_of(seed, graph, random_design(graph, rng), rng, images)
 
 
@@ -47,17 +47,21 @@ def case_of(seed: int, graph: Graph, design: Design, rng: np.random.Generator, i
 
 
 def failures(
-    cases: Sequence[Case], work: Path, options: Sequence[str] = (), include: Sequence[str] = CSIM_INCLUDE
+    cases: Sequence[Case],
+    work: Path,
+    options: Sequence[str] = (),
+    include: Sequence[str] = CSIM_INCLUDE,
+    compiler: str = "g++",
 ) -> str:
     """What the benches of all cases have to say if not all of them pass, else the empty string."""
-    program = compiled(cases, work, options, include)
+    program = compiled(cases, work, options, include, compiler)
     run = subprocess.run([program], cwd=work, capture_output=True, text=True, timeout=300, check=False)
     if run.returncode == 0:
         return ""
     return run.stdout[-4000:] + run.stderr[-4000:] or f"the program ended with status {run.returncode}"
 
 
-def compiled(cases: Sequence[Case], work: Path, options: Sequence[str], include: Sequence[str]) -> Path:
+def compiled(cases: Sequence[Case], work: Path, options: Sequence[str], include: Sequence[str], compiler: str) -> Path:
     source = [
         "#include <limits.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <time.h>\n"
         "#include <string>\n#include <vector>"
@@ -73,7 +77,7 @@ def compiled(cases: Sequence[Case], work: Path, options: Sequence[str], include:
         f"  return status != 0;\n}}\nint main() {{\n  int failed = 0;\n{calls}  return failed != 0;\n}}\n"
     )
     (work / "batch.cpp").write_text("\n".join(source))
-    command = ["g++", *OPTIONS, *options, *include, "batch.cpp", "-o", "batch"]
+    command = [compiler, *OPTIONS, *options, *include, "batch.cpp", "-o", "batch"]
     run = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr[:4000]
     return work / "batch"

@@ -57,13 +57,15 @@ class Result:
         return {name: int(peak) for name, peak in re.findall(pattern, self.text, re.MULTILINE)}
 
 
-def random_machine(seed: int, *, images: int, arguments: Sequence[str] = (), at_own_pace: bool = False) -> Machine:
+def random_machine(
+    seed: int, *, images: int, arguments: Sequence[str] = (), at_own_pace: bool = False, extreme: bool = False
+) -> Machine:
     """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule.
 
     `at_own_pace` sends an image every interval, evenly, instead of all at once.
     """
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng)
+    graph = random_graph(rng, extreme=extreme)
     design = size_buffers(graph, random_design(graph, rng))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))

@@ -17,6 +17,7 @@ from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets import checkpoint  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
@@ -60,7 +61,7 @@ def test_the_same_seed_gives_the_same_search_and_another_seed_another(board: Boa
 def test_the_result_meets_the_demand_with_an_exact_design(board: Board, tmp_path: Path) -> None:
     found = run_tiny(board, tmp_path)
     graph = skeleton(found.network)
-    found.design.check(graph)
+    check_design(found.design, graph)
     assert found.interval_cycles <= 200
     assert found.resources.fits(board.budget)
     assert len(found.history) == 4

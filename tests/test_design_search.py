@@ -18,6 +18,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
 from codesign.ir.qtype import QType
 from codesign.machine.elaborate import elaborate
+from codesign.machine.legal import check_design
 from codesign.model import course, resource, schedule, space
 from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
@@ -151,7 +152,7 @@ def test_the_closed_form_bound_disproves_no_design(seed):
 @settings(max_examples=15)
 def test_a_result_is_a_legal_design_that_costs_what_it_says(graph):
     found = search_design(graph, BOARD)
-    found.design.check(graph)
+    check_design(found.design, graph)
     assert resource.design_resources(elaborate(graph, found.design), BOARD.family) == found.resources
     assert found.resources.fits(BOARD.budget)
     assert schedule.interval_cycles(elaborate(graph, found.design)) == found.interval_cycles

@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 
 from codesign.data import folder
 from codesign.emit.hls import render_hls
-from codesign.emit.hls_config import buffer_words
 from codesign.emit.registers import REGISTERS
 from codesign.emit.tables import bias_table, multiplier_table, weight_table
 from codesign.errors import ConfigError, UnsupportedError
-from codesign.ir.design import Design, LineEngine
+from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv, Input, Pool
+from codesign.ir.nodes import Conv, Input
 from codesign.ir.project import Project
-from codesign.machine.line import input_fold, is_streaming
 from codesign.model import golden
 from codesign.testing.small import small_design, small_graph
 from projects import small_board
@@ -81,37 +79,12 @@ def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
             assert multiplier_table(node, engine, graph.params).lanes == engine.emit
 
 
-@given(st.data())
-def test_a_line_buffer_holds_a_window_and_never_less_than_the_design_says(data: st.DataObject) -> None:
-    graph = data.draw(graphs())
-    design = data.draw(designs_for(graph))
-    for node in graph.nodes:
-        if isinstance(node, (Conv, Pool)) and not is_streaming(node, design.engine_of(node.name)):
-            tight = replace(design.engine_of(node.name), buffer_words=2)
-            words, fold = buffer_words(node, tight), input_fold(node, tight)
-            rows = min(node.window.fy, node.ishape.y)
-            assert words & (words - 1) == 0
-            assert words <= max(2, 2 * rows * node.ishape.x * fold)
-            assert buffer_words(node, replace(tight, buffer_words=2 * words)) == 2 * words
-
-
 def test_a_graph_without_nodes_is_refused() -> None:
     graph = Graph("empty", (small_graph().input,), {})
     with pytest.raises(UnsupportedError, match="needs at least one node"):
         render_hls(
             graph, Design(engines=(), placements=()), small_board(), np.zeros((1, 6, 6, 1), np.int64), np.zeros(1), {}
         )
-
-
-def test_words_too_wide_for_the_integer_library_are_refused() -> None:
-    shape = replace(small_graph().input.shape, c=1100)
-    graph_input = replace(small_graph().input, shape=shape)
-    pool = replace(small_graph().node("pool"), source="x", ishape=shape)
-    graph = Graph("wide", (graph_input, pool), {})
-    design = Design(engines=(LineEngine(pe=1100, simd=1, emit=1100),), placements=small_design().placements[1:2])
-    design = replace(design, placements=tuple(replace(p, engine=0) for p in design.placements))
-    with pytest.raises(UnsupportedError, match=r"stream 'in0_pool': 1100 lanes of 8 bits are wider than 8191 bits"):
-        render(graph, design, images=1)
 
 
 def test_a_design_of_another_graph_is_refused() -> None:

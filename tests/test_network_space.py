@@ -14,6 +14,7 @@ from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.nodes import Add, Conv, Input, Node, Shape  # noqa: E402
+from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
@@ -131,13 +132,13 @@ def test_a_network_of_grouped_convolutions_is_searched_trained_and_exact(
     grouped = [n for n in graph.nodes if isinstance(n, Conv) and n.groups == 4]
     assert [n.c_per_group for n in grouped] == [2] * (2 if kind is Kind.INVERTED else 1)
     design = search_design(graph, board).design
-    design.check(graph)
+    check_design(design, graph)
     at = next(p.engine for p in design.placements if p.node == grouped[0].name)
     engines = [replace(e, pe=3, emit=3) if i == at else e for i, e in enumerate(design.engines)]
     with pytest.raises(
         ConfigError, match=r"has groups of K = \d+ and C = 2, which the PE 3 and SIMD \d of its engine must"
     ):
-        replace(design, engines=tuple(engines)).check(graph)
+        check_design(replace(design, engines=tuple(engines)), graph)
     x = data.test_x
     assert np.array_equal(integer_outputs(trained.net, x), golden.run(graph, x.astype(np.int64)))
 

@@ -13,6 +13,7 @@ from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
+from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
@@ -89,4 +90,4 @@ def test_combinations_that_the_machine_lacks_are_avoided(
         found = cosearch(data, space, board, config, tmp_path / str(seed))
         choices = dict(found.choices)
         assert (choices["resolution"], choices["head pool"]) != ("16", "none")
-        found.design.check(skeleton(found.network))
+        check_design(found.design, skeleton(found.network))

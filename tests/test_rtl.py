@@ -7,23 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign import data
+from codesign.emit.port import input_port, output_port
 from codesign.emit.rtl import render_rtl
-from codesign.emit.rtl_words import channel_words, sum_bits, weight_words
+from codesign.emit.rtl_words import channel_words, weight_words
 from codesign.errors import ConfigError, MismatchError, ToolError
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input
+from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Shape, Window
 from codesign.ir.project import Project
+from codesign.ir.qtype import QType
 from codesign.machine.elaborate import elaborate
-from codesign.machine.line import compute_cycles
+from codesign.machine.line import compute_cycles, sum_bits
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
 from codesign.sim.rtlsim import rtlsim
+from codesign.sim.tool import run_tool
 from codesign.testing.small import small_design, small_graph
 from projects import small_board
 from rtl_batch import Machine, Result, build_runtime, run_group
-from strategies import random_graph
+from strategies import random_design, random_graph, random_inputs
 
 
 def images_of(graph: Graph, count: int) -> IntArray:
@@ -190,6 +194,65 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
     name, words = max(schedule(elaborate(graph, design)).fifo_words.items(), key=lambda item: item[1])
     assert sound.peaks[name] == words
     assert short.peaks[name] != words
+
+
+def scaled_by(multipliers: tuple[int, int]) -> Machine:
+    """A pooling of the input added to the input, each times its multiplier."""
+    shape, itype, otype = Shape(5, 4, 3), QType(8, signed=True), QType(16, signed=True)
+    x = Input(name="x", shape=shape, otype=itype)
+    window = Window(fy=3, fx=3, pad_top=1, pad_left=1, pad_bottom=1, pad_right=1)
+    pool = Pool(
+        name="pool", source="x", ishape=shape, itype=itype, op=PoolOp.MAX, window=window, multiplier=1, shift=0,
+        otype=itype,
+    )  # fmt: skip
+    add = Add(
+        name="add", sources=("pool", "x"), ishape=shape, itypes=(itype, itype), multipliers=multipliers, shift=9,
+        otype=otype,
+    )  # fmt: skip
+    graph = Graph("scaled", (x, pool, add), {})
+    names = ("pool", "add")
+    design = Design(
+        engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in names),
+        placements=tuple(Placement(n, i) for i, n in enumerate(names)),
+        fifos=tuple(Fifo("add", i, 2) for i in range(2)),
+    )
+    return Machine(0, graph, size_buffers(graph, design), images_of(graph, 4))
+
+
+@pytest.mark.verilator
+@pytest.mark.gxx
+def test_an_addition_multiplies_by_every_bit_of_its_multipliers(tmp_path: Path) -> None:
+    machines = [scaled_by(pair) for pair in ((70_000, 3), (1, (1 << 24) - 2), (1 << 16, 1 << 23))]
+    for result in run_group(machines, tmp_path, build_runtime(tmp_path)):
+        assert result.status == 0, result.text
+
+
+@pytest.mark.icarus
+def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) -> None:
+    """Machines that between them have all modules, in a bench of plain Verilog with pauses at both ends."""
+    modules: set[str] = set()
+    for seed in (4, 8, 11):
+        rng = np.random.default_rng(seed)
+        graph = random_graph(rng)
+        x = random_inputs(graph, rng, 3)
+        design = size_buffers(graph, random_design(graph, rng))
+        render_rtl(graph, design, small_board(), x, golden.run(graph, x)).write(tmp_path / str(seed))
+        folder = tmp_path / str(seed) / "rtl"
+        ends = zip(("IN", "OUT"), (input_port(graph, design), output_port(graph, design)), strict=True)
+        values = {"IMAGES": 3, "OUT_SIGNED": int(graph.output.otype.signed)}
+        for name, port in ends:
+            values |= {f"{name}_ELEMENTS": port.shape.elements, f"{name}_LANES": port.lanes}
+            values[f"{name}_CONTAINER"] = port.container_bits
+        command: list[str | Path] = ["iverilog", "-g2012", "-o", folder / "sim", "-s", "icarus_bench"]
+        command += [f"-Picarus_bench.{name}={value}" for name, value in values.items()]
+        command += [Path(__file__).with_name("icarus_bench.sv"), "modules/codesign_pkg.sv", "accel.sv", "-y", "modules"]
+        build = [*command, "-Y", ".sv", "-M", folder / "files"]
+        said = run_tool(build, cwd=folder, timeout_s=60, log=folder / "build.log")
+        assert said == ""
+        modules |= {Path(line).name for line in (folder / "files").read_text().split()}
+        text = run_tool([folder / "sim"], cwd=folder, timeout_s=60, log=folder / "run.log")
+        assert f"result words {3 * graph.output.oshape.elements} wrong 0" in text
+    assert {p.name for p in (data.folder("templates") / "rtl" / "modules").glob("*.sv")} - modules == set()
 
 
 @pytest.mark.verilator

@@ -35,6 +35,13 @@ def test_words_that_wait_for_a_converter_are_foreseen(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_machines_at_the_ends_of_what_nodes_admit_equal_golden_model_and_prediction(tmp_path: Path) -> None:
+    for result in run_batch([random_machine(seed, images=4, extreme=True) for seed in range(CASES // 10)], tmp_path):
+        check_words(result)
+        check_cycles(result)
+
+
+@pytest.mark.slow
 def test_random_stalls_on_both_ends_change_no_word(tmp_path: Path) -> None:
     stalled = [random_machine(seed, images=5, arguments=("--stalls", str(seed))) for seed in range(1000, 1020)]
     for result in run_batch(stalled, tmp_path):

@@ -16,6 +16,7 @@ from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Shape, Window
 from codesign.ir.qtype import QType
 from codesign.machine import line
 from codesign.machine.elaborate import elaborate
+from codesign.machine.legal import check_design
 from codesign.machine.line import line_modules
 from codesign.model import resource, schedule, space
 from codesign.model.area import total_area
@@ -53,7 +54,7 @@ def test_any_choice_of_options_is_a_legal_design_that_costs_their_sum(graph, see
     rng = np.random.default_rng(seed)
     rows = tuple(int(rng.integers(len(site.options))) for site in found.sites)
     design = found.design(rows)
-    design.check(graph)
+    check_design(design, graph)
     priced = resource.design_resources(elaborate(graph, design), BOARD.family)
     assert resource.to_resources(counts_of(found, rows)) == priced
     assert interval_of(found, rows) == schedule.interval_cycles(elaborate(graph, design))

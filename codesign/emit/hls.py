@@ -20,11 +20,11 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
+from codesign.machine.legal import check_design
 from codesign.machine.line import Operation
 from codesign.machine.modules import Conversion, Converter, Fifo, Fork
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
-MAX_WORD_BITS = 8191  # what the vendors' integer libraries hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,7 @@ class _Flow:
     behind: dict[str, str] = field(default_factory=dict)
 
     def stream(self, channel: Channel) -> Stream:
-        """A new stream for the channel. Raises UnsupportedError if its words are too wide."""
-        if channel.word_bits > MAX_WORD_BITS:
-            found = f"{channel.lanes} lanes of {channel.bits} bits are wider than {MAX_WORD_BITS} bits"
-            raise UnsupportedError(f"stream {channel.name!r}: {found}; lower the PE or SIMD at its ends")
+        """Return a new stream for the channel."""
         self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes)
         self.behind[channel.name] = channel.name
         return self.streams[channel.name]
@@ -103,7 +100,7 @@ def render_hls(
     not fit the graph or the kernels.
     """
     del board  # the machine is the same on every board; the scripts are not
-    design.check(graph)
+    check_design(design, graph)
     if isinstance(graph.output, Input):
         raise UnsupportedError(f"graph {graph.name!r}: has an input only; an accelerator needs at least one node")
     ports = (input_port(graph, design), output_port(graph, design))

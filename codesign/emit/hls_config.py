@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from codesign.emit.port import Port
 from codesign.emit.tables import Table, multiplies
 from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine, Multiplier
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Window
+from codesign.ir.nodes import Add, Conv, Pool, PoolOp
 from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
+
+MAX_TRIPS = (1 << 31) - 1  # of a loop, as told to synthesis for its report; slow engines take more
 
 Fields = tuple[tuple[str, int | bool], ...]
 
@@ -51,11 +51,11 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("INNER", inner),
         ("PASSES", passes),
         ("STREAMING", is_streaming(node, engine)),
-        ("BUFFER_WORDS", buffer_words(node, engine)),
+        ("BUFFER_WORDS", 1 if is_streaming(node, engine) else engine.buffer_words),
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
         ("FILL", node.itype.qmin if maximum else 0),
-        ("STEPS", compute_cycles(node, engine)),
+        ("STEPS", min(compute_cycles(node, engine), MAX_TRIPS)),
     )
     if isinstance(node, Pool):
         return (*fields, ("MAXIMUM", maximum))
@@ -91,7 +91,7 @@ def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
         ("K", node.oshape.c),
         ("PIXELS", node.oshape.y * node.oshape.x),
         ("OUT_PIXEL_WORDS", ceil_div(node.oshape.c, engine.emit)),
-        ("SUM_BITS", sum_bits(node)),
+        ("SUM_BITS", node.sum_bits),
         ("BIAS_BITS", bias.bits),
         ("BIAS_WORDS", bias.words),
         ("MULTIPLY", multiplies(node)),
@@ -102,28 +102,6 @@ def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table
         ("OBITS", node.otype.bits),
         ("OSIGNED", node.otype.signed),
     )
-
-
-def sum_bits(node: Conv | Pool | Add) -> int:
-    """Signed width of what the array gives; a maximum needs no more than its inputs."""
-    if isinstance(node, Pool) and node.op is PoolOp.MAX:
-        return node.itype.bits + (not node.itype.signed)
-    return node.acc_bits
-
-
-def buffer_words(node: Conv | Pool, engine: LineEngine) -> int:
-    """Depth of the line buffer: the engine's, or more if the HLS kernel, which frees whole windows only, needs it."""
-    if is_streaming(node, engine):
-        return 1
-    fold, least = input_fold(node, engine), 2
-    rows, ends = _rows(node.window, node.oshape.y, node.ishape.y)
-    columns, right = _columns(node.window, node.oshape.x, node.ishape.x)
-    moves_on = (np.arange(node.oshape.y) + 1) * node.window.stride_y > node.window.pad_top
-    moves_on[-1] = True
-    held = (rows * node.ishape.x)[:, None] + np.where(moves_on[:, None], columns[None, :], 0)
-    last = (ends * node.ishape.x)[:, None] + right[None, :] + 1
-    least = max(least, int((last - held).max()) * fold)
-    return max(engine.buffer_words, 1 << (least - 1).bit_length())
 
 
 def port_config(name: str, title: str, port: Port) -> Config:
@@ -141,13 +119,3 @@ def port_config(name: str, title: str, port: Port) -> Config:
         ("TAIL", port.shape.elements - (port.words - 1) * port.lanes),
     )
     return Config(name, title, fields)
-
-
-def _rows(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
-    first = np.arange(count) * window.stride_y - window.pad_top
-    return np.maximum(first, 0), np.minimum(first + window.fy, extent) - 1
-
-
-def _columns(window: Window, count: int, extent: int) -> tuple[np.ndarray, np.ndarray]:
-    first = np.arange(count) * window.stride_x - window.pad_left
-    return np.maximum(first, 0), np.minimum(first + window.fx, extent) - 1

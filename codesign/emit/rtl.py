@@ -20,6 +20,7 @@ from codesign.ir.graph import Graph, IntArray, signed_bits
 from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
+from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import Control, Converter, Feed, Fifo, Fork
 from codesign.model.walk import walk_of
@@ -82,7 +83,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     x[N,IY,IX,C] are input images, y[N,OY,OX,K] what the golden model makes of them. Mirrors are word for word: the
     same files give the same project digest.
     """
-    design.check(graph)
+    check_design(design, graph)
     machine = elaborate(graph, design)
     ports = _ports(graph, design)
     values: Mapping[str, object] = {
@@ -200,18 +201,17 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     is_power = node.multiplier & (node.multiplier - 1) == 0
     scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
     stored = factor(scaling, node.multiplier)
-    acc_bits = node.acc_bits if average else node.itype.bits + int(not node.itype.signed)
     return {
         "C": node.ishape.c,
         **_window_values(node, engine),
         "AVERAGE": average,
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
-        "ACC_BITS": acc_bits,
+        "ACC_BITS": node.sum_bits,
         "SCALING": _SCALING[scaling],
         "MULTIPLIER_BITS": max(1, stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(acc_bits, node.multiplier, node.shift),
+        "SUM_BITS": sum_bits(node.sum_bits, node.multiplier, node.shift),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,

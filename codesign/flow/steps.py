@@ -29,6 +29,7 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
+from codesign.machine.legal import check_design
 from codesign.model import golden
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
@@ -120,7 +121,7 @@ def _check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
 def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
     """The accelerator that was chosen with the network, for its trained graph. Raises InfeasibleError."""
     design = size_buffers(graph, files.load_design(run.folder.arrays))
-    design.check(graph)
+    check_design(design, graph)
     cost = predict(graph, design, run.board)
     target, latency = _max_interval(run), _max_latency(run)
     excess = [*cost.resources.excess(run.board.budget)]
@@ -160,7 +161,7 @@ def predict_step(run: Run) -> None:
     inputs = [graph.digest(), design.digest(), run.board.figures()]
     if is_current(folder, PREDICT[0], inputs, (folder.cost,)):
         return
-    design.check(graph)
+    check_design(design, graph)
     files.save_cost(predict(graph, design, run.board), folder.cost)
     stamp(folder, PREDICT[0], inputs)
 

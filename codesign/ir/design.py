@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
-from codesign.errors import ConfigError
 from codesign.ir.canonical import digest
-from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool
 
 
 class Multiplier(Enum):
@@ -116,51 +113,3 @@ class Design:
     def digest(self) -> str:
         """SHA-256 in hexadecimal."""
         return digest(self)
-
-    def check(self, graph: Graph) -> None:
-        """Raise ConfigError unless every node of the graph has an engine of its own that can run it."""
-        nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-        if [p.node for p in self.placements] != [n.name for n in nodes]:
-            raise ConfigError("design: expected one placement per node, in the order of the graph")
-        if sorted(p.engine for p in self.placements) != list(range(len(self.engines))):
-            raise ConfigError("design: expected every line engine to run exactly one node")
-        for lanes in (self.input_lanes, self.output_lanes):
-            if lanes < 1 or lanes & (lanes - 1):
-                raise ConfigError(f"design: stream lanes must be a power of two, got {lanes}")
-        for node in nodes:
-            engine = self.engine_of(node.name)
-            simd_limit = node.c_per_group if isinstance(node, Conv) else 1
-            if engine.pe > node.oshape.c or engine.simd > simd_limit:
-                raise ConfigError(
-                    f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
-                    f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
-                )
-            if isinstance(node, Conv) and node.grouped:
-                _check_divides(node, engine)
-            if engine.pe > engine.emit * _reduction_steps(node, engine):
-                raise ConfigError(
-                    f"design: node {node.name!r} completes {engine.pe} results every {_reduction_steps(node, engine)} "
-                    f"cycles, but its engine emits only {engine.emit} a cycle"
-                )
-        wanted = {(n.name, i) for n in nodes if isinstance(n, Add) for i in range(2)}
-        if {(f.node, f.index) for f in self.fifos} != wanted:
-            raise ConfigError("design: expected one FIFO per input of each addition")
-
-
-def _check_divides(node: Conv, engine: LineEngine) -> None:
-    """Raise ConfigError if a word of the engine would hold channels of two groups."""
-    if node.k_per_group % engine.pe or node.c_per_group % engine.simd:
-        raise ConfigError(
-            f"design: node {node.name!r} has groups of K = {node.k_per_group} and C = {node.c_per_group}, which the PE "
-            f"{engine.pe} and SIMD {engine.simd} of its engine must divide"
-        )
-
-
-def _reduction_steps(node: Conv | Pool | Add, engine: LineEngine) -> int:
-    match node:
-        case Conv():
-            return node.window.positions * -(-node.c_per_group // engine.simd)
-        case Pool():
-            return node.window.positions
-        case Add():
-            return 1

@@ -14,6 +14,8 @@ from codesign.ir.canonical import digest, set_fields
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
 from codesign.ir.qtype import QType
 
+MAX_ELEMENTS = 1 << 28  # of a map
+MAX_REACH = 1 << 30  # elements of a map, a window and a stride beside each other
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
@@ -101,6 +103,7 @@ class Graph:
         for node in self.nodes:
             _check_name(node.name, seen)
             _check_sources(node, seen)
+            _check_extents(node)
             used.update(node.inputs)
             if isinstance(node, Conv):
                 expected |= {f"{node.name}.{p}" for p in ("weight", "bias", "multiplier")}
@@ -167,6 +170,23 @@ def _check_sources(node: Node, seen: Mapping[str, Node]) -> None:
             raise UnsupportedError(f"node {node.name!r}: expects {node.ishape}, but {source!r} gives {producer.oshape}")
         if producer.otype != itype:
             raise UnsupportedError(f"node {node.name!r}: expects {itype}, but {source!r} gives {producer.otype}")
+
+
+def _check_extents(node: Node) -> None:
+    """Raise UnsupportedError if a map, or what a window spans, is more than the machine's 32-bit numbers count."""
+    found = node.oshape.elements
+    if found > MAX_ELEMENTS:
+        raise UnsupportedError(
+            f"node {node.name!r}: a map of {node.oshape} has {found} elements; at most {MAX_ELEMENTS}"
+        )
+    if isinstance(node, Conv | Pool):
+        window, shape = node.window, node.ishape
+        rows, columns = shape.y + window.fy + window.stride_y, shape.x + window.fx + window.stride_x
+        if rows * columns * shape.c > MAX_REACH:
+            raise UnsupportedError(
+                f"node {node.name!r}: its map, window and stride span {rows} rows, {columns} columns and {shape.c} "
+                f"channels, {rows * columns * shape.c} elements; at most {MAX_REACH}"
+            )
 
 
 def _check_conv(node: Conv, params: Mapping[str, IntArray]) -> None:

@@ -154,6 +154,11 @@ class Conv:
         return self.groups > 1 and not self.depthwise
 
     @property
+    def sum_bits(self) -> int:
+        """Signed width of what an engine's array gives."""
+        return self.acc_bits
+
+    @property
     def c_per_group(self) -> int:
         return self.ishape.c // self.groups
 
@@ -230,6 +235,11 @@ class Pool:
         bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions
         return (bound - 1).bit_length() + 1
 
+    @property
+    def sum_bits(self) -> int:
+        """Signed width of what an engine's array gives; a maximum needs no more than its inputs."""
+        return self.acc_bits if self.op is PoolOp.AVERAGE else self.itype.bits + (not self.itype.signed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add:
@@ -277,6 +287,11 @@ class Add:
         """Signed width of the scaled sum, before rounding."""
         bound = sum(max(-t.qmin, t.qmax + 1) * m for t, m in zip(self.itypes, self.multipliers, strict=True))
         return (bound - 1).bit_length() + 1
+
+    @property
+    def sum_bits(self) -> int:
+        """Signed width of what an engine's array gives."""
+        return self.acc_bits
 
 
 Node = Input | Conv | Pool | Add

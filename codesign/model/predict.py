@@ -6,6 +6,7 @@ from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Conv
 from codesign.machine.elaborate import Unit, elaborate
+from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.course import first_image_latency
 from codesign.model.resource import node_resources, shell_resources
@@ -17,7 +18,7 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
-    design.check(graph)
+    check_design(design, graph)
     machine = elaborate(graph, design)
     nodes = tuple(_node_cost(unit, board.family) for unit in machine.units)
     shell = shell_resources(machine, board.family)

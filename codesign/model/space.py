@@ -10,12 +10,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from codesign.ir.arrays import IntArray, ceil_div
+from codesign.ir.arrays import BoolArray, IntArray, ceil_div
 from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Input, Shape
+from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
 from codesign.machine.line import EngineColumns, Operation, node_interval, steps_at
 from codesign.model import resource
 from codesign.model.memory import ceil_log2
@@ -174,6 +175,8 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
     lanes_in = simd if node.mixes else pe
     steps = np.asarray(steps_at(node, simd))
     emit = _emit(pe_choices, pe, steps)
+    kept = _buildable(node, pe, simd, lanes_in, emit)
+    pe, simd, lanes_in, emit, steps = (column[kept] for column in (pe, simd, lanes_in, emit, steps))
     words = np.full_like(pe, 2)
     if not (least_buffers or isinstance(node, Add)):
         words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
@@ -190,7 +193,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
         buffer_words=words[pairs],
     )
     counts = resource.node_columns(node, engines, family)
-    every = Options(
+    options = Options(
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
         interval=np.asarray(node_interval(node, engines)),
@@ -198,7 +201,17 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
         counts=counts,
         engines=engines,
     )
-    return every.take(_best_kinds(counts, len(kinds)))
+    return options.take(_best_kinds(counts, len(kinds)))
+
+
+def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
+    """Which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
+    itypes = node.itypes if isinstance(node, Add) else (node.itype,)
+    streams = np.maximum(lanes_in * max(itype.bits for itype in itypes), emit * node.otype.bits)
+    kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
+    if isinstance(node, Conv):
+        kept &= pe * simd * node.wtype.bits <= MAX_WEIGHT_WORD_BITS
+    return np.asarray(kept)
 
 
 def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:

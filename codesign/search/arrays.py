@@ -16,6 +16,7 @@ from codesign.ir.board import Board
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.nodes import Add, Conv, Pool, Shape
+from codesign.machine.legal import check_design
 from codesign.machine.line import EngineColumns
 from codesign.machine.modules import Control
 from codesign.model import resource
@@ -135,7 +136,7 @@ class BlockArrays:
             rows.append(_same_engine(site.options, options.engines, at, self._weights))
         rows.append(_narrowest(space.sites[-1].options, interval))
         design = size_buffers(graph, space.design(tuple(rows)))
-        design.check(graph)
+        check_design(design, graph)
         excess = predict(graph, design, self.board).resources.excess(self.board.budget)
         if excess:
             name, needed, available = excess[0]

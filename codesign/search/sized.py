@@ -8,6 +8,7 @@ from codesign.ir.board import Board
 from codesign.ir.cost import Cost, Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.machine.legal import check_design
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import design_space
@@ -141,7 +142,7 @@ def _fitting(
             explain=explain,
         )
         design = size_buffers(graph, found.design)
-        design.check(graph)
+        check_design(design, graph)
         cost = predict(graph, design, board)
         excess = cost.resources.excess(board.budget)
         late = 0 if max_interval is None else cost.interval_cycles - demanded

@@ -1,7 +1,7 @@
 """Random legal graphs and designs: small, full of corner cases, and reproducible from a seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -25,12 +25,13 @@ def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
     return x
 
 
-def random_graph(rng: Rng, *, dense: bool = False) -> Graph:
+def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False) -> Graph:
     """Return a chain of convolutions, pools and residual blocks, often ended by a global pool or a dense layer.
 
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
+    `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
     """
-    build = _Builder(rng, dense)
+    build = _Builder(rng, dense, extreme)
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
         grow = _pick(rng, (build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual))
         build.head = grow(build.head)
@@ -66,6 +67,7 @@ class _Builder:
 
     rng: Rng
     is_dense: bool = False
+    is_extreme: bool = False
     nodes: list[Node] = field(default_factory=list)
     params: dict[str, IntArray] = field(default_factory=dict)
 
@@ -76,6 +78,8 @@ class _Builder:
         self.head: Node = self.nodes[0]
 
     def activation(self) -> QType:
+        if self.is_extreme:
+            return QType(_pick(self.rng, (2, 3, 8, 15, 16)), bool(self.rng.random() < 0.5))
         bits = 16 if self.rng.random() < 0.06 else int(self.rng.integers(2, 9))
         return QType(bits, bool(self.rng.random() < 0.4))
 
@@ -86,19 +90,32 @@ class _Builder:
     def fresh(self, kind: str) -> str:
         return f"{kind}_{len(self.nodes)}"
 
+    def window(self, shape: Shape) -> Window:
+        """A window that fits the padded map; extreme ones leave out most of it."""
+        window = _window(shape, self.rng, 4)
+        if not self.is_extreme:
+            return window
+        return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
+
+    def shift(self, bound: int, otype: QType) -> int:
+        """A shift that brings `bound` to about the output's range, or an extreme one."""
+        if self.is_extreme and self.rng.random() < 0.5:
+            return _pick(self.rng, (0, 1, 31, 32, 47))
+        return _shift(bound, otype, self.rng)
+
     def conv(self, source: Node) -> Node:
-        window = _window(source.oshape, self.rng, 4)
+        window = self.window(source.oshape)
         return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
 
     def grouped(self, source: Node) -> Node:
         """As many groups as divide the channels; often as many as channels. At most nine channels come out."""
         groups = _pick(self.rng, _divisors(source.oshape.c))
         k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
-        return self._conv(source, k, _window(source.oshape, self.rng, 4), groups)
+        return self._conv(source, k, self.window(source.oshape), groups)
 
     def depthwise(self, source: Node) -> Node:
         c = source.oshape.c
-        return self._conv(source, c, _window(source.oshape, self.rng, 4), c)
+        return self._conv(source, c, self.window(source.oshape), c)
 
     def dense(self, source: Node) -> Node:
         shape = source.oshape
@@ -114,7 +131,7 @@ class _Builder:
         return self._conv(source, c, window, groups)
 
     def pool(self, source: Node) -> Node:
-        return self._pool(source, _window(source.oshape, self.rng, 4))
+        return self._pool(source, self.window(source.oshape))
 
     def global_pool(self, source: Node) -> Node:
         return self._pool(source, Window(fy=source.oshape.y, fx=source.oshape.x))
@@ -127,6 +144,8 @@ class _Builder:
         short = self.same_shape_conv(source) if self.rng.random() < 0.4 else source
         pair = (long, short) if self.rng.random() < 0.5 else (short, long)
         multipliers = tuple(1 if self.rng.random() < 0.5 else int(self.rng.integers(1, 200)) for _ in pair)
+        if self.is_extreme:
+            multipliers = tuple(_large_multiplier(source.otype, self.rng) for source in pair)
         low, high = (sum(int(m * v) for m, v in zip(multipliers, ends, strict=True)) for ends in _ends(pair))
         otype = self.activation()
         return self.add_node(
@@ -136,7 +155,7 @@ class _Builder:
                 ishape=source.oshape,
                 itypes=(pair[0].otype, pair[1].otype),
                 multipliers=(multipliers[0], multipliers[1]),
-                shift=_shift(max(-low, high), otype, self.rng),
+                shift=self.shift(max(-low, high), otype),
                 otype=otype,
             )
         )
@@ -149,8 +168,12 @@ class _Builder:
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
         low, high = accumulator_bounds(itype, weight, bias)
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
+        if self.is_extreme and self.rng.random() < 0.3:
+            acc_bits = 32
         scaling = _pick(self.rng, tuple(Scaling))
         multiplier = _multipliers(k, scaling, min(16, 48 - acc_bits), self.rng)
+        if self.is_extreme:
+            multiplier = _largest_multipliers(scaling, multiplier, min(16, 48 - acc_bits), self.rng)
         bound = max(-low, high) * int(multiplier.max())
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         return self.add_node(
@@ -166,7 +189,7 @@ class _Builder:
                 acc_bits=acc_bits,
                 scaling=_declared_scaling(scaling, multiplier),
                 multiplier_bits=int(multiplier.max()).bit_length(),
-                shift=_shift(bound, otype, self.rng),
+                shift=self.shift(bound, otype),
                 otype=otype,
             )
         )
@@ -178,6 +201,8 @@ class _Builder:
         else:
             op, otype, shift = PoolOp.AVERAGE, self.activation(), int(self.rng.integers(4, 14))
             multiplier = max(1, (1 << shift) // window.positions)
+            if self.is_extreme:
+                shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -271,6 +296,19 @@ def _multipliers(k: int, scaling: Scaling, limit_bits: int, rng: Rng) -> IntArra
             return np.left_shift(1, rng.integers(0, min(limit_bits, 8), k, dtype=np.int64))
         case Scaling.GENERAL:
             return rng.integers(1, 1 << int(rng.integers(1, limit_bits + 1)), k, dtype=np.int64)
+
+
+def _large_multiplier(itype: QType, rng: Rng) -> int:
+    """An addition's multiplier of any width, at most as large as leaves room for another of the kind in 32 bits."""
+    most = (1 << 30) // max(-itype.qmin, itype.qmax + 1)
+    bits = int(rng.integers(1, most.bit_length() + 1))
+    return _pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
+
+
+def _largest_multipliers(scaling: Scaling, drawn: IntArray, limit_bits: int, rng: Rng) -> IntArray:
+    """Those drawn, or half of the time in each channel the largest that there is."""
+    most = {Scaling.SHIFT: 1, Scaling.POWER_OF_TWO: 1 << (limit_bits - 1), Scaling.GENERAL: (1 << limit_bits) - 1}
+    return np.where(rng.random(len(drawn)) < 0.5, most[scaling], drawn)
 
 
 def _declared_scaling(scaling: Scaling, multiplier: IntArray) -> Scaling:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # What stands behind a marker: a program, or a Python package, or a file.
-PROGRAMS = {"gxx": "g++", "verilator": "verilator"}
+PROGRAMS = {"gxx": "g++", "clang": "clang++", "verilator": "verilator", "icarus": "iverilog"}
 PACKAGES = {"torch": "torch", "yosys": "pyosys", "tensorboard": "tensorboard"}
 XRT_HEADER = Path("/usr/include/xrt/xrt/xrt_device.h")
 

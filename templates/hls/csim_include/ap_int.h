@@ -9,6 +9,13 @@
 
 #define CODESIGN_SIMULATION_TYPES 1  // has get_lanes and set_lanes
 
+#ifndef AP_INT_MAX_W
+#define AP_INT_MAX_W 1024  // as the vendors' headers have it
+#endif
+#if AP_INT_MAX_W > 4096
+#error "AP_INT_MAX_W: Vitis HLS takes at most 4096"
+#endif
+
 namespace simulation {
 
 template <int SIZE, bool SIGNED>
@@ -86,6 +93,7 @@ class integer;
 template <int W, bool SIGNED>
 class integer<W, SIGNED, false> {
  public:
+  static_assert(W >= 1 && W <= AP_INT_MAX_W, "an integer has 1 to AP_INT_MAX_W bits");
   typedef typename storage<(W <= 8 ? 1 : W <= 16 ? 2 : W <= 32 ? 4 : 8), SIGNED>::type native;
 
   integer() : value_(0) {}
@@ -136,6 +144,7 @@ class integer<W, SIGNED, false> {
 template <int W>
 class integer<W, false, true> {
  public:
+  static_assert(W <= AP_INT_MAX_W, "an integer has 1 to AP_INT_MAX_W bits");
   static constexpr int LIMBS = (W + 63) / 64;
 
   integer() { clear(); }

@@ -13,7 +13,7 @@ void add(a_stream<Cfg>& a, b_stream<Cfg>& b, sum_stream<Cfg>& sums, uint32_t ima
   HLS_INLINE
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
 loop_words:
-  for (uint32_t left = images * Cfg::WORDS; left > 0; --left) {
+  for (words_left<Cfg::WORDS> left(images); left.any(); left.advance()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::WORDS)
     typename number<Cfg::ABITS, Cfg::ASIGNED>::type x[Cfg::PE];

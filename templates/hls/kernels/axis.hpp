@@ -29,9 +29,8 @@ template <class Cfg>
 void read_axis(hls::stream<typename axis_word<Cfg::LANES * Cfg::CONTAINER>::type>& in,
                hls::stream<typename word<Cfg::BITS, Cfg::LANES>::type>& out, uint32_t images) {
   HLS_INLINE_OFF
-  int word = 0;
 loop_words:
-  for (uint32_t left = images * Cfg::WORDS; left > 0; --left) {
+  for (words_left<Cfg::WORDS> left(images); left.any(); left.advance()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::WORDS)
     typename number<Cfg::CONTAINER, Cfg::SIGNED>::type container[Cfg::LANES];
@@ -41,10 +40,9 @@ loop_words:
     for (int i = 0; i < Cfg::LANES; ++i) {
       HLS_UNROLL
       // What lies behind the image's end is not ours to trust.
-      if (word == Cfg::WORDS - 1 && i >= Cfg::TAIL) container[i] = 0;
+      if (left.last() && i >= Cfg::TAIL) container[i] = 0;
     }
     out.write(pack<Cfg::BITS>(container));
-    word = word == Cfg::WORDS - 1 ? 0 : word + 1;
   }
 }
 
@@ -53,12 +51,11 @@ void write_axis(hls::stream<typename word<Cfg::BITS, Cfg::LANES>::type>& in,
                 hls::stream<typename axis_word<Cfg::LANES * Cfg::CONTAINER>::type>& out, uint32_t images) {
   HLS_INLINE_OFF
   constexpr int BYTES = Cfg::CONTAINER / 8;
-  int word = 0;
 loop_words:
-  for (uint32_t left = images * Cfg::WORDS; left > 0; --left) {
+  for (words_left<Cfg::WORDS> left(images); left.any(); left.advance()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::WORDS)
-    const bool last = word == Cfg::WORDS - 1;
+    const bool last = left.last();
     typename number<Cfg::BITS, Cfg::SIGNED>::type element[Cfg::LANES];
     HLS_REGISTERS(element)
     unpack<Cfg::BITS, Cfg::SIGNED>(in.read(), element);
@@ -77,6 +74,5 @@ loop_words:
 #endif
     beat.last = last;
     out.write(beat);
-    word = last ? 0 : word + 1;
   }
 }

@@ -9,7 +9,7 @@ template <class Word, int WORDS>
 void fork_words(hls::stream<Word>& in, hls::stream<Word>& a, hls::stream<Word>& b, uint32_t images) {
   HLS_INLINE_OFF
 loop_words:
-  for (uint32_t left = images * WORDS; left > 0; --left) {
+  for (words_left<WORDS> left(images); left.any(); left.advance()) {
     HLS_PIPELINE
     HLS_TRIPS(WORDS)
     const Word word = in.read();
@@ -45,9 +45,9 @@ void convert_words(hls::stream<typename word<Cfg::BITS, Cfg::IN_LANES>::type>& i
   hold_t hold = 0;
   int level = 0;
   int in_left = IN_PACKET, out_left = OUT_PACKET;
-  uint32_t left = images * Cfg::OUT_WORDS;
+  words_left<Cfg::OUT_WORDS> left(images);
 loop_convert:
-  while (left > 0) {
+  while (left.any()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::OUT_WORDS)
     const int wanted = out_left < OUT ? out_left : OUT;
@@ -63,7 +63,7 @@ loop_convert:
       hold = hold >> (wanted * UNIT_BITS);
       level -= wanted;
       out_left = out_left == wanted ? OUT_PACKET : out_left - wanted;
-      --left;
+      left.advance();
     }
   }
 }

@@ -25,14 +25,14 @@ class line_buffer {
   static_assert(Cfg::PIXEL_WORDS % Cfg::INNER == 0, "groups are equal");
 
   explicit line_buffer(uint32_t images)
-      : supply_(images * IMAGE), windows_(images * WINDOWS), taken_(0), seen_(0), arrived_(0), ripe_(0), base_(0),
+      : supply_(images), windows_(images), taken_(0), seen_(0), arrived_(0), ripe_(0), base_(0),
         held_(0), origin_(START), address_(START), oy_(0), ox_(0), group_(0), pass_(0), fy_(0), fx_(0), inner_(0),
         iy_(-Cfg::PAD_TOP), ix_(-Cfg::PAD_LEFT) {}
 
   // Whether words or windows are left.
   bool busy() const {
     HLS_INLINE
-    return windows_ != 0 || taken_ != supply_;
+    return windows_.any() || supply_.any();
   }
 
   // Whether the present step begins, or ends, the window of one pass.
@@ -101,12 +101,13 @@ class line_buffer {
   bool replay(in_stream<Cfg>& in, lane (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], lane (&x)[Cfg::LANES]) {
     HLS_INLINE
     const bool inside = iy_ >= 0 && iy_ < Cfg::IY && ix_ >= 0 && ix_ < Cfg::IX;
-    const bool ready = windows_ != 0 && (!inside || distance(address_, ripe_) > 0);
-    const bool starved = windows_ == 0 || (inside && distance(address_, taken_) <= 0);
+    const bool ready = windows_.any() && (!inside || distance(address_, ripe_) > 0);
+    const bool starved = !windows_.any() || (inside && distance(address_, taken_) <= 0);
     ripe_ = arrived_;
     arrived_ = seen_;
-    if (taken_ != supply_ && distance(held_, taken_) < Cfg::BUFFER_WORDS && HLS_TAKE(in, starved)) {
+    if (supply_.any() && distance(held_, taken_) < Cfg::BUFFER_WORDS && HLS_TAKE(in, starved)) {
       unpack<Cfg::IBITS, Cfg::ISIGNED>(in.read(), memory[taken_ % Cfg::BUFFER_WORDS]);
+      supply_.advance();
       ++taken_;
     }
     seen_ = taken_;
@@ -122,13 +123,13 @@ class line_buffer {
     HLS_INLINE
     if (!HLS_TAKE(in, true)) return false;
     unpack<Cfg::IBITS, Cfg::ISIGNED>(in.read(), x);
-    ++taken_;
+    supply_.advance();
     return true;
   }
 
   void next_window() {
     HLS_INLINE
-    --windows_;
+    windows_.advance();
     if (++ox_ < Cfg::OX) {
       ix_ += Cfg::STRIDE_X;
       origin_ += Cfg::STRIDE_X * Cfg::PIXEL_WORDS;
@@ -157,9 +158,9 @@ class line_buffer {
     return static_cast<uint32_t>(row + (moves_on && ix_ > 0 ? ix_ * Cfg::PIXEL_WORDS : 0));
   }
 
-  const uint32_t supply_;  // words that will come
-  uint32_t windows_;       // windows left
-  uint32_t taken_;         // words taken; seen_, arrived_ and ripe_ follow, one iteration apart
+  words_left<IMAGE> supply_;     // words that will come
+  words_left<WINDOWS> windows_;  // windows left
+  uint32_t taken_;               // words taken; seen_, arrived_ and ripe_ follow, one iteration apart
   uint32_t seen_, arrived_, ripe_;
   uint32_t base_, held_;       // first word of the present image, oldest word still needed
   uint32_t origin_, address_;  // of the present window and of the present step; in the padding never read

@@ -42,7 +42,7 @@ void emit(sum_stream<Cfg>& sums, out_stream<Cfg>& out,
   int word = 0;  // of the pixel
   int part = 0;  // of the sums
 loop_words:
-  for (uint32_t left = images * Cfg::PIXELS * Cfg::OUT_PIXEL_WORDS; left > 0; --left) {
+  for (words_left<Cfg::PIXELS * Cfg::OUT_PIXEL_WORDS> left(images); left.any(); left.advance()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::PIXELS * Cfg::OUT_PIXEL_WORDS)
     if (part == 0) unpack<Cfg::SUM_BITS, true>(sums.read(), total);

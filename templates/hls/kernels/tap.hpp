@@ -20,7 +20,7 @@ void tap(layer_tap_t show, const char* name, out_stream<Cfg>& stream, uint32_t i
   if (show == nullptr) return;
   std::vector<typename word<Cfg::OBITS, Cfg::EMIT>::type> words;
   std::vector<int> values;
-  for (uint32_t pixel = 0; pixel < images * Cfg::PIXELS; ++pixel) {
+  for (uint64_t pixel = 0; pixel < uint64_t(images) * Cfg::PIXELS; ++pixel) {
     for (int k = 0; k < Cfg::K; k += Cfg::EMIT) {
       words.push_back(stream.read());
       out_lane<Cfg> lane[Cfg::EMIT];

@@ -7,7 +7,7 @@
 #pragma once
 
 #ifndef AP_INT_MAX_W
-#define AP_INT_MAX_W 8191
+#define AP_INT_MAX_W 4096  // the most that Vitis HLS takes
 #endif
 
 #include <ap_int.h>
@@ -110,6 +110,36 @@ loop_pack:
 #endif
   return to;
 }
+
+// Where the stream of so many images stands, WORDS words each. Their product may exceed 32 bits, so it is never taken.
+template <int WORDS>
+class words_left {
+ public:
+  explicit words_left(uint32_t images) : images_(images), word_(0) {}
+
+  bool any() const {
+    HLS_INLINE
+    return images_ != 0;
+  }
+  // The present word of its image, and whether it is the image's last.
+  int word() const {
+    HLS_INLINE
+    return word_;
+  }
+  bool last() const {
+    HLS_INLINE
+    return word_ == WORDS - 1;
+  }
+  void advance() {
+    HLS_INLINE
+    if (last()) --images_;
+    word_ = last() ? 0 : word_ + 1;
+  }
+
+ private:
+  uint32_t images_;
+  int word_;
+};
 
 // Streams and lanes of an engine, by its Cfg.
 template <class Cfg>

@@ -50,7 +50,7 @@ std::string find_data() {
   return "tb/data";
 }
 
-[[noreturn]] void refuse(const std::string& path, const std::string& what) {
+__attribute__((noreturn)) void refuse(const std::string& path, const std::string& what) {
   fprintf(stderr, "error: %s: %s\n", path.c_str(), what.c_str());
   exit(USELESS);
 }
@@ -132,11 +132,11 @@ void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
 }
 
 // Take one image from the stream and count the words that differ from the golden ones in data, keep or last.
-image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int number) {
+image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int at) {
   image_t image;
   for (int word = 0; word < AxisOut::WORDS; ++word) {
     if (out.empty()) {
-      fprintf(stderr, "error: image %d: expected %d words, got %d\n", number, AxisOut::WORDS, word);
+      fprintf(stderr, "error: image %d: expected %d words, got %d\n", at, AxisOut::WORDS, word);
       ++report.mismatches;
       return image;
     }
@@ -146,7 +146,7 @@ image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int numb
     unpack<AxisOut::CONTAINER, AxisOut::SIGNED>(beat.data, lane);
     unpack<1, false>(beat.keep, keep);
     bool equal = bool(beat.last) == (word == AxisOut::WORDS - 1);
-    if (!equal && !report.shown) fprintf(stderr, "error: image %d: last is wrong on word %d\n", number, word);
+    if (!equal && !report.shown) fprintf(stderr, "error: image %d: last is wrong on word %d\n", at, word);
     for (int i = 0; i < AxisOut::LANES; ++i) {
       const int index = word * AxisOut::LANES + i;
       const bool valid = index < AxisOut::ELEMENTS;

@@ -213,7 +213,8 @@ module line_buffer
 
 `ifndef SYNTHESIS
   // `image_steps` leaves out the steps into the next image's padding, which need no word.
-  int occupancy, peak, steps, image_steps;
+  int occupancy, peak;
+  longint steps, image_steps;
   assign occupancy = DEPTH + int'(room);
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin

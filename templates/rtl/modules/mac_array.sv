@@ -86,7 +86,7 @@ module mac_array
     // Masked in front of the adder, so that a bit takes one LUT.
     logic signed [ACC_BITS-1:0] sum, so_far;
     assign sum    = ACC_BITS'(g_level[Levels].sum_q[0]);
-    assign so_far = first_q[Levels] ? '0 : signed'(acc_o[p]);
+    assign so_far = first_q[Levels] ? '0 : $signed(acc_o[p]);
     kept_register #(
       .BITS(ACC_BITS), .KEEP(KEEP)
     ) u_acc (

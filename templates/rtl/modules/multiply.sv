@@ -24,16 +24,16 @@ module multiply #(
 
   logic signed [XBits-1:0] x;
   if (X_SIGNED) begin : g_signed
-    assign x = signed'(x_i);
+    assign x = $signed(x_i);
   end else begin : g_unsigned
-    assign x = signed'({1'b0, x_i});
+    assign x = $signed({1'b0, x_i});
   end
 
   if (USE_DSP && ProductBits >= DspProductBits) begin : g_dsp
     (* use_dsp = "yes" *)
     logic signed [ProductBits-1:0] product_q;
     always_ff @(posedge clk_i) begin
-      if (enable_i) product_q <= x * signed'(w_i);
+      if (enable_i) product_q <= x * $signed(w_i);
     end
     assign product_o = product_q;
   end else begin : g_lut
@@ -41,7 +41,7 @@ module multiply #(
     typedef logic signed [XBits+1:0] row_t;
     logic [2*Digits:0] w;  // every digit is three bits: its own two, and the one below
     logic signed [2*Digits+XBits-1:0] product;
-    assign w = {(2 * Digits)'(signed'(w_i)), 1'b0};
+    assign w = {(2 * Digits)'($signed(w_i)), 1'b0};
 
     for (genvar d = 0; d < Digits; d++) begin : g_digit
       logic [2:0] digit;

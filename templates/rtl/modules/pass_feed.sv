@@ -49,7 +49,7 @@ module pass_feed
   end
 
 `ifndef SYNTHESIS
-  int steps;
+  longint steps;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) steps <= 0;
     else if (issue_o) steps <= steps + 1;

@@ -32,9 +32,9 @@ module pool_array #(
     logic signed [ACC_BITS-1:0] x, acc, acc_d;
     logic take;
     if (X_SIGNED) begin : g_signed
-      assign x = ACC_BITS'(signed'(x_i[p]));
+      assign x = ACC_BITS'($signed(x_i[p]));
     end else begin : g_unsigned
-      assign x = ACC_BITS'(signed'({1'b0, x_i[p]}));
+      assign x = ACC_BITS'($signed({1'b0, x_i[p]}));
     end
     if (AVERAGE) begin : g_sum
       logic signed [ACC_BITS-1:0] so_far;
@@ -45,7 +45,7 @@ module pool_array #(
       assign acc_d = (X_SIGNED && pad_i) ? {1'b1, {(ACC_BITS - 1) {1'b0}}} : x;
       assign take  = first_i || acc_d > acc;
     end
-    assign acc = signed'(acc_o[p]);
+    assign acc = $signed(acc_o[p]);
     kept_register #(
       .BITS(ACC_BITS), .KEEP(KEEP)
     ) u_acc (

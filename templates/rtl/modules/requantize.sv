@@ -52,8 +52,8 @@ module requantize #(
   for (genvar i = 0; i < LANES; i++) begin : g_lane
     logic signed [ACC_BITS-1:0] acc;
     logic signed [SUM_BITS-1:0] offset, sum_q;
-    assign acc    = signed'(acc_i[i]);
-    assign offset = signed'(offset_i[i]);
+    assign acc    = $signed(acc_i[i]);
+    assign offset = $signed(offset_i[i]);
 
     if (SCALING == 0) begin : g_one
       always_ff @(posedge clk_i) begin
@@ -72,7 +72,7 @@ module requantize #(
       logic signed [ProductBits-1:0] product_q;
       logic signed [SUM_BITS-1:0] offset_q;
       logic signed [MULTIPLIER_BITS:0] multiplier;
-      assign multiplier = signed'({1'b0, multiplier_i[i]});
+      assign multiplier = $signed({1'b0, multiplier_i[i]});
       always_ff @(posedge clk_i) begin
         if (enable) begin
           product_q <= acc * multiplier;

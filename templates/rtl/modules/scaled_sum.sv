@@ -36,7 +36,7 @@ module scaled_sum #(
   function automatic logic signed [SUM_BITS-1:0] times(logic signed [SUM_BITS-1:0] x, int multiplier);
     logic signed [SUM_BITS-1:0] sum;
     sum = '0;
-    for (int j = 0; j < 16; j++) begin
+    for (int j = 0; j < 31; j++) begin  // every bit of a positive int
       if (multiplier[j]) sum = sum + (x <<< j);
     end
     return sum;
@@ -47,14 +47,14 @@ module scaled_sum #(
   for (genvar p = 0; p < PE; p++) begin : g_pe
     logic signed [SUM_BITS-1:0] a, b;
     if (A_SIGNED) begin : g_a_signed
-      assign a = SUM_BITS'(signed'(a_i[p]));
+      assign a = SUM_BITS'($signed(a_i[p]));
     end else begin : g_a_unsigned
-      assign a = SUM_BITS'(signed'({1'b0, a_i[p]}));
+      assign a = SUM_BITS'($signed({1'b0, a_i[p]}));
     end
     if (B_SIGNED) begin : g_b_signed
-      assign b = SUM_BITS'(signed'(b_i[p]));
+      assign b = SUM_BITS'($signed(b_i[p]));
     end else begin : g_b_unsigned
-      assign b = SUM_BITS'(signed'({1'b0, b_i[p]}));
+      assign b = SUM_BITS'($signed({1'b0, b_i[p]}));
     end
     assign sum[p] = times(a, A_MULTIPLIER) + times(b, B_MULTIPLIER);
   end
@@ -74,7 +74,7 @@ module scaled_sum #(
     .valid_i(both),
     .ready_o(ready),
     .acc_i(sum),
-    .multiplier_i('0),
+    .multiplier_i({PE{1'b0}}),
     .offset_i({PE{Half}}),
     .valid_o,
     .ready_i,

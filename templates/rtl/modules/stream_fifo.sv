@@ -57,7 +57,8 @@ module stream_fifo
   end
 
 `ifndef SYNTHESIS
-  int peak, steps;
+  int peak;
+  longint steps;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       peak  <= 0;

@@ -61,11 +61,13 @@ module width_gearbox
     end
   end
 
+  logic [Out-1:0][UnitBits-1:0] out;
+  assign data_o = out;
   for (genvar i = 0; i < Out; i++) begin : g_out
     if (i < OutLast) begin : g_always
-      assign data_o[i*UnitLanes+:UnitLanes] = queue_q[i];
+      assign out[i] = queue_q[i];
     end else begin : g_masked
-      assign data_o[i*UnitLanes+:UnitLanes] = last_out ? '0 : queue_q[i];
+      assign out[i] = last_out ? '0 : queue_q[i];
     end
   end
 

@@ -47,11 +47,13 @@ module width_widener
         short_q <= last_word;
       end
     end
+    logic [Parts-1:0][WordBits-1:0] out;
+    assign data_o = out;
     for (genvar i = 0; i < Parts; i++) begin : g_part
       if (i < ShortParts) begin : g_always
-        assign data_o[i*IN_LANES+:IN_LANES] = data_q[i];
+        assign out[i] = data_q[i];
       end else begin : g_masked
-        assign data_o[i*IN_LANES+:IN_LANES] = short_q ? '0 : data_q[i];
+        assign out[i] = short_q ? '0 : data_q[i];
       end
     end
   end else begin : g_full

@@ -1,0 +1,162 @@
+"""What a machine may be: designs that the rendered SystemVerilog and HLS C++ cannot build are refused, by node."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from codesign.errors import ConfigError
+from codesign.ir.design import Design, Fifo, LineEngine
+from codesign.ir.graph import Graph
+from codesign.ir.nodes import Add, Conv, Input, Pool
+from codesign.ir.qtype import QType
+from codesign.machine.line import Operation, input_lanes, is_streaming, reduction_steps
+
+MAX_WORD_BITS = 4096  # the widest ap_uint of Vitis HLS (UG1399); Vivado HLS has wider ones
+MAX_WEIGHT_WORD_BITS = 65_536  # the widest reshaped array of Vivado HLS (XFORM 203-133); no limit of Vitis HLS is known
+MAX_STREAM_BITS = 1024  # the widest AXI-Stream of the vendors' DMA
+MAX_BUFFER_WORDS = 1 << 24  # of two bits at least: as much as the block RAM of the largest part that is supported
+
+
+def check_design(design: Design, graph: Graph) -> None:
+    """Raise ConfigError, naming the node, unless the machine can be built: in SystemVerilog, and in HLS C++.
+
+    Whether it fits a board, and whether its FIFOs are deep enough for the images to move, is model.predict's.
+    """
+    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
+    if [p.node for p in design.placements] != [n.name for n in nodes]:
+        raise ConfigError("design: expected one placement per node, in the order of the graph")
+    if sorted(p.engine for p in design.placements) != list(range(len(design.engines))):
+        raise ConfigError("design: expected every line engine to run exactly one node")
+    _check_stream("input_lanes", design.input_lanes, graph.input.otype)
+    _check_stream("output_lanes", design.output_lanes, graph.output.otype)
+    for node in nodes:
+        engine = design.engine_of(node.name)
+        _check_parallelism(node, engine)
+        _check_buffer(node, engine)
+        _check_words(node, engine)
+    _check_converters(design, graph)
+    _check_fifos(design.fifos, nodes)
+
+
+def _check_converters(design: Design, graph: Graph) -> None:
+    """Raise ConfigError if a converter between two engines would hold more than the widest word."""
+    out = {graph.input.name: design.input_lanes}
+    out |= {p.node: design.engines[p.engine].emit for p in design.placements}
+    for source, reader, _ in graph.edges():
+        node, bits = graph.node(reader), graph.node(source).otype.bits
+        assert not isinstance(node, Input)
+        _check_converter(source, reader, (out[source], input_lanes(node, design.engine_of(reader))), bits)
+    last = graph.output
+    _check_converter(last.name, "output_lanes", (out[last.name], design.output_lanes), last.otype.bits)
+
+
+def _check_stream(name: str, lanes: int, otype: QType) -> None:
+    """Raise ConfigError unless an AXI-Stream may have so many elements in a word."""
+    most = MAX_STREAM_BITS // (8 if otype.bits <= 8 else 16)
+    if lanes < 1 or lanes & (lanes - 1):
+        raise ConfigError(f"design: {name}: stream lanes must be a power of two, got {lanes}")
+    if lanes > most:
+        raise ConfigError(
+            f"design: {name}: an AXI-Stream has at most {MAX_STREAM_BITS} bits, so {most} lanes of {otype}; got {lanes}"
+        )
+
+
+def _check_parallelism(node: Operation, engine: LineEngine) -> None:
+    simd_limit = node.c_per_group if isinstance(node, Conv) else 1
+    if engine.pe > node.oshape.c or engine.simd > simd_limit:
+        raise ConfigError(
+            f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
+            f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
+        )
+    if isinstance(node, Conv) and node.grouped:
+        _check_divides(node, engine)
+    if engine.pe > engine.emit * reduction_steps(node, engine):
+        raise ConfigError(
+            f"design: node {node.name!r} completes {engine.pe} results every {reduction_steps(node, engine)} "
+            f"cycles, but its engine emits only {engine.emit} a cycle"
+        )
+
+
+def _check_buffer(node: Operation, engine: LineEngine) -> None:
+    """Raise ConfigError unless a window of the node fits the line buffer; an engine that needs none may have any."""
+    if engine.buffer_words > MAX_BUFFER_WORDS:
+        raise ConfigError(
+            f"design: node {node.name!r}: buffer_words: expected at most {MAX_BUFFER_WORDS}, got {engine.buffer_words}"
+        )
+    least = 2 if isinstance(node, Add) or is_streaming(node, engine) else _least_buffer_words(node, engine)
+    if engine.buffer_words < least:
+        raise ConfigError(
+            f"design: node {node.name!r}: one of its windows spans {least} words, but buffer_words is "
+            f"{engine.buffer_words}; {1 << (least - 1).bit_length()} would do"
+        )
+
+
+def _check_words(node: Operation, engine: LineEngine) -> None:
+    """Raise ConfigError if a word of the engine is wider than an integer of HLS, naming what makes it wide."""
+    itypes = node.itypes if isinstance(node, Add) else (node.itype,)
+    lanes = input_lanes(node, engine)
+    words = [("an input word", f"{lanes} lanes", lanes, itype.bits, MAX_WORD_BITS) for itype in itypes]
+    words += [
+        ("a word of sums", f"PE {engine.pe}", engine.pe, node.sum_bits, MAX_WORD_BITS),
+        ("an output word", f"emit {engine.emit}", engine.emit, node.otype.bits, MAX_WORD_BITS),
+    ]
+    if isinstance(node, Conv):
+        text = f"PE {engine.pe} x SIMD {engine.simd}"
+        words.append(("a word of weights", text, engine.pe * engine.simd, node.wtype.bits, MAX_WEIGHT_WORD_BITS))
+    for what, text, count, bits, most in words:
+        if count * bits > most:
+            raise ConfigError(
+                f"design: node {node.name!r}: {what} has {text} of {bits} bits, {count * bits} in all; HLS allows "
+                f"{most}, so at most {most // bits}"
+            )
+
+
+def _check_converter(source: str, reader: str, lanes: tuple[int, int], bits: int) -> None:
+    """Raise ConfigError if words of so many lanes on either side are too wide to be converted; equal ones never are."""
+    if lanes[0] != lanes[1] and sum(lanes) * bits > MAX_WORD_BITS:
+        raise ConfigError(
+            f"design: between {source!r} and {reader!r}, words of {lanes[0]} lanes become words of {lanes[1]}, of "
+            f"{bits} bits each; the converter holds one of both, and HLS allows {MAX_WORD_BITS} bits: use fewer lanes"
+        )
+
+
+def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
+    """Raise ConfigError unless every input of every addition has one FIFO, of a depth that the machine has."""
+    wanted = [(n.name, i) for n in nodes if isinstance(n, Add) for i in range(2)]
+    given = [(f.node, f.index) for f in fifos]
+    for key in given:
+        if key not in wanted:
+            raise ConfigError(f"design: FIFO of node {key[0]!r}, index {key[1]}: no addition has such an input")
+        if given.count(key) > 1:
+            raise ConfigError(f"design: FIFO of node {key[0]!r}, index {key[1]}: given {given.count(key)} times")
+    for key in wanted:
+        if key not in given:
+            raise ConfigError(
+                f"design: node {key[0]!r}: no FIFO for index {key[1]}; every input of an addition has one"
+            )
+    for fifo in fifos:
+        if not 2 <= fifo.depth <= MAX_BUFFER_WORDS or fifo.depth & (fifo.depth - 1):
+            raise ConfigError(
+                f"design: FIFO of node {fifo.node!r}, index {fifo.index}: depth: expected a power of two from 2 to "
+                f"{MAX_BUFFER_WORDS}, got {fifo.depth}"
+            )
+
+
+def _check_divides(node: Conv, engine: LineEngine) -> None:
+    """Raise ConfigError if a word of the engine would hold channels of two groups."""
+    if node.k_per_group % engine.pe or node.c_per_group % engine.simd:
+        raise ConfigError(
+            f"design: node {node.name!r} has groups of K = {node.k_per_group} and C = {node.c_per_group}, which the PE "
+            f"{engine.pe} and SIMD {engine.simd} of its engine must divide"
+        )
+
+
+def _least_buffer_words(node: Conv | Pool, engine: LineEngine) -> int:
+    """Words from the oldest that is still needed to the last that a window reads, over all windows."""
+    window, shape, out = node.window, node.ishape, node.oshape
+    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
+    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
+    first = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0))
+    oldest = np.maximum.accumulate(first.ravel()).reshape(first.shape)
+    end = (np.minimum(row + window.fy, shape.y) - 1) * shape.x + np.minimum(column + window.fx, shape.x)
+    return int((end - oldest).max()) * -(-shape.c // input_lanes(node, engine))
