@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.datasets.files import read_bytes, sub_folders
+from codesign.datasets.files import listed, read_bytes, sub_folders
 from codesign.datasets.images import parse_netpbm, parse_png
 from codesign.errors import ConfigError
 from codesign.ir.dataset import Dataset, Labels, Pixels
@@ -26,7 +26,7 @@ def load(folder: Path) -> Dataset:
     train_x, train_y = _load_part(folder / "train", classes)
     test_x, test_y = _load_part(folder / "test", classes)
     return Dataset(
-        name=folder.name,
+        name=folder.resolve().name or "images",
         source=str(folder),
         train_x=train_x,
         train_y=train_y,
@@ -55,7 +55,7 @@ def _load_part(folder: Path, classes: tuple[str, ...]) -> tuple[Pixels, Labels]:
 def _visible_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in listed(folder) if p.is_file() and not p.name.startswith("."))
 
 
 def _load_image(path: Path, before: list[Pixels]) -> Pixels:

@@ -38,7 +38,7 @@ from codesign.emit.registers import REGISTERS
 from codesign.errors import ConfigError
 from codesign.ir.board import Board
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.project import Project
 
 SELFTEST_IMAGES = 8
@@ -77,6 +77,7 @@ class HostParams:
     source: Port
     sink: Port
     input_scale: float
+    encoding: Encoding
     output_scale: float
     labels: tuple[str, ...]
 
@@ -112,6 +113,7 @@ def host_params(graph: Graph, design: Design, board: Board) -> HostParams:
         source=input_port(graph, design),
         sink=output_port(graph, design),
         input_scale=graph.input_scale,
+        encoding=graph.encoding,
         output_scale=graph.output_scale,
         labels=graph.labels,
     )

@@ -78,9 +78,7 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
             f"proof: rtlsim_images: {config.proof.rtlsim_images} are to be simulated, but {dataset.name} has "
             f"{len(dataset.test_x)} test samples; ask for fewer, or bring more"
         )
-    run.progress(
-        "reading the data set", 1, 1, f"{dataset.name}: {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
-    )
+    run.progress("reading the data set", 1, 1, "; ".join((_data_line(dataset), *dataset.notes)))
     return dataset
 
 
@@ -110,7 +108,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
         if config.search.hardware is Hardware.DNA:
             files.save_design(found.design, folder.arrays)
         plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
-        files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
+        files.write_json(folder.network, {**plain, "data": _data_line(dataset), "data_notes": list(dataset.notes)})
         stamp(folder, "network", inputs)
     team.agreed(0)  # when the file is there
 
@@ -127,7 +125,7 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     trained = train(network, dataset, config.train, folder.train_state, run.progress, log)
     if not team.leads:
         return
-    graph = export(trained.net)
+    graph = export(trained.net, dataset.encoding)
     files.save_graph(graph, folder.graph)
     files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})
     files.write_json(folder.training, _training_plain(trained))

@@ -26,6 +26,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         name=settings.name,
         board=board,
         data=str(_json(folder.network).get("data", "")),
+        data_notes=tuple(_json(folder.network).get("data_notes", ())),
         graph=files.load_graph(folder.graph) if folder.graph.exists() else None,
         design=files.load_design(folder.design) if folder.design.exists() else None,
         cost=files.load_cost(folder.cost) if folder.cost.exists() else None,
