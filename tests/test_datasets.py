@@ -217,7 +217,10 @@ def test_other_numbers_are_mapped_linearly_by_the_training_part(tmp_path: Path) 
         ({"x_train": np.array([{}], dtype=object)}, "not a whole .npz file of plain arrays"),
         ({"classes": np.array([1, 2, 3])}, "classes: expected strings"),
         ({"classes": np.array(["a", "b"])}, "label 2 of image 2 is not one of 0 to 1"),
-        ({"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)}, "y_train: every number is 0; nothing can be learned"),
+        (
+            {"y_train": np.zeros(12, int), "y_test": np.zeros(6, int)},
+            "y_train: every number is 0; nothing can be learned",
+        ),
     ],
 )
 def test_wrong_arrays_are_refused_by_name(tmp_path: Path, changes: dict[str, object], match: str) -> None:

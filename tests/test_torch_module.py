@@ -116,7 +116,12 @@ def test_the_description_names_every_layer(tmp_path: Path) -> None:
     graph = small_graph()
     plain = yaml.safe_load(str(render_torch(graph).files["network.yaml"]))
     assert [layer["name"] for layer in plain["layers"]] == [n.name for n in graph.nodes[1:]]
-    assert plain["input"] == {"shape": [6, 6, 1], "type": "uint8", "scale": 1 / 256, "encoding": {"offset": 0.0, "step": 1.0}}
+    assert plain["input"] == {
+        "shape": [6, 6, 1],
+        "type": "uint8",
+        "scale": 1 / 256,
+        "encoding": {"offset": 0.0, "step": 1.0},
+    }
     assert plain["network"] == graph.digest()
 
 

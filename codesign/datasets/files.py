@@ -66,9 +66,8 @@ def read_npy(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     shape, _, dtype = _HEADERS[version](stream)
     promised = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or promised > size - stream.tell():
-        raise ValueError(
-            f"{name}: its header promises {dtype} {list(shape)}, {promised:,} bytes, but {size - stream.tell():,} follow"
-        )
+        follow = size - stream.tell()
+        raise ValueError(f"{name}: its header promises {dtype} {list(shape)}, {promised:,} bytes; {follow:,} follow")
     stream.seek(0)
     array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array

@@ -23,7 +23,8 @@ from codesign.ir.project import Project
 TAKEN = frozenset(
     """
     add add_module apply average bfloat16 bias buffers call_super_init children classify compile cpu cuda double
-    dump_patches encode encoded eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter get_submodule
+    dump_patches encode encoded eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter
+    get_submodule
     half images int integers ipu labels len load load_state_dict max maximum min modules mtia named_buffers
     named_children named_modules named_parameters network next nn np os parameters print range
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook

@@ -23,13 +23,13 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
 from codesign.nets import parallel
-from codesign.nets.config import TrainConfig
+from codesign.nets.config import TrainConfig, check_device
 from codesign.nets.export import export
 from codesign.nets.network import Network
 from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import join as join
 from codesign.nets.parallel import leave
-from codesign.nets.space import Space
+from codesign.nets.space import Space, magnitude
 from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
 from codesign.search.config import Hardware, SearchConfig
@@ -87,6 +87,8 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
 
     What it returns are the samples as the network sees them, at its resolution.
     """
+    check_device(config.train.device)
+    parallel.team().check(config.train.batch_images)
     dataset = dataset_of(run, config)
     network_step(run, config, dataset)
     dataset = reduced(dataset, load_network(run.folder.network).shape)
@@ -181,11 +183,11 @@ def _data_line(dataset: Dataset) -> str:
 
 def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float) -> dict[str, Any]:
     notes = [
-        f"{len(found.choices)} choices span {found.space_networks:.3g} networks; {found.priced_networks:,} were "
+        f"{len(found.choices)} choices span {magnitude(found.space_networks)} networks; {found.priced_networks:,} were "
         f"priced, {found.design_searches:,} had their design searched exactly",
     ]
     if target is not None:
-        notes.append(f"demanded: {target:,.0f} FPS, and the search found an accelerator that gives them")
+        notes.append(f"demanded: {target:,.10g} FPS, and the search found an accelerator that gives them")
     epochs = found.history
     return {
         "network": to_plain(found.network),

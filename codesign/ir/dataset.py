@@ -70,7 +70,7 @@ def _check_names(source: str, what: str, names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if not name.strip() or not name.isprintable() or len(name) > _LONGEST:
-            shown = ascii(name) if len(name) <= _LONGEST else f"{ascii(name[:40])} and {len(name) - 40:,} more"
+            shown = ascii(name) if len(name) <= _LONGEST else f"{name[:40]!a} and {len(name) - 40:,} more"
             raise ConfigError(f"{source}: {what}: expected 1 to {_LONGEST} printable characters, found {shown}")
         if name in seen:
             raise ConfigError(f"{source}: {what}: expected different names, found {name!r} twice")

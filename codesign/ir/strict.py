@@ -87,7 +87,7 @@ def _parse_scalar(hint: Any, plain: object, where: str) -> object:
     if isinstance(plain, float) and not math.isfinite(plain):
         raise ConfigError(f"{where}: expected a finite number, got {plain}")
     if isinstance(plain, str) and any("\ud800" <= c <= "\udfff" for c in plain):
-        raise ConfigError(f"{where}: expected text, got {ascii(plain)}, which has half a character (a lone surrogate)")
+        raise ConfigError(f"{where}: expected text, got {plain!a}, which has half a character (a lone surrogate)")
     if isinstance(plain, hint) and (hint is bool or not isinstance(plain, bool)):
         return plain
     remedy = ""

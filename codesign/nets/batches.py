@@ -9,7 +9,6 @@ from torch import Tensor
 from codesign.ir.dataset import Labels, Pixels
 from codesign.nets.net import to_input
 
-
 _SHIFTED_PART = 8  # an image is moved by at most one part in so many of its extent
 
 
