@@ -19,7 +19,7 @@ _PARSERS: dict[str, Callable[[bytes, str], Pixels]] = {
 
 def load(folder: Path) -> Dataset:
     """Read every image. The classes are the names of the folders inside train/, in order of the alphabet."""
-    classes = tuple(p.name for p in sub_folders(folder / "train"))
+    classes = tuple(_readable(p).name for p in sub_folders(folder / "train"))
     for found in sub_folders(folder / "test"):
         if found.name not in classes:
             raise ConfigError(f"{found}: no such class in {folder / 'train'}, which has: {', '.join(classes)}")
@@ -34,6 +34,13 @@ def load(folder: Path) -> Dataset:
         test_y=test_y,
         classes=classes,
     )
+
+
+def _readable(folder: Path) -> Path:
+    """The folder; ConfigError if its name cannot be written to a file, where a class needs one that can."""
+    if not folder.name.isprintable():
+        raise ConfigError(f"{ascii(str(folder))}: a class's folder needs a name in printable UTF-8; rename it")
+    return folder
 
 
 def _load_part(folder: Path, classes: tuple[str, ...]) -> tuple[Pixels, Labels]:
