@@ -80,7 +80,7 @@ def test_what_lies_beyond_the_training_part_is_clipped_and_counted(tmp_path: Pat
     )
     inside = loaded(tmp_path, x_train=train, x_test=TEST / 255)
     assert inside.notes == ()
-    whole = loaded(tmp_path, x_test=np.where(TEST == TEST.max(), 300, TEST.astype(int)))
+    whole = loaded(tmp_path, x_test=np.where(TEST.max() == TEST, 300, TEST.astype(int)))
     assert whole.encoding.is_identity
     assert "lie beyond" in whole.notes[0]
 
@@ -152,7 +152,9 @@ def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_p
     with zipfile.ZipFile(tmp_path / "d.npz") as whole, zipfile.ZipFile(tmp_path / "l.npz", "w") as packed:
         for name in whole.namelist():
             packed.writestr(name, lying(10**12) if name == "x_train.npy" else whole.read(name))
-    with pytest.raises(ConfigError, match=r"l\.npz: .*x_train\.npy: its header promises .* 64,000,000,000,000 bytes; 6"):
+    with pytest.raises(
+        ConfigError, match=r"l\.npz: .*x_train\.npy: its header promises .* 64,000,000,000,000 bytes; 6"
+    ):
         load(tmp_path / "l.npz")
     (tmp_path / "l.npy").write_bytes(lying(10**12))
     with pytest.raises(ConfigError, match=r"l\.npy: not an \.npy file .*its header promises"):

@@ -39,7 +39,7 @@ def load(folder: Path) -> Dataset:
 def _readable(folder: Path) -> Path:
     """The folder; ConfigError if its name cannot be written to a file, where a class needs one that can."""
     if not folder.name.isprintable():
-        raise ConfigError(f"{ascii(str(folder))}: a class's folder needs a name in printable UTF-8; rename it")
+        raise ConfigError(f"{str(folder)!a}: a class's folder needs a name in printable UTF-8; rename it")
     return folder
 
 

@@ -205,9 +205,8 @@ class _StrictLoader(yaml.SafeLoader):
         digits = node.value.lstrip("+-").replace("_", "")
         if ":" in digits:
             problem = "would be read to the base of 60; write a plain number, or a text in quotes"
-        elif len(digits) > 1 and digits.isdecimal() and digits.startswith("0"):
-            octal = f"{int(digits, 8)} or " if set(digits) <= set("01234567") else ""
-            problem = f"would be read as octal; write {octal}{int(digits)}, or a text in quotes"
+        elif digits.isdecimal() and digits.startswith("0") and int(digits, 8) != int(digits):
+            problem = f"would be read as octal; write {int(digits, 8)} or {int(digits)}, or a text in quotes"
         else:
             return
         raise yaml.MarkedYAMLError(None, None, f"{node.value} {problem}", node.start_mark)
