@@ -198,9 +198,8 @@ def test_numbers_that_yaml_reads_otherwise_than_most_people_are_refused(
 
 
 def test_numbers_that_everybody_reads_alike_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(
-        "[0, 00, 07, 10, -7, 1_000, 0x10, 0b11, 0.5, 00.5, 1.0e-3, 08, '010', '1:30', 09:x]"
-    )
+    numbers = "0, 00, 07, 10, -7, 1_000, 0x10, 0b11, 0.5, 00.5, 1.0e-3"
+    (tmp_path / "a.yaml").write_text(f"[{numbers}, 08, '010', '1:30', 09:x]")
     assert files.read_yaml(tmp_path / "a.yaml") == [
         0, 0, 7, 10, -7, 1000, 16, 3, 0.5, 0.5, 1e-3, "08", "010", "1:30", "09:x"
     ]  # fmt: skip

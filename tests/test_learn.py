@@ -106,7 +106,7 @@ def test_a_graph_that_is_not_the_trained_network_is_noticed(tmp_path: Path, conf
         ("epochs: 2", "epochs: many", r"tiny\.yaml: search: epochs: expected int, got 'many'"),
         ("name: tiny", "name: Tiny", r"tiny\.yaml: name: expected a letter"),
         ("search:", "saerch:", r"tiny\.yaml: unknown key 'saerch'; did you mean 'search'\?"),
-        ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10000, got 0"),
+        ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10,000, got 0"),
         ("kind: arrays", "kind: mnist", r"tiny\.yaml: data: kind: expected one of 'fashion-mnist'"),
     ],
 )
