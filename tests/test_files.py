@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign.datasets.load import DataConfig
 from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
 from codesign.ir.measurement import Measurement
+from codesign.ir.strict import parse
 from codesign.testing.small import small_design, small_graph
 from strategies import designs_for, graphs
 
@@ -176,3 +178,50 @@ def test_yaml_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"odd\.yaml: "):
         files.read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: 010", r"line 1: 010 would be read as octal; write 8 or 10, or a text in quotes"),
+        ("a: 1\nepochs: -0_17", r"line 2: -0_17 would be read as octal; write 15 or 17"),
+        ("epochs: 1:30", r"line 1: 1:30 would be read to the base of 60"),
+        ("rate: 1:30.5", r"line 1: 1:30.5 would be read to the base of 60"),
+        ("a: [0, 1, {b: 0777}]", r"line 1: 0777 would be read as octal; write 511 or 777"),
+    ],
+)
+def test_numbers_that_yaml_reads_otherwise_than_most_people_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"a\.yaml: {message}"):
+        files.read_yaml(tmp_path / "a.yaml")
+
+
+def test_numbers_that_everybody_reads_alike_are_read(tmp_path: Path) -> None:
+    numbers = "0, 00, 07, 10, -7, 1_000, 0x10, 0b11, 0.5, 00.5, 1.0e-3"
+    (tmp_path / "a.yaml").write_text(f"[{numbers}, 08, '010', '1:30', 09:x]")
+    assert files.read_yaml(tmp_path / "a.yaml") == [
+        0, 0, 7, 10, -7, 1000, 16, 3, 0.5, 0.5, 1e-3, "08", "010", "1:30", "09:x"
+    ]  # fmt: skip
+
+
+def test_data_that_holds_itself_or_grows_without_end_is_refused_in_a_short_sentence(tmp_path: Path) -> None:
+    nested: object = "x"
+    for _ in range(12):
+        nested = [nested] * 10
+    for plain in (nested, {"a": nested}):
+        with pytest.raises(ConfigError) as error:
+            parse(DataConfig, {"path": plain}, "a.yaml")
+        assert len(str(error.value)) < 2000
+    for text in ("path: &a [*a]", "path: &a {b: *a}", "kind: &a [*a]", "&a {path: *a}"):
+        (tmp_path / "a.yaml").write_text(text)
+        with pytest.raises(ConfigError) as error:
+            files.read_yaml_as(DataConfig, tmp_path / "a.yaml")
+        assert len(str(error.value)) < 2000
+
+
+def test_half_a_character_is_refused_where_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(r'path: "a\ud800"')
+    with pytest.raises(ConfigError, match=r"a\.yaml: path: expected text, got 'a.ud800', which has half a character"):
+        files.read_yaml_as(DataConfig, tmp_path / "a.yaml")

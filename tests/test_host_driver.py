@@ -221,7 +221,7 @@ def test_images_that_do_not_fit_are_refused(boot: Boot, images: np.ndarray, mess
 
 def test_real_values_are_rounded_half_up_and_clamped(boot: Boot) -> None:
     driver, _ = boot()
-    np.testing.assert_array_equal(driver.quantize([-1.0, 0.0, 1.5 / 256, 2.5 / 256, 9.0]), [0, 0, 2, 3, 255])
+    np.testing.assert_array_equal(driver.quantize([-1.0, 0.0, 1.5, 2.5, 99.0, 256.0]), [0, 0, 2, 3, 99, 255])
     np.testing.assert_array_equal(driver.dequantize([2, -3]), [2.0, -3.0])
 
 

@@ -1,6 +1,8 @@
 """The learning half of a run: a tiny data set to a graph whose golden model equals the trained network."""
 
+import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.nodes import Shape
 from codesign.ir.strict import to_plain
+from codesign.nets.config import Device
 from codesign.nets.network import ConvLayer, Network
 from codesign.progress import silent
 
@@ -104,7 +107,7 @@ def test_a_graph_that_is_not_the_trained_network_is_noticed(tmp_path: Path, conf
         ("epochs: 2", "epochs: many", r"tiny\.yaml: search: epochs: expected int, got 'many'"),
         ("name: tiny", "name: Tiny", r"tiny\.yaml: name: expected a letter"),
         ("search:", "saerch:", r"tiny\.yaml: unknown key 'saerch'; did you mean 'search'\?"),
-        ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10000, got 0"),
+        ("csim_images: 4", "csim_images: 0", r"tiny\.yaml: proof: csim_images: expected 1 to 10,000, got 0"),
         ("kind: arrays", "kind: mnist", r"tiny\.yaml: data: kind: expected one of 'fashion-mnist'"),
     ],
 )
@@ -157,3 +160,37 @@ def test_a_run_goes_from_data_to_proof_and_a_second_call_changes_nothing(
     config.write_text(config.read_text().replace("epochs: 2", "epochs: 3"))
     with pytest.raises(ConfigError, match="search: epochs was 2, now 3"):
         verbs.run(config, out, silent)
+
+
+def test_the_encoding_and_notes_of_a_users_numbers_go_with_the_run(tmp_path: Path, config: Path) -> None:
+    with np.load(tmp_path / "data.npz") as held:
+        arrays = dict(held)
+    numbers = {"x_train": (arrays["x_train"] / 255 - 0.3) / 0.4, "x_test": (arrays["x_test"] / 255 - 0.3) / 0.4}
+    numbers["x_test"][0, 0, 0, 0] = 9.0
+    np.savez(tmp_path / "data.npz", **{**arrays, **numbers})
+    run, settings = begin(config, tmp_path / "run")
+    told: list[str] = []
+    dataset = learn.dataset_of(replace(run, progress=lambda stage, done, total, note="": told.append(note)), settings)
+    assert "x_test: 1 of its 2,560 numbers lie beyond" in told[-1]
+    assert not dataset.encoding.is_identity
+    learn.train_step(run, settings, dataset)
+    graph = files.load_graph(run.folder.graph)
+    assert graph.encoding == dataset.encoding
+    if importlib.util.find_spec("onnx") is not None:
+        from codesign.nets.onnx_file import read_onnx
+
+        assert read_onnx(run.folder.onnx).encoding == dataset.encoding
+    learn.accuracy_step(run, settings, dataset)
+    assert np.array_equal(graph.encoding.encode(numbers["x_test"], graph.input.otype), dataset.test_x)
+
+
+def test_what_only_the_training_needs_is_checked_before_the_search(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    run, settings = begin(config, tmp_path / "run")
+    run.folder.network.unlink()
+    asked = replace(settings, train=replace(settings.train, device=Device.CUDA))
+    with pytest.raises(ConfigError, match="device: 'cuda' was asked for"):
+        learn.search_and_train(run, asked)
+    assert not run.folder.network.exists()

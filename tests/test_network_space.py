@@ -166,8 +166,8 @@ def test_groups_need_widths_that_they_divide(board: Board, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"stride": 0}, "stride: expected at least 1, got 0"),
-        ({"widths": (8, -4)}, "widths: expected at least 1, got -4"),
+        ({"stride": 0}, "stride: expected 1 to 64, got 0"),
+        ({"widths": (8, -4)}, "widths: expected 1 to 4,096 channels, got -4"),
         ({"widths": (4, 8, 4)}, "widths: expected different options, got 4 twice"),
         ({"activation_bits": (4, 4)}, "activation_bits: expected different options, got 4 twice"),
     ],

@@ -14,17 +14,21 @@ from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model.predict import predict  # noqa: E402
-from codesign.nets.batches import generator  # noqa: E402
+from codesign.nets.batches import Images, generator  # noqa: E402
+from codesign.nets.config import TrainConfig  # noqa: E402
 from codesign.nets.network import skeleton  # noqa: E402
-from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth  # noqa: E402
+from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth, derive, magnitude  # noqa: E402
 from codesign.nets.spaces import load_space  # noqa: E402
+from codesign.nets.train import train  # noqa: E402
+from codesign.progress import silent  # noqa: E402
 from codesign.search.accelerators import Accelerators  # noqa: E402
 from codesign.search.beginnings import cheapest  # noqa: E402
 from codesign.search.chooser import Chooser  # noqa: E402
 from codesign.search.config import Objective, SearchConfig  # noqa: E402
 from codesign.search.cosearch import cosearch  # noqa: E402
 from codesign.search.pricing import Pricing  # noqa: E402
-from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.search.trainer import Trainer  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch
 FASHION, MAP = load_space("fashion"), Shape(28, 28, 1)
@@ -166,15 +170,110 @@ def test_too_few_samples_are_refused(board: Board, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"min_fps": 1e-3, "temperatures": (0.01, 0.01)},
+        {"min_fps": None, "max_latency_us": 1e9, "temperatures": (1000.0, 0.01), "choice_rate": 0.999},
+        {"min_fps": None, "cost_weight": 1e6, "weight_rate": 1e-300},
+    ],
+)
+def test_settings_at_the_end_of_their_range_work(board: Board, tmp_path: Path, changes: dict[str, object]) -> None:
+    found = run_tiny(board, tmp_path, epochs=2, trained_finalists=1, trained_neighbours=0, **changes)
+    assert found.interval_cycles > 0
+    assert all(np.isfinite(record.weight_loss) for record in found.history)
+
+
+def test_a_search_that_diverges_ends_in_one_sentence_that_names_the_settings(board: Board) -> None:
+    trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(), Pricing(tiny_space(), SHAPE, 3, board, 200), CPU)
+    data = tiny_data()
+    images = Images.of(data.train_x, data.train_y, CPU)
+    with torch.no_grad():
+        next(iter(trainer.net.parameters())).fill_(1e30)
+    with pytest.raises(ConfigError, match=r"search: epoch 1: it diverged, .*; set a smaller weight_rate \(now 0.003\)"):
+        trainer.epoch(images, images, silent)
+
+
+@pytest.mark.parametrize(
+    ("config", "match"),
+    [
+        (
+            {"float_rate": 0.999},
+            r"epoch 1 \(float\): it diverged, .* smaller float_rate \(now 0.999\)",
+        ),
+        (
+            {"quantized_rate": 0.999},
+            r"epoch [123] \(quantized\): .* or weight_decay \(now 100\)",
+        ),
+    ],
+)
+def test_a_training_that_diverges_ends_in_one_sentence_that_names_the_settings(
+    tmp_path: Path, config: dict[str, object], match: str
+) -> None:
+    network = derive(tiny_space(), [0] * len(decisions(tiny_space())), "t", SHAPE, ("a", "b", "c"))
+    with pytest.raises(ConfigError, match=match):
+        train(network, tiny_data(), replace(train_config(), weight_decay=100.0, **config), tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"min_fps": float("nan")}, "min_fps: expected a positive number, got nan"),
-        ({"cost_weight": float("inf")}, "cost_weight: expected 0 or more"),
-        ({"temperatures": (1.0, float("nan"))}, "temperatures: expected positive numbers"),
+        ({"weight_decay": 1e308}, "weight_decay: expected 0 to 100, got 1e[+]308"),
+        ({"epoch_images": 10**9}, "epoch_images: expected 1 to 10,000,000"),
+        ({"float_epochs": 10**10}, "float_epochs: expected 1 to 1,000,000,000"),
+        ({"label_smoothing": 1.0}, "label_smoothing: expected 0 to less than 1"),
+        ({"threads": 1024}, "threads: expected 1 to 64"),
+        ({"float_rate": float("nan")}, "float_rate: expected a rate"),
+    ],
+)
+def test_impossible_trainings_are_refused_by_name(changes: dict[str, object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        TrainConfig(**changes)  # type: ignore[arg-type]
+
+
+def test_what_no_board_can_hold_is_refused_before_a_search(board: Board, tmp_path: Path) -> None:
+    first, second = tiny_space().stages
+    for width in (0, 4097, 1_000_000):
+        with pytest.raises(ValueError, match=rf"widths: expected 1 to 4,096 channels, got {width:,}"):
+            replace(first, widths=(width,))
+    with pytest.raises(ValueError, match="stride: expected 1 to 64"):
+        replace(first, stride=10**9)
+    with pytest.raises(ValueError, match="expansion: expected 1 to 64"):
+        Operator(kind=Kind.INVERTED, expansion=10**6)
+    with pytest.raises(ValueError, match="expected at most 256 blocks in all, got 400"):
+        replace(tiny_space(), stages=(replace(first, blocks=(first.blocks[0],) * 400),))
+    wide = (replace(first, widths=(4096,), blocks=first.blocks[:1]), replace(second, widths=(4096,)))
+    space = replace(tiny_space(), stages=wide)
+    network = derive(space, [0] * len(decisions(space)), "t", SHAPE, ("a", "b"))
+    with pytest.raises(ConfigError, match="weights are more than the 33,554,432 that a layer may have"):
+        skeleton(network)
+    many = replace(tiny_space(), stages=(replace(first, widths=tuple(range(1, 600))),
+                                         replace(second, widths=tuple(range(1, 600)))))  # fmt: skip
+    with pytest.raises(ConfigError, match="combinations, at most 262,144 can be priced; give fewer"):
+        cosearch(tiny_data(), many, board, tiny_config(min_fps=None, minimum_depth=1), tmp_path)
+
+
+def test_a_space_of_more_networks_than_a_float_can_count_has_a_size() -> None:
+    assert magnitude(1234) == "1.23e+03"
+    assert magnitude(10**400) == "1e+400"
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"min_fps": float("nan")}, "min_fps: expected 0.001 to 1e[+]12, got nan"),
+        ({"cost_weight": float("inf")}, "cost_weight: expected 0 to 1e[+]06, got inf"),
+        ({"temperatures": (1.0, float("nan"))}, "temperatures: expected 0.01 to 1000"),
         ({"batch_images": 1}, "batch_images: expected 2 to"),
         ({"seed": 2**70}, "seed: expected 0 to"),
+        ({"min_fps": 1e-310}, "min_fps: expected 0.001 to 1e[+]12, got 1e-310"),
+        ({"max_latency_us": 1e308}, "max_latency_us: expected 0.001 to 1e[+]09, got 1e[+]308"),
+        ({"max_latency_us": 1e-300}, "max_latency_us: expected 0.001 to"),
+        ({"temperatures": (1e-300, 1e-300)}, "temperatures: expected 0.01 to 1000"),
+        ({"cost_weight": 1e308}, "cost_weight: expected 0 to 1e[+]06"),
+        ({"batch_images": 10**9}, "batch_images: expected 2 to 65,536, got 1,000,000,000"),
+        ({"images": 10**9}, "images: expected 2 to 10,000,000"),
         ({"seed": -1}, "seed: expected 0 to"),
-        ({"threads": 2**40}, "threads: expected 1 to 1,024"),
+        ({"threads": 2**40}, "threads: expected 1 to 64"),
         ({"minimum_depth": -1}, "minimum_depth: expected 0 to"),
         ({"epochs": 0, "warmup_epochs": 0}, "epochs: expected 1 to"),
     ],

@@ -68,14 +68,14 @@ def test_images_of_another_shape_or_range_are_refused(tmp_path: Path, capsys: py
     module = written(small_graph(), tmp_path / "network")
     np.save(tmp_path / "wide.npy", np.zeros((6, 7, 1), np.uint8))
     np.save(tmp_path / "deep.npy", np.full((6, 6, 1), 256))
-    np.save(tmp_path / "real.npy", np.zeros((6, 6, 1)))
+    np.save(tmp_path / "real.npy", np.full((6, 6, 1), 0.5))
     np.save(tmp_path / "flat.npy", np.zeros((6, 6), np.uint8))
     (tmp_path / "text.npy").write_text("not an array")
     for name, message in (
         ("wide.npy", "expected images"),
-        ("deep.npy", "expected pixels from 0 to 255"),
-        ("real.npy", "expected integers"),
-        ("flat.npy", "expected integers"),
+        ("deep.npy", "expected integers from 0 to 255"),
+        ("real.npy", "fractions within -16 to 16"),
+        ("flat.npy", "expected numbers [Y,X,C]"),
         ("text.npy", "text.npy: "),
         ("none.npy", "No such file"),
     ):
@@ -116,7 +116,12 @@ def test_the_description_names_every_layer(tmp_path: Path) -> None:
     graph = small_graph()
     plain = yaml.safe_load(str(render_torch(graph).files["network.yaml"]))
     assert [layer["name"] for layer in plain["layers"]] == [n.name for n in graph.nodes[1:]]
-    assert plain["input"] == {"shape": [6, 6, 1], "type": "uint8", "scale": 1 / 256}
+    assert plain["input"] == {
+        "shape": [6, 6, 1],
+        "type": "uint8",
+        "scale": 1 / 256,
+        "encoding": {"offset": 0.0, "step": 1.0},
+    }
     assert plain["network"] == graph.digest()
 
 

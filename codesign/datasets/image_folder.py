@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codesign.datasets.files import read_bytes, sub_folders
+from codesign.datasets.files import listed, read_bytes, sub_folders
 from codesign.datasets.images import parse_netpbm, parse_png
 from codesign.errors import ConfigError
 from codesign.ir.dataset import Dataset, Labels, Pixels
@@ -19,14 +19,14 @@ _PARSERS: dict[str, Callable[[bytes, str], Pixels]] = {
 
 def load(folder: Path) -> Dataset:
     """Read every image. The classes are the names of the folders inside train/, in order of the alphabet."""
-    classes = tuple(p.name for p in sub_folders(folder / "train"))
+    classes = tuple(_readable(p).name for p in sub_folders(folder / "train"))
     for found in sub_folders(folder / "test"):
         if found.name not in classes:
             raise ConfigError(f"{found}: no such class in {folder / 'train'}, which has: {', '.join(classes)}")
     train_x, train_y = _load_part(folder / "train", classes)
     test_x, test_y = _load_part(folder / "test", classes)
     return Dataset(
-        name=folder.name,
+        name=folder.resolve().name or "images",
         source=str(folder),
         train_x=train_x,
         train_y=train_y,
@@ -34,6 +34,13 @@ def load(folder: Path) -> Dataset:
         test_y=test_y,
         classes=classes,
     )
+
+
+def _readable(folder: Path) -> Path:
+    """The folder; ConfigError if its name cannot be written to a file, where a class needs one that can."""
+    if not folder.name.isprintable():
+        raise ConfigError(f"{str(folder)!a}: a class's folder needs a name in printable UTF-8; rename it")
+    return folder
 
 
 def _load_part(folder: Path, classes: tuple[str, ...]) -> tuple[Pixels, Labels]:
@@ -55,7 +62,7 @@ def _load_part(folder: Path, classes: tuple[str, ...]) -> tuple[Pixels, Labels]:
 def _visible_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    return sorted(p for p in listed(folder) if p.is_file() and not p.name.startswith("."))
 
 
 def _load_image(path: Path, before: list[Pixels]) -> Pixels:

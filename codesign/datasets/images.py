@@ -6,12 +6,13 @@ import zlib
 
 import numpy as np
 
+from codesign.datasets.files import MOST_UNPACKED
 from codesign.errors import ConfigError
 from codesign.ir.dataset import Pixels
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type; 3 is an index into a palette
-_NETPBM = re.compile(rb"P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(?:#[^\n]*\n\s*)*(\d+)\s+(?:#[^\n]*\n\s*)*(\d+)\s")
+_NETPBM = re.compile(rb"P([56])" + 3 * rb"\s+(?:#[^\n]*\n\s*)*(\d{1,9})" + rb"\s")
 
 
 def parse_netpbm(data: bytes, source: str) -> Pixels:
@@ -41,7 +42,8 @@ def parse_png(data: bytes, source: str) -> Pixels:
             f"{source}: expected a PNG of 8 bits a channel, not interlaced; found depth {depth}, colour type {colour}, "
             f"interlace {interlace}, {rows}x{columns}; save it again that way"
         )
-    pixels = _unfilter(_inflate(chunks, source), rows, columns, _PNG_CHANNELS[colour], source)
+    expected = rows * (columns * _PNG_CHANNELS[colour] + 1)
+    pixels = _unfilter(_inflate(chunks, expected, source), rows, columns, _PNG_CHANNELS[colour], source)
     if colour == 3:
         return _look_up(pixels, dict(chunks).get(b"PLTE", b""), source)
     return pixels[:, :, : {0: 1, 2: 3, 4: 1, 6: 3}[colour]]
@@ -63,9 +65,17 @@ def _png_chunks(data: bytes, source: str) -> list[tuple[bytes, bytes]]:
     return chunks
 
 
-def _inflate(chunks: list[tuple[bytes, bytes]], source: str) -> bytes:
+def _inflate(chunks: list[tuple[bytes, bytes]], expected: int, source: str) -> bytes:
+    """The pixels with the filters of their rows; no memory is taken for more than the header says."""
+    packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
+    if expected > MOST_UNPACKED * len(packed) + 1024:
+        raise ConfigError(f"{source}: {len(packed)} packed bytes cannot hold the {expected} bytes of its header's size")
     try:
-        return zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
+        unpacker = zlib.decompressobj()
+        raw = unpacker.decompress(packed, expected + 1)
+        if not unpacker.eof and len(raw) <= expected:
+            raise zlib.error("its pixels end too early")
+        return raw
     except zlib.error as error:
         raise ConfigError(f"{source}: the PNG image is corrupted: {error}") from error
 

@@ -1,8 +1,10 @@
 """The data set that a configuration names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+
+import numpy as np
 
 from codesign.datasets import arrays, cifar, fashion_mnist, image_folder
 from codesign.errors import ConfigError
@@ -29,7 +31,27 @@ class DataConfig:
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Read the data set. Raises ConfigError, naming the file and what is wrong with it."""
+    """Read the data set; labels without samples are noted. Raises ConfigError naming the file and what is wrong."""
+    dataset = _read(config)
+    return replace(dataset, notes=(*dataset.notes, *_label_notes(dataset)))
+
+
+def _label_notes(dataset: Dataset) -> list[str]:
+    """A sentence if the training part lacks labels."""
+    counts = np.bincount(dataset.train_y, minlength=len(dataset.classes))
+    absent = np.flatnonzero(counts == 0)
+    if not len(absent):
+        return []
+    if absent.tolist() == [0] and dataset.test_y.min() > 0:
+        return [
+            "labels start at 1, and none is 0: so one of the network's outputs is of no use; subtract 1 from the labels"
+        ]
+    shown = ", ".join(f"{i} ({dataset.classes[i]})" for i in absent[:5])
+    more = f" and {len(absent) - 5:,} more" if len(absent) > 5 else ""
+    return [f"no training sample has the label {shown}{more}: the network cannot learn what these are"]
+
+
+def _read(config: DataConfig) -> Dataset:
     match config.kind:
         case DataKind.FASHION_MNIST:
             return fashion_mnist.load(None if config.path is None else Path(config.path))

@@ -38,7 +38,7 @@ from codesign.errors import ConfigError
 from codesign.ir.board import Board, Clocking, Shell
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.project import Project
 
 SELFTEST_IMAGES = 8
@@ -92,6 +92,7 @@ class HostParams:
     source: Port
     sink: Port
     input_scale: float
+    encoding: Encoding
     output_scale: float
     labels: tuple[str, ...]
 
@@ -129,6 +130,7 @@ def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostP
         source=source,
         sink=sink,
         input_scale=graph.input_scale,
+        encoding=graph.encoding,
         output_scale=graph.output_scale,
         labels=graph.labels,
     )

@@ -81,7 +81,7 @@ def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, proj
         "network": {"name": graph.name, "digest": graph.digest(), "labels": list(graph.labels)},
         "design": {"digest": design.digest(), "hash": params.hash_text},
         "board": {"name": board.name, "part": board.part, "shell": board.shell.value, "clock_mhz": board.clock_mhz},
-        "input": _stream(params.source, graph.input_scale, ("IY", "IX", "C")),
+        "input": {**_stream(params.source, graph.input_scale, ("IY", "IX", "C")), "encoding": _encoding(graph)},
         "output": _stream(params.sink, graph.output_scale, ("OY", "OX", "K")),
         "registers": _register_map(),
         "predicted": _predicted(params, cost),
@@ -104,6 +104,15 @@ def _stream(port: Port, scale: float, axes: tuple[str, str, str]) -> dict[str, o
         "words_per_image": port.words,
         "bytes_per_image": port.wire_bytes,
         "byte_order": "little",
+    }
+
+
+def _encoding(graph: Graph) -> dict[str, object]:
+    """How a user's numbers become the integers of the input."""
+    return {
+        "offset": graph.encoding.offset,
+        "step": graph.encoding.step,
+        "rule": "floor((value - offset) / step + 0.5), clamped to the type",
     }
 
 

@@ -23,7 +23,8 @@ from codesign.ir.project import Project
 TAKEN = frozenset(
     """
     add add_module apply average bfloat16 bias buffers call_super_init children classify compile cpu cuda double
-    dump_patches eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter get_submodule
+    dump_patches encode encoded eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter
+    get_submodule
     half images int integers ipu labels len load load_state_dict max maximum min modules mtia named_buffers
     named_children named_modules named_parameters network next nn np os parameters print range
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
@@ -56,6 +57,7 @@ class TorchNetwork:
     input: str
     input_shape: tuple[int, int, int]
     input_range: tuple[int, int]
+    encoding: tuple[float, float]
     output_scale: float
     labels: tuple[str, ...]
     weights: int
@@ -71,6 +73,7 @@ def render_torch(graph: Graph) -> Project:
         input=python_name(graph.input.name),
         input_shape=(shape.c, shape.y, shape.x),
         input_range=(otype.qmin, otype.qmax),
+        encoding=(graph.encoding.offset, graph.encoding.step),
         output_scale=graph.output_scale,
         labels=graph.labels,
         weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
@@ -149,7 +152,12 @@ def _plain(graph: Graph) -> dict[str, object]:
         "name": graph.name,
         "network": graph.digest(),
         "labels": list(graph.labels),
-        "input": {"shape": [shape.y, shape.x, shape.c], "type": str(graph.input.otype), "scale": graph.input_scale},
+        "input": {
+            "shape": [shape.y, shape.x, shape.c],
+            "type": str(graph.input.otype),
+            "scale": graph.input_scale,
+            "encoding": {"offset": graph.encoding.offset, "step": graph.encoding.step},
+        },
         "output": {
             "shape": [last.oshape.y, last.oshape.x, last.oshape.c],
             "type": str(last.otype),

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codesign.ir.board import Limits
+from codesign.ir.cost import check_demands
+from codesign.ir.strict import check_range
 from codesign.search.goal import Goal
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
@@ -21,13 +23,11 @@ class ProofConfig:
     time_limit_s: float = 1800.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.csim_images <= 10_000:
-            raise ValueError(f"csim_images: expected 1 to 10000, got {self.csim_images}")
+        check_range(self, 1, 10_000, "csim_images")
         # The first half fills the pipeline; an interval is measured over the rest.
         if not 4 <= self.rtlsim_images <= self.csim_images:
             raise ValueError(f"rtlsim_images: expected 4 to csim_images, got {self.rtlsim_images}")
-        if not 0 < self.time_limit_s < float("inf"):
-            raise ValueError(f"time_limit_s: expected a positive number, got {self.time_limit_s}")
+        check_range(self, 1e-3, 1e6, "time_limit_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,8 @@ class CompileConfig:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        for name in ("min_fps", "max_latency_us"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name}: expected a positive number, got {value}")
+        check_demands(self)
+        check_range(self, 0, 2**63 - 1, "seed")
 
 
 def check_name(name: str) -> None:

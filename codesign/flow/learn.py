@@ -23,13 +23,13 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
 from codesign.nets import parallel
-from codesign.nets.config import TrainConfig
+from codesign.nets.config import TrainConfig, check_device
 from codesign.nets.export import export
 from codesign.nets.network import Network
 from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import join as join
 from codesign.nets.parallel import leave
-from codesign.nets.space import Space
+from codesign.nets.space import Space, magnitude
 from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
 from codesign.search.config import Hardware, SearchConfig
@@ -78,9 +78,7 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
             f"proof: rtlsim_images: {config.proof.rtlsim_images} are to be simulated, but {dataset.name} has "
             f"{len(dataset.test_x)} test samples; ask for fewer, or bring more"
         )
-    run.progress(
-        "reading the data set", 1, 1, f"{dataset.name}: {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
-    )
+    run.progress("reading the data set", 1, 1, "; ".join((_data_line(dataset), *dataset.notes)))
     return dataset
 
 
@@ -89,6 +87,8 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
 
     What it returns are the samples as the network sees them, at its resolution.
     """
+    check_device(config.train.device)
+    parallel.team().check(config.train.batch_images)
     dataset = dataset_of(run, config)
     network_step(run, config, dataset)
     dataset = reduced(dataset, load_network(run.folder.network).shape)
@@ -110,7 +110,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
         if config.search.hardware is Hardware.DNA:
             files.save_design(found.design, folder.arrays)
         plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
-        files.write_json(folder.network, {**plain, "data": _data_line(dataset)})
+        files.write_json(folder.network, {**plain, "data": _data_line(dataset), "data_notes": list(dataset.notes)})
         stamp(folder, "network", inputs)
     team.agreed(0)  # when the file is there
 
@@ -127,7 +127,7 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     trained = train(network, dataset, config.train, folder.train_state, run.progress, log)
     if not team.leads:
         return
-    graph = export(trained.net)
+    graph = export(trained.net, dataset.encoding)
     files.save_graph(graph, folder.graph)
     files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})
     files.write_json(folder.training, _training_plain(trained))
@@ -183,11 +183,11 @@ def _data_line(dataset: Dataset) -> str:
 
 def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float) -> dict[str, Any]:
     notes = [
-        f"{len(found.choices)} choices span {found.space_networks:.3g} networks; {found.priced_networks:,} were "
+        f"{len(found.choices)} choices span {magnitude(found.space_networks)} networks; {found.priced_networks:,} were "
         f"priced, {found.design_searches:,} had their design searched exactly",
     ]
     if target is not None:
-        notes.append(f"demanded: {target:,.0f} FPS, and the search found an accelerator that gives them")
+        notes.append(f"demanded: {target:,.10g} FPS, and the search found an accelerator that gives them")
     epochs = found.history
     return {
         "network": to_plain(found.network),

@@ -53,6 +53,7 @@ class _Learned:
     """What 1-network.json and 2-training.json say of search and training."""
 
     data: str = ""
+    data_notes: tuple[str, ...] = ()
     seconds: float = 0.0
     evaluations: int = 0
     notes: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         name=settings.name,
         board=board,
         data=network.data,
+        data_notes=network.data_notes,
         graph=graph,
         design=design,
         cost=cost,

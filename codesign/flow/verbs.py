@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from codesign.datasets.files import load_npy
 from codesign.emit.identity import design_hash
 from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
@@ -83,7 +84,8 @@ def compile_model(
 ) -> Result:
     """A trained network and a board to an accelerator, the proof and the report.
 
-    `images`: an .npy of integers [N,IY,IX,C] to simulate with; random ones otherwise. Raises CodesignError.
+    `images`: an .npy of integers [N,IY,IX,C] to simulate with, or of floats as the network was trained on, where it has
+    an encoding; random ones otherwise. Raises CodesignError.
     """
     if not files.is_there(model):
         raise ConfigError(f"{model}: no such file; expected an ONNX file")
@@ -180,13 +182,11 @@ def _images(path: Path | None, graph: Graph, config: CompileConfig) -> IntArray:
     wanted = config.proof.csim_images
     if path is None:
         return steps.random_images(graph, config.seed, wanted)
-    try:
-        x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(f"{path}: not an .npy file of integers: {error}") from error
-    if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.integer) or x.ndim != 4:
-        found = f"{x.dtype} {list(x.shape)}" if isinstance(x, np.ndarray) else type(x).__name__
-        raise ConfigError(f"{path}: expected integers [N, IY, IX, C], got {found}")
+    x = load_npy(path)
+    if x.dtype.kind == "f" and not graph.encoding.is_identity and np.isfinite(x).all():
+        x = graph.encoding.encode(x, graph.input.otype)  # numbers as in the data that it was trained on
+    if x.dtype.kind not in "iu" or x.ndim != 4:
+        raise ConfigError(f"{path}: expected integers [N, IY, IX, C], got {x.dtype} {list(x.shape)}")
     if len(x) < wanted:
         raise ConfigError(f"{path}: expected at least {wanted} images (proof.csim_images), got {len(x)}")
     steps.check_vectors(graph, x.astype(np.int64), str(path))

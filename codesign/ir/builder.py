@@ -6,7 +6,7 @@ import numpy as np
 
 from codesign.errors import UnsupportedError
 from codesign.ir.arrays import IntArray
-from codesign.ir.graph import AS_THEY_ARE, Encoding, Graph, accumulator_bounds, scaling_of, signed_bits
+from codesign.ir.graph import IDENTITY, Encoding, Graph, accumulator_bounds, scaling_of, signed_bits
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
 from codesign.ir.qtype import QType
 
@@ -138,7 +138,7 @@ class GraphBuilder:
         input_scale: float = 1.0,
         output_scale: float = 1.0,
         labels: tuple[str, ...] = (),
-        encoding: Encoding = AS_THEY_ARE,
+        encoding: Encoding = IDENTITY,
     ) -> Graph:
         """Return the graph, checked; its output is the node that was added last. Raises UnsupportedError."""
         return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)

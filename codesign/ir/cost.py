@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from codesign.errors import InfeasibleError
+from codesign.ir.strict import check_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,12 @@ class Resources:
         """(resource, needed, available) of every count over the budget."""
         names = ("dsp", "bram18", "uram", "lut", "ff")
         return tuple((n, getattr(self, n), getattr(budget, n)) for n in names if getattr(self, n) > getattr(budget, n))
+
+
+def check_demands(config: object) -> None:
+    """Raise ValueError, naming the key, unless min_fps and max_latency_us are None or numbers that cycles can count."""
+    check_range(config, 1e-3, 1e12, "min_fps")
+    check_range(config, 1e-3, 1e9, "max_latency_us")
 
 
 def most_cycles(fps: float, clock_mhz: float) -> int:

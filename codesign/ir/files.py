@@ -111,7 +111,7 @@ def read_text(path: Path) -> str:
     """The file's text. Raises ConfigError naming it."""
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # also a name that no file can have
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
 
@@ -239,7 +239,26 @@ def load_measurement(path: Path) -> Measurement:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice."""
+    """A safe loader that refuses a key given twice, and numbers that YAML 1.1 reads otherwise than most people."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        self._refuse_ambiguous(node)
+        return int(super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        self._refuse_ambiguous(node)
+        return float(super().construct_yaml_float(node))
+
+    @staticmethod
+    def _refuse_ambiguous(node: yaml.ScalarNode) -> None:
+        digits = node.value.lstrip("+-").replace("_", "")
+        if ":" in digits:
+            problem = "would be read to the base of 60; write a plain number, or a text in quotes"
+        elif digits.isdecimal() and digits.startswith("0") and int(digits, 8) != int(digits):
+            problem = f"would be read as octal; write {int(digits, 8)} or {int(digits)}, or a text in quotes"
+        else:
+            return
+        raise yaml.MarkedYAMLError(None, None, f"{node.value} {problem}", node.start_mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[object] = set()
@@ -250,6 +269,10 @@ class _StrictLoader(yaml.SafeLoader):
             seen.add(key if isinstance(key, str | int | float) else id(key_node))
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
+_StrictLoader.add_constructor("tag:yaml.org,2002:float", _StrictLoader.construct_yaml_float)
 
 
 def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -5,8 +5,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
 from codesign.ir.arrays import IntArray as IntArray
@@ -33,8 +35,22 @@ class Encoding:
         if not (math.isfinite(self.offset) and math.isfinite(self.step) and self.step > 0):
             raise ValueError(f"encoding: expected a finite offset and a positive step, got {self.offset}, {self.step}")
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether a user's numbers are the integers themselves."""
+        return self == IDENTITY
 
-AS_THEY_ARE = Encoding()
+    def encode(self, values: npt.NDArray[Any], qtype: QType) -> IntArray:
+        """Return the integers of the type, int64, for finite numbers of any shape."""
+        return np.clip(self.steps(values), qtype.qmin, qtype.qmax).astype(np.int64)
+
+    def steps(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return what `encode` clamps: whole numbers in float64, infinite where a number lies too far off."""
+        with np.errstate(over="ignore"):
+            return np.floor((values.astype(np.float64) - self.offset) / self.step + 0.5)
+
+
+IDENTITY = Encoding()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +69,7 @@ class Graph:
     input_scale: float = 1.0
     output_scale: float = 1.0
     labels: tuple[str, ...] = field(default=())
-    encoding: Encoding = field(default=AS_THEY_ARE)
+    encoding: Encoding = IDENTITY
 
     def __post_init__(self) -> None:
         for array in self.params.values():

@@ -6,6 +6,7 @@ Strict: an unknown key, a missing key, a wrong type or an impossible value is a 
 import dataclasses
 import difflib
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,23 @@ from codesign.ir.canonical import kind_of
 T = TypeVar("T")
 
 KIND = "kind"  # names the class where a hint allows several
+
+
+_SHOWN = reprlib.Repr()  # what is wrong may be large, or hold itself
+_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 200
+_SHOWN.maxlevel = 3
+
+
+def check_range(owner: object, least: float, most: float, *names: str) -> None:
+    """Raise ValueError, naming the attribute, unless each of these is None or a number from `least` to `most`."""
+    for name in names:
+        value = getattr(owner, name)
+        if value is not None and not least <= value <= most:
+            raise ValueError(f"{name}: expected {_figure(least)} to {_figure(most)}, got {_figure(value)}")
+
+
+def _figure(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
 def parse(hint: type[T], plain: object, where: str) -> T:
@@ -68,24 +86,26 @@ def _parse_scalar(hint: Any, plain: object, where: str) -> object:
         return float(plain)
     if isinstance(plain, float) and not math.isfinite(plain):
         raise ConfigError(f"{where}: expected a finite number, got {plain}")
+    if isinstance(plain, str) and any("\ud800" <= c <= "\udfff" for c in plain):
+        raise ConfigError(f"{where}: expected text, got {plain!a}, which has half a character (a lone surrogate)")
     if isinstance(plain, hint) and (hint is bool or not isinstance(plain, bool)):
         return plain
     remedy = ""
     if hint is float and isinstance(plain, str) and _is_number(plain):
         remedy = f" (YAML reads a number with an exponent only with a point, as {float(plain)})"
-    raise ConfigError(f"{where}: expected {hint.__name__}, got {plain!r}{remedy}")
+    raise ConfigError(f"{where}: expected {hint.__name__}, got {_SHOWN.repr(plain)}{remedy}")
 
 
 def _parse_enum(hint: type[Enum], plain: object, where: str) -> Enum:
     for member in hint:
         if member.value == plain and type(member.value) is type(plain):
             return member
-    raise ConfigError(f"{where}: expected one of {', '.join(repr(m.value) for m in hint)}, got {plain!r}")
+    raise ConfigError(f"{where}: expected one of {', '.join(repr(m.value) for m in hint)}, got {_SHOWN.repr(plain)}")
 
 
 def _parse_tuple(hint: Any, plain: object, where: str) -> tuple[object, ...]:
     if not isinstance(plain, list | tuple):
-        raise ConfigError(f"{where}: expected a list, got {plain!r}")
+        raise ConfigError(f"{where}: expected a list, got {_SHOWN.repr(plain)}")
     args = typing.get_args(hint)
     if args[-1] is not Ellipsis and len(args) != len(plain):
         raise ConfigError(f"{where}: expected {len(args)} entries, got {len(plain)}")
@@ -95,7 +115,7 @@ def _parse_tuple(hint: Any, plain: object, where: str) -> tuple[object, ...]:
 
 def _parse_mapping(hint: Any, plain: object, where: str) -> dict[str, object]:
     if not isinstance(plain, dict) or not all(isinstance(k, str) for k in plain):
-        raise ConfigError(f"{where}: expected names with values, got {plain!r}")
+        raise ConfigError(f"{where}: expected names with values, got {_SHOWN.repr(plain)}")
     return {k: _parse(typing.get_args(hint)[1], v, f"{where}: {k}") for k, v in plain.items()}
 
 
@@ -107,7 +127,7 @@ def _parse_union(hint: Any, plain: object, where: str) -> object:
     if len(classes) > 1:
         if not isinstance(plain, dict) or plain.get(KIND) not in classes:
             found = plain.get(KIND, "nothing") if isinstance(plain, dict) else plain
-            raise ConfigError(f"{where}: {KIND}: expected one of {', '.join(classes)}, got {found!r}")
+            raise ConfigError(f"{where}: {KIND}: expected one of {', '.join(classes)}, got {_SHOWN.repr(found)}")
         rest = {k: v for k, v in plain.items() if k != KIND}
         return _parse(classes[plain[KIND]], rest, where)
     others = [o for o in options if o is not type(None)]
@@ -121,15 +141,15 @@ def _parse_union(hint: Any, plain: object, where: str) -> object:
 
 def _parse_dataclass(hint: Any, plain: object, where: str) -> object:
     if not isinstance(plain, dict):
-        raise ConfigError(f"{where}: expected keys with values, got {plain!r}")
+        raise ConfigError(f"{where}: expected keys with values, got {_SHOWN.repr(plain)}")
     plain = _without_kind(hint, plain, where)
     hints = typing.get_type_hints(hint)
     fields = {f.name: f for f in dataclasses.fields(hint) if f.init}
     for key in plain:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1)
+            near = difflib.get_close_matches(str(key)[:200], fields, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(fields)}"
-            raise ConfigError(f"{where}: unknown key {key!r}; {remedy}")
+            raise ConfigError(f"{where}: unknown key {_SHOWN.repr(key)}; {remedy}")
     for name, field in fields.items():
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if name not in plain and not has_default:
@@ -148,7 +168,7 @@ def _without_kind(hint: Any, plain: dict[Any, object], where: str) -> dict[Any, 
     if not hasattr(hint, "KIND") or KIND not in plain:
         return plain
     if plain[KIND] != kind_of(hint):
-        raise ConfigError(f"{where}: {KIND}: expected {kind_of(hint)!r}, got {plain[KIND]!r}")
+        raise ConfigError(f"{where}: {KIND}: expected {kind_of(hint)!r}, got {_SHOWN.repr(plain[KIND])}")
     return {key: value for key, value in plain.items() if key != KIND}
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from codesign.ir.dataset import Labels, Pixels
 from codesign.nets.net import to_input
 
+_SHIFTED_PART = 8  # an image is moved by at most one part in so many of its extent
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -51,28 +53,30 @@ def shuffled(
 ) -> Iterator[Images]:
     """Batches of one epoch in a random order.
 
-    With `flip` each image is mirrored left to right with probability 1/2. Where the set is passed over repeatedly,
-    each is also moved by up to `shift` pixels in both directions, zeros coming in.
+    With `flip` each image is mirrored left to right with probability 1/2; a map of one row is a signal and stays. Where
+    the set is passed over repeatedly, each is also moved by up to `shift` pixels in both directions, zeros coming in,
+    but by no more than an eighth of the extent.
     """
     passes = _passes(len(images), least)
-    order = torch.cat([torch.randperm(len(images), generator=rng) for _ in range(passes)])
+    order = torch.empty(passes * len(images), dtype=torch.int64)
+    for i in range(passes):
+        torch.randperm(len(images), generator=rng, out=order[i * len(images) : (i + 1) * len(images)])
     for i in range(batch_count(len(images), batch, least)):
         index = order[i * batch : (i + 1) * batch]
         part = images.take(index.to(images.y.device))
-        if flip:
+        if flip and part.x.shape[2] > 1:
             mirrored = (torch.rand(len(part), generator=rng) < 0.5).to(images.y.device)
             part = Images(torch.where(mirrored[:, None, None, None], part.x.flip(3), part.x), part.y)
-        if shift and passes > 1:
-            part = Images(
-                _shifted(part.x, torch.randint(0, 2 * shift + 1, (2, len(part)), generator=rng), shift), part.y
-            )
+        most = [min(shift, extent // _SHIFTED_PART) for extent in part.x.shape[2:]]
+        if any(most) and passes > 1:
+            down, right = (torch.randint(0, 2 * n + 1, (len(part),), generator=rng).to(part.x.device) for n in most)
+            part = Images(_shifted(part.x, down, right, *most), part.y)
         yield part
 
 
-def _shifted(x: Tensor, offsets: Tensor, shift: int) -> Tensor:
-    """x[B,C,Y,X] moved by shift - offsets[2,B] rows and columns."""
-    padded = torch.nn.functional.pad(x, (shift, shift, shift, shift))
-    down, right = offsets.to(x.device)
+def _shifted(x: Tensor, down: Tensor, right: Tensor, rows_most: int, columns_most: int) -> Tensor:
+    """x[B,C,Y,X] moved by rows_most - down[B] rows and columns_most - right[B] columns."""
+    padded = torch.nn.functional.pad(x, (columns_most, columns_most, rows_most, rows_most))
     rows = torch.arange(x.shape[2], device=x.device) + down[:, None]
     columns = torch.arange(x.shape[3], device=x.device) + right[:, None]
     image = torch.arange(len(x), device=x.device)[:, None, None]

@@ -4,15 +4,18 @@ import numpy as np
 import torch
 
 from codesign.errors import UnsupportedError
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
+from codesign.ir.graph import IDENTITY, Encoding, Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
 from codesign.ir.nodes import Add, Conv, Node, Pool, PoolOp
 from codesign.nets.net import INPUT_EXPONENT, QuantConv, QuantNet
 from codesign.nets.network import average_divisor_exponent
 from codesign.nets.quantizer import power
 
 
-def export(net: QuantNet) -> Graph:
-    """The net's integer graph: `golden.run_all(graph, x)` equals `net.integers(x)` for every node and image."""
+def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:
+    """The net's integer graph: `golden.run_all(graph, x)` equals `net.integers(x)` for every node and image.
+
+    `encoding`: how the numbers of the data set became the integers that the net was trained on.
+    """
     exponents = net.exponents()
     nodes: list[Node] = [net.nodes[0]]
     params: dict[str, IntArray] = {}
@@ -34,6 +37,7 @@ def export(net: QuantNet) -> Graph:
         input_scale=2.0**INPUT_EXPONENT,
         output_scale=2.0 ** exponents[nodes[-1].name],
         labels=network.labels,
+        encoding=encoding,
     )
 
 

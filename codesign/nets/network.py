@@ -18,6 +18,7 @@ from codesign.ir.qtype import QType
 INPUT = "input"
 INPUT_TYPE = QType(8, signed=False)  # pixels as they are, at a scale of 1/256
 LOGIT_BITS = 16
+MOST_WEIGHTS = 1 << 25  # of a layer: all weights stay on chip
 MAX_WINDOW = 7  # of a convolution
 SPREAD = 3  # multipliers of one convolution are at most 2**SPREAD apart
 
@@ -164,6 +165,11 @@ def _conv_node(layer: ConvLayer, source: Node) -> Conv:
             f"{shape.c} of {layer.source!r}"
         )
     taps = window.positions * shape.c // layer.groups
+    if taps * layer.k > MOST_WEIGHTS:
+        raise ConfigError(
+            f"layer {layer.name!r}: its {taps * layer.k:,} weights are more than the {MOST_WEIGHTS:,} that a layer may "
+            "have, because all weights stay on chip; use fewer channels, or pool before it"
+        )
     wtype = QType(layer.weight_bits, signed=True)
     worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
     return Conv(

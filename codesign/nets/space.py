@@ -8,7 +8,11 @@ from enum import Enum
 
 from codesign.errors import ConfigError
 from codesign.ir.nodes import PoolOp, Shape
+from codesign.ir.strict import check_range
 from codesign.nets.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
+
+# Engines of one node each hold all weights on chip: far below these bounds nothing fits any board.
+_MOST_CHANNELS, _MOST_EXPANSION, _MOST_STRIDE, _MOST_BLOCKS = 4096, 64, 64, 256
 
 
 class Kind(Enum):
@@ -30,11 +34,9 @@ class Operator:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.kernel <= MAX_WINDOW:
-            raise ValueError(f"kernel: expected 1 to {MAX_WINDOW}, got {self.kernel}")
-        for name in ("expansion", "groups"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        check_range(self, 1, MAX_WINDOW, "kernel")
+        check_range(self, 1, _MOST_EXPANSION, "expansion")
+        check_range(self, 1, _MOST_CHANNELS, "groups")
 
     def __str__(self) -> str:
         if self.kind is Kind.SKIP:
@@ -75,9 +77,10 @@ class StageSpace:
     def __post_init__(self) -> None:
         if not self.blocks or not self.widths or not self.activation_bits:
             raise ValueError("stage: expected at least one block, one width and one number of activation bits")
-        for name, number in (("stride", self.stride), ("widths", min(self.widths))):
-            if number < 1:
-                raise ValueError(f"{name}: expected at least 1, got {number}")
+        check_range(self, 1, _MOST_STRIDE, "stride")
+        for width in self.widths:
+            if not 1 <= width <= _MOST_CHANNELS:
+                raise ValueError(f"widths: expected 1 to {_MOST_CHANNELS:,} channels, got {width:,}")
         _check_different(widths=self.widths, activation_bits=self.activation_bits)
         if any(op.kind is Kind.SKIP for op in self.blocks[0].operators):
             raise ValueError("stage: its first block changes width or size and cannot be skipped")
@@ -119,6 +122,9 @@ class Space:
             for groups in {op.groups for op in stage.blocks[0].operators} - {1}:
                 if len(before.widths) > 1 or before.widths[0] % groups:
                     raise ValueError(f"stage: groups: {groups} need one width of the stage before, a multiple of it")
+        blocks = sum(len(stage.blocks) for stage in self.stages)
+        if blocks > _MOST_BLOCKS:
+            raise ValueError(f"stages: expected at most {_MOST_BLOCKS} blocks in all, got {blocks:,}")
         _check_different(
             head_pools=self.head_pools, head_weight_bits=self.head_weight_bits, resolutions=self.resolutions
         )
@@ -134,6 +140,12 @@ class Space:
     def networks(self) -> int:
         """How many networks the space holds; blocks that are skipped count once for each of their weight bits."""
         return math.prod(len(d.options) for d in decisions(self))
+
+
+def magnitude(networks: int) -> str:
+    """A number of networks in three digits; it may be larger than a float."""
+    digits = len(str(networks)) - 1
+    return f"{networks:,.3g}" if digits < 300 else f"1e+{digits}"
 
 
 def _check_different(**options: tuple[object, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codesign.errors import ConfigError
 from codesign.ir.dataset import Dataset
 from codesign.nets import checkpoint, parallel
 from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
@@ -20,6 +21,7 @@ from codesign.progress import Progress, silent
 
 _log = logging.getLogger(__name__)
 _SCORE_BATCH = 500
+_LARGEST_WEIGHT = 65536.0  # hundreds of times what sound training gives, and within what scales can express
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,17 @@ def share(right: Tensor) -> float:
     return int(right.sum()) / len(right)
 
 
+def check_sound(where: str, losses: Iterable[float], weights: Iterable[Tensor], settings: str) -> None:
+    """Raise ConfigError, naming the settings that may be why, if a loss or a weight is not finite or far too large."""
+    for loss in losses:
+        if not math.isfinite(loss):
+            raise ConfigError(f"{where}: it diverged, its loss is {loss}; {settings}")
+    for weight in weights:
+        peak = float(weight.detach().abs().max())
+        if not peak <= _LARGEST_WEIGHT:
+            raise ConfigError(f"{where}: it diverged, a weight is {peak:g}; {settings}")
+
+
 def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:
     """Learning rate after the share `done` of the steps: a linear rise over `warm`, then half a cosine down to zero."""
     if done < warm:
@@ -185,11 +198,21 @@ class _Run:
                 progress(stage, step + 1, epochs * count, f"epoch {epoch - first + 1} of {epochs}")
         self.team.average([sums, *self.net.buffers()])
         loss, right = (sums / count).tolist()
+        self._check_sound(epoch - first + 1, loss, "float" if is_float else "quantized")
         phase, rate = "float" if is_float else "quantized", self.optimizer.param_groups[0]["lr"]
         self.history.append(TrainRecord(epoch=epoch + 1, phase=phase, loss=loss, accuracy=right, rate=rate))
         self.done = epoch + 1
         self._save()
         progress(stage, (epoch - first + 1) * count, epochs * count, f"loss {loss:.3f}")
+
+    def _check_sound(self, epoch: int, loss: float, phase: str) -> None:
+        config, rate = self.config, f"{phase}_rate"
+        check_sound(
+            f"train: epoch {epoch} ({phase})",
+            [loss],
+            self.net.parameters(),
+            f"set a smaller {rate} (now {getattr(config, rate):g}) or weight_decay (now {config.weight_decay:g})",
+        )
 
     def float_score(self, test: Images) -> float:
         """Accuracy of the float net."""

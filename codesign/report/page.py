@@ -26,6 +26,7 @@ def page(view: View, version: str) -> str:
         _resources(view),
         _engines(view),
         _accuracy(view),
+        _data(view),
         _course(view),
         _proof(view),
     )
@@ -264,6 +265,20 @@ def _accuracy(view: View) -> str:
     if a.differing is not None:
         what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
     return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")
+
+
+def _data(view: View) -> str:
+    """What one must know of the data; nothing if they are pixels as usual."""
+    facts = list(view.data_notes)
+    if view.graph is not None and not view.graph.encoding.is_identity:
+        encoding, otype = view.graph.encoding, view.graph.input.otype
+        facts.insert(
+            0,
+            f"A number v becomes the integer floor((v - {encoding.offset!r}) / {encoding.step!r} + 0.5), from "
+            f"{otype.qmin} to {otype.qmax}; quantize() of the driver and network/model.py do so.",
+        )
+    items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    return _section("The data", "What the network was trained on.", f"<ul>{items}</ul>") if facts else ""
 
 
 def _course(view: View) -> str:

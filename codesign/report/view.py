@@ -72,6 +72,7 @@ class View:
     name: str
     board: Board
     data: str = ""
+    data_notes: tuple[str, ...] = ()
     graph: Graph | None = None
     design: Design | None = None
     cost: Cost | None = None

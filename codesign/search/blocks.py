@@ -1,5 +1,6 @@
 """The blocks of a search space as the nodes that every combination of their choices makes; no tensor comes here."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from codesign.nets.space import (
     map_shapes,
     slots,
 )
+
+_MOST_COMBINATIONS = 1 << 18  # of the choices that a block depends on: all of them are priced
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +83,14 @@ def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tupl
     """The nodes of the layers that every combination of these decisions makes, at every resolution."""
     axes = [0, *axes] if space.resolutions else axes
     every = decisions(space)
-    nodes = np.empty([len(every[at].options) for at in axes], dtype=np.object_)
+    sizes = [len(every[at].options) for at in axes]
+    if math.prod(sizes) > _MOST_COMBINATIONS:
+        names = ", ".join(every[at].name for at in axes)
+        raise ConfigError(
+            f"space: the options of {names} have {math.prod(sizes):,} combinations, at most {_MOST_COMBINATIONS:,} can "
+            "be priced; give fewer"
+        )
+    nodes = np.empty(sizes, dtype=np.object_)
     row = [0] * len(every)
     for index in np.ndindex(nodes.shape):
         for at, option in zip(axes, index, strict=True):

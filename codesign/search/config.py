@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from codesign.nets.config import Device, check_common, check_counts
+from codesign.ir.cost import check_demands
+from codesign.ir.strict import check_range
+from codesign.nets.config import MOST, MOST_IMAGES, Device, check_common
 
 
 class Hardware(Enum):
@@ -66,26 +68,22 @@ class SearchConfig:
     mixed_precision: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("min_fps", "max_latency_us"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 < value < float("inf"):
-                raise ValueError(f"{name}: expected a positive number, got {value}")
-        check_counts(self, 1, "epochs", "finalists", "trained_finalists")
-        check_counts(self, 2, "images")
-        check_counts(self, 0, "minimum_depth", "trained_neighbours")
+        check_demands(self)
+        check_range(self, 1, MOST, "epochs", "finalists", "trained_finalists")
+        check_range(self, 2, MOST_IMAGES, "images")
+        check_range(self, 0, MOST, "minimum_depth", "trained_neighbours")
         check_common(self)
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ValueError(f"warmup_epochs: expected 0 to epochs - 1, got {self.warmup_epochs}")
         if not 0.0 < self.validation_share < 1.0:
             raise ValueError(f"validation_share: expected a share in (0, 1), got {self.validation_share}")
-        if not 0.0 <= self.cost_weight < float("inf"):
-            raise ValueError(f"cost_weight: expected 0 or more, got {self.cost_weight}")
+        check_range(self, 0, 1e6, "cost_weight")
         if self.active_paths not in (1, 2):
             raise ValueError(f"active_paths: expected 1 or 2, got {self.active_paths}")
         if self.hardware is Hardware.DNA and self.objective is not Objective.BOTTLENECK:
             raise ValueError(f"objective: {self.objective.value!r} is for hardware: 'exact' only, got hardware: 'dna'")
-        if not all(0.0 < t < float("inf") for t in self.temperatures):
-            raise ValueError(f"temperatures: expected positive numbers, got {self.temperatures}")
+        if not all(0.01 <= t <= 1000.0 for t in self.temperatures):
+            raise ValueError(f"temperatures: expected 0.01 to 1000, got {self.temperatures}")
         for name in ("weight_rate", "choice_rate"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: expected a rate in (0, 1), got {getattr(self, name)}")

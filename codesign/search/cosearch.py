@@ -24,7 +24,7 @@ from codesign.nets.batches import Images, generator
 from codesign.nets.config import use_device
 from codesign.nets.network import Network, skeleton
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions, middle
+from codesign.nets.space import Space, decisions, magnitude, middle
 from codesign.nets.train import share
 from codesign.progress import Progress, silent
 from codesign.search.accelerators import Accelerators
@@ -89,7 +89,7 @@ def cosearch(
     _check_in_time(accelerators, least)
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
-    progress("search", 0, 1, f"a space of {space.networks:,.3g} networks")
+    progress("search", 0, 1, f"a space of {magnitude(space.networks)} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
     key = f"{space} {board.figures()} {config} {dataset.digest()}" + trainer.team.key
     beginnings = _begin(trainer, accelerators, parts, folder, progress)

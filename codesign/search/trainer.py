@@ -16,7 +16,7 @@ from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
 from codesign.nets.space import Space, bit_widths, branches, decisions
 from codesign.nets.supernet import SuperNet
-from codesign.nets.train import cosine_rate
+from codesign.nets.train import check_sound, cosine_rate
 from codesign.progress import Progress
 from codesign.search.choice import Draw, blend, fixed, temperature_at
 from codesign.search.chooser import Chooser
@@ -105,6 +105,13 @@ class Trainer:
             if i % 10 == 9:
                 progress("search", step + 1, config.epochs * count, f"epoch {epoch + 1} of {config.epochs}")
         self.team.average([self._sums.weight_loss, self._sums.choice_loss, *self.net.buffers()])
+        check_sound(
+            f"search: epoch {epoch + 1}",
+            [float(self._sums.weight_loss), float(self._sums.choice_loss)],
+            [*self.net.parameters(), *self.chooser.logits],
+            f"set a smaller weight_rate (now {config.weight_rate:g}) or choice_rate (now {config.choice_rate:g}), or "
+            f"higher temperatures (now {config.temperatures[0]:g} to {config.temperatures[1]:g})",
+        )
         self.done += 1
         self.temperature = temperature
 

@@ -2,7 +2,7 @@
 """PYNQ driver of the accelerator: loads the bitstream, checks that it is the right one, runs images, measures.
 
 The accelerator takes and gives integers; this driver neither normalises, crops nor picks a class. `quantize` turns
-real values into the integers that the network was exported for, `dequantize` turns its integers back.
+numbers as in the training data into integers, `dequantize` turns the integers of results into real values.
 
 Images and results are HWC, channel innermost. Both directions of the AXI DMA run in scatter-gather mode with one
 descriptor per image, so that the bytes and the end of every single image are checked. Every wait has a time-out, by
@@ -55,9 +55,26 @@ OUT_DTYPE = container(params.OUT_CONTAINER_BITS, params.OUT_SIGNED)
 
 
 def quantize(values):
-    """Real values -> integers of the input: round(value / INPUT_SCALE), half up, clamped to the type."""
+    """Numbers as in the training data -> integers of the input, exactly as in training.
+
+    floor((value - INPUT_OFFSET) / INPUT_STEP + 0.5) in float64, clamped to the type. Where the network was trained on
+    integers as they are, these stay as they are. Raises ValueError for what is not finite, and there for small
+    fractions, which look normalised.
+    """
+    values = np.asarray(values)
+    wide = values.astype(np.float64)
+    if not np.isfinite(wide).all():
+        raise ValueError("values: expected finite numbers")
     low, high = integer_range(params.IN_BITS, params.IN_SIGNED)
-    return np.clip(np.floor(np.asarray(values) / params.INPUT_SCALE + 0.5), low, high).astype(IN_DTYPE)
+    as_they_are = (params.INPUT_OFFSET, params.INPUT_STEP) == (0.0, 1.0)
+    if as_they_are and wide.size and np.abs(wide).max() <= 16.0 and np.any(wide != np.floor(wide)):
+        raise ValueError(
+            f"values: expected numbers from {low} to {high} as in training, got fractions within -16 to 16; "
+            "undo what normalised them"
+        )
+    with np.errstate(over="ignore"):
+        steps = np.floor((wide - params.INPUT_OFFSET) / params.INPUT_STEP + 0.5)
+    return np.clip(steps, low, high).astype(IN_DTYPE)
 
 
 def dequantize(integers):
@@ -275,7 +292,7 @@ class Accelerator:
                 f"images: expected [N, {', '.join(map(str, params.IN_SHAPE))}] (HWC), got {list(images.shape)}"
             )
         if not np.issubdtype(images.dtype, np.integer):
-            raise ValueError(f"images: expected integers, got {images.dtype}; quantize() turns real values into them")
+            raise ValueError(f"images: expected integers, got {images.dtype}; quantize() makes them")
         low, high = integer_range(params.IN_BITS, params.IN_SIGNED)
         if images.min() < low or images.max() > high:
             raise ValueError(f"images: expected values from {low} to {high}, got {images.min()} to {images.max()}")
@@ -393,7 +410,7 @@ def parse_arguments(argv):
     parser.add_argument("--images", type=int, default=2048, help="benchmark: images to run")
     parser.add_argument("--capacity", type=int, default=params.BATCH, help="images per start of the accelerator")
     parser.add_argument("--result", default="board.json", help="benchmark: JSON file to write")
-    parser.add_argument("--input", help="run: .npy file of integers [N, IY, IX, C]")
+    parser.add_argument("--input", help="run: .npy file [N, IY, IX, C]: integers as they are, floats by quantize")
     parser.add_argument("--output", default="results.npy", help="run: .npy file to write")
     arguments = parser.parse_args(argv)
     if arguments.capacity < 2 or arguments.images < 1 or (arguments.timeout is not None and arguments.timeout <= 0):
@@ -421,7 +438,8 @@ def act(accelerator, arguments):
     if mismatches:
         return 1
     if arguments.action == "run":
-        np.save(arguments.output, accelerator.run(np.load(arguments.input)))
+        images = np.load(arguments.input)
+        np.save(arguments.output, accelerator.run(quantize(images) if images.dtype.kind == "f" else images))
         print(f"results written to {arguments.output}")
     if arguments.action == "benchmark":
         record = accelerator.benchmark(arguments.images)

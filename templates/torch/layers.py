@@ -4,13 +4,14 @@
     python model.py IMAGES.npy [OUTPUTS.npy]
 
 prints the class of every image of an .npy file, [Y,X,C] or [N,Y,X,C], and leaves the integer outputs [N,OY,OX,K].
+The numbers are those of the training data: `Network.encode` makes integers of them as the training did, see ENCODING.
 
 Between layers go integers, held in float64: every sum and product here is exact in it, so the outputs equal those of
 the machine in every word. Weights and biases are parameters, real numbers in steps of the layer's output; they are
 rounded to their grid on the way, and the gradient passes the rounding. To fine-tune:
 
     network = load()
-    loss = functional.cross_entropy(network(images), labels)   # images [B,C,Y,X], pixels as they are
+    loss = functional.cross_entropy(network(images), labels)   # images [B,C,Y,X]: network.encode(numbers [B,Y,X,C])
     ...                                                        # any optimizer of network.parameters()
     save(network)
 
@@ -91,6 +92,40 @@ def add(a: Tensor, b: Tensor, scales: tuple[float, float], outputs: tuple[int, i
     return rounded(a * scales[0] + b * scales[1]).clamp(*outputs)
 
 
+def encoded(values: np.ndarray, offset: float, step: float, inputs: tuple[int, int]) -> np.ndarray:
+    """The integers of the input, int64, for numbers as in the training data: floor((value - offset) / step + 0.5).
+
+    They are clamped to `inputs`, the least and largest. Where the network was trained on integers as they are (offset
+    0, step 1), integers stay as they are. Elsewhere integers of one byte are taken for integers of the input.
+    Raises ValueError where it is not clear which numbers these are.
+    """
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"expected integers or floating-point numbers, got {values.dtype}")
+    as_they_are = (offset, step) == (0.0, 1.0)
+    if values.dtype.kind in "iu":
+        if as_they_are or values.dtype.itemsize == 1:
+            return values.astype(np.int64)
+        if inputs[0] <= values.min() and values.max() <= inputs[1]:
+            raise ValueError(
+                f"integers from {inputs[0]} to {inputs[1]} could be those of the input or those of the training data: "
+                "images.astype(np.uint8) makes them the first, images.astype(float) the second"
+            )
+    wide = values.astype(np.float64)
+    if not np.isfinite(wide).all():
+        raise ValueError("expected finite numbers")
+    if as_they_are and np.abs(wide).max() <= 16.0 and np.any(wide != np.floor(wide)):
+        raise ValueError(
+            f"expected numbers from {inputs[0]} to {inputs[1]} as in training, got fractions within -16 to 16; undo "
+            "what normalised them"
+        )
+    with np.errstate(over="ignore"):
+        steps = np.floor((wide - offset) / step + 0.5)
+    beyond = int(np.count_nonzero((steps < inputs[0]) | (steps > inputs[1])))
+    if beyond:
+        print(f"{beyond} of {wide.size} numbers lie beyond those of the training and were clipped", file=sys.stderr)
+    return np.clip(steps, *inputs).astype(np.int64)
+
+
 def fill(network: nn.Module, path: Path = WEIGHTS) -> nn.Module:
     """The network with the weights of the file, ready to be used."""
     with np.load(path) as held:
@@ -113,10 +148,9 @@ def classify(network: nn.Module, labels: tuple[str, ...], arguments: list[str]) 
         return 1
     try:
         images = np.load(arguments[0], allow_pickle=False)
-        if not isinstance(images, np.ndarray) or images.dtype.kind not in "iu" or images.ndim not in (3, 4):
-            raise ValueError("expected integers [Y,X,C] or [N,Y,X,C] in an .npy file")
-        images = images.astype(np.int64).reshape(-1, *images.shape[-3:])
-        outputs = network.integers(torch.from_numpy(images).permute(0, 3, 1, 2))
+        if not isinstance(images, np.ndarray) or images.ndim not in (3, 4) or not images.size:
+            raise ValueError("expected numbers [Y,X,C] or [N,Y,X,C] in an .npy file")
+        outputs = network.integers(network.encode(images.reshape(-1, *images.shape[-3:])))
     except (OSError, ValueError) as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 1
