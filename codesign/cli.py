@@ -8,15 +8,16 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import codesign
 from codesign.errors import CodesignError, ConfigError, InfeasibleError
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
-from codesign.ir.board import Limits
+from codesign.ir.board import MOST, Limits
 from codesign.ir.boards import list_boards
+from codesign.ir.cost import NAMES
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
@@ -26,11 +27,18 @@ Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted)."""
+    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted).
+
+    `--help` and `--version` print and raise SystemExit of status 0.
+    """
     # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
     # woken too late on an idle one; it is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    arguments = _parser().parse_args(argv)
+    try:
+        arguments = _parser().parse_args(argv)
+    except ConfigError as error:
+        _complain(error)
+        return WRONG
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
     display = Display(sys.stderr, live=sys.stderr.isatty())
     command: Callable[[Arguments, Display], int] = arguments.command
@@ -88,10 +96,11 @@ def _limits(texts: Sequence[str]) -> Limits:
     found: dict[str, int] = {}
     for text in texts:
         name, _, number = text.partition("=")
-        if name not in Limits.__dataclass_fields__ or not number.isdecimal():
-            known = ", ".join(Limits.__dataclass_fields__)
-            raise ValueError(f"--limit: expected one of {known}, then = and a number, got {text!r}")
-        found[name] = int(number)
+        if name not in NAMES or not number.isdecimal():
+            raise ValueError(f"--limit: expected one of {', '.join(NAMES)}, then = and a number, got {text!r}")
+        if name in found:
+            raise ValueError(f"--limit: {name} is given twice; give one number for it")
+        found[name] = int(number) if len(number) < len(str(MOST)) else MOST  # more than any board has is no limit
     return Limits(**found)
 
 
@@ -178,8 +187,16 @@ def _complain(error: CodesignError) -> None:
         print(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains as the commands do; argparse itself would exit with 2, which says that nothing fits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError."""
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="codesign", description="A neural network and an FPGA accelerator that fit each other, proven bit-exact."
     )
     parser.add_argument("--version", action="version", version=f"codesign {codesign.__version__}")

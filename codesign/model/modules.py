@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.ir.board import Family
+from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.graph import IntArray
 from codesign.ir.nodes import Shape, Window
 from codesign.model.memory import bram18_count, ceil_log2, div_up, lutram_luts, rom_luts
 
 BoolArray = npt.NDArray[np.bool_]
-
-NAMES = ("dsp", "bram18", "uram", "lut", "ff")  # the order of every [N, 5] table of counts
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
 _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}
