@@ -57,6 +57,13 @@ class _Header:
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
 
+    def __post_init__(self) -> None:
+        for name in ("input_scale", "output_scale"):
+            if not 2.0**-64 <= getattr(self, name) <= 2.0**64:
+                raise ValueError(f"{name}: expected 2**-64 to 2**64, got {getattr(self, name)}")
+        if not self.nodes:
+            raise ValueError("nodes: expected at least one")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxComparison:
