@@ -159,6 +159,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
 
 def check(status: int, text: str, summary: Path) -> None:
     """The command ended well, with a summary that is JSON, or with one complaint."""
+    event(f"status {status}")
     assert status in (0, 1, 2)
     assert "Traceback" not in text
     assert "Warning" not in text

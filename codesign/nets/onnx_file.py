@@ -57,13 +57,6 @@ class _Header:
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
 
-    def __post_init__(self) -> None:
-        for name in ("input_scale", "output_scale"):
-            if not 2.0**-64 <= getattr(self, name) <= 2.0**64:
-                raise ValueError(f"{name}: expected 2**-64 to 2**64, got {getattr(self, name)}")
-        if not self.nodes:
-            raise ValueError("nodes: expected at least one")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxComparison:
@@ -295,7 +288,9 @@ class _Builder:
 
 
 def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, IntArray]:
-    """The parameters of the graph from the doubled ones and the scales of the file."""
+    """The parameters of the graph from the doubled ones and the scales of the file. Raises ValueError."""
+    if not header.nodes or not all(2.0**-99 < scale < 2.0**99 for scale in (header.input_scale, header.output_scale)):
+        raise ValueError(f"{_HEADER} has no nodes, or a scale that no graph has")
     params: dict[str, IntArray] = {}
     last = header.nodes[-1].name
     for node in header.nodes:
