@@ -4,6 +4,7 @@ A short version runs with the other tests; `make test-extremes` draws 500 cases 
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -152,6 +153,14 @@ def tiny_data(path: Path) -> None:
     np.savez(path, x_train=x[:12], y_train=y[:12], x_test=x[12:], y_test=y[12:])
 
 
+def hide_tools(patch: pytest.MonkeyPatch, *, programs: bool) -> None:
+    """Let synthesis be passed over, and simulation too if `programs`: they take longer than all the rest."""
+    there = importlib.util.find_spec
+    patch.setattr("importlib.util.find_spec", lambda name: None if name == "pyosys" else there(name))
+    if programs:
+        patch.setenv("PATH", "")
+
+
 def told(capsys: pytest.CaptureFixture[str]) -> str:
     """What went to stderr after the progress, as one line."""
     return re.sub(r"\s+", " ", capsys.readouterr().err)
@@ -215,8 +224,7 @@ def test_any_configuration_ends_in_a_status_and_a_sentence(capsys: pytest.Captur
         patch.chdir(home)
         tiny_data(Path("data.npz"))
         plain = data.draw(mostly_valid(*base_configuration(Path("data.npz"))))
-        if data.draw(st.integers(0, 24)):  # in most cases without simulation, which takes longer than all the rest
-            patch.setenv("PATH", folder)
+        hide_tools(patch, programs=data.draw(st.integers(0, 24)) > 0)
         Path("c.yaml").write_text(yaml.safe_dump(plain), errors="surrogatepass")
         with limited():
             status = main(["run", "c.yaml", "--out", "run"])
@@ -250,8 +258,7 @@ def test_any_command_line_ends_in_a_status_and_a_sentence(capsys: pytest.Capture
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         home = Path(folder)
         patch.chdir(home)
-        patch.setenv("PATH", folder)
-        patch.setattr("importlib.util.find_spec", lambda name: None if name == "pyosys" else object())
+        hide_tools(patch, programs=True)
         write_onnx(small_graph(), Path("small.onnx"))
         command = ["compile", "small.onnx", "--out", "run", *(f"{k}={v}" for k, v in chosen.items())]
         with limited():
