@@ -86,9 +86,17 @@ def _compile(arguments: Arguments, display: Display) -> int:
             proof=proof,
         )
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise _of_option(arguments.model, error) from error
     out = arguments.out or Path("runs") / name
     return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images))
+
+
+def _of_option(model: Path, error: ValueError) -> ConfigError:
+    """The complaint about a setting, with the option that set it in place of its key."""
+    key, _, rest = str(error).partition(": ")
+    if key == "name":
+        return ConfigError(f"{model}: its file name becomes the run's: {rest}; rename the file")
+    return ConfigError(f"{key if key.startswith('--') else '--' + key.replace('_', '-')}: {rest}")
 
 
 def _limits(texts: Sequence[str]) -> Limits:

@@ -7,6 +7,7 @@ from typing import Any
 from codesign.ir.board import Limits
 from codesign.search.goal import Goal
 
+LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
 
@@ -23,9 +24,9 @@ class ProofConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.csim_images <= 10_000:
             raise ValueError(f"csim_images: expected 1 to 10000, got {self.csim_images}")
-        # The first half fills the pipeline; an interval is measured over the rest.
-        if not 4 <= self.rtlsim_images <= self.csim_images:
-            raise ValueError(f"rtlsim_images: expected 4 to csim_images, got {self.rtlsim_images}")
+        if not LEAST_RTLSIM_IMAGES <= self.rtlsim_images <= self.csim_images:
+            most = f"{self.csim_images}, the csim_images"
+            raise ValueError(f"rtlsim_images: expected {LEAST_RTLSIM_IMAGES} to {most}, got {self.rtlsim_images}")
         if not 0 < self.time_limit_s < float("inf"):
             raise ValueError(f"time_limit_s: expected a positive number, got {self.time_limit_s}")
 

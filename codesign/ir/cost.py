@@ -40,7 +40,7 @@ def most_cycles(fps: float, clock_mhz: float) -> int:
     """The most cycles between images at that many images a second, 1 to MOST_CYCLES. Raises InfeasibleError."""
     cycles = int(min(clock_mhz * 1e6 / fps, MOST_CYCLES))
     if cycles < 1:
-        raise InfeasibleError(f"min_fps: {fps:,.0f} FPS is more than one image a cycle at {clock_mhz:g} MHz")
+        raise InfeasibleError(f"min_fps: {fps:,.6g} is more than one image a cycle at {clock_mhz:g} MHz; demand less")
     return cycles
 
 
@@ -48,7 +48,7 @@ def latency_cycles(microseconds: float, clock_mhz: float) -> int:
     """The most cycles that one image may take in that time, 1 to MOST_CYCLES. Raises InfeasibleError."""
     cycles = int(min(microseconds * clock_mhz, MOST_CYCLES))
     if cycles < 1:
-        raise InfeasibleError(f"max_latency_us: {microseconds:g} is less than one cycle at {clock_mhz:g} MHz")
+        raise InfeasibleError(f"max_latency_us: {microseconds:g} is less than a cycle at {clock_mhz:g} MHz; allow more")
     return cycles
 
 
