@@ -111,8 +111,8 @@ def _run(machine: "_Machine") -> None:
             before, moves = moves, sum(len(c.offers) + len(c.taken) for c in machine.channels)
             if moves == before:
                 raise ConfigError(
-                    "design: its buffers are too small, the machine would stop; set `buffer_words` and the `depth` of FIFOs "
-                    "to larger powers of two, or delete 4-design.yaml to have a design searched"
+                    "design: its buffers are too small, the machine would stop; set `buffer_words` and `depth` of FIFOs to "
+                    "larger powers of two, or delete 4-design.yaml to have a design searched"
                 )
 
 
