@@ -111,7 +111,7 @@ def _run(machine: "_Machine") -> None:
             before, moves = moves, sum(len(c.offers) + len(c.taken) for c in machine.channels)
             if moves == before:
                 raise ConfigError(
-                    "design: its buffers are too small, the machine would stop; set `buffer_words` and `depth` of FIFOs to "
+                    "design: its buffers are too small, the machine would stop; set `buffer_words` and `depth` to "
                     "larger powers of two, or delete 4-design.yaml to have a design searched"
                 )
 
