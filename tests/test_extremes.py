@@ -317,6 +317,25 @@ def test_on_any_board_a_design_fits_or_nothing_does(board: Board, goal: Goal, mo
     assert not re.search(r"available -|needs about (0|-\d+)\b", message)
 
 
+@pytest.mark.parametrize("gone", [("dsp",), ("bram18",), ("dsp", "bram18", "uram")])
+def test_a_network_is_compiled_for_a_part_that_lacks_a_resource(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
+) -> None:
+    pytest.importorskip("onnx")
+    from codesign.nets.onnx_file import write_onnx
+
+    board = load_board("pynq-z2")
+    board = dataclasses.replace(board, resources=dataclasses.replace(board.resources, **dict.fromkeys(gone, 0)))
+    monkeypatch.chdir(tmp_path)
+    hide_tools(monkeypatch, programs=True)
+    write_onnx(small_graph(), Path("small.onnx"))
+    Path("board.yaml").write_text(yaml.safe_dump(to_plain(board)))
+    assert main(["compile", "small.onnx", "--board", "board.yaml", "--out", "run"]) == 0
+    found = json.loads(Path("run/summary.json").read_text())
+    assert all(found["predicted"][name] == 0 for name in gone)
+    assert found["limit"]["interval_cycles"] <= found["predicted"]["interval_cycles"]
+
+
 def test_a_part_without_dsps_or_without_luts_has_the_limit_of_the_other_and_an_empty_one_none() -> None:
     graph, board = small_graph(), load_board("pynq-z2")
     macs = sum(node.macs for node in graph.nodes if hasattr(node, "macs"))

@@ -238,6 +238,37 @@ def test_a_file_of_ours_without_its_metadata_is_refused_for_that(folder: Path, g
         read_onnx(path)
 
 
+def with_header(change: Callable[[str], str]) -> Callable[[Any], None]:
+    def apply(model: Any) -> None:
+        held = next(p for p in model.metadata_props if p.key == "codesign.graph")
+        held.value = change(held.value)
+
+    return apply
+
+
+def no_number(model: Any) -> None:
+    tensor = next(t for t in model.graph.initializer if t.name == "fc.bias")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, np.float32), "fc.bias"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_header(lambda _: "[" * 100_000),
+        with_header(lambda text: json.dumps({**json.loads(text), "nodes": []})),
+        with_header(lambda text: json.dumps({**json.loads(text), "input_scale": 0.0})),
+        with_header(lambda text: json.dumps({**json.loads(text), "output_scale": 1e-310})),
+        with_header(lambda text: text[:-9]),
+        no_number,
+    ],
+    ids=["deep", "no nodes", "no scale", "tiny scale", "cut off", "no number"],
+)
+def test_a_damaged_header_or_tensor_is_refused(folder: Path, graph: Graph, change: Callable[[Any], None]) -> None:
+    path = saved_again(folder / "damaged.onnx", graph, change)
+    with pytest.raises(ConfigError, match=r"damaged\.onnx: changed since it was written: "):
+        read_onnx(path)
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_whatever_is_in_a_file_it_is_read_exactly_or_refused(folder: Path, graph: Graph, data: st.DataObject) -> None:
