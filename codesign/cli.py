@@ -183,7 +183,8 @@ def _finish(result: Any) -> int:
             cycles = f"interval {r['interval_cycles']:,}, latency {r['latency_cycles']:,}"
             lines.append(f"           {r['fps']:,.0f} FPS, {cycles} cycles (measured)")
     folder = result.folder
-    lines += [f"report     {folder.report}", f"project    {folder.project}"]
+    lines += [f"report     {folder.report}"]
+    lines += [f"project    {folder.project}"] if folder.project.exists() else []
     print("\n".join(lines))
     return WRONG if any(s.get(part, {}).get("mismatches") for part in ("csim", "rtlsim")) else 0
 
