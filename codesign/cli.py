@@ -9,15 +9,16 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import codesign
 from codesign.errors import CodesignError, ConfigError, InfeasibleError
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
-from codesign.ir.board import Limits
+from codesign.ir.board import MOST, Limits
 from codesign.ir.boards import list_boards
+from codesign.ir.cost import NAMES
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
@@ -27,11 +28,18 @@ Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted)."""
+    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted).
+
+    `--help` and `--version` print and raise SystemExit of status 0.
+    """
     # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
     # woken too late on an idle one; it is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    arguments = _parser().parse_args(argv)
+    try:
+        arguments = _parser().parse_args(argv)
+    except ConfigError as error:
+        _complain(error)
+        return WRONG
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):  # a path may have bytes that are no text
         if isinstance(stream, io.TextIOWrapper):
@@ -87,9 +95,17 @@ def _compile(arguments: Arguments, display: Display) -> int:
             proof=proof,
         )
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise _of_option(arguments.model, error) from error
     out = arguments.out or Path("runs") / name
     return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images))
+
+
+def _of_option(model: Path, error: ValueError) -> ConfigError:
+    """The complaint about a setting, with the option that set it in place of its key."""
+    key, _, rest = str(error).partition(": ")
+    if key == "name":
+        return ConfigError(f"{model}: its file name becomes the run's: {rest}; rename the file")
+    return ConfigError(f"{key if key.startswith('--') else '--' + key.replace('_', '-')}: {rest}")
 
 
 def _limits(texts: Sequence[str]) -> Limits:
@@ -97,10 +113,11 @@ def _limits(texts: Sequence[str]) -> Limits:
     found: dict[str, int] = {}
     for text in texts:
         name, _, number = text.partition("=")
-        if name not in Limits.__dataclass_fields__ or not number.isdecimal():
-            known = ", ".join(Limits.__dataclass_fields__)
-            raise ValueError(f"--limit: expected one of {known}, then = and a number, got {text!r}")
-        found[name] = int(number)
+        if name not in NAMES or not number.isdecimal():
+            raise ValueError(f"--limit: expected one of {', '.join(NAMES)}, then = and a number, got {text!r}")
+        if name in found:
+            raise ValueError(f"--limit: {name} is given twice; give one number for it")
+        found[name] = int(number) if len(number) < len(str(MOST)) else MOST  # more than any board has is no limit
     return Limits(**found)
 
 
@@ -177,7 +194,8 @@ def _finish(result: Any) -> int:
     lines += [f"note       {remark}" for remark in s.get("remarks", ())]
     lines += [f"wrong      {sentence}" for sentence in s.get("wrong", ())]
     folder = result.folder
-    lines += [f"report     {folder.report}", f"project    {folder.project}"]
+    lines += [f"report     {folder.report}"]
+    lines += [f"project    {folder.project}"] if folder.project.exists() else []
     print("\n".join(lines))
     return WRONG if s.get("wrong") else 0
 
@@ -189,8 +207,16 @@ def _complain(error: CodesignError) -> None:
         print(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains as the commands do; argparse itself would exit with 2, which says that nothing fits."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigError."""
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="codesign", description="A neural network and an FPGA accelerator that fit each other, proven bit-exact."
     )
     parser.add_argument("--version", action="version", version=f"codesign {codesign.__version__}")

@@ -1,15 +1,17 @@
 """Boards: what travels with the package, and how a wrong file is refused."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from codesign.data import folder
-from codesign.errors import ConfigError
-from codesign.ir.board import ProcessorClock
+from codesign.errors import ConfigError, InfeasibleError
+from codesign.ir.board import Limits, ProcessorClock
 from codesign.ir.boards import list_boards, load_board
+from codesign.ir.cost import MOST_CYCLES, latency_cycles, most_cycles
 
 WANTED = {"pynq-z2", "zc706", "ultra96-v2", "zcu102", "kv260"}
 
@@ -74,6 +76,12 @@ def test_the_budget_is_the_filled_share() -> None:
         ("family: xc7", "family: xc9", r"mine\.yaml: family: expected one of 'xc7', 'xcup', got 'xc9'"),
         ("dsp: 0.9", "dsp: 1.9", r"mine\.yaml: fill: fill\.dsp: expected a share in \(0, 1\], got 1\.9"),
         ("dsp: 220", "dps: 220", r"mine\.yaml: resources: unknown key 'dps'; did you mean 'dsp'\?"),
+        ("dsp: 220", "dsp: -4", r"mine\.yaml: resources\.dsp: expected 0 to 1,000,000,000, got -4"),
+        ("uram: 0", "uram: -1", r"mine\.yaml: resources\.uram: expected 0 to 1,000,000,000, got -1"),
+        ("ff: 106400", "ff: 1000000000000", r"resources\.ff: expected 0 to 1,000,000,000, got 1,000,000,000,000"),
+        ("2100.0", "1.0e-300", r"mine\.yaml: dram_peak_mb_s: expected 1 to 10,000,000, got 1e-300"),
+        ("2100.0", "1.0e+300", r"mine\.yaml: dram_peak_mb_s: expected 1 to 10,000,000, got 1e\+300"),
+        ("dram_efficiency: 0.8", "dram_efficiency: 1.0e-300", r"dram_efficiency: expected a share of 0\.01 to 1, got"),
         ("name: pynq-z2", "name: [", r"mine\.yaml: line \d+: "),
         (
             "name: pynq-z2",
@@ -96,6 +104,25 @@ def test_a_board_of_ones_own_is_read(tmp_path: Path) -> None:
     plain = yaml.safe_load((folder("boards") / "pynq-z2.yaml").read_text())
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**plain, "name": "mine"}))
     assert load_board(str(tmp_path / "mine.yaml")).name == "mine"
+
+
+def test_a_limit_above_the_board_bounds_nothing() -> None:
+    board = load_board("pynq-z2")
+    limited = replace(board, limits=Limits(lut=100, dsp=10**9))
+    assert limited.limited == ("lut",)
+    assert (limited.budget.lut, limited.budget.dsp) == (100, board.budget.dsp)
+    assert limited.bounded_by("lut").startswith("the limit of lut")
+    assert limited.bounded_by("dsp") == "pynq-z2"
+
+
+def test_cycles_of_an_extreme_demand_are_a_number_or_none_is_possible() -> None:
+    for tiny, huge in ((5e-324, 1e308), (1e-310, 1e30), (1e-30, 1e12)):
+        assert most_cycles(tiny, 100.0) == MOST_CYCLES
+        assert latency_cycles(huge, 100.0) == MOST_CYCLES
+        with pytest.raises(InfeasibleError, match=r"min_fps: .* is more than one image a cycle at 100 MHz"):
+            most_cycles(huge, 100.0)
+        with pytest.raises(InfeasibleError, match=r"max_latency_us: .* is less than a cycle at 100 MHz"):
+            latency_cycles(tiny, 100.0)
 
 
 def test_an_unknown_board_names_the_nearest() -> None:

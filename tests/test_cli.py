@@ -72,19 +72,24 @@ def test_the_doctor_says_what_is_missing_and_what_works_without_it(
         (["compile", "nowhere.onnx", "--board", "pynq-z2"], "nowhere.onnx: no such file"),
         (
             ["compile", "x.onnx", "--board", "pynq-z2", "--min-fps", "-1"],
-            "min_fps: expected 0.001 to 1e+12",
+            "--min-fps: expected 0.001 to 1e+12, got -1",
         ),
         (
             ["compile", "x.onnx", "--board", "pynq-z2", "--rtlsim-images", "1"],
-            "rtlsim_images: expected 4 to",
+            "--rtlsim-images: expected 4 to 100, the csim_images, got 1",
         ),
-        (["compile", "x.onnx", "--board", "pynq-z2", "--min-fps", "nan"], "min_fps: expected 0.001 to 1e+12"),
+        (["compile", "x.onnx", "--board", "pynq-z2", "--min-fps", "nan"], "--min-fps: expected 0.001 to 1e+12"),
+        (
+            ["compile", "x.onnx", "--board", "pynq-z2", "--max-latency-us", "0"],
+            "--max-latency-us: expected 0.001 to 1e+09",
+        ),
         (
             ["compile", "x.onnx", "--board", "pynq-z2", "--limit", "lutt=5"],
             "--limit: expected one of dsp, bram18, uram, lut, ff",
         ),
         (["compile", "x.onnx", "--board", "pynq-z2", "--limit", "lut=-5"], "then = and a number, got 'lut=-5'"),
-        (["compile", "X Y.onnx", "--board", "pynq-z2"], "name: expected a letter"),
+        (["compile", "x.onnx", "--board", "pynq-z2", "--limit", "lut=5", "--limit", "lut=6"], "lut is given twice"),
+        (["compile", "X Y.onnx", "--board", "pynq-z2"], "X Y.onnx: its file name becomes the run's: expected a letter"),
         (["compare", "nowhere", "--measured", "x"], "nowhere: not a run folder"),
     ],
 )
@@ -132,11 +137,47 @@ def test_a_board_that_is_too_small_is_status_2(tmp_path: Path, model: Path, caps
     assert "codesign: design: graph 'small' does not fit" in complaint(capsys)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND; see `codesign --help`"),
+        (["compil"], "invalid choice: 'compil'"),
+        (["compile", "x.onnx"], "the following arguments are required: --board; see `codesign compile --help`"),
+        (["compile", "x.onnx", "--board", "b", "--min-fps", "fast"], "--min-fps: invalid float value: 'fast'"),
+        (["report", "a", "b"], "unrecognized arguments: b"),
+        (["compile", "x.onnx", "--board", "b", "--goal", "speed"], "argument --goal: invalid choice: 'speed'"),
+    ],
+)
+def test_wrong_usage_gets_one_sentence_and_status_1(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 1
+    text = complaint(capsys)
+    assert text.startswith("codesign: ")
+    assert message in text
+    assert "usage:" not in text
+
+
+def test_a_limit_that_is_too_low_is_named_and_not_the_board(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW]
+    assert main([*command, "--limit", "lut=0"]) == 2
+    text = complaint(capsys)
+    assert "does not fit its limits on board 'pynq-z2'" in text
+    assert "nearest board" not in text
+    least = re.search(r"lut needs about (\d+), available 0; raise lut to about (\d+) \(--limit, or the key", text)
+    assert least is not None
+    assert least[1] == least[2]
+    assert int(least[1]) > 0
+
+
 def test_images_of_ones_own_are_checked(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["compile", str(model), "--board", "pynq-z2", "--out", str(tmp_path / "run"), *FEW, "--images"]
     for array, message in (
         (np.zeros((4, 6, 6, 1)), "expected integers [N, IY, IX, C], got float64 [4, 6, 6, 1]"),
-        (np.zeros((3, 6, 6, 1), dtype=int), "expected at least 4 images (proof.csim_images), got 3"),
+        (np.zeros((3, 6, 6, 1), dtype=int), "expected at least 4 images (--csim-images), got 3"),
         (np.zeros((4, 6, 5, 1), dtype=int), "expected [B, 6, 6, 1] (HWC), got [4, 6, 5, 1]"),
         (np.full((4, 6, 6, 1), 256), "expected uint8 values, got 256 to 256"),
     ):

@@ -1,6 +1,9 @@
 """ONNX: a round trip is exact, onnxruntime computes what the golden model does, and other files are refused."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,12 @@ from codesign.nets.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa:
 from test_nets import networks, quantized  # noqa: E402
 
 pytestmark = pytest.mark.torch
+helper = onnx.helper
+
+# Values of JSON that a file may hold in any place.
+EXTREMES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, 0, -1, 1, 2**31, 2**63, 1e-310, 1e308, -0.0, "", "x" * 300, [], {}, ["input"], {"kind": "conv"}, True]
+)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +113,192 @@ def test_a_changed_file_is_refused(folder: Path, graph: Graph) -> None:
     refused(lambda m: m.graph.initializer.pop(0), "changed since it was written")
 
 
+def saved_again(path: Path, graph: Graph, change: Callable[[Any], Any]) -> Path:
+    """The graph's file, loaded, changed and saved by onnx; `change` may return another model."""
+    write_onnx(graph, path)
+    model = onnx.load(str(path))
+    onnx.save(change(model) or model, str(path))
+    return path
+
+
+def noted(model: Any) -> None:
+    model.doc_string, model.graph.doc_string, model.graph.node[0].doc_string = "ours", "a graph", "a node"
+    model.producer_version, model.producer_name, model.graph.name = "7", "another", "renamed"
+    helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, "author": "somebody"})
+
+
+def reordered(model: Any) -> None:
+    tensors = list(model.graph.initializer)[::-1]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)
+    for node in model.graph.node:
+        attributes = list(node.attribute)[::-1]
+        del node.attribute[:]
+        node.attribute.extend(attributes)
+    weights = [n for n in model.graph.node if n.output[0].endswith((".weight.r", ".bias.r"))]
+    others = [n for n in model.graph.node if n not in weights]
+    del model.graph.node[:]
+    model.graph.node.extend(weights + others)
+
+
+def unpacked(model: Any) -> None:
+    """Weights as numbers in place of bytes."""
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor)
+        tensor.CopyFrom(helper.make_tensor(tensor.name, tensor.data_type, array.shape, array.ravel().tolist()))
+
+
+def renamed_nodes(model: Any) -> None:
+    for i, node in enumerate(model.graph.node):
+        node.name = f"node_{i}"
+
+
+def one_image(model: Any) -> None:
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def listed_inputs(model: Any) -> None:
+    """Initializers as inputs too, as old programs do."""
+    for tensor in list(model.graph.initializer):
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [onnx.shape_inference.infer_shapes, noted, reordered, unpacked, renamed_nodes, one_image, listed_inputs],
+    ids=lambda f: f.__name__,
+)
+def test_a_file_that_was_saved_again_with_the_same_nodes_and_weights_is_read(
+    folder: Path, graph: Graph, change: Callable[[Any], Any]
+) -> None:
+    path = saved_again(folder / "again.onnx", graph, change)
+    first = folder / "first.onnx"
+    write_onnx(graph, first)
+    assert path.read_bytes() != first.read_bytes()
+    assert read_onnx(path).digest() == graph.digest()
+
+
+def edited(name: str) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        tensor = next(t for t in model.graph.initializer if t.name == name)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) + 1, name))
+
+    return change
+
+
+def unpadded(model: Any) -> None:
+    node = next(n for n in model.graph.node if n.op_type == "Conv")
+    next(a for a in node.attribute if a.name == "pads").ints[0] ^= 1
+
+
+def typed(model: Any) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
+
+
+def twice(model: Any) -> None:
+    model.graph.node.append(model.graph.node[0])
+
+
+def more(model: Any) -> None:
+    model.graph.node.append(helper.make_node("Neg", ["output"], ["negative"]))
+
+
+def elsewhere(model: Any) -> None:
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "weights.bin")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (edited("fc.weight"), "the tensor 'fc.weight' differs"),
+        (edited("real.scale"), "the tensor 'real.scale' differs"),
+        (unpadded, "the node that gives 'a.acc' differs"),
+        (typed, "the input 'input' differs"),
+        (twice, "a node is there twice"),
+        (more, "the node that gives 'negative' was added"),
+        (lambda m: m.graph.output.pop(), "the output 'output' is missing"),
+        (lambda m: m.graph.node.pop(), "the node that gives 'output' is missing"),
+        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "'a.x.scale' is there twice"),
+        (elsewhere, "lies in another file; save the model as one file"),
+    ],
+    ids=range(10),
+)
+def test_a_refusal_names_what_was_changed(
+    folder: Path, graph: Graph, change: Callable[[Any], Any], reason: str
+) -> None:
+    path = saved_again(folder / "odd.onnx", graph, lambda m: change(m) and None)
+    with pytest.raises(ConfigError, match=rf"odd\.onnx: changed since it was written: .*{reason}"):
+        read_onnx(path)
+
+
+def test_a_file_of_ours_without_its_metadata_is_refused_for_that(folder: Path, graph: Graph) -> None:
+    path = saved_again(folder / "bare.onnx", graph, lambda m: m.metadata_props.pop() and None)
+    with pytest.raises(UnsupportedError, match=r"bare\.onnx: written by codesign, but its metadata .* are gone"):
+        read_onnx(path)
+
+
+def with_header(change: Callable[[str], str]) -> Callable[[Any], None]:
+    def apply(model: Any) -> None:
+        held = next(p for p in model.metadata_props if p.key == "codesign.graph")
+        held.value = change(held.value)
+
+    return apply
+
+
+def no_number(model: Any) -> None:
+    tensor = next(t for t in model.graph.initializer if t.name == "fc.bias")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(3, np.nan, np.float32), "fc.bias"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_header(lambda _: "[" * 100_000),
+        with_header(lambda text: json.dumps({**json.loads(text), "nodes": []})),
+        with_header(lambda text: json.dumps({**json.loads(text), "input_scale": 0.0})),
+        with_header(lambda text: json.dumps({**json.loads(text), "output_scale": 1e-310})),
+        with_header(lambda text: text[:-9]),
+        no_number,
+    ],
+    ids=["deep", "no nodes", "no scale", "tiny scale", "cut off", "no number"],
+)
+def test_a_damaged_header_or_tensor_is_refused(folder: Path, graph: Graph, change: Callable[[Any], None]) -> None:
+    path = saved_again(folder / "damaged.onnx", graph, change)
+    with pytest.raises(ConfigError, match=r"damaged\.onnx: changed since it was written: "):
+        read_onnx(path)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_whatever_is_in_a_file_it_is_read_exactly_or_refused(folder: Path, graph: Graph, data: st.DataObject) -> None:
+    path = folder / "any.onnx"
+    write_onnx(graph, path)
+    model = onnx.load(str(path))
+    plain = json.loads(next(p.value for p in model.metadata_props if p.key == "codesign.graph"))
+    kind = data.draw(st.sampled_from(["bytes", "header", "tensor"]))
+    if kind == "header":
+        owner = data.draw(st.sampled_from([plain, *plain["nodes"]]))
+        owner[data.draw(st.sampled_from(sorted(owner)))] = data.draw(EXTREMES)
+        next(p for p in model.metadata_props if p.key == "codesign.graph").value = json.dumps(plain)
+    elif kind == "tensor":
+        tensor = data.draw(st.sampled_from(list(model.graph.initializer)))
+        array = data.draw(st.sampled_from([np.zeros(0, np.int8), np.array(np.nan, np.float32), np.ones((3, 3, 3))]))
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    content = bytearray(model.SerializeToString())
+    if kind == "bytes":
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        assert read_onnx(path).digest() == graph.digest()
+    except (ConfigError, UnsupportedError) as refused:
+        message = str(refused)
+    else:
+        message = "any.onnx is read"
+    assert "any.onnx" in message
+
+
 def test_files_of_other_programs_are_refused_with_producer_and_operator(folder: Path) -> None:
-    helper = onnx.helper
     made = helper.make_graph(
         [helper.make_node("Sigmoid", ["x"], ["y"])],
         "g",

@@ -80,7 +80,7 @@ def test_a_part_that_was_not_run_is_absent() -> None:
 def test_the_limit_is_every_multiplier_busy_every_cycle() -> None:
     macs = sum(n.macs for n in NODES)
 
-    def limit(**counts: int) -> int:
+    def limit(**counts: int) -> int | None:
         return limit_interval(GRAPH, replace(BOARD, resources=Resources(**counts)))
 
     assert limit(dsp=1, lut=1) <= macs

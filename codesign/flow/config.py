@@ -9,6 +9,7 @@ from codesign.ir.cost import check_demands
 from codesign.ir.strict import check_range
 from codesign.search.goal import Goal
 
+LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
 
@@ -24,9 +25,9 @@ class ProofConfig:
 
     def __post_init__(self) -> None:
         check_range(self, 1, 10_000, "csim_images")
-        # The first half fills the pipeline; an interval is measured over the rest.
-        if not 4 <= self.rtlsim_images <= self.csim_images:
-            raise ValueError(f"rtlsim_images: expected 4 to csim_images, got {self.rtlsim_images}")
+        if not LEAST_RTLSIM_IMAGES <= self.rtlsim_images <= self.csim_images:
+            most = f"{self.csim_images}, the csim_images"
+            raise ValueError(f"rtlsim_images: expected {LEAST_RTLSIM_IMAGES} to {most}, got {self.rtlsim_images}")
         check_range(self, 1e-3, 1e6, "time_limit_s")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from codesign.datasets.load import DataConfig, load_dataset
 from codesign.datasets.resize import reduced
 from codesign.errors import ConfigError, MismatchError
-from codesign.flow.config import ProofConfig, check_name
+from codesign.flow.config import LEAST_RTLSIM_IMAGES, ProofConfig, check_name
 from codesign.flow.folder import file_digest, is_current, stamp
 from codesign.flow.log import LogKind, epoch_log
 from codesign.flow.steps import Run, save_vectors
@@ -74,9 +74,10 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
     run.progress("reading the data set", 0, 1)
     dataset = load_dataset(config.data)
     if len(dataset.test_x) < config.proof.rtlsim_images:
+        remedy = "ask for fewer, or bring more" if len(dataset.test_x) >= LEAST_RTLSIM_IMAGES else "bring more"
         raise ConfigError(
             f"proof: rtlsim_images: {config.proof.rtlsim_images} are to be simulated, but {dataset.name} has "
-            f"{len(dataset.test_x)} test samples; ask for fewer, or bring more"
+            f"{len(dataset.test_x)} test samples; {remedy}"
         )
     run.progress("reading the data set", 1, 1, "; ".join((_data_line(dataset), *dataset.notes)))
     return dataset

@@ -23,7 +23,7 @@ from codesign.flow.folder import RunFolder, Settings, check_present, file_digest
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
-from codesign.ir.cost import Cost, most_cycles
+from codesign.ir.cost import Cost, latency_cycles, most_cycles
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.measurement import Measurement
@@ -146,7 +146,7 @@ def _max_interval(run: Run) -> int | None:
 def _max_latency(run: Run) -> int | None:
     """The cycles that one image may take."""
     most = run.settings.max_latency_us
-    return None if most is None else int(most * run.board.clock_mhz)
+    return None if most is None else latency_cycles(most, run.board.clock_mhz)
 
 
 def _search_plain(result: SearchResult) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
     with locked(folder):
         now = Run(folder, settings, board, progress)
         if not folder.graph.exists():
-            raise ConfigError(f"{path}: has no {folder.graph.name} yet; finish it with `codesign {settings.command}`")
+            raise ConfigError(
+                f"{path}: has no network yet; finish it with the `codesign {settings.command} ...` that began it"
+            )
         if verb is Verb.REPORT:
             if folder.design.exists():
                 steps.predict_step(now)  # so that no prediction of an earlier design is shown
@@ -141,7 +143,7 @@ def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple
     with locked(folder):
         manifest = folder.project / "manifest.json"
         if not manifest.exists():
-            raise ConfigError(f"{path}: has no project yet, so nothing can have been measured of it")
+            raise ConfigError(f"{path}: has no project that could have been measured yet; finish the run first")
         if not files.is_there(measured):
             raise ConfigError(f"{measured}: no such file")
         graph, design = steps.load_machine(folder)
@@ -188,6 +190,6 @@ def _images(path: Path | None, graph: Graph, config: CompileConfig) -> IntArray:
     if x.dtype.kind not in "iu" or x.ndim != 4:
         raise ConfigError(f"{path}: expected integers [N, IY, IX, C], got {x.dtype} {list(x.shape)}")
     if len(x) < wanted:
-        raise ConfigError(f"{path}: expected at least {wanted} images (proof.csim_images), got {len(x)}")
+        raise ConfigError(f"{path}: expected at least {wanted} images (--csim-images), got {len(x)}")
     steps.check_vectors(graph, x.astype(np.int64), str(path))
     return x[:wanted].astype(np.int64)

@@ -7,7 +7,10 @@ from enum import Enum
 from typing import Any
 
 from codesign.ir.canonical import canonical
-from codesign.ir.cost import Resources
+from codesign.ir.cost import NAMES, Resources
+
+MOST = 10**9  # of a resource: far beyond any part, and exact in every sum
+DRAM_MB_S = (1.0, 1e7)  # from far below any memory to far above
 
 # Fields that tell of a board, and change neither network nor design.
 DESCRIPTIVE = ("name", "title", "part", "shell", "sources", "processor")
@@ -39,7 +42,7 @@ class Fill:
     ff: float
 
     def __post_init__(self) -> None:
-        for name in ("dsp", "bram18", "uram", "lut", "ff"):
+        for name in NAMES:
             if not 0.0 < getattr(self, name) <= 1.0:
                 raise ValueError(f"fill.{name}: expected a share in (0, 1], got {getattr(self, name)}")
 
@@ -55,10 +58,10 @@ class Limits:
     ff: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dsp", "bram18", "uram", "lut", "ff"):
+        for name in NAMES:
             most = getattr(self, name)
-            if most is not None and most < 0:
-                raise ValueError(f"{name}: expected 0 or more, got {most}")
+            if most is not None:
+                _check_amount(name, most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +129,13 @@ class Board:
             raise ValueError(f"title: expected one line of text, got {self.title!r}")
         if not 1.0 <= self.clock_mhz <= 1000.0:
             raise ValueError(f"clock_mhz: expected 1 to 1000, got {self.clock_mhz}")
-        if not 0.0 < self.dram_efficiency <= 1.0:
-            raise ValueError(f"dram_efficiency: expected a share in (0, 1], got {self.dram_efficiency}")
-        if self.dram_peak_mb_s <= 0.0:
-            raise ValueError(f"dram_peak_mb_s: expected a positive number, got {self.dram_peak_mb_s}")
+        for name in NAMES:
+            _check_amount(f"resources.{name}", getattr(self.resources, name))
+        if not 0.01 <= self.dram_efficiency <= 1.0:
+            raise ValueError(f"dram_efficiency: expected a share of 0.01 to 1, got {self.dram_efficiency}")
+        least, most = DRAM_MB_S
+        if not least <= self.dram_peak_mb_s <= most:
+            raise ValueError(f"dram_peak_mb_s: expected {least:g} to {most:,.0f}, got {self.dram_peak_mb_s}")
         if not self.sources:
             raise ValueError("sources: expected at least one source for the values")
         self.clocking  # noqa: B018 (raises if the clock cannot be had)
@@ -158,11 +164,31 @@ class Board:
 
     @property
     def budget(self) -> Resources:
+        filled = self._filled
+
         def most(name: str) -> int:
-            share, limit = int(getattr(self.resources, name) * getattr(self.fill, name)), getattr(self.limits, name)
-            return share if limit is None else min(share, int(limit))
+            share, limit = getattr(filled, name), getattr(self.limits, name)
+            return int(share if limit is None else min(share, limit))
 
         return Resources(dsp=most("dsp"), bram18=most("bram18"), uram=most("uram"), lut=most("lut"), ff=most("ff"))
+
+    @property
+    def limited(self) -> tuple[str, ...]:
+        """The resources of which the user's limit allows less than the board's fill does."""
+        return tuple(n for n in NAMES if getattr(self.budget, n) < getattr(self._filled, n))
+
+    def bounded_by(self, name: str) -> str:
+        """What keeps a design from more of a resource, for a message: the user's limit or the board."""
+        return f"the limit of {name} (--limit, or the key `limits`)" if name in self.limited else self.name
+
+    @property
+    def _filled(self) -> Resources:
+        """The share of the part that the fill leaves to a design."""
+
+        def share(name: str) -> int:
+            return int(getattr(self.resources, name) * getattr(self.fill, name))
+
+        return Resources(dsp=share("dsp"), bram18=share("bram18"), uram=share("uram"), lut=share("lut"), ff=share("ff"))
 
 
 def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERANCE) -> tuple[int, int] | None:
@@ -187,3 +213,8 @@ def _wizard_makes(input_mhz: float, clock_mhz: float, family: Family) -> bool:
             if good and abs(oscillator / out - clock_mhz) <= CLOCK_TOLERANCE * clock_mhz:
                 return True
     return False
+
+
+def _check_amount(name: str, amount: int) -> None:
+    if not 0 <= amount <= MOST:
+        raise ValueError(f"{name}: expected 0 to {MOST:,}, got {amount:,}")

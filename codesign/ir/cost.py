@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from codesign.errors import InfeasibleError
 from codesign.ir.strict import check_range
 
+NAMES = ("dsp", "bram18", "uram", "lut", "ff")
+MOST_CYCLES = 1 << 40  # of a demand: minutes at any clock, and exact in float and int64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -31,8 +34,7 @@ class Resources:
 
     def excess(self, budget: "Resources") -> tuple[tuple[str, int, int], ...]:
         """(resource, needed, available) of every count over the budget."""
-        names = ("dsp", "bram18", "uram", "lut", "ff")
-        return tuple((n, getattr(self, n), getattr(budget, n)) for n in names if getattr(self, n) > getattr(budget, n))
+        return tuple((n, getattr(self, n), getattr(budget, n)) for n in NAMES if getattr(self, n) > getattr(budget, n))
 
 
 def check_demands(config: object) -> None:
@@ -42,10 +44,18 @@ def check_demands(config: object) -> None:
 
 
 def most_cycles(fps: float, clock_mhz: float) -> int:
-    """The most cycles between images at that many images a second, at least 1. Raises InfeasibleError."""
-    cycles = int(clock_mhz * 1e6 / fps)
+    """The most cycles between images at that many images a second, 1 to MOST_CYCLES. Raises InfeasibleError."""
+    cycles = int(min(clock_mhz * 1e6 / fps, MOST_CYCLES))
     if cycles < 1:
-        raise InfeasibleError(f"min_fps: {fps:,.0f} FPS is more than one image a cycle at {clock_mhz:g} MHz")
+        raise InfeasibleError(f"min_fps: {fps:,.6g} is more than one image a cycle at {clock_mhz:g} MHz; demand less")
+    return cycles
+
+
+def latency_cycles(microseconds: float, clock_mhz: float) -> int:
+    """The most cycles that one image may take in that time, 1 to MOST_CYCLES. Raises InfeasibleError."""
+    cycles = int(min(microseconds * clock_mhz, MOST_CYCLES))
+    if cycles < 1:
+        raise InfeasibleError(f"max_latency_us: {microseconds:g} is less than a cycle at {clock_mhz:g} MHz; allow more")
     return cycles
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from codesign.ir.arrays import Int, IntArray, ceil_div, largest
 from codesign.ir.board import Family
+from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelRom,
@@ -32,8 +33,6 @@ from codesign.machine.modules import (
     WeightRom,
 )
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
-
-NAMES = ("dsp", "bram18", "uram", "lut", "ff")  # the order of every [N, 5] table of counts
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
 _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}

@@ -135,7 +135,8 @@ class _Course:
                 before, moves = moves, sum(len(t.offers) + len(t.taken) for t in self.made)
                 if moves == before:
                     raise ConfigError(
-                        "design: its buffers are too small, so the machine stops; raise buffer_words or FIFO depths"
+                        "design: its buffers are too small, the machine would stop; set `buffer_words` and `depth` to "
+                        "larger powers of two, or delete 4-design.yaml to have a design searched"
                     )
 
     def _new(self) -> Times:

@@ -1,5 +1,7 @@
 """What no line-engine design of a network on a part can go below: every multiplier busy, and DRAM at its best."""
 
+import math
+
 from codesign.ir.arrays import ceil_div
 from codesign.ir.board import Board
 from codesign.ir.graph import Graph
@@ -7,23 +9,30 @@ from codesign.ir.nodes import Conv
 from codesign.model.resource import multiplier_luts
 
 
-def limit_interval(graph: Graph, board: Board) -> int:
+def limit_interval(graph: Graph, board: Board) -> int | None:
     """Cycles between images with every DSP, and every LUT that pays, multiplying in every cycle.
 
     One multiplication takes a DSP, or the LUTs of a multiplier of its width, for one cycle; nothing else is counted,
     neither adders nor memories, and the whole part is there. Least T such that a split of the multiplications keeps
     both busy for at most T cycles: those that need fewest LUTs leave the DSPs first. Image and result cross DRAM at
-    the bandwidth that the board reaches.
+    the bandwidth that the board reaches. None where nothing can multiply: there is no design.
     """
     macs = sorted((multiplier_luts(n), n.macs) for n in graph.nodes if isinstance(n, Conv))
     in_dsp, lut_cycles = sum(count for _, count in macs), 0
     dsps, luts = board.resources.dsp, board.resources.lut
+    if macs and not (dsps or luts):
+        return None
     for price, count in macs:
         # Moving m products: (in_dsp - m) / dsps falls while (lut_cycles + m * price) / luts rises; they meet here.
         meet = (in_dsp * luts - lut_cycles * dsps) // (luts + price * dsps)
         moved = max(0, min(count, meet))
         in_dsp, lut_cycles = in_dsp - moved, lut_cycles + moved * price
-    return max(1, ceil_div(in_dsp, dsps), ceil_div(lut_cycles, luts), dram_interval(graph, board))
+    return max(1, _cycles(in_dsp, dsps), _cycles(lut_cycles, luts), dram_interval(graph, board))
+
+
+def _cycles(work: int, a_cycle: int) -> int:
+    """Cycles for the work; 0 where there is none, whatever can be done a cycle."""
+    return ceil_div(work, a_cycle) if work else 0
 
 
 def dram_interval(graph: Graph, board: Board) -> int:
@@ -31,4 +40,4 @@ def dram_interval(graph: Graph, board: Board) -> int:
     ends = ((graph.input.shape, graph.input.otype), (graph.output.oshape, graph.output.otype))
     traffic = sum(shape.elements * (1 if otype.bits <= 8 else 2) for shape, otype in ends)
     bytes_per_cycle = board.dram_peak_mb_s * board.dram_efficiency / board.clock_mhz
-    return int(-(-traffic // bytes_per_cycle))
+    return math.ceil(traffic / bytes_per_cycle)

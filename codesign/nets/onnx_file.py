@@ -30,6 +30,7 @@ from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
 from codesign.ir.qtype import QType
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
+from codesign.nets.onnx_same import difference_of, tensors_of
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -79,11 +80,14 @@ def write_onnx(graph: Graph, path: Path) -> None:
 def read_onnx(path: Path) -> Graph:
     """The graph of a file that write_onnx wrote, exactly.
 
-    Raises ConfigError if the file is broken or was changed, UnsupportedError if another program wrote it.
+    The file may have been saved again by another program, with added shapes, names or notes, or in another order, as
+    long as what it computes and the metadata of write_onnx are the same.
+
+    Raises ConfigError if the file is broken or its content was changed, UnsupportedError if another program made it.
     """
     model = _parsed(path)
     held = {p.key: p.value for p in model.metadata_props}
-    if model.producer_name != PRODUCER or _HEADER not in held or _DIGEST not in held:
+    if _HEADER not in held or _DIGEST not in held:
         raise _foreign(path, model)
     try:
         header = parse(_Header, json.loads(held[_HEADER]), f"{path}: {_HEADER}")
@@ -91,16 +95,18 @@ def read_onnx(path: Path) -> Graph:
             raise ConfigError(
                 f"{path}: format {header.format}, of a later codesign; this one reads formats up to {_FORMAT}"
             )
-        params = _params(header, {t.name: numpy_helper.to_array(t) for t in model.graph.initializer})
+        params = _params(header, tensors_of(model.graph))
         scales = header.input_scale, header.output_scale
         graph = Graph(header.name, header.nodes, params, *scales, header.labels, header.encoding)
+        difference = difference_of(model.graph, to_onnx(graph).graph)
     except ConfigError:
         raise
-    except (KeyError, ValueError, UnsupportedError) as error:
-        raise ConfigError(f"{path}: changed since it was written: {error}") from error
-    intact = graph.digest() == held[_DIGEST] or header.format == _FORMAT_WITHOUT_CANONICAL_DIGEST
-    if not intact or to_onnx(graph).graph != model.graph:
-        raise ConfigError(f"{path}: changed since it was written: its nodes or weights are not those of its header")
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError, UnsupportedError) as error:
+        raise _changed(path, f"{error} is missing" if isinstance(error, KeyError) else str(error)) from error
+    if not difference and header.format == _FORMAT and graph.digest() != held[_DIGEST]:
+        difference = f"its weights or its {_HEADER} are not those of its {_DIGEST}"
+    if difference:
+        raise _changed(path, difference)
     return graph
 
 
@@ -282,17 +288,29 @@ class _Builder:
 
 
 def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, IntArray]:
-    """The parameters of the graph from the doubled ones and the scales of the file."""
+    """The parameters of the graph from the doubled ones and the scales of the file. Raises ValueError."""
+    if not header.nodes or not all(2.0**-99 < scale < 2.0**99 for scale in (header.input_scale, header.output_scale)):
+        raise ValueError(f"{_HEADER} has no nodes, or a scale that no graph has")
     params: dict[str, IntArray] = {}
     last = header.nodes[-1].name
     for node in header.nodes:
         if isinstance(node, Conv):
             own = header.output_scale if node.name == last else 1.0
-            multiplier = held[f"{node.name}.bias_scale"].astype(np.float64) * 2.0 ** (node.shift + 1) / own
-            params[f"{node.name}.weight"] = held[f"{node.name}.weight"].transpose(0, 2, 3, 1).astype(np.int64) // 2
-            params[f"{node.name}.bias"] = held[f"{node.name}.bias"].astype(np.int64) // 2
+            weight, bias = (_kept(held, f"{node.name}.{part}", "i", 2.0**31) for part in ("weight", "bias"))
+            scale = _kept(held, f"{node.name}.bias_scale", "f", 2.0**16 * own / 2.0 ** (node.shift + 1))
+            multiplier = scale.astype(np.float64) * 2.0 ** (node.shift + 1) / own
+            params[f"{node.name}.weight"] = weight.transpose(0, 2, 3, 1).astype(np.int64) // 2
+            params[f"{node.name}.bias"] = bias.astype(np.int64) // 2
             params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
     return params
+
+
+def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) -> npt.NDArray[Any]:
+    """The array of that name and numpy kind. Raises ValueError unless its values are numbers of at most that size."""
+    array = held[name]
+    if array.dtype.kind != kind or not (np.abs(array.astype(np.float64)) <= most).all():
+        raise ValueError(f"tensor {name!r} is not of the type or the range that was written")
+    return array
 
 
 def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
@@ -332,7 +350,16 @@ def _parsed(path: Path) -> Any:
         raise ConfigError(f"{path}: not an ONNX file: {error}") from error
 
 
+def _changed(path: Path, how: str) -> ConfigError:
+    return ConfigError(f"{path}: changed since it was written: {how}; bring the file as codesign wrote it")
+
+
 def _foreign(path: Path, model: Any) -> UnsupportedError:
+    if model.producer_name == PRODUCER:
+        return UnsupportedError(
+            f"{path}: written by codesign, but its metadata {_HEADER} and {_DIGEST} are gone; a program that saved it "
+            "again may have left them out. Bring the file as codesign wrote it"
+        )
     producer = model.producer_name or "an unnamed program"
     first = _first_other(n.op_type for n in model.graph.node)
     detail = f", and uses the operator {first}" if first else ""

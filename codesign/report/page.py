@@ -309,7 +309,9 @@ def _proof(view: View) -> str:
             facts.append((name, f"{m.images} images, {verdict}; {_tool(m)}, {m.seconds:.1f} s"))
     if view.graph is not None:
         limit = limit_interval(view.graph, view.board)
-        note = f"{limit:,} cycles: every DSP and LUT of the part multiplying every cycle, and nothing else there"
+        note = "none: the part has neither DSPs nor LUTs to multiply with"
+        if limit is not None:
+            note = f"{limit:,} cycles: every DSP and LUT of the part multiplying every cycle, and nothing else there"
         facts += [("limit of the interval", note), ("network", view.graph.digest())]
     if view.design is not None:
         facts.append(("design", view.design.digest()))

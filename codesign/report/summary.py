@@ -72,6 +72,8 @@ def _limit(view: View) -> dict[str, Any] | None:
     if view.graph is None:
         return None
     interval = limit_interval(view.graph, view.board)
+    if interval is None:
+        return None
     return {"interval_cycles": interval, "fps": fps(interval, view.board.clock_mhz)}
 
 

@@ -140,7 +140,9 @@ class BlockArrays:
         excess = predict(graph, design, self.board).resources.excess(self.board.budget)
         if excess:
             name, needed, available = excess[0]
-            raise InfeasibleError(f"arrays: the design needs {needed} {name}, but {self.board.name} allows {available}")
+            raise InfeasibleError(
+                f"arrays: the design needs {needed} {name}, but {self.board.bounded_by(name)} allows {available}"
+            )
         return design
 
     def _of(self, node: BlockNode) -> Options:

@@ -1,6 +1,7 @@
-"""A quick lower bound of the interval: what every design needs, whatever its converters."""
+"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up from it."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,6 +30,24 @@ def interval_bound(space: Space, budget: FloatArray) -> int:
         cheapest = [np.minimum.accumulate(share @ prices) for share in shares]
         low = max(low, _least_affordable(intervals, cheapest))
     return low
+
+
+def rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
+    """The least index from `first` below `size` that fits, for a property that holds from some index on, or None."""
+    low, step = first, 1
+    high = first
+    while not fits(high):
+        if high == size - 1:
+            return None
+        low, high = high + 1, min(high + step, size - 1)
+        step *= 3
+    while low < high:
+        middle = (low + high) // 2
+        if fits(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high
 
 
 def _prices(limit: FloatArray) -> list[FloatArray]:

@@ -17,7 +17,7 @@ import torch
 
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
-from codesign.ir.cost import Resources, most_cycles
+from codesign.ir.cost import Resources, latency_cycles, most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
@@ -200,12 +200,7 @@ def _accelerators(
 
 def _latency(board: Board, config: SearchConfig) -> int | None:
     """Cycles that one image may take; None if nothing is demanded."""
-    if config.max_latency_us is None:
-        return None
-    latency = int(config.max_latency_us * board.clock_mhz)
-    if latency < 1:
-        raise InfeasibleError(f"max_latency_us: {config.max_latency_us:g} is less than a cycle of {board.name}'s clock")
-    return latency
+    return None if config.max_latency_us is None else latency_cycles(config.max_latency_us, board.clock_mhz)
 
 
 def parted(dataset: Dataset, config: SearchConfig) -> Dataset:

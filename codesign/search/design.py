@@ -9,19 +9,19 @@ is the optimum. Among the designs of that interval it takes the one with the sma
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from codesign.errors import CodesignError, InfeasibleError
-from codesign.ir.board import Board
+from codesign.ir.board import Board, Limits
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph, IntArray
 from codesign.model.resource import NAMES, to_resources
 from codesign.model.space import Space, design_space
-from codesign.search.bounds import interval_bound
+from codesign.search.bounds import interval_bound, rise
 from codesign.search.goal import Goal
 from codesign.search.program import FloatArray, Verdict
 from codesign.search.selection import Prepared, Selection, Task, counts_of, interval_of, latency_of, prepare, select
@@ -202,7 +202,7 @@ def _least_interval(query: _Query, top: int) -> _Least | None:
     intervals = _achievable(query.space)
     intervals = intervals[intervals <= top]
     first = int(np.searchsorted(intervals, interval_bound(query.space, query.budget)))
-    start = _rise(first, len(intervals), lambda i: _relaxed_fits(query, int(intervals[i])))
+    start = rise(first, len(intervals), lambda i: _relaxed_fits(query, int(intervals[i])))
     if start is None:
         return None
     found: dict[int, Selection] = {}
@@ -211,7 +211,7 @@ def _least_interval(query: _Query, top: int) -> _Least | None:
         found[index] = select(query.task(int(intervals[index])), gap=_FIRST, time_limit_s=_slice(query))
         return found[index].rows is not None
 
-    least = _rise(start, len(intervals), fits)
+    least = rise(start, len(intervals), fits)
     if least is None and all(s.verdict is Verdict.INFEASIBLE for s in found.values()):
         return None
     if least is None:
@@ -228,24 +228,6 @@ def _frugal(query: _Query, least: _Least) -> _Least:
     """The selection of that interval with the smallest share of the board, within GAP where time allows."""
     best = select(query.task(least.interval), gap=GAP, time_limit_s=_slice(query))
     return replace(least, selection=best) if best.rows else least
-
-
-def _rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
-    """The least index from `first` below `size` that fits, for a property that holds from some index on, or None."""
-    low, step = first, 1
-    high = first
-    while not fits(high):
-        if high == size - 1:
-            return None
-        low, high = high + 1, min(high + step, size - 1)
-        step *= 3
-    while low < high:
-        middle = (low + high) // 2
-        if fits(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return high
 
 
 def _least_latency(query: _Query, top: int) -> _Least | None:
@@ -353,34 +335,51 @@ def _infeasible(
     """The error that says which resource is short, by how much, and what would do."""
     demand = "" if max_interval is None else f" at an interval of at most {max_interval} cycles"
     top = int(_achievable(query.space)[-1]) if max_interval is None else max_interval
-    text = f"design: graph {graph.name!r} does not fit board {board.name!r}{demand}: "
+    what, where = f"design: graph {graph.name!r} does not fit", f"board {board.name!r}{demand}: "
     slowest = max(query.space.sites, key=lambda site: int(site.options.interval.min()))
     least = int(slowest.options.interval.min())
     if least > top:
-        return InfeasibleError(
-            f"{text}node {slowest.name or 'stream'!r} needs {least} cycles however many lanes it gets"
-        )
+        who = f"node {slowest.name!r}" if slowest.name else "a stream of images or results"
+        return InfeasibleError(f"{what} {where}{who} needs {least} cycles however many lanes it gets")
     nearest = select(query.task(top, overflow=True), gap=1e-2, time_limit_s=_slice(query))
     if nearest.rows is None:
-        return InfeasibleError(f"{text}proved, but there was no time to find by how much")
-    needed = counts_of(query.space, nearest.rows)
-    short = [
-        f"{name} needs about {count}, available {int(limit)}"
-        for name, count, limit in zip(NAMES, needed, query.budget, strict=True)
-        if count > limit
-    ]
-    text += "; ".join(short) + _advice(query, graph, board, max_interval, others)
-    return InfeasibleError(text)
+        return InfeasibleError(f"{what} {where}proved, but there was no time to find by how much")
+    held = _row(board.budget) - query.budget  # what is reserved counts as needed
+    needed = counts_of(query.space, nearest.rows) + held.astype(np.int64)
+    short = {n: int(c) for n, c in zip(NAMES, needed, strict=True) if c > getattr(board.budget, n)}
+    if len(short) == 1:
+        (name,) = short
+        alone = _least_of(query, name, top)
+        short[name] = short[name] if alone is None else alone + int(held[NAMES.index(name)])
+    listed = "; ".join(f"{n} needs about {c}, available {getattr(board.budget, n)}" for n, c in short.items())
+    if set(short) & set(board.limited) and _fits(query, graph, replace(board, limits=Limits()), top):
+        more = " and ".join(f"{n} to about {c}" for n, c in short.items() if n in board.limited)
+        return InfeasibleError(f"{what} its limits on {where}{listed}; raise {more} (--limit, or the key `limits`)")
+    return InfeasibleError(f"{what} {where}{listed}{_advice(query, graph, board, max_interval, others)}")
+
+
+def _least_of(query: _Query, name: str, top: int) -> int | None:
+    """The least of one resource that a design within the budget of the others takes; None if it is not found."""
+    r = NAMES.index(name)
+    free = replace(_with_budget(query, r, np.inf), weights=np.eye(len(NAMES))[r])
+    rows = select(free.task(top), gap=1e-2, time_limit_s=_slice(free)).rows
+    return None if rows is None else int(counts_of(query.space, rows)[r])
+
+
+def _fits(query: _Query, graph: Graph, board: Board, top: int | None) -> bool:
+    """Whether a design of at most that interval fits the board, in what is left of the query's time."""
+    other = _query(design_space(graph, board), board, query.left_s, None)
+    most = int(_achievable(other.space)[-1]) if top is None else top
+    return select(other.task(most), gap=_FIRST, time_limit_s=_slice(other)).rows is not None
 
 
 def _advice(query: _Query, graph: Graph, board: Board, max_interval: int | None, others: Sequence[Board]) -> str:
     """What would do: the smallest other board that fits at its own clock, and the best interval on this one."""
     advice = ""
-    for other in sorted(others, key=lambda b: (b.budget.lut, b.name)):
-        larger = _query(design_space(graph, other), other, query.left_s, None)
+    limited = [replace(other, limits=board.limits) for other in others]
+    for other in sorted(limited, key=lambda b: (b.budget.lut, b.name)):
         same_fps = None if max_interval is None else int(max_interval * other.clock_mhz / board.clock_mhz)
-        top = int(_achievable(larger.space)[-1]) if same_fps is None else same_fps
-        if select(larger.task(top), gap=_FIRST, time_limit_s=_slice(larger)).rows is not None:
+        if _fits(query, graph, other, same_fps):
             advice += f"; nearest board that fits: {other.name}"
             break
     if max_interval is not None:

@@ -72,7 +72,7 @@ class Pricing:
 
         `latency`: cycles that one image may take.
 
-        Raises InfeasibleError if the board's limits leave no resource.
+        Raises InfeasibleError if board and limits leave no resource.
         """
         self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
         self.sizes = tuple(len(d.options) for d in decisions(space))
@@ -80,7 +80,10 @@ class Pricing:
         self._scale = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
         self._has = budget > 0
         if not self._has.any():
-            raise InfeasibleError(f"limits: nothing of {board.name} may be used; allow some of a resource")
+            raise InfeasibleError(
+                f"design: no network fits, because a design may take nothing of {board.name}; allow some DSPs, BRAMs, "
+                "LUTs and FFs in its `resources`, its `fill` and the key `limits`"
+            )
         below = _FAR_BELOW if objective is Objective.SUM else _BELOW
         self._at_target = round(np.log(below) / _STEP)
         self._log_grid = _STEP * (np.arange(self._at_target + round(np.log(_ABOVE) / _STEP) + 1) - self._at_target)

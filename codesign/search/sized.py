@@ -156,7 +156,11 @@ def _fitting(
             reserve = replace(reserve, **{name: max(getattr(reserve, name) + needed - available, growth)})
     if not excess:
         raise InfeasibleError(
-            f"design: {cost.interval_cycles} cycles were reached, demanded are {demanded}; demand less"
+            f"design: the fastest found of graph {graph.name!r} on {board.name} needs {cost.interval_cycles} cycles an "
+            f"image, demanded are {demanded}; demand less"
         )
     name, needed, available = excess[0]
-    raise InfeasibleError(f"with its buffers, the design needs {needed} {name}, but {board.name} allows {available}")
+    raise InfeasibleError(
+        f"design: graph {graph.name!r} needs {needed} {name} with its buffers, but {board.bounded_by(name)} allows "
+        f"{available}; allow more, or use fewer channels or bits"
+    )
