@@ -1,8 +1,10 @@
 """The command line: each sub-command parses, calls one function of flow, and prints."""
 
 import argparse
+import contextlib
 import logging
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -15,24 +17,42 @@ from codesign.errors import CodesignError, ConfigError, InfeasibleError
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
+from codesign.flow.interrupt import exit_status, interruptible
 from codesign.ir.board import Limits
 from codesign.ir.boards import list_boards
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
-WRONG, INFEASIBLE, INTERRUPTED = 1, 2, 130
+WRONG, INFEASIBLE = 1, 2
 
 Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted)."""
+    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 128 + a signal's number."""
     # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
     # woken too late on an idle one; it is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.ERROR, format="%(name)s: %(message)s")
     display = Display(sys.stderr, live=sys.stderr.isatty())
+    again = shlex.join(["codesign", *(sys.argv[1:] if argv is None else argv)])
+
+    def say() -> None:
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            display.close()
+            print(f"interrupted; `{again}` goes on from here", file=sys.stderr, flush=True)
+
+    with interruptible(say):
+        try:
+            return _status_of(arguments, display)
+        except KeyboardInterrupt as error:
+            say()
+            return exit_status(error)
+
+
+def _status_of(arguments: Arguments, display: Display) -> int:
+    """Run the command; the exit status, with errors told."""
     command: Callable[[Arguments, Display], int] = arguments.command
     try:
         return command(arguments, display)
@@ -44,11 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         display.close()
         _complain(error)
         return WRONG
-    except KeyboardInterrupt:
-        display.close()
-        again = " ".join(["codesign", *(sys.argv[1:] if argv is None else argv)])
-        print(f"interrupted; `{again}` goes on from here", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return WRONG
