@@ -5,7 +5,6 @@ vendor tool's to tell.
 """
 
 import json
-import re
 import shutil
 import sys
 import time
@@ -59,7 +58,7 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     try:
         run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)
     except ToolError as error:
-        raise _too_large(log) or error from error
+        raise _trouble(stats, log) or error from error
     seconds = time.perf_counter() - started
     return Measurement(
         tool="yosys",
@@ -71,10 +70,15 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     )
 
 
-def _too_large(log: Path) -> UnsupportedError | None:
-    """What the log says of a part that is not synthesized, if it says so."""
-    found = re.search(r"^too large: (.*)$", log.read_text(errors="replace"), re.MULTILINE)
-    return None if found is None else UnsupportedError(f"open synthesis: {found[1]}; that would take hours")
+def _trouble(stats: Path, log: Path) -> UnsupportedError | ToolError | None:
+    """What the program said of a part that is too large, or failed, if it said so."""
+    too_large, failed = stats / "too_large", stats / "failed"
+    if too_large.exists():
+        return UnsupportedError(f"open synthesis: {too_large.read_text()}; that would take hours and gigabytes")
+    if failed.exists():
+        remedy = "free some, or leave it out with `proof: {synthesis: no}`"
+        return ToolError(f"open synthesis: {failed.read_text()}; {remedy}\nlog: {log}")
+    return None
 
 
 def _sum_of_parts(stats: Path) -> dict[str, int]:

@@ -2,15 +2,17 @@
 
 Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
 a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
+That array alone may take some per cent fewer LUTs than as part of the whole; what else it takes is the same.
 Needs pyosys. Arguments: a file with the passes that read the design, the family, the top module, and the folder for the
-cell counts, which gets a file for each part and `parts.json` with all of them: [{"part", "file", "times"}].
-Exit status: 0, or 3 if a part is too large; a line on stderr then says which, as it does of a part that failed.
+cell counts. The folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is
+too large or failed, it gets a file `too_large` or `failed` instead, with a sentence that names the part.
 """
 
 import json
 import os
 import re
 import resource
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TOO_LARGE = 3
-WHOLE_PRODUCTS = 512  # up to so many products an engine is synthesized as a whole
+WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
 MOST_PRODUCTS = 2048  # in any part; more take too much time and memory
 
 
@@ -48,6 +49,14 @@ class TooLarge(Exception):
     """A part that would take too much time and memory."""
 
 
+class KilledPart(Exception):
+    """A part whose process was killed from outside."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(str(part))
+        self.part = part
+
+
 def main(arguments: list[str]) -> int:
     """Read the design once; fork a process for each part, the largest first."""
     from pyosys import libyosys  # not before this is known to be the process that needs it
@@ -59,17 +68,19 @@ def main(arguments: list[str]) -> int:
     try:
         parts = parts_of({_plain(m.name): m for m in design.modules_.values()}, top)
     except TooLarge as error:
-        print(f"too large: {error}", file=sys.stderr)
-        return TOO_LARGE
-    cores = len(os.sched_getaffinity(0))
-    failed = _run(design, parts, family, stats, cores)
-    # What failed beside others may have lacked memory: once more, each alone.
-    failed = _run(design, failed, family, stats, 1)
-    for part in failed:
-        print(f"failed: part {part}, most likely because memory ran out", file=sys.stderr)
-    table = [{"part": str(p), "file": p.file, "times": p.times} for p in parts]
-    (stats / "parts.json").write_text(json.dumps(table))
-    return 1 if failed else 0
+        (stats / "too_large").write_text(str(error))
+        return 1
+    try:
+        failed = _run(design, parts, family, stats, len(os.sched_getaffinity(0)))
+        # What failed beside others may have lacked memory: once more, each alone.
+        failed = _run(design, failed, family, stats, 1)
+    except KilledPart as error:
+        failed = [error.part]
+    if failed:
+        (stats / "failed").write_text(f"part {failed[0]} was killed or failed, most likely because memory ran out")
+        return 1
+    (stats / "parts.json").write_text(json.dumps([{"file": p.file, "times": p.times} for p in parts]))
+    return 0
 
 
 def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
@@ -121,7 +132,7 @@ def _plain(name: object) -> str:
 def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: int) -> list[Part]:
     """Synthesize the parts, as many at once as there are workers; return those that failed.
 
-    The workers share the memory that is free. Raises SystemExit at once if one was killed.
+    The workers share the memory that is free. Raises KilledPart as soon as one was killed.
     """
     limit = _mapped_bytes() + _free_bytes() // max(1, min(workers, len(parts)))
     todo, running, failed = list(parts), {}, []
@@ -135,8 +146,8 @@ def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: 
             running[child] = part
         child, status = os.wait()
         part = running.pop(child)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == 9:
-            sys.exit(f"failed: part {part} was killed, most likely because memory ran out")
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            raise KilledPart(part)
         if status != 0:
             failed.append(part)
     return failed
