@@ -9,7 +9,7 @@ PYTHON ?=
 export PYTHON
 
 TOOLS := python3:python3 venv:python3-venv g++:g++ verilator:verilator /usr/share/datasets/fashion-mnist:dataset-fashion-mnist
-TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
+TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev shellcheck:shellcheck
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help

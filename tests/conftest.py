@@ -16,7 +16,7 @@ from codesign.ir.project import Project
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 # What stands behind a marker: a program, or a Python package, or a file.
-PROGRAMS = {"gxx": "g++", "verilator": "verilator"}
+PROGRAMS = {"gxx": "g++", "verilator": "verilator", "shellcheck": "shellcheck"}
 PACKAGES = {"torch": "torch", "yosys": "pyosys", "tensorboard": "tensorboard"}
 XRT_HEADER = Path("/usr/include/xrt/xrt/xrt_device.h")
 
