@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) /usr/include/xrt/xrt/xrt_device.h:libxrt-dev shellcheck:s
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
+.PHONY: help demo test test-long test-kills bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: setup ## data set and board -> searched network, accelerator, proof, repor
 
 test: setup-test ## every test: lint, types, tests, the built wheel
 	@$(TOX) run
+
+test-kills: setup-test ## a whole run, killed at 100 random moments (CODESIGN_KILLS=... for another number)
+	@$(TOX) run -e kills
 
 test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=... for another number)
 	@$(TOX) run -e long

@@ -186,8 +186,9 @@ def started(arguments: list[str], until: Path, tools: str = "", before: str = ""
     It takes SIGINT as a terminal's command does, though a shell that starts these tests with & has it ignored.
     """
     code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); " + before +
-        "from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        + before
+        + "from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],

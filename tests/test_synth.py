@@ -1,5 +1,8 @@
 """Open synthesis: how a design is parted, and what is said when a part is lost; in seconds, with an emulated pyosys."""
 
+import importlib.util
+import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -10,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from resource_cases import Case
-from test_tool import ends
 
+from codesign.cli import main
 from codesign.emit.rtl import render_rtl
 from codesign.errors import ToolError, UnsupportedError
+from codesign.flow import steps
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
@@ -23,6 +27,7 @@ from codesign.sim.synth import reading_script, synthesize
 from codesign.sim.tool import run_tool
 from codesign.sim.yosys_parts import Part, TooLarge, parts_of
 from small import small_design, small_graph
+from test_tool import ends
 
 EMULATED = Path(__file__).parent / "emulated_pyosys"
 CONV, ARRAY = "conv_engine$accel.u_node_a", "mac_array$accel.u_node_a.u_array"
@@ -97,7 +102,7 @@ def test_a_part_that_is_killed_is_an_error_at_once_and_named(
     emulated: Callable[..., Measurement], tmp_path: Path
 ) -> None:
     begun = time.monotonic()
-    with pytest.raises(ToolError, match=r"part accel\.u_node_b was killed or failed, most likely because memory ran out"):
+    with pytest.raises(ToolError, match=r"part accel\.u_node_b was killed or failed, most likely because memory"):
         emulated(u_node_a="endless", u_node_b="killed")
     assert time.monotonic() - begun < 100
     for line in (tmp_path / "begun").read_text().splitlines():
@@ -140,7 +145,8 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
     (tmp_path / "synth.ys").write_text("\n".join(reading_script(folder, "accel")) + "\n")
     found = []
     for products in (10_000, 0):
-        code = f"import sys; from codesign.sim import yosys_parts as y; y.WHOLE_PRODUCTS = {products}; y.main(sys.argv[1:])"
+        code = f"import sys; from codesign.sim import yosys_parts as y; y.WHOLE_PRODUCTS = {products}; "
+        code += "sys.exit(y.main(sys.argv[1:]))"
         stats = tmp_path / f"stats{products}"
         stats.mkdir()
         argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
@@ -148,3 +154,48 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
     assert [pieces for pieces, _ in found] == [0, 2]
     assert synth.count_resources(found[0][1]) == synth.count_resources(found[1][1])
+
+
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status of a compilation without simulations."""
+    pytest.importorskip("onnx")
+    from codesign.nets.onnx_file import write_onnx
+
+    write_onnx(small_graph(), tmp_path / "small.onnx")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    arguments = ["compile", str(tmp_path / "small.onnx"), "--board", "pynq-z2", "--out", str(tmp_path / "run")]
+    return main([*arguments, "--csim-images", "4", "--rtlsim-images", "4"])
+
+
+def test_the_report_stands_before_synthesis_and_has_its_counts_after(
+    emulated: Callable[..., Measurement],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "u_node_a").write_text("killed")
+    assert compiled(tmp_path, monkeypatch) == 1
+    assert "part accel.u_node_a was killed" in " ".join(capsys.readouterr().err.split())
+    report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
+    assert not counts.exists()
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert "open synthesis" not in report.read_text()
+    (tmp_path / "u_node_a").write_text("")
+    assert compiled(tmp_path, monkeypatch) == 0
+    assert json.loads(counts.read_text())["resources"]["lut"] == 3
+    assert "open synthesis" in report.read_text()
+
+
+def test_an_engine_that_is_too_wide_is_passed_over_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> Measurement:
+        raise UnsupportedError("open synthesis: engine dense has 9,999 products")
+
+    monkeypatch.setattr(steps, "synthesize", refuse)
+    assert compiled(tmp_path, monkeypatch) == 0
+    assert "open synthesis: 0.0 s, passed over: open synthesis: engine dense" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert "synthesis" not in json.loads((tmp_path / "run" / "summary.json").read_text())

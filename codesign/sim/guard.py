@@ -31,10 +31,10 @@ def main(arguments: list[str]) -> None:
         report = f"error {error.errno}"
     else:
         while tool.poll() is None:
-            ready, _, _ = select.select([link, reader], [], [], CHECK_S)
+            ready, _, _ = select.select([link.fileno(), reader], [], [], CHECK_S)
             if reader in ready:
                 os.read(reader, 4096)
-            if link in ready:
+            if link.fileno() in ready:
                 os.killpg(0, signal.SIGKILL)
         report = f"status {tool.returncode}"
     try:

@@ -111,7 +111,7 @@ def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
 
 
 def _is_constant(weight_rom: Any) -> bool:
-    """Whether the weights never change: what is left of a product then depends on its weight, so no lane is like another."""
+    """Whether weights never change: what is left of a product then depends on its weight; no lane is like another."""
     return any("g_constant." in _plain(wire.name) for wire in weight_rom.wires_.values())
 
 
@@ -135,7 +135,8 @@ def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: 
     The workers share the memory that is free. Raises KilledPart as soon as one was killed.
     """
     limit = _mapped_bytes() + _free_bytes() // max(1, min(workers, len(parts)))
-    todo, running, failed = list(parts), {}, []
+    todo, failed = list(parts), list[Part]()
+    running: dict[int, Part] = {}
     while todo or running:
         while todo and len(running) < workers:
             part = todo.pop(0)
