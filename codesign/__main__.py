@@ -8,7 +8,7 @@ def main() -> int:
     try:
         from codesign import cli
     except KeyboardInterrupt:
-        print("interrupted before anything was begun", file=sys.stderr)
+        sys.stderr.write("interrupted before anything was begun\n")
         return 130
     return cli.main()
 
