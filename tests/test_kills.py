@@ -22,6 +22,7 @@ from small import small_graph
 KILLS = int(os.environ.get("CODESIGN_KILLS", "0"))
 EMULATED = Path(__file__).parent / "emulated_pyosys"
 GONE_S = 20.0  # for the system to end what was killed
+SHORTEST_S = 0.2  # from here to most of a whole command, moments are drawn by their logarithms
 LIMIT_S = 1200.0  # for a whole command; a safety only
 CONFIG = """
 name: tiny
@@ -98,7 +99,7 @@ def survives(command: list[str], work: Path, kills: int, environment: Mapping[st
         process = begun(command, out, environment)
         if kill < kills:
             try:
-                process.wait(draw.uniform(0.0, longest))
+                process.wait(SHORTEST_S * (longest / SHORTEST_S) ** draw.random())
             except subprocess.TimeoutExpired:
                 process.send_signal(draw.choice((signal.SIGKILL, signal.SIGTERM)))
         _, errors = process.communicate(timeout=LIMIT_S)
