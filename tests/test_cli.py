@@ -240,6 +240,20 @@ def test_an_interrupt_while_everything_is_loaded_is_no_traceback(tmp_path: Path)
     assert (done.returncode, done.stderr) == (130, "interrupted before anything was begun\n")
 
 
+def test_the_status_stands_when_a_library_evaluated_what_was_interrupted() -> None:
+    code = (
+        "import ctypes, sys; from codesign import __main__, cli\n"
+        "def main():\n"
+        "    run = ctypes.pythonapi.PyRun_String; run.restype = ctypes.py_object\n"
+        "    names = ctypes.py_object({})\n"
+        "    try: run(b'raise KeyboardInterrupt', 257, names, names)\n"
+        "    except KeyboardInterrupt: return 143\n"
+        "cli.main = main\n"
+        "sys.exit(__main__.main())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 143
+
+
 def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
     out = begin(tmp_path / "run").folder.path
     ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN); "
