@@ -240,8 +240,8 @@ def test_an_interrupt_while_everything_is_loaded_is_no_traceback(tmp_path: Path)
     assert (done.returncode, done.stderr) == (130, "interrupted before anything was begun\n")
 
 
-def test_the_status_stands_when_a_library_evaluated_what_was_interrupted() -> None:
-    code = (
+def test_the_status_stands_when_a_library_evaluated_what_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(
         "import ctypes, sys; from codesign import __main__, cli\n"
         "def main():\n"
         "    run = ctypes.pythonapi.PyRun_String; run.restype = ctypes.py_object\n"
@@ -251,7 +251,9 @@ def test_the_status_stands_when_a_library_evaluated_what_was_interrupted() -> No
         "cli.main = main\n"
         "sys.exit(__main__.main())\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 143
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run([sys.executable, "-m", "start"], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 143
 
 
 def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
