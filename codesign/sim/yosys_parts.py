@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
-MOST_PRODUCTS = 2048  # in any part; more take too much time and memory
+MOST_PRODUCTS = 1024  # in any part; more take more than ten minutes, and gigabytes
 
 
 @dataclass(frozen=True, slots=True)
