@@ -9,11 +9,11 @@ PYTHON ?=
 export PYTHON
 
 TOOLS := python3:python3 venv:python3-venv g++:g++ verilator:verilator /usr/share/datasets/fashion-mnist:dataset-fashion-mnist
-TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
+TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /usr/include/xrt/xrt/xrt_device.h:libxrt-dev
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long test-extremes test-kills bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: ## lint, types and the quick tests, for a first change (under three minut
 
 test: setup-test ## every test: lint, types, tests, the built wheel
 	@$(TOX) run
+
+test-kills: setup-test ## a whole run, killed at 100 random moments (CODESIGN_KILLS=... for another number)
+	@$(TOX) run -e kills
 
 test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=... for another number)
 	@$(TOX) run -e long

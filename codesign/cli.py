@@ -1,9 +1,11 @@
 """The command line: each sub-command parses, calls one function of flow, and prints."""
 
 import argparse
+import contextlib
 import io
 import logging
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -16,19 +18,20 @@ from codesign.errors import CodesignError, ConfigError, InfeasibleError
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
+from codesign.flow.interrupt import exit_status, interruptible
 from codesign.ir.board import MOST, Limits
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import NAMES
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
-WRONG, INFEASIBLE, INTERRUPTED = 1, 2, 130
+WRONG, INFEASIBLE = 1, 2
 
 Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 130 (interrupted).
+    """Run one command; the exit status is 0, 1 (something is wrong), 2 (nothing fits) or 128 + a signal's number.
 
     `--help` and `--version` print and raise SystemExit of status 0.
     """
@@ -45,6 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     display = Display(sys.stderr, live=sys.stderr.isatty())
+    again = shlex.join(["codesign", *(sys.argv[1:] if argv is None else argv)])
+
+    def say() -> None:
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            display.close()
+            print(f"interrupted; `{again}` goes on from here", file=sys.stderr, flush=True)
+
+    with interruptible(say):
+        try:
+            return _status_of(arguments, display)
+        except KeyboardInterrupt as error:
+            say()
+            return exit_status(error)
+
+
+def _status_of(arguments: Arguments, display: Display) -> int:
+    """Run the command; the exit status, with errors told."""
     command: Callable[[Arguments, Display], int] = arguments.command
     try:
         return command(arguments, display)
@@ -64,11 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = error.filename or getattr(arguments, "out", None) or getattr(arguments, "run", "codesign")
         _complain(CodesignError(f"{where}: {error.strerror or error}"))
         return WRONG
-    except KeyboardInterrupt:
-        display.close()
-        again = " ".join(["codesign", *(sys.argv[1:] if argv is None else argv)])
-        print(f"interrupted; `{again}` goes on from here", file=sys.stderr)
-        return INTERRUPTED
 
 
 def _run(arguments: Arguments, display: Display) -> int:

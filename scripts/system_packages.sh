@@ -18,6 +18,7 @@ for pair in "$@"; do
         verilator) lost="$lost; no RTL simulation, so no measured cycles" ;;
         dataset-fashion-mnist) lost="$lost; the built-in subset of 6,000 images stands in for Fashion-MNIST" ;;
         libxrt-dev) lost="$lost; host.cpp is not compiled in the tests" ;;
+        shellcheck) lost="$lost; the scripts are not checked in the tests" ;;
     esac
 done
 [ -z "$missing" ] && exit 0

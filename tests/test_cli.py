@@ -16,6 +16,7 @@ import codesign
 from codesign.cli import main
 from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow import steps
+from codesign.flow.folder import RunFolder, locked
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
@@ -218,14 +219,17 @@ def test_a_board_log_is_compared_and_reported(tmp_path: Path, capsys: pytest.Cap
     assert main(command) == 1
 
 
-def started(arguments: list[str], until: Path, tools: str = "") -> "subprocess.Popen[str]":
+def started(arguments: list[str], until: Path, tools: str = "", before: str = "") -> "subprocess.Popen[str]":
     """A command of its own process group, once `until` is there; programs are looked for in `tools` first.
+
+    `before`: what the process executes before.
 
     It takes SIGINT as a terminal's command does, though a shell that starts these tests with & has it ignored.
     """
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
+        + before
+        + "from codesign.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
@@ -245,18 +249,85 @@ def unfinished(out: Path) -> list[Path]:
     return [p for p in out.iterdir() if p.name.startswith(".") and p.name != ".lock"]
 
 
-def test_an_interrupted_command_says_how_to_go_on(tmp_path: Path) -> None:
-    out = begin(tmp_path / "run").folder.path
-    compiler = tmp_path / "g++"  # one that is still at work whenever the signal comes
+def endless_compiler(folder: Path) -> str:
+    """A folder with a g++ that is still at work whenever a signal comes."""
+    compiler = folder / "g++"
     compiler.write_text("#!/bin/sh\nexec sleep 120\n")
     compiler.chmod(0o755)
-    process = started(["csim", str(out)], out / "work" / "csim" / "csim_compile.log", str(tmp_path))
-    os.kill(process.pid, signal.SIGINT)
+    return str(folder)
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_an_interrupted_command_says_how_to_go_on(name: str, status: int, tmp_path: Path) -> None:
+    out = begin(tmp_path / "a run").folder.path
+    log = out / "work" / "csim" / "csim_compile.log"
+    process = started(["csim", str(out)], log, endless_compiler(tmp_path))
+    process.send_signal(signal.Signals[name])
+    process.send_signal(signal.Signals[name])  # an impatient user
     _, text = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "Traceback" not in text
-    assert f"interrupted; `codesign csim {out}` goes on from here" in text.replace("-c csim", "codesign csim")
+    assert f"interrupted; `codesign csim '{out}'` goes on from here" in text
     assert unfinished(out) == []
+    with locked(RunFolder(out)):
+        pass
+
+
+def test_an_interrupt_while_everything_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "yaml.py").write_text("raise KeyboardInterrupt")
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    command = [sys.executable, "-m", "codesign", "boards"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted before anything was begun\n")
+
+
+def test_the_status_stands_when_a_library_evaluated_what_was_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(
+        "import ctypes, sys; from codesign import __main__, cli\n"
+        "def main():\n"
+        "    run = ctypes.pythonapi.PyRun_String; run.restype = ctypes.py_object\n"
+        "    names = ctypes.py_object({})\n"
+        "    try: run(b'raise KeyboardInterrupt', 257, names, names)\n"
+        "    except KeyboardInterrupt: return 143\n"
+        "cli.main = main\n"
+        "sys.exit(__main__.main())\n"
+    )
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run([sys.executable, "-m", "start"], env={**os.environ, "PYTHONPATH": path}, check=False)
+    assert done.returncode == 143
+
+
+def test_a_hangup_that_is_ignored_ends_nothing(tmp_path: Path) -> None:
+    out = begin(tmp_path / "run").folder.path
+    ignored = "signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    log = out / "work" / "csim" / "csim_compile.log"
+    process = started(["csim", str(out)], log, endless_compiler(tmp_path), ignored)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+def test_an_interrupt_that_is_lost_still_ends_the_command(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from codesign.flow import interrupt\n"
+        "interrupt.PATIENCE_S = 0.2\n"
+        "def lose():\n"
+        "    try: time.sleep(100)\n"
+        "    except KeyboardInterrupt: time.sleep(100)\n"
+        "with interrupt.interruptible(lambda: print('interrupted', flush=True)):\n"
+        "    Path(sys.argv[1]).touch()\n"
+        "    lose()\n"
+    )
+    begun = tmp_path / "begun"
+    with subprocess.Popen([sys.executable, "-c", code, begun], stdout=subprocess.PIPE, text=True) as process:
+        while not begun.exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        text, _ = process.communicate(timeout=60)
+    assert (process.returncode, text) == (143, "interrupted\n")
 
 
 @pytest.mark.gxx

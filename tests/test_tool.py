@@ -1,5 +1,6 @@
 """Processes: what they print, and what is said when they are missing, fail, die or hang."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from codesign.errors import ToolError
-from codesign.sim import tool
 from codesign.sim.tool import run_tool, tool_version
 
 
@@ -62,23 +62,62 @@ def test_a_time_out_kills_the_children_too(tmp_path: Path) -> None:
     assert not (tmp_path / "alive").exists()
 
 
-def test_an_interrupt_kills_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
-        def wait(self, timeout: float | None = None) -> int:
-            if timeout is not None:
-                raise KeyboardInterrupt
-            return super().wait()
+def is_alive(process: int) -> bool:
+    """Whether the process runs; one that has ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
-    started: list[Interrupted] = []
 
-    def start(*args: object, **options: object) -> Interrupted:
-        started.append(Interrupted(*args, **options))  # type: ignore[call-overload]
-        return started[-1]
+def ends(process: int) -> bool:
+    """Whether the process is gone within some seconds."""
+    deadline = time.monotonic() + 20
+    while is_alive(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(process)
 
-    monkeypatch.setattr(tool.subprocess, "Popen", start)
-    with pytest.raises(KeyboardInterrupt):
-        run_python("import time; time.sleep(60)", tmp_path)
-    assert started[0].returncode == -9
+
+def number_in(path: Path) -> int:
+    """The number that a process writes to the file some time."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (path.exists() and path.read_text().endswith("\n")):
+        time.sleep(0.02)
+    return int(path.read_text())
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_what_a_tool_started_ends_with_us(name: str, tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; from pathlib import Path; from codesign.sim.tool import run_tool\n"
+        "from codesign.flow.interrupt import interruptible\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "here = Path(sys.argv[1])\n"
+        "with interruptible(lambda: None):\n"
+        "    run_tool(['sh', '-c', 'sleep 300 & echo $! > child; wait'], cwd=here, timeout_s=60, log=here / 'log')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stderr=subprocess.PIPE) as command:
+        child = number_in(tmp_path / "child")
+        assert is_alive(child)
+        command.send_signal(signal.Signals[name])
+        command.wait(timeout=60)
+    assert ends(child)
+
+
+def test_what_a_tool_left_running_ends_with_it(tmp_path: Path) -> None:
+    run_tool(["sh", "-c", "sleep 300 & echo $! > child"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+    assert ends(number_in(tmp_path / "child"))
+
+
+def test_a_lost_guard_is_noticed_at_once(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with pytest.raises(ToolError, match="was killed, most likely because memory ran out"):
+        run_python("import os, time; os.kill(os.getppid(), 9); time.sleep(300)", tmp_path, timeout_s=200)
+    assert time.monotonic() - begun < 100
+
+
+def test_a_time_limit_may_be_longer_than_any_wait(tmp_path: Path) -> None:
+    assert run_python("print(1)", tmp_path, timeout_s=1e308) == "1\n"
 
 
 def test_the_environment_is_added_to(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
 from codesign.emit.scripts import complete_project
 from codesign.emit.torch_module import render_torch
-from codesign.errors import CodesignError, ConfigError, InfeasibleError, MismatchError, ToolError
+from codesign.errors import CodesignError, ConfigError, InfeasibleError, MismatchError, ToolError, UnsupportedError
 from codesign.flow import rendered
 from codesign.flow.folder import RunFolder, Settings, check_present, file_digest, forget, is_current, stamp
 from codesign.ir import files
@@ -38,6 +38,7 @@ from codesign.search.design import SearchResult
 from codesign.search.sized import search_sized_design
 from codesign.sim.csim import csim
 from codesign.sim.rtlsim import rtlsim
+from codesign.sim.synth import synthesize
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
 
@@ -212,28 +213,39 @@ def rtlsim_step(run: Run) -> None:
         _measure(run, RTLSIM[1], run.folder.rtlsim_stalls, inputs, simulate(1))
 
 
-def synthesis_step(run: Run) -> None:
-    """Project -> measurement of resources, with Yosys, if the configuration says so."""
-    from codesign.sim.synth import synthesize  # not before it is known that pyosys is there
-
-    def synthesize_for_board(project: Project) -> Measurement:
-        return synthesize(project, run.board, run.folder.work / "synthesis")
-
-    if run.settings.proof.synthesis:
-        _measure(run, SYNTHESIS[0], run.folder.synthesis, [], synthesize_for_board)
-
-
 def proof_steps(run: Run) -> None:
-    """Every simulation and the synthesis; one whose program is missing is passed over, and its column stays empty."""
-    for step, name, missing in (
-        (csim_step, CSIM[0], shutil.which("g++") is None and "g++"),
-        (rtlsim_step, RTLSIM[0], shutil.which("verilator") is None and "verilator"),
-        (synthesis_step, SYNTHESIS[0], importlib.util.find_spec("pyosys") is None and "pyosys"),
-    ):
-        if missing:
-            run.progress(name, 1, 1, f"passed over: {missing} is not installed; see `codesign doctor`")
+    """Every simulation; one whose program is missing is passed over, and its column stays empty."""
+    for step, name, program in ((csim_step, CSIM[0], "g++"), (rtlsim_step, RTLSIM[0], "verilator")):
+        if shutil.which(program) is None:
+            _pass_over(run, name, f"{program} is not installed; see `codesign doctor`")
         else:
             step(run)
+
+
+def synthesis_step(run: Run) -> None:
+    """Project -> measurement of resources, with Yosys, if the configuration says so.
+
+    It is passed over if pyosys is missing, or if an engine is too wide for it; its column then stays empty.
+    """
+    if not run.settings.proof.synthesis:
+        return
+    if importlib.util.find_spec("pyosys") is None:
+        _pass_over(run, SYNTHESIS[0], "pyosys is not installed; see `codesign doctor`")
+        return
+    try:
+        _measure(
+            run,
+            SYNTHESIS[0],
+            run.folder.synthesis,
+            [],
+            lambda project: synthesize(project, run.board, run.folder.work / "synthesis"),
+        )
+    except UnsupportedError as error:
+        _pass_over(run, SYNTHESIS[0], str(error))
+
+
+def _pass_over(run: Run, name: str, why: str) -> None:
+    run.progress(name, 1, 1, f"passed over: {why}")
 
 
 def _measure(run: Run, step: str, path: Path, inputs: list[object], simulate: Callable[[Project], Measurement]) -> None:

@@ -174,6 +174,9 @@ def _nothing(stage: str, done: int, total: int, note: str = "") -> None:
 def _machine_steps(now: Run) -> None:
     for step in (steps.module_step, steps.design_step, steps.predict_step, steps.render_step, steps.proof_steps):
         step(now)
+    if now.settings.proof.synthesis:
+        _report(now)  # synthesis takes longest, and may be given up
+    steps.synthesis_step(now)
 
 
 def _report(now: Run) -> Result:

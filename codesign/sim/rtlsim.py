@@ -19,6 +19,9 @@ VERILATOR = "verilator"
 # Verilator's own choice, -Os for all, takes twice as long to compile and simulates no faster; what runs once needs no
 # optimization at all.
 OPTIMIZATION = "OPT_FAST=-O1 OPT_GLOBAL=-O1 OPT_SLOW=-O0"
+# Verilator's makefile refuses to build in a folder with a space in its path. That folder is the current one, and all
+# paths are relative to it, so that its name is never read.
+ANYWHERE = "CURDIR=."
 MIN_SETTLED_IMAGES = 2  # a measured interval needs two images after the pipeline has filled
 
 
@@ -75,9 +78,9 @@ def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path
     stamp.unlink(missing_ok=True)
     project.write(work / "project")
     argv: list[str | Path] = [VERILATOR, "--cc", "--exe", "--build", "-j", "2", "-O3", "-Wall", "--top-module", "accel"]
-    argv += ["-CFLAGS", f"-std=c++17 -I{folder / 'tb'}", "-MAKEFLAGS", OPTIMIZATION]
-    argv += ["--Mdir", bench.parent, "-y", "modules"]
-    argv += ["modules/codesign_pkg.sv", "accel.sv", folder / "tb" / "tb.cpp"]
+    argv += ["-CFLAGS", "-std=c++17 -I../project/rtl/tb", "-MAKEFLAGS", f"{ANYWHERE} {OPTIMIZATION}"]
+    argv += ["--Mdir", f"../../{bench.parent.name}", "-y", "modules"]
+    argv += ["modules/codesign_pkg.sv", "accel.sv", "../project/rtl/tb/tb.cpp"]  # read in the folder of the build
     run_tool(argv, cwd=folder, timeout_s=timeout_s, log=work / "rtlsim_build.log")
     stamp.write_text(digest)
     return folder, bench

@@ -8,10 +8,11 @@ import json
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from codesign.errors import ToolError
+from codesign.errors import ToolError, UnsupportedError
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
@@ -39,28 +40,58 @@ _LUTS = {
 def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 1800.0) -> Measurement:
     """Synthesize the files below `rtl/` for the board's family in the folder `work`; resources of the whole machine.
 
-    Every engine is synthesized alone, and what is left of the top; the counts are the sums.
-    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds.
+    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts.
+    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds; UnsupportedError, at once, if
+    an engine has more products in one piece than can be synthesized in a reasonable time.
     """
     project.write(work / "synth_project")
-    folder, stats = work / "synth_project" / "rtl", work.resolve() / "synth_stats"
+    folder, stats = work / "synth_project" / "rtl", work / "synth_stats"
     shutil.rmtree(stats, ignore_errors=True)
     stats.mkdir()
-    script = work.resolve() / "synth.ys"
-    script.write_text("\n".join(reading_script(folder, "accel")) + "\n")
+    (work / "synth.ys").write_text("\n".join(reading_script(folder, "accel")) + "\n")
     started = time.perf_counter()
-    argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), script, board.family.value, "accel", stats]
-    run_tool(argv, cwd=folder, timeout_s=timeout_s, log=work / "synth.log")
+    # Yosys reads a space as the end of a path, so that it is given none but relative ones.
+    above = Path("..", "..")
+    argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), above / "synth.ys", board.family.value]
+    argv += ["accel", above / "synth_stats"]
+    log = work / "synth.log"
+    try:
+        run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)
+    except ToolError as error:
+        raise _trouble(stats, log) or error from error
     seconds = time.perf_counter() - started
-    parts = [count_resources(read_cells(stat)) for stat in sorted(stats.glob("*.json"))]
     return Measurement(
         tool="yosys",
         version=tool_version([sys.executable, "-c", _VERSION], cwd=work),
         project_digest=project.digest(),
         images=0,
         seconds=seconds,
-        resources=sum(parts, Resources()),
+        resources=count_resources(_sum_of_parts(stats)),
     )
+
+
+def _trouble(stats: Path, log: Path) -> UnsupportedError | ToolError | None:
+    """What the program said of a part that is too large, or failed, if it said so."""
+    too_large, failed = stats / "too_large", stats / "failed"
+    if too_large.exists():
+        return UnsupportedError(f"open synthesis: {too_large.read_text()}; that would take hours and gigabytes")
+    if failed.exists():
+        remedy = "free some, or leave it out with `proof: {synthesis: no}`"
+        return ToolError(f"open synthesis: {failed.read_text()}; {remedy}\nlog: {log}")
+    return None
+
+
+def _sum_of_parts(stats: Path) -> dict[str, int]:
+    """Cell counts of all parts, each taken as often as parts.json says."""
+    try:
+        parts = json.loads((stats / "parts.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ToolError(f"yosys: no list of parts in {stats}") from error
+    total: Counter[str] = Counter()
+    for part in parts:
+        for name, count in read_cells(stats / part["file"]).items():
+            total[name] += count * int(part["times"])
+    return dict(total)
 
 
 def synthesis_script(

@@ -3,13 +3,17 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from codesign.errors import ToolError
+from codesign.sim import guard
 
 LAST_LINES = 12  # of the log, shown in an error
+LONGEST_S = 2_000_000.0  # that a socket can wait, about
 
 
 def run_tool(
@@ -18,33 +22,38 @@ def run_tool(
     """Run a program in `cwd` and return what it printed; both its streams go to the file `log` as well.
 
     `environment` is added to ours. Raises ToolError, naming command, status, log, last lines and the likely cause, if
-    the program is missing, fails, or takes longer than timeout_s seconds. Then, and when interrupted, the program is
-    killed together with all that it started.
+    the program is missing, fails, or takes longer than timeout_s seconds. Whenever this returns or raises, nothing that
+    the program started is left; nor if this process dies, see sim.guard.
     """
     command = [str(a) for a in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as stream:
+    ours, theirs = socket.socketpair()
+    with log.open("wb") as stream, ours, theirs:
+        ours.settimeout(min(timeout_s, LONGEST_S))
         try:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), *command],
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
+                pass_fds=(theirs.fileno(),),
             )
         except OSError as error:
             raise ToolError(_not_started(command, cwd, error)) from error
         try:
-            status = process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            _kill(process)
+            theirs.close()
+            what, _, number = ours.recv(64).decode().partition(" ")
+        except TimeoutError as error:
             cause = f"was stopped after {timeout_s:g} s; give it more time, or a smaller design"
             raise ToolError(_failed(command, cause, log)) from error
-        except BaseException:
+        finally:
             _kill(process)
-            raise
+    if what == "error":
+        raise ToolError(_not_started(command, cwd, OSError(int(number), os.strerror(int(number)))))
+    status = int(number) if what == "status" else -signal.SIGKILL  # of the guard
     if status != 0:
         raise ToolError(_failed(command, _cause(status), log))
     return log.read_text(errors="replace")
@@ -58,8 +67,8 @@ def tool_version(argv: Sequence[str], *, cwd: Path) -> str:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the program's whole group; it leads one of its own."""
-    with contextlib.suppress(ProcessLookupError):
+    """Kill the guard's whole group. Until it is waited for here, no other group can have its number."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

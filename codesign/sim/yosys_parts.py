@@ -1,50 +1,199 @@
 """A program of its own, run by sim.synth: synthesizes every engine of a design, and what is left of the top, at once.
 
-Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. Needs pyosys.
-Arguments: a file with the passes that read the design, the family, the top module, and the folder for the cell counts.
+Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
+a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
+That array alone may take some per cent fewer LUTs than as part of the whole; what else it takes is the same.
+Needs pyosys. Arguments: a file with the passes that read the design, the family, the top module, and the folder for the
+cell counts. The folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is
+too large or failed, it gets a file `too_large` or `failed` instead, with a sentence that names the part.
 """
 
-import multiprocessing
+import json
 import os
 import re
+import resource
+import signal
 import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_design: Any = None  # what was read; each part is made of it in a fork that then ends
+WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
+MOST_PRODUCTS = 1024  # in any part; more take more than ten minutes, and gigabytes
 
 
-def main(arguments: list[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module to synthesize as top, the modules left out of it, and how often its cells count.
+
+    `lanes`: how many of its lanes are kept, if it is an array; None if all are.
+    """
+
+    top: str
+    without: tuple[str, ...] = ()
+    lanes: int | None = None
+    times: int = 1
+
+    def __str__(self) -> str:
+        return self.top.partition("$")[2] or self.top
+
+    @property
+    def file(self) -> str:
+        """The name of the file of its cell counts."""
+        return f"{self.top.replace('$', '-')}{'' if self.lanes is None else f'-{self.lanes}'}.json"
+
+
+class TooLarge(Exception):
+    """A part that would take too much time and memory."""
+
+
+class KilledPart(Exception):
+    """A part whose process was killed from outside."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(str(part))
+        self.part = part
+
+
+def main(arguments: list[str]) -> int:
     """Read the design once; fork a process for each part, the largest first."""
     from pyosys import libyosys  # not before this is known to be the process that needs it
 
-    global _design
     passes, family, top, stats = Path(arguments[0]), arguments[1], arguments[2], Path(arguments[3])
-    _design = libyosys.Design()
+    design = libyosys.Design()
     for line in passes.read_text().splitlines():
-        _design.run_pass(line)
-    names = [str(name).removeprefix("\\") for name in _design.modules_]
-    engines = [n for n in names if re.fullmatch(rf"[a-z_]+\${re.escape(top)}\.u_node_[^.]*", n)]
-    engines.sort(key=lambda engine: -sum(f"${_path(engine)}." in name for name in names))
-    jobs: list[tuple[str, list[str], str, Path]] = [(engine, [], family, stats) for engine in engines]
-    context = multiprocessing.get_context("fork")
-    with context.Pool(len(os.sched_getaffinity(0)), maxtasksperchild=1) as pool:
-        pool.starmap(_synthesize, [*jobs, (top, engines, family, stats)], chunksize=1)
+        design.run_pass(line)
+    try:
+        parts = parts_of({_plain(m.name): m for m in design.modules_.values()}, top)
+    except TooLarge as error:
+        (stats / "too_large").write_text(str(error))
+        return 1
+    try:
+        failed = _run(design, parts, family, stats, len(os.sched_getaffinity(0)))
+        # What failed beside others may have lacked memory: once more, each alone.
+        failed = _run(design, failed, family, stats, 1)
+    except KilledPart as error:
+        failed = [error.part]
+    if failed:
+        (stats / "failed").write_text(f"part {failed[0]} was killed or failed, most likely because memory ran out")
+        return 1
+    (stats / "parts.json").write_text(json.dumps([{"file": p.file, "times": p.times} for p in parts]))
+    return 0
 
 
-def _path(engine: str) -> str:
-    """The place of the engine in the design, after the name of its module."""
-    return engine.partition("$")[2]
+def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
+    """The parts of the design, the largest first. Raises TooLarge."""
+    engines = [n for n in modules if re.fullmatch(rf"[a-z_]+\${re.escape(top)}\.u_node_[^.]*", n)]
+    parts = [Part(top, without=tuple(engines))]
+    size = {parts[0]: 0}
+    for engine in engines:
+        path = engine.partition("$")[2]
+        below = [n for n in modules if f"${path}." in n]
+        products = sum(n.startswith("multiply$") for n in below)
+        array = f"mac_array${path}.u_array"
+        lanes = 0 if array not in modules else len(set(filter(None, map(_lane, _cells(modules[array])))))
+        if products <= WHOLE_PRODUCTS or lanes <= 2 or _is_constant(modules[f"weight_rom${path}.u_weights"]):
+            found = {Part(engine): products}
+        else:
+            each = products // lanes
+            found = {
+                Part(engine, without=(array,)): 0,
+                Part(array, lanes=1, times=2 - lanes): each,
+                Part(array, lanes=2, times=lanes - 1): 2 * each,
+            }
+        most = max(found.values())
+        if most > MOST_PRODUCTS:
+            raise TooLarge(f"engine {path} has {products:,} products, {most:,} of them in one piece")
+        size |= found
+    return sorted(size, key=lambda part: -size[part])
 
 
-def _synthesize(part: str, without: list[str], family: str, stats: Path) -> None:
-    """Synthesize one part and write its cell counts to `stats`."""
-    for engine in without:
-        _design.run_pass(f"blackbox {engine}")
-    _design.run_pass(f"hierarchy -top {part}")
-    _design.run_pass(f"synth_xilinx -family {family} -top {part} -flatten -noiopad")
-    _design.run_pass(f"tee -q -o {stats / (part.replace('$', '-') + '.json')} stat -json")
+def _is_constant(weight_rom: Any) -> bool:
+    """Whether weights never change: what is left of a product then depends on its weight; no lane is like another."""
+    return any("g_constant." in _plain(wire.name) for wire in weight_rom.wires_.values())
+
+
+def _cells(module: Any) -> list[str]:
+    return [_plain(cell.name) for cell in module.cells_.values()]
+
+
+def _lane(cell: str) -> str | None:
+    """The lane of an array that the instance is in."""
+    found = re.match(r"g_pe\[(\d+)\]", cell)
+    return found[1] if found else None
+
+
+def _plain(name: object) -> str:
+    return str(name).removeprefix("\\")
+
+
+def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: int) -> list[Part]:
+    """Synthesize the parts, as many at once as there are workers; return those that failed.
+
+    The workers share the memory that is free. Raises KilledPart as soon as one was killed.
+    """
+    limit = _mapped_bytes() + _free_bytes() // max(1, min(workers, len(parts)))
+    todo, failed = list(parts), list[Part]()
+    running: dict[int, Part] = {}
+    while todo or running:
+        while todo and len(running) < workers:
+            part = todo.pop(0)
+            sys.stdout.flush()
+            child = os.fork()
+            if child == 0:
+                _work(design, part, family, stats, limit)
+            running[child] = part
+        child, status = os.wait()
+        part = running.pop(child)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            raise KilledPart(part)
+        if status != 0:
+            failed.append(part)
+    return failed
+
+
+def _work(design: Any, part: Part, family: str, stats: Path, limit: int) -> None:
+    """The life of a forked process: one part, with so many bytes of memory at most."""
+    status = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        _synthesize(design, part, family, stats / part.file)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _synthesize(design: Any, part: Part, family: str, stat: Path) -> None:
+    """Synthesize one part and write its cell counts."""
+    for module in part.without:
+        design.run_pass(f"blackbox {module}")
+    if part.lanes is not None:
+        (array,) = (m for m in design.modules_.values() if _plain(m.name) == part.top)
+        for cell in list(array.cells_.values()):
+            lane = _lane(_plain(cell.name))
+            if lane is not None and int(lane) >= part.lanes:
+                array.remove(cell)
+    design.run_pass(f"hierarchy -top {part.top}")
+    design.run_pass(f"synth_xilinx -family {family} -top {part.top} -flatten -noiopad")
+    design.run_pass(f"tee -q -o {stat} stat -json")
+
+
+def _free_bytes() -> int:
+    """Bytes of memory that the system can still give."""
+    found = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def _mapped_bytes() -> int:
+    """Bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

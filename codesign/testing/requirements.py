@@ -12,7 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # What stands behind a marker: a program, or a Python package, or a file.
-PROGRAMS = {"gxx": "g++", "clang": "clang++", "verilator": "verilator", "icarus": "iverilog"}
+PROGRAMS = {
+    "gxx": "g++",
+    "clang": "clang++",
+    "verilator": "verilator",
+    "icarus": "iverilog",
+    "shellcheck": "shellcheck",
+}
 PACKAGES = {"torch": "torch", "yosys": "pyosys", "tensorboard": "tensorboard"}
 XRT_HEADER = Path("/usr/include/xrt/xrt/xrt_device.h")
 

@@ -1,0 +1,1 @@
+"""Stands in for pyosys where what counts is how its processes are started, watched and ended."""

@@ -1,0 +1,199 @@
+"""Open synthesis: how a design is parted, and what is said when a part is lost; in seconds, with an emulated pyosys."""
+
+import importlib.util
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from resource_cases import Case
+
+from codesign.cli import main
+from codesign.emit.rtl import render_rtl
+from codesign.errors import ToolError, UnsupportedError
+from codesign.flow import steps
+from codesign.ir import files
+from codesign.ir.board import Board, Family
+from codesign.ir.cost import Resources
+from codesign.ir.measurement import Measurement
+from codesign.model import golden
+from codesign.sim import synth, yosys_parts
+from codesign.sim.synth import reading_script, synthesize
+from codesign.sim.tool import run_tool
+from codesign.sim.yosys_parts import Part, TooLarge, parts_of
+from codesign.testing.small import small_design, small_graph
+from test_tool import ends
+
+EMULATED = Path(__file__).parent / "emulated_pyosys"
+CONV, ARRAY = "conv_engine$accel.u_node_a", "mac_array$accel.u_node_a.u_array"
+
+
+def module(name: str, cells: tuple[str, ...] = (), wires: tuple[str, ...] = ()) -> tuple[str, SimpleNamespace]:
+    def named(names: tuple[str, ...]) -> dict[str, SimpleNamespace]:
+        return {n: SimpleNamespace(name=f"\\{n}") for n in names}
+
+    return name, SimpleNamespace(name=f"\\{name}", cells_=named(cells), wires_=named(wires))
+
+
+def design(lanes: int, products: int, *, constant: bool = False) -> dict[str, Any]:
+    """The modules of a machine with one convolution, of so many lanes with so many products each."""
+    cells = tuple(f"g_pe[{p}].g_product.g_simd[{s}].u_multiply" for p in range(lanes) for s in range(products))
+    return dict(
+        [
+            module("accel"),
+            module(CONV),
+            module(ARRAY, cells),
+            module("weight_rom$accel.u_node_a.u_weights", wires=("g_constant.memory",) if constant else ("word",)),
+            *(module(f"multiply${ARRAY.partition('$')[2]}.{cell}") for cell in cells),
+        ]
+    )
+
+
+def test_a_small_engine_is_synthesized_as_a_whole() -> None:
+    assert parts_of(design(8, 16), "accel") == [Part(CONV), Part("accel", (CONV,))]
+
+
+def test_of_a_wide_array_two_lanes_stand_for_all() -> None:
+    parts = parts_of(design(25, 128), "accel")
+    assert set(parts) == {
+        Part("accel", (CONV,)),
+        Part(CONV, (ARRAY,)),
+        Part(ARRAY, lanes=1, times=-23),
+        Part(ARRAY, lanes=2, times=24),
+    }
+    assert parts[0].lanes == 2  # the largest first
+    assert len({part.file for part in parts}) == 4
+
+
+def test_lanes_whose_weights_are_constants_are_not_alike() -> None:
+    assert Part(CONV) in parts_of(design(10, 20, constant=True), "accel")
+    with pytest.raises(TooLarge, match=r"engine accel.u_node_a has 3,200 products, 3,200 of them in one piece"):
+        parts_of(design(25, 128, constant=True), "accel")
+
+
+@pytest.fixture
+def emulated(tmp_path: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Measurement]:
+    """Synthesis of the small machine with the emulated pyosys; arguments say what becomes of parts."""
+    monkeypatch.setenv("PYTHONPATH", str(EMULATED), prepend=":")
+    monkeypatch.setenv("EMULATED_PYOSYS", str(tmp_path))
+    monkeypatch.setattr(synth, "_VERSION", "print('emulated')")
+
+    def start(**fates: str) -> Measurement:
+        for part, fate in fates.items():
+            (tmp_path / part).write_text(fate)
+        graph = small_graph()
+        x = np.zeros((1, 6, 6, 1), dtype=np.int64)
+        project = render_rtl(graph, small_design(), board, x, golden.run(graph, x))
+        return synthesize(project, board, tmp_path / "a work folder", timeout_s=200)
+
+    return start
+
+
+def test_the_counts_of_all_parts_are_added_up(emulated: Callable[..., Measurement]) -> None:
+    assert emulated().resources == Resources(lut=3)
+
+
+def test_a_part_that_is_killed_is_an_error_at_once_and_named(
+    emulated: Callable[..., Measurement], tmp_path: Path
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(ToolError, match=r"part accel\.u_node_b was killed or failed, most likely because memory"):
+        emulated(u_node_a="endless", u_node_b="killed")
+    assert time.monotonic() - begun < 100
+    for line in (tmp_path / "begun").read_text().splitlines():
+        assert ends(int(line.split()[1]))
+
+
+def test_a_part_that_lacks_memory_beside_others_is_done_alone(emulated: Callable[..., Measurement]) -> None:
+    assert emulated(u_node_a="fails once").resources == Resources(lut=3)
+
+
+def test_a_part_that_takes_more_memory_than_there_is_is_named(emulated: Callable[..., Measurement]) -> None:
+    with pytest.raises(ToolError, match=r"part accel\.u_node_a was killed or failed, most likely because memory"):
+        emulated(u_node_a="hungry")
+
+
+def test_a_design_that_is_too_large_is_said_to_be(
+    emulated: Callable[..., Measurement], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "too_large.py"
+    program.write_text(
+        "import sys; from codesign.sim import yosys_parts\n"
+        "def refuse(*_): raise yosys_parts.TooLarge('engine e has 9,999 products')\n"
+        "yosys_parts.parts_of = refuse\n"
+        "sys.exit(yosys_parts.main(sys.argv[1:]))\n"
+    )
+    monkeypatch.setattr(yosys_parts, "__file__", str(program))
+    with pytest.raises(UnsupportedError, match="engine e has 9,999 products; that would take hours and gigabytes"):
+        emulated()
+
+
+# One of 6 lanes: what two of them say of all is what all say.
+@pytest.mark.yosys
+@pytest.mark.slow
+def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
+    case = Case(3, Family.SERIES7)
+    graph, design = case.machine()
+    x = np.zeros((1, *(getattr(graph.input.shape, n) for n in "yxc")), dtype=np.int64)
+    render_rtl(graph, design, case.board, x, golden.run(graph, x)).write(tmp_path / "project")
+    folder = tmp_path / "project" / "rtl"
+    (tmp_path / "synth.ys").write_text("\n".join(reading_script(folder, "accel")) + "\n")
+    found = []
+    for products in (10_000, 0):
+        code = f"import sys; from codesign.sim import yosys_parts as y; y.WHOLE_PRODUCTS = {products}; "
+        code += "sys.exit(y.main(sys.argv[1:]))"
+        stats = tmp_path / f"stats{products}"
+        stats.mkdir()
+        argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
+        run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
+        found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
+    assert [pieces for pieces, _ in found] == [0, 2]
+    assert synth.count_resources(found[0][1]) == synth.count_resources(found[1][1])
+
+
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status of a compilation without simulations."""
+    pytest.importorskip("onnx")
+    from codesign.nets.onnx_file import write_onnx
+
+    write_onnx(small_graph(), tmp_path / "small.onnx")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    arguments = ["compile", str(tmp_path / "small.onnx"), "--board", "pynq-z2", "--out", str(tmp_path / "run")]
+    return main([*arguments, "--csim-images", "4", "--rtlsim-images", "4"])
+
+
+def test_the_report_stands_before_synthesis_and_has_its_counts_after(
+    emulated: Callable[..., Measurement],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "u_node_a").write_text("killed")
+    assert compiled(tmp_path, monkeypatch) == 1
+    assert "part accel.u_node_a was killed" in " ".join(capsys.readouterr().err.split())
+    report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
+    assert not counts.exists()
+    assert (tmp_path / "run" / "summary.json").exists()
+    before = report.read_text()
+    (tmp_path / "u_node_a").write_text("")
+    assert compiled(tmp_path, monkeypatch) == 0
+    assert files.load_measurement(counts).resources == Resources(lut=3)
+    assert report.read_text() != before
+
+
+def test_an_engine_that_is_too_wide_is_passed_over_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> Measurement:
+        raise UnsupportedError("open synthesis: engine dense has 9,999 products")
+
+    monkeypatch.setattr(steps, "synthesize", refuse)
+    assert compiled(tmp_path, monkeypatch) == 0
+    assert "passed over: open synthesis: engine dense has 9,999 products" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "8-synthesis.json").exists()
