@@ -16,7 +16,8 @@ import codesign
 from codesign.cli import main
 from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow import steps
-from codesign.flow.folder import RunFolder, locked
+from codesign.flow.begin import locked
+from codesign.flow.folder import RunFolder
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from resource_cases import Case
 
 from codesign.cli import main
 from codesign.emit.rtl import render_rtl
@@ -26,6 +25,7 @@ from codesign.sim import synth, yosys_parts
 from codesign.sim.synth import reading_script, synthesize
 from codesign.sim.tool import run_tool
 from codesign.sim.yosys_parts import Part, TooLarge, parts_of
+from codesign.testing.resource_cases import Case
 from codesign.testing.small import small_design, small_graph
 from test_tool import ends
 
