@@ -28,9 +28,9 @@ from codesign.ir.graph import Graph, IntArray
 from codesign.ir.nodes import Conv, Shape
 from codesign.model.resource import NAMES
 from codesign.model.space import Options, Site, Space, design_space
-from codesign.nets import space as networks
-from codesign.nets.network import skeleton
-from codesign.nets.spaces import load_space
+from codesign.networks import space as networks
+from codesign.networks.network import skeleton
+from codesign.networks.spaces import load_space
 from codesign.search.design import search_design
 from codesign.search.selection import latency_of
 

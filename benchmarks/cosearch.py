@@ -28,7 +28,7 @@ from race.tiny import load, measure
 from codesign.datasets.load import DataConfig, load_dataset
 from codesign.errors import CodesignError
 from codesign.ir.files import write_text
-from codesign.nets.spaces import load_space
+from codesign.networks.spaces import load_space
 
 LINE_S = 30.0  # between two lines of progress
 DOCS = Path(__file__).parent.parent / "docs"

@@ -17,6 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from codesign.cosearch.blocks import choice_blocks
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.trainer import Trainer
 from codesign.ir.board import Board
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
@@ -24,15 +28,12 @@ from codesign.ir.files import write_text
 from codesign.ir.nodes import Conv, Shape
 from codesign.model.space import node_options
 from codesign.nets.batches import Images, generator
-from codesign.nets.config import Device, TrainConfig, use_device
-from codesign.nets.space import derive, middle
-from codesign.nets.spaces import load_space
+from codesign.nets.device import use_device
 from codesign.nets.train import train
+from codesign.networks.space import derive, middle
+from codesign.networks.spaces import load_space
+from codesign.networks.training import Device, TrainConfig
 from codesign.progress import silent
-from codesign.search.blocks import choice_blocks
-from codesign.search.config import SearchConfig
-from codesign.search.pricing import Pricing
-from codesign.search.trainer import Trainer
 
 DOC = Path(__file__).parent.parent / "docs" / "search_costs.md"
 POINTS_S = 3.0  # for which design points are priced

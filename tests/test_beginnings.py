@@ -7,16 +7,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.accelerators import Accelerators  # noqa: E402
+from codesign.cosearch.beginnings import ample, beginning  # noqa: E402
+from codesign.cosearch.chooser import Chooser  # noqa: E402
+from codesign.cosearch.finals import finalists  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.nodes import Conv  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
-from codesign.nets.space import Space, branches, decisions  # noqa: E402
-from codesign.search.accelerators import Accelerators  # noqa: E402
-from codesign.search.beginnings import ample, beginning  # noqa: E402
-from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.finals import finalists  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import Space, branches, decisions  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 from codesign.testing.spaces import turned  # noqa: E402
 

@@ -31,7 +31,7 @@ FEW = ("--csim-images", "4", "--rtlsim-images", "4")
 def model(tmp_path: Path) -> Path:
     """An ONNX file of the small network, as this package writes it."""
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     path = tmp_path / "small.onnx"
     write_onnx(small_graph(), path)

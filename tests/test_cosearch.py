@@ -13,6 +13,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.choice import Draw  # noqa: E402
+from codesign.cosearch.config import Hardware  # noqa: E402
+from codesign.cosearch.cosearch import CosearchResult, cosearch  # noqa: E402
 from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
@@ -21,14 +24,11 @@ from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets import checkpoint  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
-from codesign.nets.space import bit_widths, decisions, derive  # noqa: E402
 from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
-from codesign.search.choice import Draw  # noqa: E402
-from codesign.search.config import Hardware  # noqa: E402
-from codesign.search.cosearch import CosearchResult, cosearch  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import bit_widths, decisions, derive  # noqa: E402
 from codesign.testing.small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

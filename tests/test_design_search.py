@@ -397,9 +397,9 @@ def test_the_solver_ends_where_its_presolve_did_not():
 from dataclasses import replace
 from codesign.ir.boards import load_board
 from codesign.ir.nodes import Shape
-from codesign.nets.network import skeleton
-from codesign.nets.space import derive
-from codesign.nets.spaces import load_space
+from codesign.networks.network import skeleton
+from codesign.networks.space import derive
+from codesign.networks.spaces import load_space
 from codesign.ir.cost import Resources
 from codesign.search.design import search_design
 

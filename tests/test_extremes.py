@@ -186,12 +186,11 @@ def check(status: int, text: str, summary: Path) -> None:
 
 def base_configuration(data: Path) -> tuple[Any, Plain]:
     """A type and a small valid configuration of it, with every key."""
+    from codesign.cosearch.config import SearchConfig
     from codesign.datasets.load import DataConfig, DataKind
-    from codesign.flow.config import ProofConfig
-    from codesign.flow.learn import RunConfig
-    from codesign.nets.config import Device, TrainConfig
-    from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
-    from codesign.search.config import SearchConfig
+    from codesign.flow.config import ProofConfig, RunConfig
+    from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
+    from codesign.networks.training import Device, TrainConfig
 
     conv, skip = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.SKIP)
     blocks = (
@@ -259,7 +258,7 @@ OPTIONS = {
 @given(st.data())
 def test_any_command_line_ends_in_a_status_and_a_sentence(capsys: pytest.CaptureFixture[str], data: Any) -> None:
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     chosen = {"--board": "pynq-z2", "--csim-images": "4", "--rtlsim-images": "4"}
     for option in data.draw(st.lists(st.sampled_from(sorted(OPTIONS)), min_size=1, max_size=3)):
@@ -323,7 +322,7 @@ def test_a_network_is_compiled_for_a_part_that_lacks_a_resource(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
 ) -> None:
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     board = load_board("pynq-z2")
     board = dataclasses.replace(board, resources=dataclasses.replace(board.resources, **dict.fromkeys(gone, 0)))

@@ -47,7 +47,7 @@ def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
 def network_file(tmp_path: Path) -> Path:
     """The small network as ONNX."""
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     write_onnx(small_graph(), tmp_path / "small.onnx")
     return tmp_path / "small.onnx"
@@ -222,7 +222,7 @@ def test_a_searchs_checkpoint_is_the_same_after_the_boards_name_was_corrected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    from codesign.search import cosearch
+    from codesign.cosearch import cosearch
     from codesign.testing.small_search import run_tiny
 
     keys: list[str] = []

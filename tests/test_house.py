@@ -27,7 +27,20 @@ def test_files_and_functions_are_short(path: Path) -> None:
     assert not long
 
 
-@pytest.mark.parametrize("package", ["codesign", "codesign.model.golden", "codesign.ir.files", "codesign.cli"])
+@pytest.mark.parametrize(
+    "package",
+    [
+        "codesign",
+        "codesign.model.golden",
+        "codesign.ir.files",
+        "codesign.cli",
+        "codesign.flow.config",
+        "codesign.search.sized",
+        "codesign.networks.spaces",
+        "codesign.front.onnx_file",
+        "codesign.cosearch.pricing",
+    ],
+)
 def test_torch_is_not_loaded_by(package: str) -> None:
     code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -119,7 +119,7 @@ def survives(command: list[str], work: Path, kills: int, environment: Mapping[st
 @pytest.mark.slow
 def test_a_compilation_survives_kills(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     write_onnx(small_graph(), tmp_path / "small.onnx")
     command = ["compile", str(tmp_path / "small.onnx"), "--board", "pynq-z2"]

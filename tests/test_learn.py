@@ -15,14 +15,15 @@ from codesign.cli import main
 from codesign.errors import ConfigError, MismatchError
 from codesign.flow import learn, verbs
 from codesign.flow.begin import create
+from codesign.flow.config import load_config
 from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.nodes import Shape
 from codesign.ir.strict import to_plain
-from codesign.nets.config import Device
-from codesign.nets.network import ConvLayer, Network
+from codesign.networks.network import ConvLayer, Network
+from codesign.networks.training import Device
 from codesign.progress import silent
 
 pytestmark = pytest.mark.torch
@@ -61,7 +62,7 @@ def config(tmp_path: Path) -> Path:
 
 def begin(config_path: Path, out: Path) -> tuple[Run, learn.RunConfig]:
     """A run whose network was not searched but written by hand."""
-    config = learn.load_config(config_path)
+    config = load_config(config_path)
     out.mkdir()
     create(RunFolder(out), "run", config, load_board(config.board))
     folder, settings, board = opened(out)
@@ -116,7 +117,7 @@ def test_a_wrong_configuration_names_file_and_key(config: Path, old: str, new: s
     assert old in text
     config.write_text(text.replace(old, new, 1))
     with pytest.raises(ConfigError, match=message):
-        learn.load_config(config)
+        load_config(config)
 
 
 @pytest.mark.parametrize(
@@ -130,14 +131,14 @@ def test_a_wrong_configuration_names_file_and_key(config: Path, old: str, new: s
 def test_a_wrong_space_names_file_and_key(config: Path, space: object, message: str) -> None:
     config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "space": space}))
     with pytest.raises(ConfigError, match=message):
-        learn.load_config(config)
+        load_config(config)
 
 
 def test_the_demos_configuration_is_read() -> None:
     from codesign.data import folder
 
     for path in folder("examples").glob("*.yaml"):
-        assert learn.load_config(path).name == path.stem
+        assert load_config(path).name == path.stem
 
 
 @pytest.mark.gxx
@@ -177,7 +178,7 @@ def test_the_encoding_and_notes_of_a_users_numbers_go_with_the_run(tmp_path: Pat
     graph = files.load_graph(run.folder.graph)
     assert graph.encoding == dataset.encoding
     if importlib.util.find_spec("onnx") is not None:
-        from codesign.nets.onnx_file import read_onnx
+        from codesign.front.onnx_file import read_onnx
 
         assert read_onnx(run.folder.onnx).encoding == dataset.encoding
     learn.accuracy_step(run, settings, dataset)

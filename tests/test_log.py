@@ -9,15 +9,16 @@ import pytest
 
 pytest.importorskip("torch")
 
+from codesign.cosearch.cosearch import cosearch
 from codesign.errors import ToolError
 from codesign.flow import verbs
-from codesign.flow.log import LogKind, epoch_log
+from codesign.flow.config import LogKind
+from codesign.flow.log import epoch_log
 from codesign.ir.boards import load_board
-from codesign.nets.config import TrainConfig
-from codesign.nets.space import decisions, derive
 from codesign.nets.train import TrainRecord, train
+from codesign.networks.space import decisions, derive
+from codesign.networks.training import TrainConfig
 from codesign.progress import silent
-from codesign.search.cosearch import cosearch
 from codesign.testing.small_search import SHAPE, tiny_config, tiny_data, tiny_space
 
 pytestmark = pytest.mark.torch

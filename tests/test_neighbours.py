@@ -6,12 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.accelerators import Accelerator, Accelerators  # noqa: E402
+from codesign.cosearch.chooser import Chooser  # noqa: E402
+from codesign.cosearch.neighbours import improved, is_better  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
-from codesign.nets.space import branches, decisions, must_keep, skips, slots  # noqa: E402
-from codesign.search.accelerators import Accelerator, Accelerators  # noqa: E402
-from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.neighbours import improved, is_better  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
+from codesign.networks.space import branches, decisions, must_keep, skips, slots  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch

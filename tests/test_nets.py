@@ -16,8 +16,8 @@ from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import Images, generator, shuffled  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.net import FloatNet, QuantNet, to_input  # noqa: E402
-from codesign.nets.network import AddLayer, ConvLayer, Layer, Network, PoolLayer, same_window, skeleton  # noqa: E402
 from codesign.nets.quantizer import best_exponent, best_weight_exponent, power, quantize, quantize_weight  # noqa: E402
+from codesign.networks.network import AddLayer, ConvLayer, Layer, Network, PoolLayer, same_window, skeleton  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

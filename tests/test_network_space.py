@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.cosearch import cosearch  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
@@ -17,9 +19,10 @@ from codesign.ir.nodes import Add, Conv, Input, Node, Shape  # noqa: E402
 from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
-from codesign.nets.space import (  # noqa: E402
+from codesign.nets.train import train  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import (  # noqa: E402
     BlockSpace,
     HeadPool,
     Kind,
@@ -30,11 +33,8 @@ from codesign.nets.space import (  # noqa: E402
     depth,
     derive,
 )
-from codesign.nets.spaces import list_spaces, load_space  # noqa: E402
-from codesign.nets.train import train  # noqa: E402
-from codesign.search.cosearch import cosearch  # noqa: E402
+from codesign.networks.spaces import list_spaces, load_space  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
 from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

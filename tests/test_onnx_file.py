@@ -15,10 +15,10 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
+from codesign.front.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
-from codesign.nets.network import Network  # noqa: E402
-from codesign.nets.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa: E402
+from codesign.networks.network import Network  # noqa: E402
 from test_nets import networks, quantized  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     from codesign.ir.nodes import PoolOp, Shape
-    from codesign.nets.network import AddLayer, ConvLayer, PoolLayer
+    from codesign.networks.network import AddLayer, ConvLayer, PoolLayer
 
     layers = (
         ConvLayer(name="a", source="input", k=4, kernel=3, stride=2, weight_bits=8, bits=4, relu=True),

@@ -20,12 +20,12 @@ pytest.importorskip("torch")
 import torch
 
 from codesign.nets.batches import Images
-from codesign.nets.config import TrainConfig
 from codesign.nets.export import export
 from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import Team, join, team
-from codesign.nets.space import decisions, derive
 from codesign.nets.train import train
+from codesign.networks.space import decisions, derive
+from codesign.networks.training import TrainConfig
 from codesign.testing.small_search import SHAPE, run_tiny, tiny_data, tiny_space
 
 pytestmark = pytest.mark.torch
@@ -37,7 +37,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from codesign.progress import silent
-from codesign.search.cosearch import cosearch
+from codesign.cosearch.cosearch import cosearch
 from codesign.testing.small_search import tiny_config
 from test_parallel import *
 

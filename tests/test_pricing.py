@@ -7,24 +7,24 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.accelerators import Accelerators  # noqa: E402
+from codesign.cosearch.arrays import ARRAYS  # noqa: E402
+from codesign.cosearch.beginnings import cheapest  # noqa: E402
+from codesign.cosearch.choice import Draw, straight_through  # noqa: E402
+from codesign.cosearch.chooser import Chooser  # noqa: E402
+from codesign.cosearch.config import Objective, SearchConfig  # noqa: E402
+from codesign.cosearch.dna import ArrayPricing  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.repair import repaired  # noqa: E402
+from codesign.cosearch.trainer import Trainer  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
-from codesign.nets.space import decisions, derive  # noqa: E402
-from codesign.nets.spaces import load_space  # noqa: E402
-from codesign.search.accelerators import Accelerators  # noqa: E402
-from codesign.search.arrays import ARRAYS  # noqa: E402
-from codesign.search.beginnings import cheapest  # noqa: E402
-from codesign.search.choice import Draw, straight_through  # noqa: E402
-from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.config import Objective, SearchConfig  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import decisions, derive  # noqa: E402
+from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
-from codesign.search.dna import ArrayPricing  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
-from codesign.search.repair import repaired  # noqa: E402
-from codesign.search.trainer import Trainer  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.config import Hardware  # noqa: E402
+from codesign.cosearch.cosearch import cosearch  # noqa: E402
 from codesign.datasets.resize import reduced  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
@@ -17,13 +19,11 @@ from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
-from codesign.nets.space import HeadPool, decisions, derive, input_shapes  # noqa: E402
 from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
-from codesign.search.config import Hardware  # noqa: E402
-from codesign.search.cosearch import cosearch  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import HeadPool, decisions, derive, input_shapes  # noqa: E402
 from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -8,6 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.accelerators import Accelerators  # noqa: E402
+from codesign.cosearch.beginnings import cheapest  # noqa: E402
+from codesign.cosearch.chooser import Chooser  # noqa: E402
+from codesign.cosearch.config import Objective, SearchConfig  # noqa: E402
+from codesign.cosearch.cosearch import cosearch  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.trainer import Trainer  # noqa: E402
 from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
@@ -15,19 +22,12 @@ from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model.predict import predict  # noqa: E402
 from codesign.nets.batches import Images, generator  # noqa: E402
-from codesign.nets.config import TrainConfig  # noqa: E402
-from codesign.nets.network import skeleton  # noqa: E402
-from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth, derive, magnitude  # noqa: E402
-from codesign.nets.spaces import load_space  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.networks.network import skeleton  # noqa: E402
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth, derive, magnitude  # noqa: E402
+from codesign.networks.spaces import load_space  # noqa: E402
+from codesign.networks.training import TrainConfig  # noqa: E402
 from codesign.progress import silent  # noqa: E402
-from codesign.search.accelerators import Accelerators  # noqa: E402
-from codesign.search.beginnings import cheapest  # noqa: E402
-from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.config import Objective, SearchConfig  # noqa: E402
-from codesign.search.cosearch import cosearch  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
-from codesign.search.trainer import Trainer  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

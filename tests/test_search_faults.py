@@ -8,13 +8,24 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch import cosearch as search  # noqa: E402
+from codesign.cosearch import finals, finish  # noqa: E402
+from codesign.cosearch.accelerators import Accelerators  # noqa: E402
+from codesign.cosearch.beginnings import ample, beginning  # noqa: E402
+from codesign.cosearch.chooser import Chooser  # noqa: E402
+from codesign.cosearch.config import SearchConfig  # noqa: E402
+from codesign.cosearch.cosearch import cosearch  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.tabular import tabular_search  # noqa: E402
+from codesign.cosearch.trainer import Trainer, certain  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
 from codesign.nets.batches import Images  # noqa: E402
-from codesign.nets.network import Network  # noqa: E402
-from codesign.nets.space import (  # noqa: E402
+from codesign.nets.supernet import recalibrate  # noqa: E402
+from codesign.networks.network import Network  # noqa: E402
+from codesign.networks.space import (  # noqa: E402
     BlockSpace,
     HeadPool,
     Kind,
@@ -24,18 +35,7 @@ from codesign.nets.space import (  # noqa: E402
     decisions,
     sizes,
 )
-from codesign.nets.supernet import recalibrate  # noqa: E402
 from codesign.progress import silent  # noqa: E402
-from codesign.search import cosearch as search  # noqa: E402
-from codesign.search import finals, finish  # noqa: E402
-from codesign.search.accelerators import Accelerators  # noqa: E402
-from codesign.search.beginnings import ample, beginning  # noqa: E402
-from codesign.search.chooser import Chooser  # noqa: E402
-from codesign.search.config import SearchConfig  # noqa: E402
-from codesign.search.cosearch import cosearch  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
-from codesign.search.tabular import tabular_search  # noqa: E402
-from codesign.search.trainer import Trainer, certain  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch

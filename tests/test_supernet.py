@@ -5,14 +5,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from codesign.cosearch.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
+from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.trainer import Trainer, certain  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
-from codesign.nets.space import Space, decisions, depth  # noqa: E402
 from codesign.nets.supernet import MaskedConv, SuperNet, recalibrate  # noqa: E402
-from codesign.search.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
-from codesign.search.pricing import Pricing  # noqa: E402
-from codesign.search.trainer import Trainer, certain  # noqa: E402
+from codesign.networks.space import Space, decisions, depth  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, rich_space, tiny_config, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch

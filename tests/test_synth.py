@@ -159,7 +159,7 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """The exit status of a compilation without simulations."""
     pytest.importorskip("onnx")
-    from codesign.nets.onnx_file import write_onnx
+    from codesign.front.onnx_file import write_onnx
 
     write_onnx(small_graph(), tmp_path / "small.onnx")
     monkeypatch.setattr(shutil, "which", lambda _: None)

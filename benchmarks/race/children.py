@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from codesign.datasets.resize import reduced
+from codesign.ir.canonical import digest
 from codesign.ir.dataset import Dataset
-from codesign.nets.config import TrainConfig
-from codesign.nets.space import Space
 from codesign.nets.train import train
+from codesign.networks.space import Space
+from codesign.networks.training import TrainConfig
 
 from .problem import Row
 from .proxy import Book
@@ -38,7 +39,7 @@ class Children:
         self.config = TrainConfig(
             float_epochs=1, quantized_epochs=1, epoch_images=images, seed=seed + 1000 * opinion, threads=1
         )
-        key = f"{space} {self.dataset.digest()} {self.config}"
+        key = " ".join([digest(space), self.dataset.digest(), digest(self.config)])
         folder = folder / f"children-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         self.accuracy = Book(folder / "accuracies.jsonl", self._score).accuracy

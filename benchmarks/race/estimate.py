@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from codesign.search.finish import FLOAT_EPOCHS, QUANTIZED_EPOCHS
+from codesign.cosearch.finish import FLOAT_EPOCHS, QUANTIZED_EPOCHS
 
 from .settings import CHILDREN, GRADIENT, NEIGHBOURS, TRAINED, UNSEARCHED, Cell, Method, Profile
 from .store import Result, Store

@@ -20,10 +20,10 @@ from codesign.ir.graph import Graph
 from codesign.ir.strict import to_plain
 from codesign.model import golden
 from codesign.model.predict import predict
-from codesign.nets.config import TrainConfig
 from codesign.nets.export import export
-from codesign.nets.network import Network
 from codesign.nets.train import train
+from codesign.networks.network import Network
+from codesign.networks.training import TrainConfig
 from codesign.search.sized import search_sized_design
 from codesign.sim.rtlsim import rtlsim
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from codesign.cosearch.arrays import ARRAYS
+from codesign.cosearch.config import Hardware, Objective, SearchConfig
+from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.errors import InfeasibleError
 from codesign.ir import files
-from codesign.nets.space import Space, decisions
+from codesign.networks.space import Space, decisions
 from codesign.progress import Progress
-from codesign.search.arrays import ARRAYS
-from codesign.search.config import Hardware, Objective, SearchConfig
-from codesign.search.cosearch import CosearchResult, cosearch
 from codesign.testing.spaces import turned
 
 from .problem import Problem, Row, Step

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from codesign.search.arrays import ArrayTable
+from codesign.cosearch.arrays import ArrayTable
 
 Row = tuple[int, ...]  # one option of each decision about the network
 Choice = tuple[int, ...]  # one option of each block's multiplier array

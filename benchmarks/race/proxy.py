@@ -15,14 +15,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from codesign.cosearch.trainer import certain
+from codesign.ir.canonical import digest
 from codesign.ir.dataset import Dataset
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
-from codesign.nets.space import Space, branches, decisions
 from codesign.nets.supernet import SuperNet, recalibrate
 from codesign.nets.train import cosine_rate
+from codesign.networks.space import Space, branches, decisions
 from codesign.progress import Progress, silent
-from codesign.search.trainer import certain
 
 from .problem import Row, Scored
 from .settings import ProxySettings
@@ -69,7 +70,7 @@ class Proxy:
         progress: Progress = silent,
     ) -> None:
         self.space, self.settings, self.seed, self.legal = space, settings, seed, legal
-        key = f"{space} {dataset.digest()} {settings} {seed}"
+        key = " ".join([digest(space), dataset.digest(), digest(settings), str(seed)])
         self.folder = folder / f"proxy-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         self.folder.mkdir(parents=True, exist_ok=True)
         order = torch.randperm(len(dataset.train_y), generator=generator(seed, 21))

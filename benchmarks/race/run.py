@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from common import processor
 
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.cosearch import parted
+from codesign.cosearch.finish import finish
 from codesign.datasets.resize import reduced
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
-from codesign.nets.space import Space
+from codesign.networks.space import Space
 from codesign.progress import Progress
-from codesign.search.accelerators import Accelerators
-from codesign.search.cosearch import parted
-from codesign.search.finish import finish
 from codesign.testing.spaces import turned
 
 from . import gradient

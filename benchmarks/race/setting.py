@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from codesign.cosearch.accelerators import reserve_of
+from codesign.cosearch.arrays import BlockArrays
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import most_cycles
@@ -11,10 +13,8 @@ from codesign.ir.dataset import Dataset
 from codesign.ir.nodes import Conv
 from codesign.ir.strict import to_plain
 from codesign.model import resource
-from codesign.nets.network import Network, skeleton
-from codesign.nets.space import Space, decisions, depth, derive, middle
-from codesign.search.accelerators import reserve_of
-from codesign.search.arrays import BlockArrays
+from codesign.networks.network import Network, skeleton
+from codesign.networks.space import Space, decisions, depth, derive, middle
 from codesign.search.design import search_design
 
 from .problem import Problem, Row, Scored

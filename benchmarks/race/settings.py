@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from codesign.nets.config import TrainConfig
-from codesign.search.config import SearchConfig
+from codesign.cosearch.config import SearchConfig
+from codesign.networks.training import TrainConfig
 
 from .problem import Limit
 

@@ -13,13 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from codesign.cosearch.config import SearchConfig
 from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import parse, to_plain
-from codesign.nets.config import TrainConfig
-from codesign.nets.space import Space, decisions
-from codesign.search.config import SearchConfig
+from codesign.networks.space import Space, decisions
+from codesign.networks.training import TrainConfig
 
 from .final import Final
 from .problem import Step

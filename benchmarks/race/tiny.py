@@ -14,6 +14,11 @@ from pathlib import Path
 
 import torch
 
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.tabular import tabular_search
 from codesign.errors import CodesignError, InfeasibleError
 from codesign.ir import files
 from codesign.ir.board import Board, Fill
@@ -21,15 +26,10 @@ from codesign.ir.boards import load_board
 from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import parse, to_plain
-from codesign.nets.config import TrainConfig
-from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace, decisions
 from codesign.nets.train import train
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace, decisions
+from codesign.networks.training import TrainConfig
 from codesign.progress import Progress
-from codesign.search.accelerators import Accelerators
-from codesign.search.chooser import Chooser
-from codesign.search.config import SearchConfig
-from codesign.search.pricing import Pricing
-from codesign.search.tabular import tabular_search
 
 from .problem import Row
 from .run import first_images

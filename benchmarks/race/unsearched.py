@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from codesign.nets.space import Space
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.beginnings import beginning
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.finish import finish
+from codesign.cosearch.pricing import Pricing
+from codesign.networks.space import Space
 from codesign.progress import Progress
-from codesign.search.accelerators import Accelerators
-from codesign.search.beginnings import beginning
-from codesign.search.chooser import Chooser
-from codesign.search.config import SearchConfig
-from codesign.search.finish import finish
-from codesign.search.pricing import Pricing
 
 from .problem import Candidate, Judge
 from .setting import Ground, translated

@@ -19,13 +19,13 @@ from race.settings import Cell, Method, ProxySettings
 from race.tiny import space
 from race.unsearched import unsearched
 
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.arrays import ARRAYS, ArrayTable
+from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
-from codesign.nets.space import decisions, middle, sizes
+from codesign.networks.space import decisions, middle, sizes
 from codesign.progress import silent
-from codesign.search.accelerators import Accelerators
-from codesign.search.arrays import ARRAYS, ArrayTable
-from codesign.search.cosearch import CosearchResult, cosearch
 from codesign.testing.small_search import tiny_config, tiny_data, tiny_space
 from codesign.testing.spaces import turned
 

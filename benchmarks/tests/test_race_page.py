@@ -25,7 +25,7 @@ from race.tiny import text as tiny_text
 
 from codesign.errors import ConfigError
 from codesign.ir.cost import Resources
-from codesign.nets.space import decisions
+from codesign.networks.space import decisions
 
 pytestmark = pytest.mark.torch
 

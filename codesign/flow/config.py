@@ -1,12 +1,20 @@
-"""What a user may set; type hints are the schema, see ir.strict. The search's half, with torch, is flow.learn's."""
+"""What a user may set; type hints are the schema, see ir.strict. Nothing here needs torch."""
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
+from codesign.cosearch.config import SearchConfig
+from codesign.datasets.load import DataConfig
+from codesign.ir import files
 from codesign.ir.board import Limits
 from codesign.ir.cost import check_demands
 from codesign.ir.strict import check_range
+from codesign.networks.space import Space
+from codesign.networks.spaces import load_space
+from codesign.networks.training import TrainConfig
 from codesign.search.goal import Goal
 
 LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
@@ -53,6 +61,41 @@ class CompileConfig:
         check_name(self.name)
         check_demands(self)
         check_range(self, 0, 2**63 - 1, "seed")
+
+
+class LogKind(Enum):
+    """What is written beside the report."""
+
+    CSV = "csv"
+    TENSORBOARD = "tensorboard"  # and the CSV files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """`codesign run`: a data set and a board to a searched network, its accelerator, and the proof.
+
+    `space`: the name of a built-in space, a file, or one written out. `limits`: resources that a design may take.
+    """
+
+    name: str
+    board: str
+    data: DataConfig = field(default_factory=DataConfig)
+    limits: Limits = field(default_factory=Limits)
+    space: str | Space = "fashion"
+    search: SearchConfig = field(default_factory=SearchConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    proof: ProofConfig = field(default_factory=ProofConfig)
+    log: LogKind = LogKind.CSV
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if isinstance(self.space, str):
+            load_space(self.space)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a configuration file. Raises ConfigError naming file and key."""
+    return files.read_yaml_as(RunConfig, path)
 
 
 def check_name(name: str) -> None:

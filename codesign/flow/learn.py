@@ -2,68 +2,38 @@
 
 import importlib.util
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from codesign.datasets.load import DataConfig, load_dataset
+from codesign.cosearch.config import Hardware
+from codesign.cosearch.cosearch import CosearchResult, cosearch
+from codesign.datasets.load import load_dataset
 from codesign.datasets.resize import reduced
 from codesign.errors import ConfigError, MismatchError
-from codesign.flow.config import LEAST_RTLSIM_IMAGES, ProofConfig, check_name
+from codesign.flow.config import LEAST_RTLSIM_IMAGES, RunConfig
 from codesign.flow.folder import file_digest, is_current, stamp
-from codesign.flow.log import LogKind, epoch_log
+from codesign.flow.log import epoch_log
 from codesign.flow.steps import Run, save_vectors
 from codesign.ir import files
-from codesign.ir.board import Limits
 from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Graph, IntArray
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
 from codesign.nets import parallel
-from codesign.nets.config import TrainConfig, check_device
+from codesign.nets.device import check_device
 from codesign.nets.export import export
-from codesign.nets.network import Network
 from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import join as join
 from codesign.nets.parallel import leave
-from codesign.nets.space import Space, magnitude
-from codesign.nets.spaces import load_space
 from codesign.nets.train import TrainedNet, train
-from codesign.search.config import Hardware, SearchConfig
-from codesign.search.cosearch import CosearchResult, cosearch
+from codesign.networks.network import Network
+from codesign.networks.space import magnitude
+from codesign.networks.spaces import load_space
 
 BATCH = 250  # images at a time through the golden model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """`codesign run`: a data set and a board to a searched network, its accelerator, and the proof.
-
-    `space`: the name of a built-in space, a file, or one written out. `limits`: resources that a design may take.
-    """
-
-    name: str
-    board: str
-    data: DataConfig = field(default_factory=DataConfig)
-    limits: Limits = field(default_factory=Limits)
-    space: str | Space = "fashion"
-    search: SearchConfig = field(default_factory=SearchConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
-    proof: ProofConfig = field(default_factory=ProofConfig)
-    log: LogKind = LogKind.CSV
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if isinstance(self.space, str):
-            load_space(self.space)
-
-
-def load_config(path: Path) -> RunConfig:
-    """Read a configuration file. Raises ConfigError naming file and key."""
-    return files.read_yaml_as(RunConfig, path)
 
 
 def dataset_of(run: Run, config: RunConfig) -> Dataset:
@@ -133,7 +103,7 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     files.save_arrays(folder.quantized, {"y": integer_outputs(trained.net, dataset.test_x)})
     files.write_json(folder.training, _training_plain(trained))
     if importlib.util.find_spec("onnx") is not None:
-        from codesign.nets.onnx_file import write_onnx  # not before it is known that onnx is there
+        from codesign.front.onnx_file import write_onnx  # not before it is known that onnx is there
 
         write_onnx(graph, folder.onnx)
     stamp(folder, "train", inputs)

@@ -4,18 +4,11 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from codesign.flow.config import LogKind
 from codesign.ir.files import make_folder, write_text
-
-
-class LogKind(Enum):
-    """What is written beside the report."""
-
-    CSV = "csv"
-    TENSORBOARD = "tensorboard"  # and the CSV files
 
 
 def epoch_log(folder: Path, part: str, kind: LogKind) -> Callable[[Sequence[Any]], None]:

@@ -16,9 +16,8 @@ from codesign.emit.identity import design_hash
 from codesign.errors import ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
-from codesign.flow.config import CompileConfig
+from codesign.flow.config import CompileConfig, LogKind, load_config
 from codesign.flow.folder import RunFolder, forget, opened
-from codesign.flow.log import LogKind
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
 from codesign.ir import files
@@ -54,10 +53,10 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
     started, the first does what only one can do; the others help with search and training, and get None.
     Raises CodesignError.
     """
+    config = load_config(config_path)
     _need("torch", "codesign run", "codesign[train]")
     from codesign.flow import learn
 
-    config = learn.load_config(config_path)
     if config.log is LogKind.TENSORBOARD:
         _need("tensorboard", "log: tensorboard", "codesign[tensorboard]")
     board = replace(load_board(config.board), limits=config.limits)
@@ -90,7 +89,7 @@ def compile_model(
     if not files.is_there(model):
         raise ConfigError(f"{model}: no such file; expected an ONNX file")
     _need("onnx", "codesign compile", "codesign[onnx]")
-    from codesign.nets.onnx_file import read_onnx
+    from codesign.front.onnx_file import read_onnx
 
     graph, content = read_onnx(model), model.read_bytes()
     board = replace(load_board(config.board), limits=config.limits)

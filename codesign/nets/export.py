@@ -7,8 +7,8 @@ from codesign.errors import UnsupportedError
 from codesign.ir.graph import IDENTITY, Encoding, Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
 from codesign.ir.nodes import Add, Conv, Node, Pool, PoolOp
 from codesign.nets.net import INPUT_EXPONENT, QuantConv, QuantNet
-from codesign.nets.network import average_divisor_exponent
 from codesign.nets.quantizer import power
+from codesign.networks.network import average_divisor_exponent
 
 
 def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:

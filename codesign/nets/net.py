@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Window
 from codesign.ir.qtype import QType
-from codesign.nets.network import INPUT, SPREAD, Network, average_divisor_exponent, skeleton
 from codesign.nets.quantizer import EXACT, best_exponent, best_weight_exponent, power, quantize, quantize_weight
+from codesign.networks.network import INPUT, SPREAD, Network, average_divisor_exponent, skeleton
 
 INPUT_EXPONENT = -8
 _BIAS_LIMIT = 1 << 23

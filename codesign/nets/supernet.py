@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from codesign.ir.nodes import Shape, Window
 from codesign.ir.qtype import QType
-from codesign.nets.network import same_window
 from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
-from codesign.nets.space import (
+from codesign.networks.network import same_window
+from codesign.networks.space import (
     BlockSpace,
     HeadPool,
     Kind,

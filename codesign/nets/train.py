@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from codesign.errors import ConfigError
+from codesign.ir.canonical import digest
 from codesign.ir.dataset import Dataset
 from codesign.nets import checkpoint, parallel
 from codesign.nets.batches import Images, batch_count, generator, in_order, shuffled
-from codesign.nets.config import TrainConfig, use_device
+from codesign.nets.device import use_device
 from codesign.nets.net import FloatNet, QuantNet
-from codesign.nets.network import Network
+from codesign.networks.network import Network
+from codesign.networks.training import TrainConfig
 from codesign.progress import Progress, silent
 
 _log = logging.getLogger(__name__)
@@ -79,7 +81,7 @@ def train(
     device, team = use_device(config.device, config.threads), parallel.team()
     team.check(config.batch_images)
     images = Images.of(dataset.train_x, dataset.train_y, device)
-    key = f"{network.digest()} {config} {dataset.digest()}" + team.key
+    key = " ".join([network.digest(), digest(config), dataset.digest()]) + team.key
     run = _Run(network, config, folder / "train.npz", key, device, team)
     run.resume(images)
     if on_epoch is not None:

@@ -15,9 +15,9 @@ from codesign.ir.nodes import Conv, Node, Shape
 from codesign.machine.elaborate import elaborate
 from codesign.model.resource import NAMES, design_resources
 from codesign.model.schedule import size_buffers
-from codesign.nets.network import SPREAD, Network, skeleton
-from codesign.nets.space import decisions, derive
-from codesign.nets.spaces import load_space
+from codesign.networks.network import SPREAD, Network, skeleton
+from codesign.networks.space import decisions, derive
+from codesign.networks.spaces import load_space
 from codesign.search.design import search_design
 from codesign.sim.synth import synthesize
 from codesign.testing.random_machines import random_design, random_graph

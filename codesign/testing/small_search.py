@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.ir.board import Board
 from codesign.ir.dataset import Dataset
 from codesign.ir.nodes import Shape
-from codesign.nets.config import TrainConfig
-from codesign.nets.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
-from codesign.search.config import SearchConfig
-from codesign.search.cosearch import CosearchResult, cosearch
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
+from codesign.networks.training import TrainConfig
 
 CPU = torch.device("cpu")
 SHAPE = Shape(8, 8, 1)

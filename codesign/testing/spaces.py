@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from codesign.nets.space import BlockSpace, Kind, Space
+from codesign.networks.space import BlockSpace, Kind, Space
 
 
 def turned(space: Space) -> Space:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 from torch import Tensor
 
+from codesign.cosearch.accelerators import Accelerator, Accelerators
+from codesign.cosearch.config import SearchConfig
 from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
 from codesign.ir.files import make_folder
-from codesign.nets.config import TrainConfig
-from codesign.nets.network import Network
-from codesign.nets.space import sizes
 from codesign.nets.train import share, train
+from codesign.networks.network import Network
+from codesign.networks.space import sizes
+from codesign.networks.training import TrainConfig
 from codesign.progress import Progress, silent
-from codesign.search.accelerators import Accelerator, Accelerators
-from codesign.search.config import SearchConfig
 
 FLOAT_EPOCHS, QUANTIZED_EPOCHS = 2, 1  # of the short training
 

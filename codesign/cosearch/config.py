@@ -5,7 +5,7 @@ from enum import Enum
 
 from codesign.ir.cost import check_demands
 from codesign.ir.strict import check_range
-from codesign.nets.config import MOST, MOST_IMAGES, Device, check_common
+from codesign.networks.training import MOST, MOST_IMAGES, Device, check_common
 
 
 class Hardware(Enum):

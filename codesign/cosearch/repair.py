@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from codesign.search.dna import ArrayPricing
-from codesign.search.pricing import Pricing
+from codesign.cosearch.dna import ArrayPricing
+from codesign.cosearch.pricing import Pricing
 
 SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from codesign.cosearch.arrays import ARRAYS, BlockArrays
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Resources
@@ -10,9 +11,8 @@ from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.model.predict import predict
-from codesign.nets.network import Network, skeleton
-from codesign.nets.space import Space, decisions, derive
-from codesign.search.arrays import ARRAYS, BlockArrays
+from codesign.networks.network import Network, skeleton
+from codesign.networks.space import Space, decisions, derive
 from codesign.search.design import search_design
 from codesign.search.sized import quick_sized_design
 

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from codesign.cosearch.choice import Draw, blend, fixed, temperature_at
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.dna import ArrayPricing
+from codesign.cosearch.pricing import Pricing
 from codesign.ir.nodes import Shape
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, bit_widths, branches, decisions
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import check_sound, cosine_rate
+from codesign.networks.space import Space, bit_widths, branches, decisions
 from codesign.progress import Progress
-from codesign.search.choice import Draw, blend, fixed, temperature_at
-from codesign.search.chooser import Chooser
-from codesign.search.config import SearchConfig
-from codesign.search.dna import ArrayPricing
-from codesign.search.pricing import Pricing
 
 _log = logging.getLogger(__name__)
 _CHOICE_EVERY = 2  # steps of the weights for one of the choices

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from codesign.nets.space import branches, slots
+from codesign.cosearch.accelerators import Accelerator, Accelerators
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.finish import fitted
+from codesign.cosearch.repair import SLACK, repaired
+from codesign.networks.space import branches, slots
 from codesign.progress import Progress, silent
-from codesign.search.accelerators import Accelerator, Accelerators
-from codesign.search.chooser import Chooser
-from codesign.search.finish import fitted
-from codesign.search.repair import SLACK, repaired
 
 Judge = Callable[[Sequence[int]], Tensor]  # which images the trained network of a row gets right, [N]
 

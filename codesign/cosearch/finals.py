@@ -10,19 +10,19 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
+from codesign.cosearch.accelerators import Accelerator, Accelerators
+from codesign.cosearch.beginnings import cheapest
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.finish import finish, short_training
+from codesign.cosearch.neighbours import improved
+from codesign.cosearch.repair import SLACK, repaired
+from codesign.cosearch.trainer import Trainer, certain
 from codesign.errors import InfeasibleError
 from codesign.ir.dataset import Dataset
 from codesign.nets.batches import Images, generator, in_order
-from codesign.nets.space import branches
 from codesign.nets.supernet import recalibrate
+from codesign.networks.space import branches
 from codesign.progress import Progress
-from codesign.search.accelerators import Accelerator, Accelerators
-from codesign.search.beginnings import cheapest
-from codesign.search.chooser import Chooser
-from codesign.search.finish import finish, short_training
-from codesign.search.neighbours import improved
-from codesign.search.repair import SLACK, repaired
-from codesign.search.trainer import Trainer, certain
 
 _DRAWS = 400  # networks drawn at the end, to find the finalists among
 _STATISTICS_BATCHES = 6

@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.cosearch.blocks import ChoiceBlock, choice_blocks
+from codesign.cosearch.config import Objective
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.nodes import Add, Conv, Pool, Shape
 from codesign.model import resource
 from codesign.model.space import need_share, node_options
-from codesign.nets.space import Space, decisions
-from codesign.search.blocks import ChoiceBlock, choice_blocks
-from codesign.search.config import Objective
+from codesign.networks.space import Space, decisions
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -13,14 +13,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from codesign.cosearch.choice import Draw, entropy, sample
+from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.dna import ArrayPricing
+from codesign.cosearch.pricing import Pricing
 from codesign.errors import InfeasibleError
 from codesign.nets import checkpoint
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions, middle, must_keep, skips
-from codesign.search.choice import Draw, entropy, sample
-from codesign.search.config import SearchConfig
-from codesign.search.dna import ArrayPricing
-from codesign.search.pricing import Pricing
+from codesign.networks.space import Space, decisions, middle, must_keep, skips
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # growth of the cost's weight with the violation of the drawn network

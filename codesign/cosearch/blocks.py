@@ -11,8 +11,8 @@ from codesign.errors import ConfigError
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Shape
 from codesign.ir.qtype import QType
 from codesign.model.space import nameless
-from codesign.nets.network import INPUT, INPUT_TYPE, Layer, layer_node
-from codesign.nets.space import (
+from codesign.networks.network import INPUT, INPUT_TYPE, Layer, layer_node
+from codesign.networks.space import (
     Space,
     chosen_block,
     chosen_shape,

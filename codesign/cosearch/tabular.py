@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from codesign.cosearch.accelerators import Accelerator, Accelerators
+from codesign.cosearch.choice import Draw, temperature_at
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.finals import finalists
+from codesign.cosearch.repair import SLACK
 from codesign.errors import InfeasibleError
 from codesign.nets.batches import generator
-from codesign.search.accelerators import Accelerator, Accelerators
-from codesign.search.choice import Draw, temperature_at
-from codesign.search.chooser import Chooser
-from codesign.search.finals import finalists
-from codesign.search.repair import SLACK
 
 Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
 

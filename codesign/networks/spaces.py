@@ -6,7 +6,7 @@ from pathlib import Path
 from codesign.data import folder
 from codesign.errors import ConfigError
 from codesign.ir.files import read_yaml_as
-from codesign.nets.space import Space
+from codesign.networks.space import Space
 
 
 def list_spaces() -> tuple[str, ...]:

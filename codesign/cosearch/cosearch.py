@@ -15,26 +15,27 @@ from pathlib import Path
 
 import torch
 
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.beginnings import ample, beginning, cheapest
+from codesign.cosearch.config import Hardware, Objective, SearchConfig
+from codesign.cosearch.dna import ArrayPricing
+from codesign.cosearch.finals import best_network
+from codesign.cosearch.finish import fitted, short_training
+from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.trainer import EpochRecord, Trainer
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
+from codesign.ir.canonical import digest
 from codesign.ir.cost import Resources, latency_cycles, most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
-from codesign.nets.config import use_device
-from codesign.nets.network import Network, skeleton
+from codesign.nets.device import use_device
 from codesign.nets.parallel import team
-from codesign.nets.space import Space, decisions, magnitude, middle
 from codesign.nets.train import share
+from codesign.networks.network import Network, skeleton
+from codesign.networks.space import Space, decisions, magnitude, middle
 from codesign.progress import Progress, silent
-from codesign.search.accelerators import Accelerators
-from codesign.search.beginnings import ample, beginning, cheapest
-from codesign.search.config import Hardware, Objective, SearchConfig
-from codesign.search.dna import ArrayPricing
-from codesign.search.finals import best_network
-from codesign.search.finish import fitted, short_training
-from codesign.search.pricing import Pricing
-from codesign.search.trainer import EpochRecord, Trainer
 
 OnEpoch = Callable[[Sequence[EpochRecord]], None]
 
@@ -91,7 +92,7 @@ def cosearch(
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {magnitude(space.networks)} networks")
     trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
-    key = f"{space} {board.figures()} {config} {dataset.digest()}" + trainer.team.key
+    key = " ".join([digest(space), digest(board.figures()), digest(config), dataset.digest()]) + trainer.team.key
     beginnings = _begin(trainer, accelerators, parts, folder, progress)
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
     row, found = best_network(trainer, accelerators, (train, held), parts, folder, beginnings, progress)

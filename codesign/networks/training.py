@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-import torch
-
-from codesign.errors import ConfigError
 from codesign.ir.strict import check_range
-from codesign.nets.parallel import gpu
 
 MOST = 10**9  # epochs and the like: far beyond use, and within what torch takes
 MOST_IMAGES = 10**7  # of an epoch, whose order is kept in memory
@@ -71,23 +67,3 @@ def check_common(config: object) -> None:
     check_range(config, 2, MOST_BATCH, "batch_images")
     check_range(config, 1, MOST_THREADS, "threads")
     check_range(config, 0, MOST_SEED, "seed")
-
-
-def check_device(device: Device) -> None:
-    """Raise ConfigError if the device is not there."""
-    if device is Device.CUDA and not torch.cuda.is_available():
-        raise ConfigError("device: 'cuda' was asked for, but torch finds no CUDA device; 'auto' or 'cpu' would do")
-
-
-def use_device(device: Device, threads: int) -> torch.device:
-    """Set torch's threads and make its arithmetic repeatable; the device to compute on. Raises ConfigError."""
-    torch.set_num_threads(threads)
-    check_device(device)
-    if device is Device.CPU or not torch.cuda.is_available():
-        return torch.device("cpu")
-    # Sums of integers are exact in float32, but not in TF32.
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    return gpu()

@@ -24,13 +24,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import write_bytes
 from codesign.ir.graph import Encoding, Graph, IntArray
 from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
 from codesign.ir.qtype import QType
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
-from codesign.nets.onnx_same import difference_of, tensors_of
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from codesign.cosearch.blocks import choice_blocks
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.design import Design
@@ -24,8 +25,7 @@ from codesign.model.area import area
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Options, design_space, node_options
-from codesign.nets.space import Space
-from codesign.search.blocks import choice_blocks
+from codesign.networks.space import Space
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.cosearch.arrays import ARRAYS, ArrayTable, BlockArrays
 from codesign.ir.board import Board
 from codesign.ir.nodes import Shape
-from codesign.nets.space import Space, decisions
-from codesign.search.arrays import ARRAYS, ArrayTable, BlockArrays
+from codesign.networks.space import Space, decisions
 
 FloatArray = npt.NDArray[np.float64]
 

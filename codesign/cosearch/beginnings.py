@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.blocks import ChoiceBlock, choice_blocks
+from codesign.cosearch.chooser import Chooser
+from codesign.cosearch.dna import ArrayPricing
+from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.repair import repaired
 from codesign.ir.nodes import Conv
-from codesign.nets.space import Space, must_keep, skips
-from codesign.search.accelerators import Accelerators
-from codesign.search.blocks import ChoiceBlock, choice_blocks
-from codesign.search.chooser import Chooser
-from codesign.search.dna import ArrayPricing
-from codesign.search.pricing import Pricing
-from codesign.search.repair import repaired
+from codesign.networks.space import Space, must_keep, skips
 
 _ADAPTED = 6  # times that prices are adapted to the network of the beginning
 
