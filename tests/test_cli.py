@@ -379,6 +379,7 @@ def test_what_is_missing_is_passed_over_and_said(
         run.folder, run.settings, run.board, lambda stage, done, total, note="": told.append(f"{stage}: {note}")
     )
     steps.proof_steps(quiet)
+    steps.synthesis_step(quiet)
     assert told == [
         "C simulation: passed over: g++ is not installed; see `codesign doctor`",
         "RTL simulation: passed over: verilator is not installed; see `codesign doctor`",
