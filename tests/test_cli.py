@@ -17,6 +17,7 @@ from codesign.cli import main
 from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow import steps
 from codesign.flow.begin import locked
+from codesign.flow.config import ProofConfig
 from codesign.flow.folder import RunFolder
 from codesign.flow.steps import Run
 from codesign.ir import files
@@ -371,7 +372,7 @@ def test_every_kind_of_trouble_has_its_status(
 def test_what_is_missing_is_passed_over_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = begin(tmp_path / "run")
+    run = begin(tmp_path / "run", proof=ProofConfig(csim_images=4, rtlsim_images=4, synthesis=True))
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     told: list[str] = []
