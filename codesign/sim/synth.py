@@ -37,7 +37,7 @@ _LUTS = {
 }
 
 
-def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 1800.0) -> Measurement:
+def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 7200.0) -> Measurement:
     """Synthesize the files below `rtl/` for the board's family in the folder `work`; resources of the whole machine.
 
     Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts.
