@@ -178,7 +178,9 @@ def test_the_report_stands_before_synthesis_and_has_its_counts_after(
     assert compiled(tmp_path, monkeypatch) == 1
     assert "part accel.u_node_a was killed" in " ".join(capsys.readouterr().err.split())
     report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
-    assert not counts.exists()
+    failed = files.load_measurement(counts)
+    assert failed.resources is None
+    assert "was killed" in failed.failure
     assert (tmp_path / "run" / "summary.json").exists()
     before = report.read_text()
     (tmp_path / "u_node_a").write_text("")
