@@ -30,6 +30,7 @@ from codesign.ir.board import Board, Limits
 from codesign.ir.boards import load_board
 from codesign.ir.cost import MOST_CYCLES, NAMES, Resources
 from codesign.ir.strict import parse, to_plain
+from codesign.machine.legal import check_design
 from codesign.model.limit import dram_interval, limit_interval
 from codesign.search.goal import Goal
 from codesign.search.sized import search_sized_design
@@ -306,7 +307,7 @@ def test_on_any_board_a_design_fits_or_nothing_does(board: Board, goal: Goal, mo
         message = str(refused)
     else:
         message = "design: fits"
-        design.check(graph)
+        check_design(design, graph)
         assert cost.resources.fits(board.budget)
         assert found.bound <= found.objective
         assert 0.0 <= found.gap <= 1.0
