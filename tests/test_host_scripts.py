@@ -473,7 +473,7 @@ def test_make_verilate_runs_the_systemverilog(whole: Path) -> None:
 
 
 def test_the_makefile_compiles_the_simulation_as_rtlsim_does(tree: Path) -> None:
-    assert f'-MAKEFLAGS "{rtlsim.OPTIMIZATION}"' in (tree / "Makefile").read_text()
+    assert f'-MAKEFLAGS "{rtlsim.ANYWHERE} {rtlsim.OPTIMIZATION}"' in (tree / "Makefile").read_text()
 
 
 def test_every_memory_file_stands_where_the_packaged_rtl_looks_for_it(whole: Path) -> None:
