@@ -16,13 +16,16 @@ from codesign.emit.tables import Table, bias_table, multiplier_table, weight_tab
 from codesign.errors import UnsupportedError
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
 from codesign.machine.legal import check_design
-from codesign.machine.line import Operation
 from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Operation
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
 

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from codesign.emit.port import Port
 from codesign.emit.tables import Table, multiplies
-from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine, Multiplier
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp
 from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
+from codesign.ops.add import Add
+from codesign.ops.arrays import ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.pool import Pool, PoolOp
 
 MAX_TRIPS = (1 << 31) - 1  # of a loop, as told to synthesis for its report; slow engines take more
 
@@ -23,7 +26,7 @@ class Config:
     fields: Fields
 
 
-def node_config(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Config:
+def node_config(node: Operation, engine: LineEngine, tables: tuple[Table, ...]) -> Config:
     """The struct of one engine: its kernel's constants and those of its requantization."""
     title = f"{type(node).__name__} {node.ishape} -> {node.oshape}"
     own = add_fields(node, engine) if isinstance(node, Add) else window_fields(node, engine)
@@ -80,7 +83,7 @@ def add_fields(node: Add, engine: LineEngine) -> Fields:
     )
 
 
-def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
+def emit_fields(node: Operation, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
     """Constants of requantize.hpp."""
     bias, multiplier = (next(t for t in tables if t.name == name) for name in ("bias", "multiplier"))
     largest = int(multiplier.values.max())

@@ -13,17 +13,20 @@ from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import ADDRESS_BITS
 from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
-from codesign.ir.arrays import Int
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
-from codesign.ir.graph import Graph, IntArray, signed_bits
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import Control, Converter, Feed, Fifo, Fork
 from codesign.model.walk import walk_of
+from codesign.ops.add import Add
+from codesign.ops.arrays import Int, IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import Scaling, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 

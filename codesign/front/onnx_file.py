@@ -26,11 +26,16 @@ from onnx import TensorProto, helper, numpy_helper
 from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import write_bytes
-from codesign.ir.graph import Encoding, Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -251,7 +256,7 @@ class _Builder:
         )
         self._finish(node, f"{name}.up")
 
-    def _finish(self, node: Conv | Pool | Add, tensor: str) -> None:
+    def _finish(self, node: Operation, tensor: str) -> None:
         """Clamp to the type if its container is larger, and quantize."""
         name, qtype, scale = node.name, node.otype, self._scale(node.name)
         if qtype.bits not in (8, 16):

@@ -5,10 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codesign.errors import UnsupportedError
-from codesign.ir.arrays import IntArray
-from codesign.ir.graph import IDENTITY, Encoding, Graph, accumulator_bounds, scaling_of, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import IDENTITY, Encoding, Graph
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.shapes import Shape, Window
 
 
 @dataclass(slots=True)

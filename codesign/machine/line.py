@@ -6,11 +6,7 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 from dataclasses import dataclass
 from typing import Protocol, overload
 
-from codesign.ir.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.ir.graph import signed_bits
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
-from codesign.ir.qtype import QType
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
@@ -23,10 +19,15 @@ from codesign.machine.modules import (
     ScaledSum,
     WeightRom,
 )
+from codesign.ops.add import Add
+from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, signed_bits
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
-
-Operation = Conv | Pool | Add
 
 
 class Lanes(Protocol):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from math import gcd
 
-from codesign.ir.arrays import Bool, Int, ceil_div
-from codesign.ir.nodes import Shape, Window
+from codesign.ops.arrays import Bool, Int, ceil_div
+from codesign.ops.shapes import Shape, Window
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
 

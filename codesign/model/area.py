@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codesign.ir.arrays import Int, IntArray, ceil_div, largest
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
@@ -33,6 +32,7 @@ from codesign.machine.modules import (
     WeightRom,
 )
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
+from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
 _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}

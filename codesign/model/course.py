@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import ConfigError
-from codesign.ir.arrays import Int, ceil_div
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.modules import (
     ChannelRom,
@@ -44,6 +43,7 @@ from codesign.model.words import (
     widen_words,
     write_words,
 )
+from codesign.ops.arrays import Int, ceil_div
 
 PATIENCE = 1000  # rounds between looks at whether any word still moves
 

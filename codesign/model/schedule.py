@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.ir.arrays import IntArray, ceil_div
 from codesign.ir.design import Design, Fifo
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
@@ -37,6 +36,7 @@ from codesign.machine.modules import (
 from codesign.machine.modules import Fifo as FifoModule
 from codesign.model.course import Occupancies, occupancies
 from codesign.model.walk import walk_of
+from codesign.ops.arrays import IntArray, ceil_div
 
 _LONG_AGO = -(1 << 40)
 SETTLED_IMAGES = 6  # images after which the throttled schedule repeats itself

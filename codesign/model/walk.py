@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.ir.arrays import IntArray
 from codesign.machine.modules import Feed
+from codesign.ops.arrays import IntArray
 
 
 @dataclass(frozen=True, eq=False)

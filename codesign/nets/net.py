@@ -9,10 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Window
-from codesign.ir.qtype import QType
 from codesign.nets.quantizer import EXACT, best_exponent, best_weight_exponent, power, quantize, quantize_weight
 from codesign.networks.network import INPUT, SPREAD, Network, average_divisor_exponent, skeleton
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Window
 
 INPUT_EXPONENT = -8
 _BIAS_LIMIT = 1 << 23

@@ -7,10 +7,17 @@ from typing import TypeVar
 import numpy as np
 
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Graph
 from codesign.machine.line import emit_lanes, words_in
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.shapes import Shape, Window
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -44,17 +51,16 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False) -> Gra
 
 def random_design(graph: Graph, rng: Rng) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
-    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-    engines = tuple(_engine(node, rng) for node in nodes)
+    engines = tuple(_engine(node, rng) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, _power_of_two(2 * words_in(n, e) + 2))
-        for n, e in zip(nodes, engines, strict=True)
-        if isinstance(n, Add)
-        for i in range(2)
+        for n, e in zip(graph.operations, engines, strict=True)
+        if n.joins
+        for i in range(len(n.inputs))
     )
     return Design(
         engines=engines,
-        placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+        placements=tuple(Placement(n.name, i) for i, n in enumerate(graph.operations)),
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=1 << int(rng.integers(4)),
@@ -222,11 +228,10 @@ def _divisors(extent: int) -> tuple[int, ...]:
     return tuple(n for n in range(1, extent + 1) if extent % n == 0)
 
 
-def _engine(node: Node, rng: Rng) -> LineEngine:
-    assert not isinstance(node, Input)
-    k, c = node.oshape.c, node.c_per_group if isinstance(node, Conv) else 1
-    if isinstance(node, Conv) and node.grouped:
-        pe, simd = _pick(rng, _divisors(node.k_per_group)), _pick(rng, _divisors(node.c_per_group))
+def _engine(node: Operation, rng: Rng) -> LineEngine:
+    k, c = node.oshape.c, node.reduced_channels
+    if node.aligned_lanes is not None:
+        pe, simd = (_pick(rng, _divisors(lanes)) for lanes in node.aligned_lanes)
     else:
         pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
         simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
