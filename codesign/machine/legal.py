@@ -8,6 +8,7 @@ from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.line import input_lanes, is_streaming, reduction_steps
+from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.qtype import QType
@@ -147,10 +148,6 @@ def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
 
 def _least_buffer_words(node: Operation, engine: LineEngine) -> int:
     """Words from the oldest that is still needed to the last that a window reads, over all windows."""
-    window, shape, out = node.window, node.ishape, node.oshape
-    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
-    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
-    first = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0))
-    oldest = np.maximum.accumulate(first.ravel()).reshape(first.shape)
-    end = (np.minimum(row + window.fy, shape.y) - 1) * shape.x + np.minimum(column + window.fx, shape.x)
-    return int((end - oldest).max()) * -(-shape.c // input_lanes(node, engine))
+    first, last = node.spans()
+    oldest = np.minimum.accumulate(first[::-1])[::-1]
+    return int((last + 1 - oldest).max()) * ceil_div(node.ishape.c, input_lanes(node, engine))

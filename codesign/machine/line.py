@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol, overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.machine.feeds import Feed
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
     EngineModule,
-    Feed,
     MacArray,
     PoolArray,
     Requantize,
@@ -171,15 +171,8 @@ def is_streaming(node: Operation, engine: LineEngine) -> bool: ...
 @overload
 def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
-    """Return whether the engine reads every input word once and in order, and so needs no line buffer.
-
-    One pass over windows that do not overlap and lie in stream order: the whole map, or 1x1 positions.
-    """
-    window = node.window
-    whole_map = (window.fy, window.fx) == (node.ishape.y, node.ishape.x)
-    pointwise = window.positions == window.stride_y == window.stride_x == 1
-    in_order = not window.is_padded and (whole_map or pointwise)
-    return (engine.pe >= node.oshape.c) & in_order
+    """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
+    return (engine.pe >= node.oshape.c) & node.in_order
 
 
 @overload

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
+from codesign.machine.feeds import Feed
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
     Control,
     Converter,
-    Feed,
     Fifo,
     Fork,
     MacArray,

@@ -29,8 +29,7 @@ def multiplier_luts(node: Conv) -> int:
 
 def streaming_columns(node: Operation, pe: IntArray) -> BoolArray:
     """Return whether engines of these PE need no line buffer."""
-    engine = LineEngine(pe=node.oshape.c, simd=1, emit=node.oshape.c)
-    return (pe >= node.oshape.c) & (node.joins or is_streaming(node, engine))
+    return np.asarray((pe >= node.oshape.c) & node.in_order)
 
 
 @lru_cache(maxsize=4096)
@@ -40,14 +39,9 @@ def held_pixels(node: Operation) -> int:
     The engine starts as late as its windows force it to, and frees a pixel after the last window that reads it; until
     a window is done, the pixels of the next rows, or of the next image, come in.
     """
-    window, shape, out = node.window, node.ishape, node.oshape
-    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
-    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
-    last_row = np.minimum(row + window.fy, shape.y) - 1
-    last_column = np.minimum(column + window.fx, shape.x) - 1
-    needed = (last_row * shape.x + last_column + 1).ravel()
-    kept_from = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0)).ravel()
-    pace = shape.y * shape.x / len(needed)
+    first, last = node.spans()
+    needed, kept_from = last + 1, np.minimum.accumulate(first[::-1])[::-1]
+    pace = node.ishape.y * node.ishape.x / len(needed)
     count = np.arange(len(needed))
     late = (needed - count * pace).max()
     return int(np.ceil((late + (count + 1) * pace - kept_from).max()))

@@ -34,6 +34,8 @@ def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:
                 nodes.append(_export_pool(node, exponents))
             case Add():
                 nodes.append(_export_add(node, exponents))
+            case other:
+                raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
     network = net.network
     return Graph(
         network.name,

@@ -61,7 +61,6 @@ class Add(Operator):
 
     @property
     def title(self) -> str:
-        """What the node does, in a few words."""
         return "add"
 
     def nameless(self) -> "Add":

@@ -10,7 +10,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, check_requantize, requantize, scaling_of, signed_bits
-from codesign.ops.shapes import Shape, Window, check_output, window_view
+from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,6 @@ class Conv(Operator):
 
     @property
     def title(self) -> str:
-        """What the node does, in a few words."""
         w = self.window
         if self.covers_map and (w.fy, w.fx) == (self.ishape.y, self.ishape.x):
             return "dense"
@@ -125,6 +124,13 @@ class Conv(Operator):
         stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
         groups = f" in {self.groups} groups" if self.groups > 1 and not self.depthwise else ""
         return f"{'depthwise' if self.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{groups}"
+
+    @property
+    def in_order(self) -> bool:
+        return self.window.in_order(self.ishape)
+
+    def spans(self) -> tuple[IntArray, IntArray]:
+        return window_spans(self.window, self.ishape)
 
     def nameless(self) -> "Conv":
         """Return the node without names, so that equal nodes of different networks compare equal."""

@@ -25,5 +25,4 @@ class Input(Operator):
 
     @property
     def title(self) -> str:
-        """What the node does, in a few words."""
         return "input"

@@ -1,15 +1,28 @@
 """What other code asks of an operator in place of its class."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
+
 from codesign.ops.arrays import IntArray
-from codesign.ops.shapes import Window
+from codesign.ops.shapes import Shape, Window
 
 
-class Operator:
+class Operator(ABC):
     """The answers of an operator that has no parameters and works on every channel and position alone."""
 
     __slots__ = ()
+
+    @property
+    @abstractmethod
+    def oshape(self) -> Shape:
+        """The shape of the output."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the node does, in a few words."""
 
     @property
     def window(self) -> Window:
@@ -25,6 +38,19 @@ class Operator:
     def reduced_channels(self) -> int:
         """Input channels that make one output."""
         return 1
+
+    @property
+    def in_order(self) -> bool:
+        """Whether every input pixel is read once, in raster order."""
+        return True
+
+    def spans(self) -> tuple[IntArray, IntArray]:
+        """Return two arrays [OY*OX]: the first input pixel kept for each output position, and the last that it reads.
+
+        Pixels are counted in raster order.
+        """
+        positions = np.arange(self.oshape.y * self.oshape.x)
+        return positions, positions
 
     @property
     def joins(self) -> bool:
@@ -46,5 +72,5 @@ class Operator:
         """Names and shapes of the parameters."""
         return {}
 
-    def check(self, params: Mapping[str, IntArray]) -> None:
+    def check(self, params: Mapping[str, IntArray]) -> None:  # noqa: B027 (most have nothing to check)
         """Raise UnsupportedError, naming the node, if values of its parameters do not fit it."""

@@ -10,7 +10,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import check_requantize, requantize
-from codesign.ops.shapes import Shape, Window, check_output, window_view
+from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
 
 
 class PoolOp(Enum):
@@ -78,10 +78,16 @@ class Pool(Operator):
 
     @property
     def title(self) -> str:
-        """What the node does, in a few words."""
         w = self.window
         kind = "maximum" if self.op is PoolOp.MAX else "average"
         return f"global {kind}" if (w.fy, w.fx) == (self.ishape.y, self.ishape.x) else f"{kind} {w.fy}×{w.fx}"
+
+    @property
+    def in_order(self) -> bool:
+        return self.window.in_order(self.ishape)
+
+    def spans(self) -> tuple[IntArray, IntArray]:
+        return window_spans(self.window, self.ishape)
 
     def nameless(self) -> "Pool":
         """Return the node without names, so that equal nodes of different networks compare equal."""

@@ -64,6 +64,12 @@ class Window:
             raise ValueError(f"window: {self.fy}x{self.fx} does not fit a padded map of {y}x{x}")
         return rows // self.stride_y + 1, columns // self.stride_x + 1
 
+    def in_order(self, shape: Shape) -> bool:
+        """Return whether the windows over a map do not overlap and lie in raster order: 1x1 positions, or the map."""
+        whole_map = (self.fy, self.fx) == (shape.y, shape.x)
+        pointwise = self.positions == self.stride_y == self.stride_x == 1
+        return not self.is_padded and (whole_map or pointwise)
+
 
 def check_output(name: str, shape: Shape, window: Window, channels: int) -> None:
     """Raise ValueError, naming the node, unless the window fits its input and it has channels."""
@@ -71,6 +77,16 @@ def check_output(name: str, shape: Shape, window: Window, channels: int) -> None
         Shape(*window.out_extents(shape.y, shape.x), channels)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def window_spans(window: Window, shape: Shape) -> tuple[IntArray, IntArray]:
+    """Return Operator.spans of windows over a map; one that begins above the map keeps all from the first pixel."""
+    oy, ox = window.out_extents(shape.y, shape.x)
+    row = np.arange(oy)[:, None] * window.stride_y - window.pad_top
+    column = np.arange(ox)[None, :] * window.stride_x - window.pad_left
+    first = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0))
+    last = (np.minimum(row + window.fy, shape.y) - 1) * shape.x + np.minimum(column + window.fx, shape.x) - 1
+    return first.ravel(), last.ravel()
 
 
 def window_view(x: IntArray, window: Window, fill: int) -> IntArray:

@@ -1,31 +1,61 @@
-"""The steps of one image through a line buffer: which word each needs, and what each window frees.
+"""Modules that keep a map, or a part of it, and replay its words: what each is, and its steps.
 
-Mirrors the counters of templates/rtl/modules/line_buffer.sv.
+As in modules.py, a field may be an array. Walks mirror the counters of templates/rtl/modules.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.machine.modules import Feed
-from codesign.ops.arrays import IntArray
+from codesign.machine.kinds import Replay, Walk
+from codesign.ops.arrays import Bool, Int, IntArray
+from codesign.ops.shapes import Shape, Window
 
 
-@dataclass(frozen=True, eq=False)
-class Walk:
-    """The steps of one image through a line buffer: which word each needs, and what each window frees."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed(Replay):
+    """A line buffer that walks windows over a map; where the engine `streams`, one register.
 
-    steps: int  # steps of an image
-    words: int  # input words of an image
-    results: int  # of an output position: passes of every group
-    step: IntArray  # steps that need a word that no earlier step of their window needed
-    need: IntArray  # the word of each such step
-    result: IntArray  # last step of every result
-    freed: IntArray  # words from the image's start that are no longer needed after each window
+    `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
+    group. `depth`: words of the line buffer. line_buffer.sv and pass_feed.sv.
+    """
+
+    window: Window
+    ishape: Shape
+    oshape: Shape
+    fold: Int
+    inner: Int
+    passes: Int
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+    streams: Bool
+
+    @property
+    def delay(self) -> int:
+        return 0  # its array counts it
+
+    def walk(self) -> Walk:
+        return _window_walk(self)
+
+    @property
+    def steps(self) -> Int:
+        """Words that make one result."""
+        return self.window.positions * self.inner
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether some step of some window lies outside the map."""
+        w, out = self.window, self.oshape
+        bottom = (out.y - 1) * w.stride_y - w.pad_top + w.fy
+        right = (out.x - 1) * w.stride_x - w.pad_left + w.fx
+        return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
 
 
-def walk_of(feed: Feed) -> Walk:
-    """Return the walk of a single line buffer."""
+AnyFeed = Feed
+
+
+def _window_walk(feed: Feed) -> Walk:
     window, shape, out = feed.window, feed.ishape, feed.oshape
     fold, inner, passes = int(feed.fold), int(feed.inner), int(feed.passes)
     groups = fold // inner
