@@ -18,6 +18,7 @@ from codesign.emit.environment import render
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.ops.add import Add
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
@@ -118,6 +119,8 @@ def _layer(node: Operation) -> Layer:
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
             return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+        case Concat():
+            return Layer(name, "", f"torch.cat(({sources}), 1)")
 
 
 def _window(window: Window) -> str:

@@ -31,6 +31,7 @@ from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
@@ -220,6 +221,10 @@ class _Builder:
                 self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
             case Add():
                 self._add(node)
+            case Concat():
+                maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
+                self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
+                self._finish(node, f"{name}.acc")
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -375,5 +380,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 
 def _first_other(operators: Iterable[str]) -> str:
-    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Flatten"}
+    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten"}
     return next((op for op in operators if op not in known), "")

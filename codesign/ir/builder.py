@@ -8,6 +8,7 @@ from codesign.errors import UnsupportedError
 from codesign.ir.graph import IDENTITY, Encoding, Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
 from codesign.ops.input import Input
 from codesign.ops.node import Node
@@ -134,6 +135,24 @@ class GraphBuilder:
             multipliers=multipliers,
             shift=shift,
             otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def concat(self, *sources: Node, name: str = "") -> Concat:
+        """Add maps side by side in channels. Raise UnsupportedError unless they have one extent and one type."""
+        name = name or self._fresh("concat")
+        types = {source.otype for source in sources}
+        if len(types) > 1:
+            raise UnsupportedError(
+                f"node {name!r}: joins maps of the types {', '.join(str(source.otype) for source in sources)}; a "
+                "convolution or an average pooling before it can give them one"
+            )
+        node = Concat(
+            name=name,
+            sources=tuple(source.name for source in sources),
+            ishapes=tuple(source.oshape for source in sources),
+            otype=types.pop(),
         )
         self.nodes.append(node)
         return node

@@ -9,6 +9,7 @@ from typing import Protocol, overload
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.modules import (
+    ChannelMux,
     ChannelRom,
     Collector,
     EngineModule,
@@ -21,6 +22,7 @@ from codesign.machine.modules import (
 )
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
@@ -198,6 +200,9 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
+        case Concat():
+            words = tuple(ceil_div(shape.c, engine.pe) for shape in node.ishapes)
+            return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
 
 
 def can_use_dsp(node: Conv) -> bool:

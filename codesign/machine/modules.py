@@ -9,7 +9,7 @@ from enum import Enum
 from math import gcd
 
 from codesign.machine.feeds import AnyFeed
-from codesign.machine.kinds import Joint
+from codesign.machine.kinds import Joint, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
@@ -139,6 +139,31 @@ class ScaledSum(Joint):
         return ((0, 1),)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelMux(Whole, Joint):
+    """Takes the words of each input's pixel in turn. `words`: of a pixel, of each input. channel_mux.sv."""
+
+    word_bits: Int
+    words: tuple[Int, ...]
+
+    @property
+    def name(self) -> str:
+        return "channel_mux"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        words = tuple(map(int, self.words))
+        return {"INPUTS": len(words), "WORD_BITS": int(self.word_bits), "WORDS": words}
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    @property
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        return tuple((index,) for index, words in enumerate(self.words) for _ in range(int(words)))
+
+
 class Conversion(Enum):
     """How words of one width become words of another."""
 
@@ -228,7 +253,7 @@ class Control:
     beats_out: int
 
 
-EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum
+EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum | ChannelMux
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control
 

@@ -16,6 +16,7 @@ from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table o
 from codesign.machine.feeds import Feed
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
+    ChannelMux,
     ChannelRom,
     Collector,
     Control,
@@ -31,7 +32,7 @@ from codesign.machine.modules import (
     StreamPort,
     WeightRom,
 )
-from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
+from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts, rom_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
@@ -83,6 +84,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _requantize(module, family)
         case ScaledSum():
             return _scaled_sum(module)
+        case ChannelMux():
+            return _channel_mux(module)
         case Converter():
             return _converter(module)
         case Fifo():
@@ -265,6 +268,14 @@ def _scaled_sum(module: ScaledSum) -> IntArray:
     adders = sum(m.bit_count() for m in module.multipliers) - 1
     lane = adders * (module.bits + 2) + _clamp_luts(scale)
     return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
+
+
+def _channel_mux(mux: ChannelMux) -> IntArray:
+    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
+    word = ceil_log2(np.asarray(sum(mux.words)))
+    return counts(
+        mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
+    )
 
 
 def _converter(converter: Converter) -> IntArray:

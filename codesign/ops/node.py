@@ -5,9 +5,10 @@ priced before it has weights. Maps are laid out HWC, channel innermost.
 """
 
 from codesign.ops.add import Add
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.pool import Pool
 
-Operation = Conv | Pool | Add  # a node that computes
+Operation = Conv | Pool | Add | Concat  # a node that computes
 Node = Input | Operation

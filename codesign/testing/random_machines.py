@@ -11,6 +11,7 @@ from codesign.ir.graph import Graph
 from codesign.machine.line import emit_lanes, words_in
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
@@ -32,16 +33,19 @@ def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
     return x
 
 
-def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False) -> Graph:
-    """Return a chain of convolutions, pools and residual blocks, often ended by a global pool or a dense layer.
+def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_operator: bool = True) -> Graph:
+    """Return a chain of random blocks, often ended by a global pool or a dense layer.
 
+    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others.
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
     `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
     """
     build = _Builder(rng, dense, extreme)
+    blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
+    if every_operator:
+        blocks += [build.concat]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
-        grow = _pick(rng, (build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual))
-        build.head = grow(build.head)
+        build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
         build.head = build.global_pool(build.head)
     if rng.random() < 0.4 or len(build.nodes) == 1:
@@ -127,11 +131,32 @@ class _Builder:
         shape = source.oshape
         return self._conv(source, int(self.rng.integers(1, 11)), Window(fy=shape.y, fx=shape.x))
 
-    def same_shape_conv(self, source: Node) -> Node:
-        """A convolution that keeps the shape, dense, grouped or depthwise."""
+    def concat(self, source: Node) -> Node:
+        """Join two or three maps: the source itself, once or twice, and convolutions of it or of one another."""
+        maps = [source] * _pick(self.rng, (0, 1, 1, 1, 2))
+        count, longest = _pick(self.rng, (2, 2, 3)), source
+        while len(maps) < count:
+            k, window = _pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
+            longest = self._conv(_pick(self.rng, (source, longest)), k, window, otype=source.otype)
+            maps.append(longest)
+        chosen = [maps[i] for i in self.rng.permutation(len(maps)).tolist()]
+        return self.add_node(
+            Concat(
+                name=self.fresh("concat"),
+                sources=tuple(node.name for node in chosen),
+                ishapes=tuple(node.oshape for node in chosen),
+                otype=source.otype,
+            )
+        )
+
+    def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
         top, left = int(self.rng.integers(fy)), int(self.rng.integers(fx))
-        window = Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
+        return Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
+
+    def same_shape_conv(self, source: Node) -> Node:
+        """A convolution that keeps the shape, dense, grouped or depthwise."""
+        window = self.same_extent_window()
         c = source.oshape.c
         groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
         return self._conv(source, c, window, groups)
@@ -166,8 +191,8 @@ class _Builder:
             )
         )
 
-    def _conv(self, source: Node, k: int, window: Window, groups: int = 1) -> Node:
-        shape, itype, otype = source.oshape, source.otype, self.activation()
+    def _conv(self, source: Node, k: int, window: Window, groups: int = 1, otype: QType | None = None) -> Node:
+        shape, itype, otype = source.oshape, source.otype, otype or self.activation()
         wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
