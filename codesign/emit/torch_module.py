@@ -22,6 +22,7 @@ from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Window
 
 # Names that model.py or torch.nn.Module use for something else; a node of such a name gets an underscore behind it.
@@ -119,6 +120,9 @@ def _layer(node: Operation) -> Layer:
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
             return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+        case Resize():
+            repeated = f"{sources}.repeat_interleave({node.fy}, 2).repeat_interleave({node.fx}, 3)"
+            return Layer(name, "", repeated)
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
 

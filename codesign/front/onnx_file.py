@@ -37,6 +37,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
+from codesign.ops.resize import Resize
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -221,6 +222,8 @@ class _Builder:
                 self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
             case Add():
                 self._add(node)
+            case Resize():
+                self._resize(node)
             case Concat():
                 maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
@@ -260,6 +263,15 @@ class _Builder:
             helper.make_node("Add", [f"{name}.acc", f"{name}.half"], [f"{name}.up"], name=f"{name}.half_up")
         )
         self._finish(node, f"{name}.up")
+
+    def _resize(self, node: Resize) -> None:
+        """Nearest neighbour, pixel floor(o / factor); there is no region of interest."""
+        name = node.name
+        self._constant(f"{name}.factors", np.array([1, 1, node.fy, node.fx], np.float32))
+        inputs = [self._source(node.source, name, self._scale(name)), "", f"{name}.factors"]
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        self.nodes.append(helper.make_node("Resize", inputs, [f"{name}.acc"], name=name, **how))
+        self._finish(node, f"{name}.acc")
 
     def _finish(self, node: Operation, tensor: str) -> None:
         """Clamp to the type if its container is larger, and quantize."""
@@ -380,5 +392,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 
 def _first_other(operators: Iterable[str]) -> str:
-    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten"}
+    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
     return next((op for op in operators if op not in known), "")

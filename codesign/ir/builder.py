@@ -15,6 +15,7 @@ from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
 
@@ -153,6 +154,19 @@ class GraphBuilder:
             sources=tuple(source.name for source in sources),
             ishapes=tuple(source.oshape for source in sources),
             otype=types.pop(),
+        )
+        self.nodes.append(node)
+        return node
+
+    def resize(self, source: Node, fy: int, fx: int, *, name: str = "") -> Resize:
+        """Add a map that repeats every row `fy` times and every pixel of a row `fx` times: nearest neighbour."""
+        node = Resize(
+            name=name or self._fresh("resize"),
+            source=source.name,
+            ishape=source.oshape,
+            fy=fy,
+            fx=fx,
+            otype=source.otype,
         )
         self.nodes.append(node)
         return node

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.machine.kinds import Replay, Walk
+from codesign.machine.kinds import Replay, Walk, Whole
 from codesign.ops.arrays import Bool, Int, IntArray
 from codesign.ops.shapes import Shape, Window
 
@@ -52,7 +52,58 @@ class Feed(Replay):
         return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
 
 
-AnyFeed = Feed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRepeater(Whole, Replay):
+    """A memory of rows that makes a map larger by whole factors, FY x FX. row_repeater.sv.
+
+    `fold`: words of a pixel. `depth`: words of the memory.
+    """
+
+    ishape: Shape
+    fy: int
+    fx: int
+    fold: Int
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "row_repeater"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        return {
+            "WORD_BITS": int(self.word_bits),
+            "FOLD": int(self.fold),
+            "X": self.ishape.x,
+            "FY": self.fy,
+            "FX": self.fx,
+            "DEPTH": int(self.depth),
+            "BLOCK_RAM": bool(self.block_ram),
+        }
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    def walk(self) -> Walk:
+        y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
+        words = np.arange(y * x * fold).reshape(y, 1, x, 1, fold)
+        need = np.broadcast_to(words, (y, self.fy, x, self.fx, fold)).ravel()
+        steps, following = np.arange(len(need)), np.append(need[fold::fold], words.size)
+        return Walk(
+            steps=len(need),
+            words=words.size,
+            results=fold,
+            step=steps,
+            need=need,
+            result=steps,
+            freed=np.minimum.accumulate(following[::-1])[::-1],
+        )
+
+
+AnyFeed = Feed | RowRepeater
 
 
 def _window_walk(feed: Feed) -> Walk:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Feed
+from codesign.machine.feeds import Feed, RowRepeater
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -28,6 +28,7 @@ from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.resize import Resize
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
@@ -203,6 +204,8 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
         case Concat():
             words = tuple(ceil_div(shape.c, engine.pe) for shape in node.ishapes)
             return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
+        case Resize():
+            return (_row_repeater(node, engine),)
 
 
 def can_use_dsp(node: Conv) -> bool:
@@ -253,6 +256,18 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     if not average:
         return feed, array, collector
     return feed, array, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True)
+
+
+def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
+    return RowRepeater(
+        ishape=node.ishape,
+        fy=node.fy,
+        fx=node.fx,
+        fold=input_fold(node, engine),
+        word_bits=engine.pe * node.otype.bits,
+        depth=engine.buffer_words,
+        block_ram=engine.buffer_bram,
+    )
 
 
 def _feed(node: Conv | Pool, engine: Choices) -> Feed:

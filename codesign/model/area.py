@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
-from codesign.machine.feeds import Feed
+from codesign.machine.feeds import Feed, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
@@ -70,6 +70,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
     match module:
         case Feed():
             return _feed(module, family)
+        case RowRepeater():
+            return _row_repeater(module, family)
         case WeightRom():
             return _weight_rom(module, family)
         case MacArray():
@@ -239,6 +241,16 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
     lut = FIT.line_pointer * pointer + FIT.line_padding * feed.has_padding
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+
+
+def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
+    """Its memory with the register behind it, three pointers, and a counter for each loop."""
+    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
+    pointer = ceil_log2(depth) + 1
+    loops = sum(counter_ff(count) for count in (module.fold, module.fx, module.ishape.x, module.fy))
+    lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
+    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
 
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:

@@ -18,6 +18,7 @@ from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
 Rng = np.random.Generator
@@ -43,7 +44,7 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
     build = _Builder(rng, dense, extreme)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat]
+        blocks += [build.concat, build.resize]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
         build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
@@ -148,6 +149,15 @@ class _Builder:
                 otype=source.otype,
             )
         )
+
+    def resize(self, source: Node) -> Node:
+        """Repeat rows and pixels, unless the map would become large."""
+        shape = source.oshape
+        fy, fx = (_pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
+        if shape.y * fy > 12 or shape.x * fx > 12:
+            fy, fx = 1, 1
+        name = self.fresh("resize")
+        return self.add_node(Resize(name=name, source=source.name, ishape=shape, fy=fy, fx=fx, otype=source.otype))
 
     def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
