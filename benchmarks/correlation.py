@@ -24,13 +24,15 @@ from scipy.stats import spearmanr
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board, Fill
 from codesign.ir.boards import load_board
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Conv, Shape
+from codesign.ir.graph import Graph
 from codesign.model.resource import NAMES
 from codesign.model.space import Options, Site, Space, design_space
 from codesign.networks import space as networks
 from codesign.networks.network import skeleton
 from codesign.networks.spaces import load_space
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.shapes import Shape
 from codesign.search.design import search_design
 from codesign.search.selection import latency_of
 

@@ -21,12 +21,13 @@ from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv, Scaling
 from codesign.ir.project import Project
 from codesign.model import golden
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Site, Space, design_space
+from codesign.ops.conv import Conv
+from codesign.ops.requantize import Scaling
 from codesign.search.design import search_design
 from codesign.search.goal import Goal
 from codesign.sim.csim import compile_bench

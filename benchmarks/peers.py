@@ -17,7 +17,7 @@ from measure import Case, measure
 from tables import page
 from workloads import MACS
 
-from codesign.ir.nodes import Scaling
+from codesign.ops.requantize import Scaling
 
 # Multipliers allowed: those of NNgen's largest operator, and of all its operators together (rivals.py).
 BUDGETS = {"W1": (25, 52, 100, 400), "W2": (36, 144, 220, 880), "W3": (144,), "W4": (144,)}

@@ -25,7 +25,6 @@ from codesign.ir.board import Board
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
 from codesign.ir.files import write_text
-from codesign.ir.nodes import Conv, Shape
 from codesign.model.space import node_options
 from codesign.nets.batches import Images, generator
 from codesign.nets.device import use_device
@@ -33,6 +32,8 @@ from codesign.nets.train import train
 from codesign.networks.space import derive, middle
 from codesign.networks.spaces import load_space
 from codesign.networks.training import Device, TrainConfig
+from codesign.ops.conv import Conv
+from codesign.ops.shapes import Shape
 from codesign.progress import silent
 
 DOC = Path(__file__).parent.parent / "docs" / "search_costs.md"

@@ -9,7 +9,7 @@ from measure import Result
 from rivals import CSIM_AIMS, HLS4ML, NNGEN, Csim, NNgen
 from workloads import MACS, TITLES
 
-from codesign.ir.nodes import Scaling
+from codesign.ops.requantize import Scaling
 
 Row = Sequence[str]
 

@@ -5,10 +5,16 @@ from math import ceil, log2
 
 import numpy as np
 
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
-from codesign.model import golden
+from codesign.ir.graph import Graph
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, scaling_of, signed_bits
+from codesign.ops.shapes import Shape, Window
 
 SEED = 1
 INT8 = QType(8, signed=True)
@@ -32,7 +38,7 @@ def workload(name: str, scaling: Scaling) -> Graph:
 
 def macs(graph: Graph) -> int:
     """Products of one image."""
-    return sum(node.macs for node in graph.nodes if isinstance(node, Conv))
+    return sum(node.macs for node in graph.nodes)
 
 
 def random_images(graph: Graph, images: int, seed: int = SEED) -> IntArray:
@@ -86,7 +92,8 @@ class _Net:
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         otype = RELU8 if relu else INT8
         node = _scaled(draft, self._spread(draft, weight, bias, multiplier), otype)
-        self._append(node, golden.conv(node, self.values[source.name], weight, bias, multiplier))
+        params = {"weight": weight, "bias": bias, "multiplier": multiplier}
+        self._append(node, node.evaluate([self.values[source.name]], params))
 
     def max_pool(self, name: str) -> None:
         source = self.last
@@ -110,7 +117,7 @@ class _Net:
             shift=1,
             otype=INT8,
         )
-        self._append(node, golden.add(node, self.values[pair[0].name], self.values[pair[1].name]))
+        self._append(node, node.evaluate([self.values[source.name] for source in pair], {}))
 
     def graph(self, name: str) -> Graph:
         graph = Graph(name, tuple(self.nodes), self.params)
@@ -130,7 +137,7 @@ class _Net:
             shift=shift,
             otype=source.otype,
         )
-        self._append(node, golden.pool(node, self.values[source.name]))
+        self._append(node, node.evaluate([self.values[source.name]], {}))
 
     def _append(self, node: Node, value: IntArray) -> None:
         self.nodes.append(node)
@@ -146,7 +153,9 @@ class _Net:
         """Standard deviation of scaled accumulators, from sums shifted so that they fit the draft's 16 bits."""
         x = self.values[draft.source]
         shift = draft.acc_bits + draft.multiplier_bits - draft.otype.bits
-        y = golden.conv(_with_shift(draft, shift, draft.otype), x, weight, bias, multiplier)
+        y = _with_shift(draft, shift, draft.otype).evaluate(
+            [x], {"weight": weight, "bias": bias, "multiplier": multiplier}
+        )
         return float(y.std()) * 2.0**shift
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from codesign.ir.graph import Graph
     from codesign.ir.measurement import Measurement
     from codesign.ir.project import Project
-    from codesign.ir.qtype import QType
+    from codesign.ops.qtype import QType
 
 __all__ = ["Board", "Cost", "Design", "Graph", "GraphBuilder", "Measurement", "Project", "QType", "Resources"]
 __version__ = "0.2.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "GraphBuilder": "codesign.ir.builder",
     "Measurement": "codesign.ir.measurement",
     "Project": "codesign.ir.project",
-    "QType": "codesign.ir.qtype",
+    "QType": "codesign.ops.qtype",
     "Resources": "codesign.ir.cost",
 }
 

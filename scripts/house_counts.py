@@ -62,15 +62,18 @@ def named_types(node: ast.expr) -> list[str]:
 
 
 def node_kinds(trees: dict[Path, ast.Module]) -> frozenset[str]:
-    """Return the members of the union `Node`. Raise ValueError without it."""
+    """Return the members of the union `Node`, of a union in it too. Raise ValueError without it."""
     for path, tree in trees.items():
         if not {"ir", "ops"} & set(path.parts):
             continue
+        unions: dict[str, list[str]] = {}
         for statement in tree.body:
             match statement:
-                case ast.Assign(targets=[ast.Name(id="Node")]) | ast.AnnAssign(target=ast.Name(id="Node")):
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                     if statement.value is not None and len(named_types(statement.value)) > 1:
-                        return frozenset(named_types(statement.value))
+                        unions[name] = named_types(statement.value)
+        if "Node" in unions:
+            return frozenset(kind for name in unions["Node"] for kind in unions.get(name, [name]))
     raise ValueError("expected a line `Node = A | B` below codesign/ir or codesign/ops, found none")
 
 

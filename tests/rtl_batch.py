@@ -14,10 +14,11 @@ import numpy as np
 
 from codesign.emit.rtl import render_rtl
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
 from codesign.model import golden
 from codesign.model.schedule import schedule, size_buffers
+from codesign.ops.arrays import IntArray
 from projects import small_board
 from strategies import random_design, random_graph, random_inputs
 

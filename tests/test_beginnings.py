@@ -14,9 +14,9 @@ from codesign.cosearch.finals import finalists  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
-from codesign.ir.nodes import Conv  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import Space, branches, decisions  # noqa: E402
+from codesign.ops.conv import Conv  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 from codesign.testing.spaces import turned  # noqa: E402
 

@@ -5,9 +5,12 @@ import pytest
 
 from codesign.errors import UnsupportedError
 from codesign.ir.builder import GraphBuilder
-from codesign.ir.nodes import Conv, PoolOp, Scaling, Window
-from codesign.ir.qtype import QType
 from codesign.model import golden
+from codesign.ops.conv import Conv
+from codesign.ops.pool import PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Window
 from codesign.testing.small import small_graph
 
 U8 = QType(8, signed=False)

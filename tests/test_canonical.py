@@ -9,7 +9,7 @@ import pytest
 from codesign.ir.canonical import canonical, digest
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Encoding, Graph
-from codesign.ir.nodes import Conv
+from codesign.ops.conv import Conv
 from codesign.testing.small import small_design, small_graph
 
 

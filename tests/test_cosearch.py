@@ -19,7 +19,6 @@ from codesign.cosearch.cosearch import CosearchResult, cosearch  # noqa: E402
 from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
-from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets import checkpoint  # noqa: E402
@@ -29,6 +28,7 @@ from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import bit_widths, decisions, derive  # noqa: E402
+from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.testing.small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

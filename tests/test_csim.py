@@ -16,12 +16,16 @@ from codesign.data import folder
 from codesign.emit.hls import render_hls
 from codesign.errors import MismatchError, ToolError
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Scaling, Shape, Window
 from codesign.ir.project import Project
-from codesign.ir.qtype import QType
 from codesign.machine.legal import MAX_WORD_BITS
 from codesign.model import golden
 from codesign.model.schedule import size_buffers
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Shape, Window
 from codesign.sim.compare import first_difference, require_equal
 from codesign.sim.csim import compile_bench, csim
 from codesign.testing.requirements import require_tool

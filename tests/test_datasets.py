@@ -13,7 +13,7 @@ from codesign.datasets.images import parse_netpbm, parse_png
 from codesign.datasets.load import DataConfig, DataKind, load_dataset
 from codesign.datasets.resize import reduced, reduced_images
 from codesign.errors import ConfigError
-from codesign.ir.nodes import Shape
+from codesign.ops.shapes import Shape
 
 RNG = np.random.default_rng(1)
 IDX = (

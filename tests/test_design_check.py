@@ -19,18 +19,22 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.files import load_design, save_design
 from codesign.ir.graph import MAX_ELEMENTS, Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
 from codesign.machine.elaborate import elaborate
+from codesign.machine.feeds import Feed
 from codesign.machine.legal import MAX_BUFFER_WORDS, MAX_WORD_BITS, check_design
 from codesign.machine.line import is_streaming, line_modules
-from codesign.machine.modules import Feed
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import node_options
-from codesign.model.walk import walk_of
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Shape, Window
 from codesign.testing.random_machines import random_design, random_graph, random_inputs
 from codesign.testing.small import small_design, small_graph
 from hls_batch import case_of, failures
@@ -124,7 +128,7 @@ def test_a_refused_line_buffer_would_not_have_held_some_window(seed: int) -> Non
             continue
         feed = line_modules(node, engine)[0]
         assert isinstance(feed, Feed)
-        walk = walk_of(feed)
+        walk = feed.walk()
         windows = node.oshape.y * node.oshape.x
         last = np.full(windows, 0)
         np.maximum.at(last, walk.step // (walk.steps // windows), walk.need + 1)

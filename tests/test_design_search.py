@@ -15,11 +15,16 @@ from codesign.ir.board import Fill
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
 from codesign.model import course, resource, schedule, space
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Shape, Window
 from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
 from codesign.search.design import GAP, search_design
@@ -396,7 +401,7 @@ def test_the_solver_ends_where_its_presolve_did_not():
     code = """
 from dataclasses import replace
 from codesign.ir.boards import load_board
-from codesign.ir.nodes import Shape
+from codesign.ops.shapes import Shape
 from codesign.networks.network import skeleton
 from codesign.networks.space import derive
 from codesign.networks.spaces import load_space

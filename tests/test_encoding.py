@@ -19,8 +19,8 @@ from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Encoding, Graph
-from codesign.ir.qtype import QType
 from codesign.model import golden
+from codesign.ops.qtype import QType
 from codesign.report.page import page
 from codesign.report.summary import summary
 from codesign.report.view import View

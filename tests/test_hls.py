@@ -17,9 +17,10 @@ from codesign.emit.tables import bias_table, multiplier_table, weight_table
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv, Input
 from codesign.ir.project import Project
 from codesign.model import golden
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
 from codesign.testing.small import small_design, small_graph
 from projects import small_board
 from strategies import designs_for, graphs, random_inputs

@@ -17,9 +17,10 @@ from codesign.emit.port import Port, input_port, output_port
 from codesign.ir.board import Board, ProcessorClock
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv, Shape
-from codesign.ir.qtype import QType
 from codesign.model import golden
+from codesign.ops.conv import Conv
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape
 from codesign.report.vendor import read_measured
 from codesign.testing.small import small_design, small_graph
 from projects import small_board, small_project

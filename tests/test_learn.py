@@ -20,10 +20,10 @@ from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
-from codesign.ir.nodes import Shape
 from codesign.ir.strict import to_plain
 from codesign.networks.network import ConvLayer, Network
 from codesign.networks.training import Device
+from codesign.ops.shapes import Shape
 from codesign.progress import silent
 
 pytestmark = pytest.mark.torch

@@ -9,7 +9,8 @@ from codesign.ir.board import Family
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Machine, Unit, elaborate
-from codesign.machine.modules import Converter, Feed, Fifo, Fork
+from codesign.machine.feeds import Feed
+from codesign.machine.modules import Converter, Fifo, Fork
 from codesign.model.resource import design_resources, node_resources, shell_resources
 from codesign.testing.random_machines import random_design, random_graph
 

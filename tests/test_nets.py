@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from codesign.errors import ConfigError  # noqa: E402
-from codesign.ir.nodes import Add, Conv, PoolOp, Scaling, Shape  # noqa: E402
-from codesign.ir.qtype import QType  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import Images, generator, shuffled  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.net import FloatNet, QuantNet, to_input  # noqa: E402
 from codesign.nets.quantizer import best_exponent, best_weight_exponent, power, quantize, quantize_weight  # noqa: E402
 from codesign.networks.network import AddLayer, ConvLayer, Layer, Network, PoolLayer, same_window, skeleton  # noqa: E402
+from codesign.ops.add import Add  # noqa: E402
+from codesign.ops.conv import Conv  # noqa: E402
+from codesign.ops.pool import PoolOp  # noqa: E402
+from codesign.ops.qtype import QType  # noqa: E402
+from codesign.ops.requantize import Scaling  # noqa: E402
+from codesign.ops.shapes import Shape  # noqa: E402
 
 pytestmark = pytest.mark.torch
 

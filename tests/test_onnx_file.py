@@ -37,8 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    from codesign.ir.nodes import PoolOp, Shape
     from codesign.networks.network import AddLayer, ConvLayer, PoolLayer
+    from codesign.ops.pool import PoolOp
+    from codesign.ops.shapes import Shape
 
     layers = (
         ConvLayer(name="a", source="input", k=4, kernel=3, stride=2, weight_bits=8, bits=4, relu=True),

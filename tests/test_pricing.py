@@ -19,11 +19,11 @@ from codesign.cosearch.repair import repaired  # noqa: E402
 from codesign.cosearch.trainer import Trainer  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
-from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import decisions, derive  # noqa: E402
 from codesign.networks.spaces import load_space  # noqa: E402
+from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_data, tiny_space  # noqa: E402
 

@@ -14,7 +14,6 @@ from codesign.datasets.resize import reduced  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
-from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.machine.legal import check_design  # noqa: E402
 from codesign.model import golden  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
@@ -24,6 +23,7 @@ from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import HeadPool, decisions, derive, input_shapes  # noqa: E402
+from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -8,12 +8,14 @@ import pytest
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.ir.nodes import Conv, Scaling, Shape, Window
-from codesign.ir.qtype import QType
 from codesign.machine.modules import Fifo, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, node_resources, to_resources
+from codesign.ops.conv import Conv
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Shape, Window
 from codesign.testing.resource_cases import Case, Row, compare
 
 XC7, XCUP = Family.SERIES7, Family.ULTRASCALE_PLUS

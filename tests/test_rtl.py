@@ -13,15 +13,20 @@ from codesign.emit.rtl import render_rtl
 from codesign.emit.rtl_words import channel_words, weight_words
 from codesign.errors import ConfigError, MismatchError, ToolError
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Shape, Window
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
-from codesign.ir.qtype import QType
 from codesign.machine.elaborate import elaborate
 from codesign.machine.line import compute_cycles, sum_bits
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape, Window
 from codesign.sim.rtlsim import rtlsim
 from codesign.sim.tool import run_tool
 from codesign.testing.small import small_design, small_graph

@@ -19,7 +19,6 @@ from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
 from codesign.ir.dataset import Dataset  # noqa: E402
-from codesign.ir.nodes import Shape  # noqa: E402
 from codesign.model.predict import predict  # noqa: E402
 from codesign.nets.batches import Images, generator  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
@@ -27,6 +26,7 @@ from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth, derive, magnitude  # noqa: E402
 from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.networks.training import TrainConfig  # noqa: E402
+from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.progress import silent  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 

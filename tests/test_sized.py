@@ -11,12 +11,12 @@ pytest.importorskip("torch")
 
 from codesign.errors import InfeasibleError
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Shape
 from codesign.model import schedule, space
 from codesign.model.predict import predict
 from codesign.networks.network import skeleton
 from codesign.networks.space import derive
 from codesign.networks.spaces import load_space
+from codesign.ops.shapes import Shape
 from codesign.search import program, sized
 from codesign.search.design import board_share
 from codesign.search.goal import Goal

@@ -8,18 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.ir.arrays import ceil_div
 from codesign.ir.board import Family
 from codesign.ir.boards import load_board
 from codesign.ir.design import Memory, Multiplier
-from codesign.ir.nodes import Add, Conv, Input, Pool, PoolOp, Shape, Window
-from codesign.ir.qtype import QType
 from codesign.machine import line
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import line_modules
 from codesign.model import resource, schedule, space
 from codesign.model.area import total_area
+from codesign.ops.add import Add
+from codesign.ops.arrays import ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape, Window
 from codesign.search.selection import counts_of, interval_of
 from strategies import graphs, random_design, random_graph
 

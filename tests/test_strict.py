@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.errors import ConfigError
-from codesign.ir.nodes import Input, Node, Shape
-from codesign.ir.qtype import QType
 from codesign.ir.strict import parse, to_plain
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape
 
 
 class Colour(Enum):

@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Graph
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.shapes import Shape, Window
 
 from .model import Layer
 from .networks import Network, block_layers

@@ -10,11 +10,11 @@ from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
-from codesign.ir.nodes import Conv
 from codesign.ir.strict import to_plain
 from codesign.model import resource
 from codesign.networks.network import Network, skeleton
 from codesign.networks.space import Space, decisions, depth, derive, middle
+from codesign.ops.conv import Conv
 from codesign.search.design import search_design
 
 from .problem import Problem, Row, Scored
@@ -55,7 +55,7 @@ class Ground:
     def products(self, row: Row) -> int:
         """Multiplications for one image."""
         graph = skeleton(network_of(self.space, self.dataset, row))
-        return sum(node.macs for node in graph.nodes if isinstance(node, Conv))
+        return sum(node.macs for node in graph.nodes)
 
     def lanes(self) -> int:
         """Products that the board can do in a cycle: all DSPs, and multipliers in half of its LUTs.

@@ -31,7 +31,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.ir.boards import load_board
-from codesign.ir.nodes import Add, Conv
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
 from codesign.search.design import search_design
 
 EXTENTS = ("tile_oy", "tile_ox", "tile_k", "tile_c", "unroll_oy", "unroll_ox", "unroll_k", "unroll_c")

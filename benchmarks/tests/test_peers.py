@@ -11,9 +11,10 @@ from tables import page
 from workloads import MACS, macs, random_images, workload
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.nodes import Conv, Scaling
 from codesign.machine.elaborate import elaborate
 from codesign.model import course, golden, schedule
+from codesign.ops.conv import Conv
+from codesign.ops.requantize import Scaling
 
 
 @pytest.mark.parametrize("scaling", [Scaling.POWER_OF_TWO, Scaling.GENERAL])

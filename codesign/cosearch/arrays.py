@@ -16,7 +16,6 @@ from codesign.errors import InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Pool, Shape
 from codesign.machine.legal import check_design
 from codesign.machine.line import EngineColumns
 from codesign.machine.modules import Control
@@ -26,10 +25,12 @@ from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Options, design_space, node_options
 from codesign.networks.space import Space
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.shapes import Shape
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-BlockNode = Conv | Pool | Add
 
 LANES = tuple(1 << i for i in range(10))
 NEVER = 1 << 40  # cycles
@@ -76,8 +77,8 @@ class BlockArrays:
     def __init__(self, space: Space, shape: Shape, labels: int, board: Board) -> None:
         self.board = board
         self._blocks = choice_blocks(space, shape, labels)
-        self._options: dict[BlockNode, Options] = {}
-        self._tables: dict[tuple[BlockNode, ...], ArrayTable] = {}
+        self._options: dict[Operation, Options] = {}
+        self._tables: dict[tuple[Operation, ...], ArrayTable] = {}
         budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
         reserve = np.array([RESERVE if name in ("bram18", "lut", "ff") else 0.0 for name in resource.NAMES])
         self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.family)
@@ -145,12 +146,12 @@ class BlockArrays:
             )
         return design
 
-    def _of(self, node: BlockNode) -> Options:
+    def _of(self, node: Operation) -> Options:
         if node not in self._options:
             self._options[node] = node_options(node, self.board.family)
         return self._options[node]
 
-    def _block_rows(self, nodes: tuple[BlockNode, ...], array: Array) -> list[int]:
+    def _block_rows(self, nodes: tuple[Operation, ...], array: Array) -> list[int]:
         """The option of every node of a block with that array."""
         allowed = [_within(node, self._of(node), array) for node in nodes]
         every = [self._of(node).interval for node in nodes]
@@ -161,15 +162,15 @@ class BlockArrays:
             rows.append(int(np.where(allow & (interval <= slowest), price, np.inf).argmin()))
         return rows
 
-    def _interval(self, nodes: tuple[BlockNode, ...], rows: list[int]) -> int:
+    def _interval(self, nodes: tuple[Operation, ...], rows: list[int]) -> int:
         return max((int(self._of(n).interval[r]) for n, r in zip(nodes, rows, strict=True)), default=0)
 
-    def _counts(self, nodes: tuple[BlockNode, ...], rows: list[int]) -> IntArray:
+    def _counts(self, nodes: tuple[Operation, ...], rows: list[int]) -> IntArray:
         found = [self._of(n).counts[r] for n, r in zip(nodes, rows, strict=True)]
         return np.sum(found, axis=0) if found else np.zeros(len(resource.NAMES), np.int64)
 
 
-def _within(node: BlockNode, options: Options, array: Array) -> npt.NDArray[np.bool_]:
+def _within(node: Operation, options: Options, array: Array) -> npt.NDArray[np.bool_]:
     """Which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
     lanes = options.engines.pe * options.engines.simd

@@ -17,7 +17,6 @@ from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.dna import ArrayPricing
 from codesign.cosearch.pricing import Pricing
 from codesign.cosearch.repair import repaired
-from codesign.ir.nodes import Conv
 from codesign.networks.space import Space, must_keep, skips
 
 _ADAPTED = 6  # times that prices are adapted to the network of the beginning
@@ -83,7 +82,7 @@ def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
     found = np.empty(block.nodes.shape)
     for index in np.ndindex(found.shape):
         nodes = block.nodes[index]
-        found[index] = -math.inf if nodes is None else sum(n.macs for n in nodes if isinstance(n, Conv))
+        found[index] = -math.inf if nodes is None else sum(n.macs for n in nodes)
     return found
 
 

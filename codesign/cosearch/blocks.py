@@ -8,9 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import ConfigError
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Shape
-from codesign.ir.qtype import QType
-from codesign.model.space import nameless
 from codesign.networks.network import INPUT, INPUT_TYPE, Layer, layer_node
 from codesign.networks.space import (
     Space,
@@ -22,6 +19,10 @@ from codesign.networks.space import (
     map_shapes,
     slots,
 )
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape
 
 _MOST_COMBINATIONS = 1 << 18  # of the choices that a block depends on: all of them are priced
 
@@ -37,9 +38,9 @@ class ChoiceBlock:
     decisions: tuple[int, ...]
     nodes: npt.NDArray[np.object_]
 
-    def of(self, row: Sequence[int]) -> tuple[Conv | Pool | Add, ...] | None:
+    def of(self, row: Sequence[int]) -> tuple[Operation, ...] | None:
         """The nodes of a network's row of choices, none of a skipped block; None if the machine has no such block."""
-        found: tuple[Conv | Pool | Add, ...] | None = self.nodes[tuple(row[d] for d in self.decisions)]
+        found: tuple[Operation, ...] | None = self.nodes[tuple(row[d] for d in self.decisions)]
         return found
 
 
@@ -106,7 +107,7 @@ def _source(space: Space, row: Sequence[int], stage: int, extent: tuple[int, int
     return Input(name="x", shape=Shape(*extent, own.widths[row[where.width]]), otype=otype)
 
 
-def _priced(layers: list[Layer], source: Input) -> tuple[Conv | Pool | Add, ...] | None:
+def _priced(layers: list[Layer], source: Input) -> tuple[Operation, ...] | None:
     """The nodes of the layers, nameless, so that equal ones are priced once; None if the machine has no such node."""
     before: dict[str, Node] = {source.name: source}
     try:
@@ -114,4 +115,4 @@ def _priced(layers: list[Layer], source: Input) -> tuple[Conv | Pool | Add, ...]
             before[layer.name] = layer_node(layer, before)
     except ConfigError:
         return None
-    return tuple(nameless(n) for n in before.values() if not isinstance(n, Input))
+    return tuple(n.nameless() for n in before.values() if not isinstance(n, Input))

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from codesign.cosearch.arrays import ARRAYS, ArrayTable, BlockArrays
 from codesign.ir.board import Board
-from codesign.ir.nodes import Shape
 from codesign.networks.space import Space, decisions
+from codesign.ops.shapes import Shape
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -24,10 +24,11 @@ from codesign.cosearch.config import Objective
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
-from codesign.ir.nodes import Add, Conv, Pool, Shape
 from codesign.model import resource
 from codesign.model.space import need_share, node_options
 from codesign.networks.space import Space, decisions
+from codesign.ops.node import Operation
+from codesign.ops.shapes import Shape
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -234,7 +235,7 @@ class Pricing:
         absent = _ABSENT * engines.interval[0] / self._intervals
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
 
-    def _node_waits(self, node: Conv | Pool | Add, engines: _Engines, weights: FloatArray) -> FloatArray:
+    def _node_waits(self, node: Operation, engines: _Engines, weights: FloatArray) -> FloatArray:
         """In targets, the least of the wait for the first window and the engine's share at each price of the board."""
         if not len(engines.interval):
             return np.zeros(len(_BOARD_CYCLES))
@@ -252,9 +253,9 @@ class Pricing:
     def _least_interval(self, row: Sequence[int]) -> int:
         return max(int(self._engines[n].interval[0]) for n in self.nodes(row) if len(self._engines[n].interval))
 
-    def nodes(self, row: Sequence[int]) -> list[Conv | Pool | Add]:
+    def nodes(self, row: Sequence[int]) -> list[Operation]:
         """The nodes of the network, without names."""
-        found: list[Conv | Pool | Add] = []
+        found: list[Operation] = []
         for group in self._groups:
             found += group.of(row) or ()
         return found
@@ -272,7 +273,7 @@ class Pricing:
         return mean / mean.sum()
 
 
-def _summed(group: ChoiceBlock, terms: Mapping[Conv | Pool | Add, FloatArray], absent: FloatArray) -> FloatArray:
+def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: FloatArray) -> FloatArray:
     """The sum of the terms of a block's nodes for every combination of its decisions; `absent` where it has none."""
     found = np.empty((*group.nodes.shape, len(absent)))
     for where, nodes in np.ndenumerate(group.nodes):
@@ -280,11 +281,9 @@ def _summed(group: ChoiceBlock, terms: Mapping[Conv | Pool | Add, FloatArray], a
     return found
 
 
-def _engines(
-    groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]
-) -> dict[Conv | Pool | Add, _Engines]:
+def _engines(groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]) -> dict[Operation, _Engines]:
     """The engines of every node in the groups, of those resources that the board `has`."""
-    found: dict[Conv | Pool | Add, _Engines] = {}
+    found: dict[Operation, _Engines] = {}
     for group in groups:
         for nodes in group.nodes.ravel():
             for node in nodes or ():

@@ -15,13 +15,13 @@ from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.dna import ArrayPricing
 from codesign.cosearch.pricing import Pricing
-from codesign.ir.nodes import Shape
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import check_sound, cosine_rate
 from codesign.networks.space import Space, bit_widths, branches, decisions
+from codesign.ops.shapes import Shape
 from codesign.progress import Progress
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from codesign.datasets.files import MOST_UNPACKED, UNREADABLE, read_npy
 from codesign.errors import ConfigError
 from codesign.ir.dataset import Dataset, Labels, Pixels
 from codesign.ir.graph import Encoding
-from codesign.ir.qtype import QType
+from codesign.ops.qtype import QType
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _CLASSES = "classes"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from codesign.ir.dataset import Dataset, Pixels
-from codesign.ir.nodes import Shape
+from codesign.ops.shapes import Shape
 
 _CHUNK = 1000  # images at a time: sums take eight bytes where pixels take one
 

@@ -6,7 +6,7 @@ import jinja2
 import numpy as np
 
 from codesign.data import folder
-from codesign.ir.graph import IntArray
+from codesign.ops.arrays import IntArray
 
 LINE_LENGTH = 120
 

@@ -12,17 +12,21 @@ from codesign.emit.hls_config import Config, node_config, port_config
 from codesign.emit.identity import design_hash, heading
 from codesign.emit.port import input_port, output_port
 from codesign.emit.registers import register
-from codesign.emit.tables import Table, bias_table, multiplier_table, weight_table
+from codesign.emit.tables import Scaled, Table, bias_table, multiplier_table, weight_table
 from codesign.errors import UnsupportedError
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
+from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
-from codesign.machine.line import Operation
 from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
 
@@ -53,7 +57,10 @@ class EngineCode:
 
     name: str
     template: str
+    header: str
     kernel: str
+    inputs: int
+    buffered: bool
     tables: tuple[Table, ...]
     weighted: bool
     weight_pragma: str
@@ -106,19 +113,18 @@ def render_hls(
     ports = (input_port(graph, design), output_port(graph, design))
     machine = elaborate(graph, design)
     flow = _flow(machine)
-    engines = tuple(_engine_code(unit.node, unit.engine, graph) for unit in machine.units)
+    engines = tuple(_engine_code(unit, graph) for unit in machine.units)
     configs = [
         port_config("AxisIn", "AXI-Stream in", ports[0]),
         port_config("AxisOut", "AXI-Stream out", ports[1]),
     ]
-    configs += [
-        node_config(unit.node, unit.engine, code.tables) for unit, code in zip(machine.units, engines, strict=True)
-    ]
+    configs += [node_config(unit, code.tables) for unit, code in zip(machine.units, engines, strict=True)]
     values: dict[str, object] = {
         "heading": heading(graph, design),
         "hash": design_hash(graph, design),
         "configs": configs + flow.converters,
         "engines": engines,
+        "headers": sorted({engine.header for engine in engines}),
         "streams": list(flow.streams.values()),
         "calls": flow.calls,
         "registers": {name: register(name).offset for name in ("images", "hash_lo", "hash_hi")},
@@ -130,7 +136,7 @@ def _sources(values: Mapping[str, object], engines: tuple[EngineCode, ...]) -> d
     files: dict[str, str | bytes] = {
         f"hls/kernel/{name}": render(f"hls/project/{name}.j2", values) for name in ("params.hpp", "top.hpp", "top.cpp")
     }
-    for engine in engines:
+    for engine in (e for e in engines if e.tables):
         text = render("hls/project/weights.hpp.j2", {**values, "engine": engine})
         files[f"hls/kernel/weights_{engine.name}.hpp"] = text
     return files
@@ -155,23 +161,46 @@ def _lines(maps: IntArray) -> str:
     return "".join(" ".join(map(str, row)) + "\n" for row in maps.reshape(len(maps), -1).tolist())
 
 
-def _engine_code(node: Operation, engine: LineEngine, graph: Graph) -> EngineCode:
-    tables: tuple[Table, ...] = (bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params))
-    if isinstance(node, Conv):
-        tables = (weight_table(node, engine, graph.params), *tables)
-    kernel = "pool"
-    if isinstance(node, Conv):
-        kernel = "convolve_channelwise" if node.depthwise else "convolve"
+def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
+    node, engine = unit.node, unit.engine
+    template, header, kernel, tables = _kernel(unit, graph)
     memory = {Memory.LUT: "LUT", Memory.BRAM: "BRAM"}
     return EngineCode(
         name=node.name,
-        template=f"hls/project/{'add' if isinstance(node, Add) else 'window'}_engine.cpp.j2",
+        template=f"hls/project/{template}_engine.cpp.j2",
+        header=header,
         kernel=kernel,
+        inputs=len(node.inputs),
+        buffered=any(isinstance(module, Replay) for module in unit.modules),
         tables=tables,
-        weighted=isinstance(node, Conv),
+        weighted=bool(node.parameters),
         weight_pragma=f"HLS_ROM_{memory[engine.weight_memory]}",
         buffer_pragma=f"HLS_RAM_{memory[engine.buffer_memory]}",
     )
+
+
+def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]:
+    """Template, header, kernel and memories of an engine."""
+    node, engine = unit.node, unit.engine
+    match unit.modules:
+        case (Whole() as whole,):
+            lists = "".join(f", {n}" for v in whole.parameters.values() if isinstance(v, tuple) for n in v)
+            return "whole", f"{whole.name}.hpp", f"{whole.name}<{node.name}_cfg{lists}>", ()
+    match node:
+        case Conv():
+            kernel = "convolve_channelwise" if node.depthwise else "convolve"
+            weights = weight_table(node, engine, graph.params)
+            return "window", "conv.hpp", kernel, (weights, *_scale_tables(node, engine, graph))
+        case Pool():
+            return "window", "pool.hpp", "pool", _scale_tables(node, engine, graph)
+        case Add():
+            return "add", "add.hpp", "add", _scale_tables(node, engine, graph)
+        case other:
+            raise AssertionError(f"{other.name}: an engine of several modules has its kernel here")
+
+
+def _scale_tables(node: Scaled, engine: LineEngine, graph: Graph) -> tuple[Table, ...]:
+    return bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params)
 
 
 def _flow(machine: Machine) -> _Flow:

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 
 from codesign.emit.port import Port
-from codesign.emit.tables import Table, multiplies
-from codesign.ir.arrays import ceil_div
+from codesign.emit.tables import Scaled, Table, multiplies
 from codesign.ir.design import LineEngine, Multiplier
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp
+from codesign.machine.elaborate import Unit
+from codesign.machine.kinds import Whole
 from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
+from codesign.ops.add import Add
+from codesign.ops.arrays import ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.pool import Pool, PoolOp
 
 MAX_TRIPS = (1 << 31) - 1  # of a loop, as told to synthesis for its report; slow engines take more
 
@@ -23,11 +28,40 @@ class Config:
     fields: Fields
 
 
-def node_config(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Config:
-    """The struct of one engine: its kernel's constants and those of its requantization."""
+def node_config(unit: Unit, tables: tuple[Table, ...]) -> Config:
+    """Return the struct of one engine: its kernel's constants, and those of its output words."""
+    node = unit.node
     title = f"{type(node).__name__} {node.ishape} -> {node.oshape}"
-    own = add_fields(node, engine) if isinstance(node, Add) else window_fields(node, engine)
-    return Config(f"{node.name}_cfg", title, own + emit_fields(node, engine, tables))
+    return Config(f"{node.name}_cfg", title, _fields(unit, tables))
+
+
+def _fields(unit: Unit, tables: tuple[Table, ...]) -> Fields:
+    node, engine = unit.node, unit.engine
+    match unit.modules:
+        case (Whole() as whole,):
+            own = tuple((name, value) for name, value in whole.parameters.items() if not isinstance(value, tuple))
+            return own + output_fields(node, engine)
+    match node:
+        case Conv() | Pool():
+            return window_fields(node, engine) + emit_fields(node, engine, tables)
+        case Add():
+            return add_fields(node, engine) + emit_fields(node, engine, tables)
+        case _:
+            raise AssertionError(f"{node.name}: an engine of several modules has its constants here")
+
+
+def output_fields(node: Operation, engine: LineEngine) -> Fields:
+    """Return the constants of an engine's output words."""
+    return (
+        ("EMIT", engine.emit),
+        ("K", node.oshape.c),
+        ("OY", node.oshape.y),
+        ("OX", node.oshape.x),
+        ("PIXELS", node.oshape.y * node.oshape.x),
+        ("OUT_PIXEL_WORDS", ceil_div(node.oshape.c, engine.emit)),
+        ("OBITS", node.otype.bits),
+        ("OSIGNED", node.otype.signed),
+    )
 
 
 def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
@@ -80,7 +114,7 @@ def add_fields(node: Add, engine: LineEngine) -> Fields:
     )
 
 
-def emit_fields(node: Conv | Pool | Add, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
+def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
     """Constants of requantize.hpp."""
     bias, multiplier = (next(t for t in tables if t.name == name) for name in ("bias", "multiplier"))
     largest = int(multiplier.values.max())

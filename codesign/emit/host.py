@@ -38,8 +38,9 @@ from codesign.errors import ConfigError
 from codesign.ir.board import Board, Clocking, Shell
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
-from codesign.ir.graph import Encoding, Graph, IntArray
+from codesign.ir.graph import Encoding, Graph
 from codesign.ir.project import Project
+from codesign.ops.arrays import IntArray
 
 SELFTEST_IMAGES = 8
 

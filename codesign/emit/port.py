@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Shape
-from codesign.ir.qtype import QType
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)

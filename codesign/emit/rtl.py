@@ -13,23 +13,27 @@ from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import ADDRESS_BITS
 from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
-from codesign.ir.arrays import Int
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
-from codesign.ir.graph import Graph, IntArray, signed_bits
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
+from codesign.machine.feeds import Feed
+from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
-from codesign.machine.modules import Control, Converter, Feed, Fifo, Fork
-from codesign.model.walk import walk_of
+from codesign.machine.modules import Control, Converter, Fifo, Fork
+from codesign.ops.add import Add
+from codesign.ops.arrays import Int, IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import Scaling, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
-Value = int | str | bool
+Value = int | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
 def _settle(machine: Machine) -> int:
     """Cycles after reset in which every engine has taken the steps of the padding before its first word."""
     feeds = [m for unit in machine.units for m in unit.modules if isinstance(m, Feed) and not m.streams]
-    return max([0, *(int(walk_of(feed).step[0]) for feed in feeds)]) + 1
+    return max([0, *(int(feed.walk().step[0]) for feed in feeds)]) + 1
 
 
 def _patience(machine: Machine, graph: Graph) -> int:
@@ -145,6 +149,8 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
         case Fork(word_bits=bits):
             module, values = "stream_fork", {"WORD_BITS": bits}
             ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
+        case Unit(modules=(Whole() as whole,)):
+            module, values, ports = whole.name, {**whole.parameters}, ports + _sinks(ins) + _source(outs[0])
         case Unit() as unit:
             module, values = _engine(unit, graph.params)
             sides = ("a_", "b_") if len(ins) == 2 else ("",)
@@ -163,6 +169,8 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
             return "pool_engine", _pool_values(node, unit.engine)
         case Add() as node:
             return "scaled_sum", _add_values(node, unit.engine)
+        case other:
+            raise AssertionError(f"{other.name}: an engine of several modules has its parameters here")
 
 
 def _int(value: Int) -> int:
@@ -317,6 +325,14 @@ def _sink(stream: str, prefix: str = "") -> list[tuple[str, str]]:
     return [data, (f"{prefix}valid_i", f"{stream}_valid"), (f"{prefix}ready_o", f"{stream}_ready")]
 
 
+def _sinks(streams: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Ports of the side that takes several streams: vectors, the first stream lowest."""
+    if len(streams) == 1:
+        return _sink(streams[0])
+    ports = (("data_i", "data"), ("valid_i", "valid"), ("ready_o", "ready"))
+    return [(port, "{" + ", ".join(f"{name}_{s}" for name in reversed(streams)) + "}") for port, s in ports]
+
+
 def _source(stream: str, prefix: str = "") -> list[tuple[str, str]]:
     """Ports of the side that gives a stream."""
     signals = (("data", "o"), ("valid", "o"), ("ready", "i"))
@@ -327,6 +343,8 @@ def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tup
     def literal(value: Value) -> str:
         if isinstance(value, bool):
             return "1'b1" if value else "1'b0"
+        if isinstance(value, tuple):  # a packed vector, the first lowest
+            return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
         return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
     return tuple((name, literal(value)) for name, value in values.items())

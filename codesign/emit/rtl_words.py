@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine
-from codesign.ir.graph import IntArray
-from codesign.ir.nodes import Conv, Scaling
 from codesign.machine.line import sum_bits
+from codesign.ops.arrays import IntArray, ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.requantize import Scaling
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:

@@ -17,8 +17,9 @@ from codesign.emit.registers import ADDRESS_BITS, REGISTERS
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.ir.project import MANIFEST, Project
+from codesign.ops.arrays import IntArray
 
 MANIFEST_SCHEMA = 1
 

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.ir.arrays import ceil_div
 from codesign.ir.design import LineEngine
-from codesign.ir.graph import IntArray, signed_bits
-from codesign.ir.nodes import Add, Conv, Pool, Scaling
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray, ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.pool import Pool
+from codesign.ops.requantize import Scaling, signed_bits
+
+Scaled = Conv | Pool | Add  # nodes whose sums a requantizer brings to outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,21 @@ def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
     return Table("weight", node.wtype.bits, True, lanes.reshape(-1, engine.pe * engine.simd))
 
 
-def bias_table(node: Conv | Pool | Add, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
     """One word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
     bias = params[f"{node.name}.bias"] if isinstance(node, Conv) else np.zeros(node.oshape.c, np.int64)
     values = _output_words(bias, engine.emit, 0)
     return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
 
 
-def multiplier_table(node: Conv | Pool | Add, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+def multiplier_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
     """Multipliers, or exponents where all are powers of two; one word per output word, or one if they are all alike."""
     channels = _multipliers(node, params)
     values = _output_words(channels if multiplies(node) else _exponents(channels), engine.emit, None)
     return Table("multiplier", max(1, int(values.max()).bit_length()), False, values)
 
 
-def multiplies(node: Conv | Pool | Add) -> bool:
+def multiplies(node: Scaled) -> bool:
     """Whether scaling needs a multiplication; otherwise a shift does."""
     match node:
         case Conv():
@@ -64,7 +68,7 @@ def multiplies(node: Conv | Pool | Add) -> bool:
             return False
 
 
-def _multipliers(node: Conv | Pool | Add, params: Mapping[str, IntArray]) -> IntArray:
+def _multipliers(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:
     if isinstance(node, Conv):
         return params[f"{node.name}.multiplier"]
     return np.full(node.oshape.c, node.multiplier if isinstance(node, Pool) else 1, np.int64)

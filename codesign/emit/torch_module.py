@@ -16,8 +16,14 @@ import yaml
 
 from codesign.emit.environment import render
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Window
 from codesign.ir.project import Project
+from codesign.ops.add import Add
+from codesign.ops.concat import Concat
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.resize import Resize
+from codesign.ops.shapes import Window
 
 # Names that model.py or torch.nn.Module use for something else; a node of such a name gets an underscore behind it.
 TAKEN = frozenset(
@@ -77,7 +83,7 @@ def render_torch(graph: Graph) -> Project:
         output_scale=graph.output_scale,
         labels=graph.labels,
         weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
-        layers=tuple(_layer(node) for node in graph.nodes if not isinstance(node, Input)),
+        layers=tuple(_layer(node) for node in graph.operations),
     )
     return Project(
         {
@@ -93,7 +99,7 @@ def python_name(name: str) -> str:
     return f"{name}_" if name in TAKEN or keyword.iskeyword(name) else name
 
 
-def _layer(node: Conv | Pool | Add) -> Layer:
+def _layer(node: Operation) -> Layer:
     name = python_name(node.name)
     sources = ", ".join(python_name(source) for source in node.inputs)
     outputs = f"({node.otype.qmin}, {node.otype.qmax})"
@@ -114,6 +120,11 @@ def _layer(node: Conv | Pool | Add) -> Layer:
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
             return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+        case Resize():
+            repeated = f"{sources}.repeat_interleave({node.fy}, 2).repeat_interleave({node.fx}, 3)"
+            return Layer(name, "", repeated)
+        case Concat():
+            return Layer(name, "", f"torch.cat(({sources}), 1)")
 
 
 def _window(window: Window) -> str:
@@ -163,17 +174,16 @@ def _plain(graph: Graph) -> dict[str, object]:
             "type": str(last.otype),
             "scale": graph.output_scale,
         },
-        "layers": [_plain_layer(node) for node in graph.nodes if not isinstance(node, Input)],
+        "layers": [_plain_layer(node) for node in graph.operations],
     }
 
 
-def _plain_layer(node: Node) -> dict[str, object]:
-    assert not isinstance(node, Input)
+def _plain_layer(node: Operation) -> dict[str, object]:
     out = node.oshape
     plain: dict[str, object] = {"name": node.name, "kind": type(node).__name__.lower(), "sources": list(node.inputs)}
     if isinstance(node, Pool):
         plain["kind"] = f"{node.op.value} pool"
-    if not isinstance(node, Add):
+    if not node.joins:
         w = node.window
         plain |= {
             "kernel": [w.fy, w.fx],

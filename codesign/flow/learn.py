@@ -19,7 +19,7 @@ from codesign.flow.steps import Run, save_vectors
 from codesign.ir import files
 from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
 from codesign.nets import parallel
@@ -32,6 +32,7 @@ from codesign.nets.train import TrainedNet, train
 from codesign.networks.network import Network
 from codesign.networks.space import magnitude
 from codesign.networks.spaces import load_space
+from codesign.ops.arrays import IntArray
 
 BATCH = 250  # images at a time through the golden model
 

@@ -25,7 +25,7 @@ from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import Cost, latency_cycles, most_cycles
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
@@ -33,6 +33,7 @@ from codesign.machine.legal import check_design
 from codesign.model import golden
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
+from codesign.ops.arrays import IntArray
 from codesign.progress import Progress
 from codesign.search.design import SearchResult
 from codesign.search.sized import search_sized_design

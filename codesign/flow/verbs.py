@@ -22,8 +22,9 @@ from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ops.arrays import IntArray
 from codesign.progress import Progress, silent
 from codesign.report.reading import Reading
 from codesign.report.vendor import read_measured

@@ -26,11 +26,18 @@ from onnx import TensorProto, helper, numpy_helper
 from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import write_bytes
-from codesign.ir.graph import Encoding, Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.resize import Resize
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -215,6 +222,12 @@ class _Builder:
                 self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
             case Add():
                 self._add(node)
+            case Resize():
+                self._resize(node)
+            case Concat():
+                maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
+                self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
+                self._finish(node, f"{name}.acc")
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -251,7 +264,16 @@ class _Builder:
         )
         self._finish(node, f"{name}.up")
 
-    def _finish(self, node: Conv | Pool | Add, tensor: str) -> None:
+    def _resize(self, node: Resize) -> None:
+        """Nearest neighbour, pixel floor(o / factor); there is no region of interest."""
+        name = node.name
+        self._constant(f"{name}.factors", np.array([1, 1, node.fy, node.fx], np.float32))
+        inputs = [self._source(node.source, name, self._scale(name)), "", f"{name}.factors"]
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        self.nodes.append(helper.make_node("Resize", inputs, [f"{name}.acc"], name=name, **how))
+        self._finish(node, f"{name}.acc")
+
+    def _finish(self, node: Operation, tensor: str) -> None:
         """Clamp to the type if its container is larger, and quantize."""
         name, qtype, scale = node.name, node.otype, self._scale(node.name)
         if qtype.bits not in (8, 16):
@@ -370,5 +392,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 
 def _first_other(operators: Iterable[str]) -> str:
-    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Flatten"}
+    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
     return next((op for op in operators if op not in known), "")

@@ -5,10 +5,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codesign.errors import UnsupportedError
-from codesign.ir.arrays import IntArray
-from codesign.ir.graph import IDENTITY, Encoding, Graph, accumulator_bounds, scaling_of, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import IDENTITY, Encoding, Graph
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.resize import Resize
+from codesign.ops.shapes import Shape, Window
 
 
 @dataclass(slots=True)
@@ -128,6 +136,37 @@ class GraphBuilder:
             multipliers=multipliers,
             shift=shift,
             otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def concat(self, *sources: Node, name: str = "") -> Concat:
+        """Add maps side by side in channels. Raise UnsupportedError unless they have one extent and one type."""
+        name = name or self._fresh("concat")
+        types = {source.otype for source in sources}
+        if len(types) > 1:
+            raise UnsupportedError(
+                f"node {name!r}: joins maps of the types {', '.join(str(source.otype) for source in sources)}; a "
+                "convolution or an average pooling before it can give them one"
+            )
+        node = Concat(
+            name=name,
+            sources=tuple(source.name for source in sources),
+            ishapes=tuple(source.oshape for source in sources),
+            otype=types.pop(),
+        )
+        self.nodes.append(node)
+        return node
+
+    def resize(self, source: Node, fy: int, fx: int, *, name: str = "") -> Resize:
+        """Add a map that repeats every row `fy` times and every pixel of a row `fx` times: nearest neighbour."""
+        node = Resize(
+            name=name or self._fresh("resize"),
+            source=source.name,
+            ishape=source.oshape,
+            fy=fy,
+            fx=fx,
+            otype=source.otype,
         )
         self.nodes.append(node)
         return node

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from codesign.errors import ConfigError
 from codesign.ir.graph import IDENTITY, Encoding
-from codesign.ir.nodes import Shape
+from codesign.ops.shapes import Shape
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

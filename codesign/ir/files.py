@@ -20,10 +20,11 @@ import yaml
 from codesign.errors import CodesignError, ConfigError, StorageError
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
-from codesign.ir.graph import Encoding, Graph, IntArray
+from codesign.ir.graph import Encoding, Graph
 from codesign.ir.measurement import Measurement
-from codesign.ir.nodes import Node
 from codesign.ir.strict import parse, to_plain
+from codesign.ops.arrays import IntArray
+from codesign.ops.node import Node
 
 T = TypeVar("T")
 

@@ -5,16 +5,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
-from codesign.ir.arrays import IntArray as IntArray
 from codesign.ir.canonical import digest, set_fields
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, Scaling
-from codesign.ir.qtype import QType
+from codesign.ops.arrays import IntArray as IntArray
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.qtype import QType
 
 MAX_ELEMENTS = 1 << 28  # of a map
 MAX_REACH = 1 << 30  # elements of a map, a window and a stride beside each other
@@ -82,6 +84,15 @@ class Graph:
         assert isinstance(node, Input)
         return node
 
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """The nodes that compute: all but the input."""
+        return tuple(n for n in self.nodes if not isinstance(n, Input))
+
+    def parameters(self, node: Node) -> dict[str, IntArray]:
+        """Return the parameters of a node by name."""
+        return {key: self.params[f"{node.name}.{key}"] for key in node.parameters}
+
     @property
     def output(self) -> Node:
         return self.nodes[-1]
@@ -111,51 +122,27 @@ class Graph:
 
     def check(self) -> None:
         """Raise UnsupportedError unless names, order, shapes, types, parameters and accumulator widths are right."""
-        if not self.nodes or not isinstance(self.nodes[0], Input) or any(isinstance(n, Input) for n in self.nodes[1:]):
+        first, *others = self.nodes or (None,)
+        if not isinstance(first, Input) or any(isinstance(n, Input) for n in others):
             raise UnsupportedError(f"graph {self.name!r}: expected exactly one input, as first node")
-        seen: dict[str, Node] = {}
-        used: set[str] = set()
-        expected: set[str] = set()
-        for node in self.nodes:
+        _check_name(first.name, {})
+        _check_elements(first)
+        seen: dict[str, Node] = {first.name: first}
+        for node in self.operations:
             _check_name(node.name, seen)
             _check_sources(node, seen)
-            _check_extents(node)
-            used.update(node.inputs)
-            if isinstance(node, Conv):
-                expected |= {f"{node.name}.{p}" for p in ("weight", "bias", "multiplier")}
-                _check_conv(node, self.params)
+            _check_elements(node)
+            _check_reach(node)
+            _check_parameters(node, self.params)
             seen[node.name] = node
+        used = {source for node in self.nodes for source in node.inputs}
+        expected = {f"{node.name}.{key}" for node in self.operations for key in node.parameters}
         unused = [n.name for n in self.nodes[:-1] if n.name not in used]
         if unused:
             raise UnsupportedError(f"node {unused[0]!r}: its output is not read; a graph has one output, its last node")
         if set(self.params) != expected:
             odd = sorted(set(self.params) ^ expected)
             raise UnsupportedError(f"graph {self.name!r}: parameters missing or unknown: {', '.join(odd)}")
-
-
-def accumulator_bounds(itype: QType, weight: IntArray, bias: IntArray) -> tuple[int, int]:
-    """Smallest and largest value that any partial sum, or sum with bias, of a Conv can take.
-
-    weight[K,FY,FX,C], bias[K]. Zero lies inside every activation type, so a partial sum never leaves the bounds of
-    the whole sum.
-    """
-    low = np.minimum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)
-    high = np.maximum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)
-    return int(min(low.min(), (low + bias).min())), int(max(high.max(), (high + bias).max()))
-
-
-def signed_bits(low: int, high: int) -> int:
-    """Width of the two's complement type that holds both."""
-    return max((-low - 1).bit_length() if low < 0 else 0, high.bit_length()) + 1
-
-
-def scaling_of(multiplier: IntArray) -> Scaling:
-    """The cheapest Scaling that the multipliers allow."""
-    if (multiplier == 1).all():
-        return Scaling.SHIFT
-    if ((multiplier & (multiplier - 1)) == 0).all():
-        return Scaling.POWER_OF_TWO
-    return Scaling.GENERAL
 
 
 def _check_name(name: str, seen: Mapping[str, Node]) -> None:
@@ -165,61 +152,42 @@ def _check_name(name: str, seen: Mapping[str, Node]) -> None:
         raise UnsupportedError(f"node {name!r}: two nodes have this name")
 
 
-def _check_sources(node: Node, seen: Mapping[str, Node]) -> None:
-    types: tuple[QType, ...] = ()
-    match node:
-        case Conv() | Pool():
-            types = (node.itype,)
-        case Add():
-            types = node.itypes
-            if node.sources[0] == node.sources[1]:
-                raise UnsupportedError(f"node {node.name!r}: adds {node.sources[0]!r} to itself; double its multiplier")
-        case Input():
-            pass
-    for source, itype in zip(node.inputs, types, strict=True):
+def _check_sources(node: Operation, seen: Mapping[str, Node]) -> None:
+    for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
         if source not in seen:
             raise UnsupportedError(f"node {node.name!r}: its input {source!r} is not an earlier node")
         producer = seen[source]
-        if isinstance(node, Input):
-            continue
-        if producer.oshape != node.ishape:
-            raise UnsupportedError(f"node {node.name!r}: expects {node.ishape}, but {source!r} gives {producer.oshape}")
+        if producer.oshape != ishape:
+            raise UnsupportedError(f"node {node.name!r}: expects {ishape}, but {source!r} gives {producer.oshape}")
         if producer.otype != itype:
             raise UnsupportedError(f"node {node.name!r}: expects {itype}, but {source!r} gives {producer.otype}")
 
 
-def _check_extents(node: Node) -> None:
-    """Raise UnsupportedError if a map, or what a window spans, is more than the machine's 32-bit numbers count."""
+def _check_elements(node: Node) -> None:
+    """Raise UnsupportedError if a map has more elements than the machine's 32-bit numbers count."""
     found = node.oshape.elements
     if found > MAX_ELEMENTS:
         raise UnsupportedError(
             f"node {node.name!r}: a map of {node.oshape} has {found} elements; at most {MAX_ELEMENTS}"
         )
-    if isinstance(node, Conv | Pool):
-        window, shape = node.window, node.ishape
-        rows, columns = shape.y + window.fy + window.stride_y, shape.x + window.fx + window.stride_x
-        if rows * columns * shape.c > MAX_REACH:
-            raise UnsupportedError(
-                f"node {node.name!r}: its map, window and stride span {rows} rows, {columns} columns and {shape.c} "
-                f"channels, {rows * columns * shape.c} elements; at most {MAX_REACH}"
-            )
 
 
-def _check_conv(node: Conv, params: Mapping[str, IntArray]) -> None:
-    filters = (node.k, node.window.fy, node.window.fx, node.c_per_group)
-    shapes = {"weight": filters, "bias": (node.k,), "multiplier": (node.k,)}
-    for key, shape in shapes.items():
+def _check_reach(node: Operation) -> None:
+    """Raise UnsupportedError if a window spans more than the machine's 32-bit numbers count."""
+    window, shape = node.window, node.ishape
+    rows, columns = shape.y + window.fy + window.stride_y, shape.x + window.fx + window.stride_x
+    if not node.joins and rows * columns * shape.c > MAX_REACH:
+        raise UnsupportedError(
+            f"node {node.name!r}: its map, window and stride span {rows} rows, {columns} columns and {shape.c} "
+            f"channels, {rows * columns * shape.c} elements; at most {MAX_REACH}"
+        )
+
+
+def _check_parameters(node: Operation, params: Mapping[str, IntArray]) -> None:
+    """Raise UnsupportedError unless the node has parameters of its shapes, with values that fit it."""
+    for key, shape in node.parameters.items():
         array = params.get(f"{node.name}.{key}")
         if array is None or array.shape != shape or array.dtype != np.int64:
             found = "nothing" if array is None else f"{array.dtype}{list(array.shape)}"
             raise UnsupportedError(f"node {node.name!r}: parameter {key!r}: expected int64{list(shape)}, got {found}")
-    weight, bias, multiplier = (params[f"{node.name}.{key}"] for key in shapes)
-    if weight.min() < node.wtype.qmin or weight.max() > node.wtype.qmax:
-        raise UnsupportedError(f"node {node.name!r}: a weight lies outside {node.wtype}")
-    if multiplier.min() < 1 or int(multiplier.max()).bit_length() > node.multiplier_bits:
-        raise UnsupportedError(f"node {node.name!r}: a multiplier is not in 1 to {2**node.multiplier_bits - 1}")
-    if node.scaling is not scaling_of(multiplier) and node.scaling is not Scaling.GENERAL:
-        raise UnsupportedError(f"node {node.name!r}: its multipliers are not of the kind {node.scaling.value!r}")
-    needed = signed_bits(*accumulator_bounds(node.itype, weight, bias))
-    if needed > node.acc_bits:
-        raise UnsupportedError(f"node {node.name!r}: {node.acc_bits} accumulator bits, but its weights need {needed}")
+    node.check({key: params[f"{node.name}.{key}"] for key in node.parameters})

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from codesign.ir.cost import Resources
-from codesign.ir.graph import IntArray
+from codesign.ops.arrays import IntArray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -3,16 +3,15 @@
 Timing, area, SystemVerilog, HLS C++ and the report's figure read the Machine; none of them looks at how nodes join.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from codesign.ir.arrays import ceil_div
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Input
-from codesign.machine.line import Operation, input_lanes, line_modules
+from codesign.machine.line import input_lanes, line_modules
 from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, StreamPort
+from codesign.ops.arrays import ceil_div
+from codesign.ops.node import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +87,13 @@ class Machine:
 def elaborate(graph: Graph, design: Design) -> Machine:
     """Return the machine of a design of the graph; `Design.check` must have passed."""
     made = _Elaboration()
-    taps: dict[str, Iterator[Channel]] = {}
-    for node in graph.nodes:
-        elements, bits = node.oshape.elements, node.otype.bits
-        if isinstance(node, Input):
-            out = made.channel(Channel(output_channel(node.name), design.input_lanes, bits, elements, elements))
-        else:
-            out = made.unit(node, design, [next(taps[source]) for source in node.inputs])
+    entry, elements = graph.input, graph.input.shape.elements
+    name = output_channel(entry.name)
+    source = out = made.channel(Channel(name, design.input_lanes, entry.otype.bits, elements, elements))
+    taps = {entry.name: iter(made.forked(entry.name, source, len(graph.consumers(entry.name))))}
+    for node in graph.operations:
+        out = made.unit(node, design, [next(taps[name]) for name in node.inputs])
         taps[node.name] = iter(made.forked(node.name, out, len(graph.consumers(node.name))))
-    source = made.channels[output_channel(graph.input.name)]
     sink = made.converted("result", out, design.output_lanes, out.elements)
     return Machine(
         channels=made.channels,
@@ -139,8 +136,8 @@ class _Elaboration:
         engine, ins = design.engine_of(node.name), list[str]()
         lanes = input_lanes(node, engine)
         for index, source in enumerate(sources):
-            into = self.converted(f"in{index}_{node.name}", source, lanes, node.ishape.c)
-            if isinstance(node, Add):
+            into = self.converted(f"in{index}_{node.name}", source, lanes, node.ishapes[index].c)
+            if node.joins:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape

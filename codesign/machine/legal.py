@@ -7,9 +7,11 @@ import numpy as np
 from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool
-from codesign.ir.qtype import QType
-from codesign.machine.line import Operation, input_lanes, is_streaming, reduction_steps
+from codesign.machine.line import input_lanes, is_streaming, reduction_steps
+from codesign.ops.arrays import ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.qtype import QType
 
 MAX_WORD_BITS = 4096  # the widest ap_uint of Vitis HLS (UG1399); Vivado HLS has wider ones
 MAX_WEIGHT_WORD_BITS = 65_536  # the widest reshaped array of Vivado HLS (XFORM 203-133); no limit of Vitis HLS is known
@@ -22,30 +24,29 @@ def check_design(design: Design, graph: Graph) -> None:
 
     Whether it fits a board, and whether its FIFOs are deep enough for the images to move, is model.predict's.
     """
-    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-    if [p.node for p in design.placements] != [n.name for n in nodes]:
+    if [p.node for p in design.placements] != [n.name for n in graph.operations]:
         raise ConfigError("design: expected one placement per node, in the order of the graph")
     if sorted(p.engine for p in design.placements) != list(range(len(design.engines))):
         raise ConfigError("design: expected every line engine to run exactly one node")
     _check_stream("input_lanes", design.input_lanes, graph.input.otype)
     _check_stream("output_lanes", design.output_lanes, graph.output.otype)
-    for node in nodes:
+    for node in graph.operations:
         engine = design.engine_of(node.name)
         _check_parallelism(node, engine)
         _check_buffer(node, engine)
         _check_words(node, engine)
     _check_converters(design, graph)
-    _check_fifos(design.fifos, nodes)
+    _check_fifos(design.fifos, graph.operations)
 
 
 def _check_converters(design: Design, graph: Graph) -> None:
     """Raise ConfigError if a converter between two engines would hold more than the widest word."""
     out = {graph.input.name: design.input_lanes}
     out |= {p.node: design.engines[p.engine].emit for p in design.placements}
-    for source, reader, _ in graph.edges():
-        node, bits = graph.node(reader), graph.node(source).otype.bits
-        assert not isinstance(node, Input)
-        _check_converter(source, reader, (out[source], input_lanes(node, design.engine_of(reader))), bits)
+    for node in graph.operations:
+        lanes = input_lanes(node, design.engine_of(node.name))
+        for source, itype in zip(node.inputs, node.itypes, strict=True):
+            _check_converter(source, node.name, (out[source], lanes), itype.bits)
     last = graph.output
     _check_converter(last.name, "output_lanes", (out[last.name], design.output_lanes), last.otype.bits)
 
@@ -62,14 +63,18 @@ def _check_stream(name: str, lanes: int, otype: QType) -> None:
 
 
 def _check_parallelism(node: Operation, engine: LineEngine) -> None:
-    simd_limit = node.c_per_group if isinstance(node, Conv) else 1
+    simd_limit = node.reduced_channels
     if engine.pe > node.oshape.c or engine.simd > simd_limit:
         raise ConfigError(
             f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
             f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
         )
-    if isinstance(node, Conv) and node.grouped:
-        _check_divides(node, engine)
+    k, c = node.aligned_lanes or (engine.pe, engine.simd)
+    if k % engine.pe or c % engine.simd:
+        raise ConfigError(
+            f"design: node {node.name!r}: no word may hold channels of two groups, so PE must divide {k} and SIMD "
+            f"{c}; its engine has PE {engine.pe} and SIMD {engine.simd}"
+        )
     if engine.pe > engine.emit * reduction_steps(node, engine):
         raise ConfigError(
             f"design: node {node.name!r} completes {engine.pe} results every {reduction_steps(node, engine)} "
@@ -83,7 +88,7 @@ def _check_buffer(node: Operation, engine: LineEngine) -> None:
         raise ConfigError(
             f"design: node {node.name!r}: buffer_words: expected at most {MAX_BUFFER_WORDS}, got {engine.buffer_words}"
         )
-    least = 2 if isinstance(node, Add) or is_streaming(node, engine) else _least_buffer_words(node, engine)
+    least = 2 if node.joins or is_streaming(node, engine) else _least_buffer_words(node, engine)
     if engine.buffer_words < least:
         raise ConfigError(
             f"design: node {node.name!r}: one of its windows spans {least} words, but buffer_words is "
@@ -93,9 +98,8 @@ def _check_buffer(node: Operation, engine: LineEngine) -> None:
 
 def _check_words(node: Operation, engine: LineEngine) -> None:
     """Raise ConfigError if a word of the engine is wider than an integer of HLS, naming what makes it wide."""
-    itypes = node.itypes if isinstance(node, Add) else (node.itype,)
     lanes = input_lanes(node, engine)
-    words = [("an input word", f"{lanes} lanes", lanes, itype.bits, MAX_WORD_BITS) for itype in itypes]
+    words = [("an input word", f"{lanes} lanes", lanes, itype.bits, MAX_WORD_BITS) for itype in node.itypes]
     words += [
         ("a word of sums", f"PE {engine.pe}", engine.pe, node.sum_bits, MAX_WORD_BITS),
         ("an output word", f"emit {engine.emit}", engine.emit, node.otype.bits, MAX_WORD_BITS),
@@ -122,7 +126,7 @@ def _check_converter(source: str, reader: str, lanes: tuple[int, int], bits: int
 
 def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
     """Raise ConfigError unless every input of every addition has one FIFO, of a depth that the machine has."""
-    wanted = [(n.name, i) for n in nodes if isinstance(n, Add) for i in range(2)]
+    wanted = [(n.name, i) for n in nodes if n.joins for i in range(len(n.inputs))]
     given = [(f.node, f.index) for f in fifos]
     for key in given:
         if key not in wanted:
@@ -142,21 +146,8 @@ def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
             )
 
 
-def _check_divides(node: Conv, engine: LineEngine) -> None:
-    """Raise ConfigError if a word of the engine would hold channels of two groups."""
-    if node.k_per_group % engine.pe or node.c_per_group % engine.simd:
-        raise ConfigError(
-            f"design: node {node.name!r} has groups of K = {node.k_per_group} and C = {node.c_per_group}, which the PE "
-            f"{engine.pe} and SIMD {engine.simd} of its engine must divide"
-        )
-
-
-def _least_buffer_words(node: Conv | Pool, engine: LineEngine) -> int:
+def _least_buffer_words(node: Operation, engine: LineEngine) -> int:
     """Words from the oldest that is still needed to the last that a window reads, over all windows."""
-    window, shape, out = node.window, node.ishape, node.oshape
-    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
-    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
-    first = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0))
-    oldest = np.maximum.accumulate(first.ravel()).reshape(first.shape)
-    end = (np.minimum(row + window.fy, shape.y) - 1) * shape.x + np.minimum(column + window.fx, shape.x)
-    return int((end - oldest).max()) * -(-shape.c // input_lanes(node, engine))
+    first, last = node.spans()
+    oldest = np.minimum.accumulate(first[::-1])[::-1]
+    return int((last + 1 - oldest).max()) * ceil_div(node.ishape.c, input_lanes(node, engine))

@@ -6,16 +6,13 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 from dataclasses import dataclass
 from typing import Protocol, overload
 
-from codesign.ir.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.ir.graph import signed_bits
-from codesign.ir.nodes import Add, Conv, Pool, PoolOp, Scaling
-from codesign.ir.qtype import QType
+from codesign.machine.feeds import Feed, RowRepeater
 from codesign.machine.modules import (
+    ChannelMux,
     ChannelRom,
     Collector,
     EngineModule,
-    Feed,
     MacArray,
     PoolArray,
     Requantize,
@@ -23,10 +20,17 @@ from codesign.machine.modules import (
     ScaledSum,
     WeightRom,
 )
+from codesign.ops.add import Add
+from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.concat import Concat
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.resize import Resize
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
-
-Operation = Conv | Pool | Add
 
 
 class Lanes(Protocol):
@@ -170,15 +174,8 @@ def is_streaming(node: Operation, engine: LineEngine) -> bool: ...
 @overload
 def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
-    """Return whether the engine reads every input word once and in order, and so needs no line buffer.
-
-    One pass over windows that do not overlap and lie in stream order: the whole map, or 1x1 positions.
-    """
-    window = node.window
-    whole_map = (window.fy, window.fx) == (node.ishape.y, node.ishape.x)
-    pointwise = window.positions == window.stride_y == window.stride_x == 1
-    in_order = not window.is_padded and (whole_map or pointwise)
-    return (engine.pe >= node.oshape.c) & in_order
+    """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
+    return (engine.pe >= node.oshape.c) & node.in_order
 
 
 @overload
@@ -204,6 +201,11 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
+        case Concat():
+            words = tuple(ceil_div(shape.c, engine.pe) for shape in node.ishapes)
+            return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
+        case Resize():
+            return (_row_repeater(node, engine),)
 
 
 def can_use_dsp(node: Conv) -> bool:
@@ -254,6 +256,18 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     if not average:
         return feed, array, collector
     return feed, array, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True)
+
+
+def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
+    return RowRepeater(
+        ishape=node.ishape,
+        fy=node.fy,
+        fx=node.fx,
+        fold=input_fold(node, engine),
+        word_bits=engine.pe * node.otype.bits,
+        depth=engine.buffer_words,
+        block_ram=engine.buffer_bram,
+    )
 
 
 def _feed(node: Conv | Pool, engine: Choices) -> Feed:

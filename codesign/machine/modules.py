@@ -8,43 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from math import gcd
 
-from codesign.ir.arrays import Bool, Int, ceil_div
-from codesign.ir.nodes import Shape, Window
+from codesign.machine.feeds import AnyFeed
+from codesign.machine.kinds import Joint, Whole
+from codesign.ops.arrays import Bool, Int, ceil_div
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """A line buffer that walks windows over a map; where the engine `streams`, one register.
-
-    `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
-    group. `depth`: words of the line buffer. line_buffer.sv and pass_feed.sv.
-    """
-
-    window: Window
-    ishape: Shape
-    oshape: Shape
-    fold: Int
-    inner: Int
-    passes: Int
-    word_bits: Int
-    depth: Int
-    block_ram: Bool
-    streams: Bool
-
-    @property
-    def steps(self) -> Int:
-        """Words that make one result."""
-        return self.window.positions * self.inner
-
-    @property
-    def has_padding(self) -> bool:
-        """Whether some step of some window lies outside the map."""
-        w, out = self.window, self.oshape
-        bottom = (out.y - 1) * w.stride_y - w.pad_top + w.fy
-        right = (out.x - 1) * w.stride_x - w.pad_left + w.fx
-        return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +122,7 @@ class Requantize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaledSum:
+class ScaledSum(Joint):
     """Adds two words, each times a constant, then rounds and clamps. `bits`: of the wider operand. scaled_sum.sv."""
 
     pe: Int
@@ -164,8 +132,36 @@ class ScaledSum:
 
     @property
     def delay(self) -> int:
-        """Cycles from taking two words to offering their sum."""
         return 2
+
+    @property
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        return ((0, 1),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelMux(Whole, Joint):
+    """Takes the words of each input's pixel in turn. `words`: of a pixel, of each input. channel_mux.sv."""
+
+    word_bits: Int
+    words: tuple[Int, ...]
+
+    @property
+    def name(self) -> str:
+        return "channel_mux"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        words = tuple(map(int, self.words))
+        return {"INPUTS": len(words), "WORD_BITS": int(self.word_bits), "WORDS": words}
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    @property
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        return tuple((index,) for index, words in enumerate(self.words) for _ in range(int(words)))
 
 
 class Conversion(Enum):
@@ -257,7 +253,7 @@ class Control:
     beats_out: int
 
 
-EngineModule = Feed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum
+EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum | ChannelMux
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control
 

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from codesign.ir.arrays import Int, IntArray, ceil_div, largest
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
+from codesign.machine.feeds import Feed, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
+    ChannelMux,
     ChannelRom,
     Collector,
     Control,
     Converter,
-    Feed,
     Fifo,
     Fork,
     MacArray,
@@ -32,7 +32,8 @@ from codesign.machine.modules import (
     StreamPort,
     WeightRom,
 )
-from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
+from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts, rom_luts
+from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
 _DSP_WIDE = {Family.SERIES7: 25, Family.ULTRASCALE_PLUS: 27}
@@ -69,6 +70,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
     match module:
         case Feed():
             return _feed(module, family)
+        case RowRepeater():
+            return _row_repeater(module, family)
         case WeightRom():
             return _weight_rom(module, family)
         case MacArray():
@@ -83,6 +86,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _requantize(module, family)
         case ScaledSum():
             return _scaled_sum(module)
+        case ChannelMux():
+            return _channel_mux(module)
         case Converter():
             return _converter(module)
         case Fifo():
@@ -238,6 +243,16 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
 
+def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
+    """Its memory with the register behind it, three pointers, and a counter for each loop."""
+    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
+    pointer = ceil_log2(depth) + 1
+    loops = sum(counter_ff(count) for count in (module.fold, module.fx, module.ishape.x, module.fy))
+    lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
+    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+
+
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
     """Registers of the row or column of a window's start; its lowest bits never change where strides are even."""
     if out == 1:
@@ -265,6 +280,14 @@ def _scaled_sum(module: ScaledSum) -> IntArray:
     adders = sum(m.bit_count() for m in module.multipliers) - 1
     lane = adders * (module.bits + 2) + _clamp_luts(scale)
     return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
+
+
+def _channel_mux(mux: ChannelMux) -> IntArray:
+    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
+    word = ceil_log2(np.asarray(sum(mux.words)))
+    return counts(
+        mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
+    )
 
 
 def _converter(converter: Converter) -> IntArray:

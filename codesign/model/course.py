@@ -9,24 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import ConfigError
-from codesign.ir.arrays import Int, ceil_div
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
+from codesign.machine.feeds import Feed
+from codesign.machine.kinds import Joint, Replay, Walk
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
     Conversion,
     Converter,
-    Feed,
     Fifo,
     Fork,
     MacArray,
     PoolArray,
     Requantize,
-    ScaledSum,
     WeightRom,
     packet_parts,
 )
-from codesign.model.walk import Walk, walk_of
 from codesign.model.words import (
     Pipe,
     Process,
@@ -44,6 +42,7 @@ from codesign.model.words import (
     widen_words,
     write_words,
 )
+from codesign.ops.arrays import Int, ceil_div
 
 PATIENCE = 1000  # rounds between looks at whether any word still moves
 
@@ -203,9 +202,12 @@ class _Course:
                     before, stream = stream, self._new()
                     self.processes.append(narrow_words(before, stream, counts))
                 case Requantize():
-                    stream = self._piped([stream], module.delay, words)
-                case ScaledSum():
-                    stream = self._piped(ins, module.delay, words)
+                    stream = self._piped([[stream]], module.delay, words)
+                case Replay():
+                    stream = self._array(node.name, module, stream, module.delay, words)
+                case Joint():
+                    turns = [[ins[i] for i in turn] for turn in module.turns]
+                    stream = self._piped(turns, module.delay, words)
                 case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
                     pass
         return stream
@@ -215,23 +217,23 @@ class _Course:
         self.processes.append(pipe.outputs(count))
         return pipe
 
-    def _piped(self, streams: list[Times], delay: int, words: int) -> Times:
+    def _piped(self, turns: list[list[Times]], delay: int, words: int) -> Times:
         pipe = self._pipe(delay, words)
-        self.processes.append(pass_words(streams, pipe, words, 1))
+        self.processes.append(pass_words(turns, pipe, words, 1))
         return pipe.out
 
-    def _array(self, node: str, feed: Feed, stream: Times, delay: int, results: int) -> Times:
+    def _array(self, node: str, feed: Replay, stream: Times, delay: int, results: int) -> Times:
         """Feed and array are one pipe: the feed stands still where the array's output waits."""
         pipe = self._pipe(delay, results)
-        if feed.streams:
+        if isinstance(feed, Feed) and feed.streams:
             steps = int(feed.steps)
-            self.processes.append(pass_words([stream], pipe, results * steps, steps))
+            self.processes.append(pass_words([[stream]], pipe, results * steps, steps))
         else:
             self._line_buffer(node, feed, stream, pipe)
         return pipe.out
 
-    def _line_buffer(self, node: str, feed: Feed, stream: Times, array: Pipe) -> None:
-        walk, image = walk_of(feed), np.arange(self.images)[:, None]
+    def _line_buffer(self, node: str, feed: Replay, stream: Times, array: Pipe) -> None:
+        walk, image = feed.walk(), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()
         step = (walk.step[fresh] + image * walk.steps).ravel()

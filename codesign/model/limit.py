@@ -2,11 +2,11 @@
 
 import math
 
-from codesign.ir.arrays import ceil_div
 from codesign.ir.board import Board
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv
 from codesign.model.resource import multiplier_luts
+from codesign.ops.arrays import ceil_div
+from codesign.ops.conv import Conv
 
 
 def limit_interval(graph: Graph, board: Board) -> int | None:

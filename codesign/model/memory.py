@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from codesign.ir.arrays import Int, IntArray, ceil_div
 from codesign.ir.board import Family
+from codesign.ops.arrays import Int, IntArray, ceil_div
 
 # Shapes of one RAMB18 as (width, depth).
 _BRAM18 = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))

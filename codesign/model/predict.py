@@ -4,7 +4,6 @@ from codesign.ir.board import Board, Family
 from codesign.ir.cost import Cost, NodeCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Conv
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
@@ -41,7 +40,7 @@ def _node_cost(unit: Unit, family: Family) -> NodeCost:
         node=node.name,
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
-        macs=node.macs if isinstance(node, Conv) else 0,
+        macs=node.macs,
         resources=node_resources(node, engine, family),
     )
 

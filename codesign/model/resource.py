@@ -4,21 +4,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from codesign.ir.arrays import BoolArray, Int, IntArray, ceil_div
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Pool
 from codesign.machine.elaborate import Machine
-from codesign.machine.line import (
-    EngineColumns,
-    Operation,
-    input_lanes,
-    is_streaming,
-    line_modules,
-    operand_bits,
-)
+from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
@@ -26,6 +17,9 @@ from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, Str
 from codesign.model.area import NAMES as NAMES
 from codesign.model.area import area, multiply_luts, total_area
 from codesign.model.memory import ceil_log2
+from codesign.ops.arrays import BoolArray, Int, IntArray, ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
 
 
 def multiplier_luts(node: Conv) -> int:
@@ -35,31 +29,25 @@ def multiplier_luts(node: Conv) -> int:
 
 def streaming_columns(node: Operation, pe: IntArray) -> BoolArray:
     """Return whether engines of these PE need no line buffer."""
-    engine = LineEngine(pe=node.oshape.c, simd=1, emit=node.oshape.c)
-    return (pe >= node.oshape.c) & (isinstance(node, Add) or is_streaming(node, engine))
+    return np.asarray((pe >= node.oshape.c) & node.in_order)
 
 
 @lru_cache(maxsize=4096)
-def held_pixels(node: Conv | Pool) -> int:
+def held_pixels(node: Operation) -> int:
     """Pixels that a line buffer holds at most while the map comes in evenly and the engine works all the time.
 
     The engine starts as late as its windows force it to, and frees a pixel after the last window that reads it; until
     a window is done, the pixels of the next rows, or of the next image, come in.
     """
-    window, shape, out = node.window, node.ishape, node.oshape
-    row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
-    column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left
-    last_row = np.minimum(row + window.fy, shape.y) - 1
-    last_column = np.minimum(column + window.fx, shape.x) - 1
-    needed = (last_row * shape.x + last_column + 1).ravel()
-    kept_from = np.where(row < 0, 0, row * shape.x + np.maximum(column, 0)).ravel()
-    pace = shape.y * shape.x / len(needed)
+    first, last = node.spans()
+    needed, kept_from = last + 1, np.minimum.accumulate(first[::-1])[::-1]
+    pace = node.ishape.y * node.ishape.x / len(needed)
     count = np.arange(len(needed))
     late = (needed - count * pace).max()
     return int(np.ceil((late + (count + 1) * pace - kept_from).max()))
 
 
-def buffer_words_at(node: Conv | Pool, lanes: Int) -> IntArray:
+def buffer_words_at(node: Operation, lanes: Int) -> IntArray:
     """Line buffer depth in words of `lanes` channels, a power of two."""
     words = held_pixels(node) * ceil_div(node.ishape.c, lanes) + 2  # a word waits one cycle before it can be read
     return np.asarray(1 << ceil_log2(words))
@@ -67,7 +55,7 @@ def buffer_words_at(node: Conv | Pool, lanes: Int) -> IntArray:
 
 def buffer_words(node: Operation, engine: LineEngine) -> int:
     """Line buffer depth in input words, a power of two; 2 where there is none. The schedule gives the exact depth."""
-    if isinstance(node, Add) or is_streaming(node, engine):
+    if node.joins or is_streaming(node, engine):
         return 2
     return int(buffer_words_at(node, input_lanes(node, engine)))
 
@@ -124,6 +112,6 @@ def design_resources(machine: Machine, family: Family) -> Resources:
 
 def base_resources(graph: Graph) -> Resources:
     """What every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
-    forks = sum(len(node.inputs) - 1 for node in graph.nodes if not isinstance(node, Input))
+    forks = sum(len(node.inputs) - 1 for node in graph.operations)
     alike: list[Module] = [Control(beats_in=1, beats_out=1), *[Fork(word_bits=1)] * forks]
     return to_resources(total_area(alike, Family.SERIES7))

@@ -14,29 +14,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.ir.arrays import IntArray, ceil_div
 from codesign.ir.design import Design, Fifo
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
+from codesign.machine.feeds import Feed
+from codesign.machine.kinds import Joint, Replay
 from codesign.machine.line import node_interval
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
     Conversion,
     Converter,
-    Feed,
     Fork,
     MacArray,
     PoolArray,
     Requantize,
-    ScaledSum,
     Units,
     WeightRom,
     packet_parts,
 )
 from codesign.machine.modules import Fifo as FifoModule
 from codesign.model.course import Occupancies, occupancies
-from codesign.model.walk import walk_of
+from codesign.ops.arrays import IntArray, ceil_div
 
 _LONG_AGO = -(1 << 40)
 SETTLED_IMAGES = 6  # images after which the throttled schedule repeats itself
@@ -166,31 +165,35 @@ class _Steady:
                 case Feed(streams=True):
                     steps = int(module.steps)
                     times = times[steps - 1 :: steps]
-                case Feed():
-                    times = self._line_buffer(node.name, module, times)
+                case Replay():
+                    times = self._line_buffer(node.name, module, times) + module.delay
                 case MacArray() | PoolArray() | Requantize():
                     times = times + module.delay
                 case Collector(pe=pe, emit=emit) if pe != emit:
                     times = _collect(times, packet_parts(unit.engine.pe, node.oshape.c, unit.engine.emit))
-                case ScaledSum():
-                    times = self._meet(ins, names) + module.delay
+                case Joint():
+                    times = self._meet(ins, names, module.turns) + module.delay
                 case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
                     pass
         return times
 
-    def _meet(self, words: list[IntArray], fifos: tuple[str, ...]) -> IntArray:
-        """Times at which words of several FIFOs are taken together."""
-        fetched = [_in_order(w + 1) for w in words]
-        taken = _in_order(np.maximum.reduce(fetched) + 1)
-        for name, arrived in zip(fifos, words, strict=True):
+    def _meet(self, words: list[IntArray], fifos: tuple[str, ...], turns: tuple[tuple[int, ...], ...]) -> IntArray:
+        """Times at which words of several FIFOs are taken, in turns; those of one turn together."""
+        count = sum(map(len, words)) // sum(map(len, turns)) * len(turns)
+        at = [_of_turns(turns, index, count) for index in range(len(words))]
+        offered = np.full(count, _LONG_AGO)
+        for index, arrived in zip(at, words, strict=True):
+            offered[index] = np.maximum(offered[index], _in_order(arrived + 1) + 1)
+        taken = _in_order(offered)
+        for name, index, arrived in zip(fifos, at, words, strict=True):
             # A word is fetched into the output register once the word before has been taken.
-            free = np.concatenate(([_LONG_AGO], taken[:-1]))
+            free = np.concatenate(([_LONG_AGO], taken[index][:-1]))
             self.fifo_words[name] = _peak(arrived, np.maximum(arrived + 1, free))
         return taken
 
-    def _line_buffer(self, node: str, feed: Feed, arrived: IntArray) -> IntArray:
+    def _line_buffer(self, node: str, feed: Replay, arrived: IntArray) -> IntArray:
         """Cycles of the last step of every result; notes the occupancy that the buffer needs."""
-        walk = walk_of(feed)
+        walk = feed.walk()
         image = np.arange(self.images)[:, None]
         step = (walk.step + image * walk.steps).ravel()
         need = (walk.need + image * walk.words).ravel()
@@ -210,6 +213,11 @@ def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)
     return np.repeat(results, counts) + 1 + within
+
+
+def _of_turns(turns: tuple[tuple[int, ...], ...], index: int, count: int) -> IntArray:
+    """Which of `count` turns take a word of the input of that index."""
+    return np.flatnonzero(np.resize([index in turn for turn in turns], count))
 
 
 def _in_order(times: IntArray) -> IntArray:

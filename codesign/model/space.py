@@ -10,16 +10,18 @@ from functools import lru_cache
 
 import numpy as np
 
-from codesign.ir.arrays import BoolArray, IntArray, ceil_div
 from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Placement
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Shape
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
-from codesign.machine.line import EngineColumns, Operation, node_interval, steps_at
+from codesign.machine.line import EngineColumns, node_interval, steps_at
 from codesign.model import resource
 from codesign.model.memory import ceil_log2
+from codesign.ops.arrays import BoolArray, IntArray, ceil_div
+from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
+from codesign.ops.shapes import Shape
 
 ALL_LANES = 12  # up to this extent every number of lanes is in the space
 _PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port, so of one AXI-Stream word
@@ -100,12 +102,11 @@ class Space:
         fifos: list[Fifo] = []
         for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
             assert site.options.engines is not None
-            engine = site.options.engines.engine(row)
-            engines.append(engine)
-            node = self.graph.node(site.name)
-            if isinstance(node, Add):
-                depths = (int(_fifo_depth(node, np.array(engine.pe), self.fifo_pixels[node.name, i])) for i in range(2))
-                fifos += [Fifo(node.name, i, depth) for i, depth in enumerate(depths)]
+            engines.append(site.options.engines.engine(row))
+        for node, engine in zip(self.graph.operations, engines, strict=True):
+            for i in range(len(node.inputs) if node.joins else 0):
+                depth = _fifo_depth(node, i, np.array(engine.pe), self.fifo_pixels[node.name, i])
+                fifos.append(Fifo(node.name, i, int(depth)))
         return Design(
             engines=tuple(engines),
             placements=tuple(Placement(site.name, i) for i, site in enumerate(self.sites[1:-1])),
@@ -128,15 +129,13 @@ def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> 
     sites = [Site("", stream_options(first.shape, first.otype.bits, board.shell))]
     index = {first.name: 0}
     edges: list[Edge] = []
-    for node in graph.nodes:
-        if isinstance(node, Input):
-            continue
-        options = _cached_options(nameless(node), board.family, least_buffers)
-        if isinstance(node, Add):
+    for node in graph.operations:
+        options = _cached_options(node.nameless(), board.family, least_buffers)
+        if node.joins:
             options = _with_fifos(node, options, pixels, board.family)
-        for source in node.inputs:
-            packet = graph.input.shape.elements if source == first.name else node.ishape.c
-            edges.append(Edge(index[source], len(sites), packet, node.ishape.c, graph.node(source).otype.bits))
+        for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
+            packet = graph.input.shape.elements if source == first.name else ishape.c
+            edges.append(Edge(index[source], len(sites), packet, ishape.c, itype.bits))
         index[node.name] = len(sites)
         sites.append(Site(node.name, options, need_share(node), _last_share(node)))
     edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
@@ -169,8 +168,8 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
     """Every engine of the space that can run the node, less those that another beats at the same lanes."""
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
-    if isinstance(node, Conv) and node.grouped:  # a word never holds channels of two groups
-        pe_choices, simd_choices = divisors(node.k_per_group), divisors(node.c_per_group)
+    if node.aligned_lanes is not None:
+        pe_choices, simd_choices = (divisors(lanes) for lanes in node.aligned_lanes)
     pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
     lanes_in = simd if node.mixes else pe
     steps = np.asarray(steps_at(node, simd))
@@ -178,7 +177,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
     kept = _buildable(node, pe, simd, lanes_in, emit)
     pe, simd, lanes_in, emit, steps = (column[kept] for column in (pe, simd, lanes_in, emit, steps))
     words = np.full_like(pe, 2)
-    if not (least_buffers or isinstance(node, Add)):
+    if not (least_buffers or node.joins):
         words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
     kinds = _kinds(node)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
@@ -206,8 +205,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
 
 def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
     """Which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
-    itypes = node.itypes if isinstance(node, Add) else (node.itype,)
-    streams = np.maximum(lanes_in * max(itype.bits for itype in itypes), emit * node.otype.bits)
+    streams = np.maximum(lanes_in * max(itype.bits for itype in node.itypes), emit * node.otype.bits)
     kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
     if isinstance(node, Conv):
         kept &= pe * simd * node.wtype.bits <= MAX_WEIGHT_WORD_BITS
@@ -230,8 +228,6 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
 
 def need_share(node: Operation) -> float:
     """Share of the input map, row by row, that must have come in before the first result."""
-    if isinstance(node, Add):
-        return 1 / (node.ishape.y * node.ishape.x)
     window = node.window
     rows = min(max(window.fy - window.pad_top, 1), node.ishape.y)
     columns = min(max(window.fx - window.pad_left, 1), node.ishape.x)
@@ -239,18 +235,17 @@ def need_share(node: Operation) -> float:
 
 
 def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
-    """Pixels that must wait in front of each input (node, index) of an addition for the slower branch to fill.
+    """Pixels that must wait in front of each input (node, index) where branches meet for the slower branch to fill.
 
     Counts what the windows of the longer branch need before their first result, and one more pixel and one row of
     slack where the branches differ. An estimate for the search: the schedule sizes the FIFOs of the final design.
     """
     lead: dict[str, float] = {graph.input.name: 0.0}
     wait: dict[tuple[str, int], int] = {}
-    for node in graph.nodes[1:]:
-        assert not isinstance(node, Input)
+    for node in graph.operations:
         latest = max(lead[source] for source in node.inputs)
         lead[node.name] = latest + need_share(node)
-        if isinstance(node, Add):
+        if node.joins:
             for i, source in enumerate(node.inputs):
                 pixels = round((latest - lead[source]) * node.ishape.y * node.ishape.x)
                 wait[node.name, i] = pixels + node.ishape.x if pixels else 0
@@ -262,30 +257,23 @@ def _cached_options(node: Operation, family: Family, least_buffers: bool) -> Opt
     return node_options(node, family, least_buffers)
 
 
-def nameless(node: Operation) -> Operation:
-    """The node without its names, so that equal nodes of different blocks or networks share their options."""
-    if isinstance(node, Add):
-        return replace(node, name="n", sources=("a", "b"))
-    return replace(node, name="n", source="a")
-
-
-def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int], family: Family) -> Options:
-    """The options of an addition with the FIFOs in front of it counted in."""
+def _with_fifos(node: Operation, options: Options, pixels: dict[tuple[str, int], int], family: Family) -> Options:
+    """The options of a node where branches meet, with the FIFOs in front of it counted in."""
     counts = options.counts
     for i, itype in enumerate(node.itypes):
-        depth = _fifo_depth(node, options.lanes_in, pixels[node.name, i])
+        depth = _fifo_depth(node, i, options.lanes_in, pixels[node.name, i])
         counts = counts + resource.fifo_columns(depth, options.lanes_in * itype.bits, family)
     return replace(options, counts=counts)
 
 
-def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
-    words = np.maximum(pixels * ceil_div(node.ishape.c, pe), 2)
+def _fifo_depth(node: Operation, index: int, pe: IntArray, pixels: int) -> IntArray:
+    words = np.maximum(pixels * ceil_div(node.ishapes[index].c, pe), 2)
     return np.asarray(1 << ceil_log2(words))
 
 
 def _last_share(node: Operation) -> float:
     """Share of the work that waits for the last input word: the last row of windows, or all where there is but one."""
-    return 1 / (node.oshape.y if not isinstance(node, Add) else node.oshape.y * node.oshape.x)
+    return 1 / (node.oshape.y * node.oshape.x if node.joins else node.oshape.y)
 
 
 def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
@@ -301,7 +289,7 @@ def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
     """The (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
     multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
     weights = (False, True) if isinstance(node, Conv) else (False,)
-    buffers = (False,) if isinstance(node, Add) else (False, True)
+    buffers = (False,) if node.joins else (False, True)
     return [(m, w, b) for m in multipliers for w in weights for b in buffers]
 
 

@@ -188,15 +188,16 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(streams: list[Times], pipe: Pipe, count: int, steps: int) -> Process:
-    """Words enter a pipe one a cycle, one of every stream together; `steps` of them make one output."""
+def pass_words(turns: list[list[Times]], pipe: Pipe, count: int, steps: int) -> Process:
+    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output."""
     enabled = _LONG_AGO
     for index in range(count):
-        for stream in streams:
-            while len(stream.offers) <= index:
+        turn = turns[index % len(turns)]
+        for stream in turn:
+            while len(stream.offers) <= len(stream.taken):
                 yield
-        cycle = yield from pipe.enter(enabled, max(stream.offers[index] for stream in streams))
-        for stream in streams:
+        cycle = yield from pipe.enter(enabled, max(stream.offers[len(stream.taken)] for stream in turn))
+        for stream in turn:
             stream.taken.append(cycle)
         enabled = cycle - pipe.frozen + 1
         if index % steps == steps - 1:

@@ -4,11 +4,16 @@ import numpy as np
 import torch
 
 from codesign.errors import UnsupportedError
-from codesign.ir.graph import IDENTITY, Encoding, Graph, IntArray, accumulator_bounds, scaling_of, signed_bits
-from codesign.ir.nodes import Add, Conv, Node, Pool, PoolOp
+from codesign.ir.graph import IDENTITY, Encoding, Graph
 from codesign.nets.net import INPUT_EXPONENT, QuantConv, QuantNet
 from codesign.nets.quantizer import power
 from codesign.networks.network import average_divisor_exponent
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import scaling_of, signed_bits
 
 
 def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:
@@ -29,6 +34,8 @@ def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:
                 nodes.append(_export_pool(node, exponents))
             case Add():
                 nodes.append(_export_add(node, exponents))
+            case other:
+                raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
     network = net.network
     return Graph(
         network.name,

@@ -9,10 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Window
-from codesign.ir.qtype import QType
+from codesign.errors import UnsupportedError
 from codesign.nets.quantizer import EXACT, best_exponent, best_weight_exponent, power, quantize, quantize_weight
 from codesign.networks.network import INPUT, SPREAD, Network, average_divisor_exponent, skeleton
+from codesign.ops.add import Add
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Window
 
 INPUT_EXPONENT = -8
 _BIAS_LIMIT = 1 << 23
@@ -213,6 +219,8 @@ def run_float(nodes: tuple[Node, ...], x: Tensor, conv: Callable[[Conv, Tensor],
                 values[node.name] = pool(values[node.source], node)
             case Add():
                 values[node.name] = functional.relu(values[node.sources[0]] + values[node.sources[1]])
+            case other:
+                raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
     return values[nodes[-1].name].flatten(1)
 
 
@@ -247,9 +255,13 @@ def _is_maximum(node: Node) -> bool:
 
 
 def _sum_before_rounding(node: Node, sources: list[Tensor]) -> Tensor:
-    if isinstance(node, Pool):
-        return pool(sources[0], node)
-    return sources[0] + sources[1]
+    match node:
+        case Pool():
+            return pool(sources[0], node)
+        case Add():
+            return sources[0] + sources[1]
+        case other:
+            raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
 
 
 def _rescaled_exponent(total: Tensor, node: Node, exponents: list[int]) -> int:

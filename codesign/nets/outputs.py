@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from codesign.ir.dataset import Pixels
-from codesign.ir.graph import IntArray
 from codesign.nets.net import QuantNet, to_input
+from codesign.ops.arrays import IntArray
 
 BATCH = 250
 

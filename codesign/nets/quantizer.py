@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from codesign.ir.qtype import QType
+from codesign.ops.qtype import QType
 
 EXACT = 1 << 24  # integers up to here are exact in float32
 

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.ir.nodes import Shape, Window
-from codesign.ir.qtype import QType
 from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
 from codesign.networks.network import same_window
 from codesign.networks.space import (
@@ -27,6 +25,8 @@ from codesign.networks.space import (
     residual_bits,
     slots,
 )
+from codesign.ops.qtype import QType
+from codesign.ops.shapes import Shape, Window
 
 _RANGE_EXPONENT = 2  # activations are clipped at 2**2, four standard deviations
 

@@ -11,9 +11,16 @@ import numpy as np
 
 from codesign.errors import ConfigError
 from codesign.ir.canonical import digest
-from codesign.ir.graph import Graph, IntArray
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Graph
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling
+from codesign.ops.shapes import Shape, Window
 
 INPUT = "input"
 INPUT_TYPE = QType(8, signed=False)  # pixels as they are, at a scale of 1/256
@@ -103,7 +110,7 @@ def skeleton(network: Network) -> Graph:
     return Graph(network.name, tuple(nodes), params, labels=network.labels)
 
 
-def layer_node(layer: Layer, before: Mapping[str, Node]) -> Conv | Pool | Add:
+def layer_node(layer: Layer, before: Mapping[str, Node]) -> Operation:
     """The node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
     match layer:
         case ConvLayer():

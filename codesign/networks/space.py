@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from codesign.errors import ConfigError
-from codesign.ir.nodes import PoolOp, Shape
 from codesign.ir.strict import check_range
 from codesign.networks.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
+from codesign.ops.pool import PoolOp
+from codesign.ops.shapes import Shape
 
 # Engines of one node each hold all weights on chip: far below these bounds nothing fits any board.
 _MOST_CHANNELS, _MOST_EXPANSION, _MOST_STRIDE, _MOST_BLOCKS = 4096, 64, 64, 256

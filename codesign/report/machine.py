@@ -2,7 +2,9 @@
 
 from codesign.ir.design import Design, LineEngine, Multiplier
 from codesign.ir.graph import Graph
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp
+from codesign.ops.conv import Conv
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
 from codesign.report import svg
 from codesign.report.view import View
 
@@ -28,47 +30,20 @@ def machine_figure(view: View) -> str:
         svg.text(BAR_X, 16, "cycles per image", "column") if view.cost else "",
     ]
     parts += [_edge(graph, source, name, index, rows) for source, name, index in graph.edges()]
-    for node in graph.nodes:
-        parts.append(_node_box(node, rows[node.name]))
-        if view.design is not None and not isinstance(node, Input):
-            parts.append(_engine_box(node, view.design, rows[node.name]))
+    parts += [_node_box(node, rows[node.name]) for node in graph.nodes]
+    if view.design is not None:
+        parts += [_engine_box(node, view.design, rows[node.name]) for node in graph.operations]
     parts += _bars(view, rows, height)
     return svg.figure(WIDTH, height, "network, engines and cycles per engine", parts)
 
 
-def describe(node: Node) -> str:
-    """What a node does, in a few words."""
-    match node:
-        case Input():
-            return "input"
-        case Conv():
-            w = node.window
-            if node.covers_map and (w.fy, w.fx) == (node.ishape.y, node.ishape.x):
-                return "dense"
-            stride = f", stride {w.stride_y}" if w.stride_y == w.stride_x != 1 else ""
-            stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
-            groups = f" in {node.groups} groups" if node.groups > 1 and not node.depthwise else ""
-            return f"{'depthwise' if node.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{groups}"
-        case Pool():
-            w = node.window
-            kind = "maximum" if node.op is PoolOp.MAX else "average"
-            whole = (w.fy, w.fx) == (node.ishape.y, node.ishape.x)
-            return f"global {kind}" if whole else f"{kind} {w.fy}×{w.fx}"
-        case Add():
-            return "add"
-
-
 def kind_class(node: Node) -> str:
-    """The style sheet's class of a node."""
-    match node:
-        case Input():
-            return "k-input"
-        case Conv():
-            return "k-depthwise" if node.depthwise else "k-conv"
-        case Pool():
-            return "k-pool"
-        case Add():
-            return "k-add"
+    """Return the style sheet's class of a node: what its engine is mostly made of."""
+    if isinstance(node, Input):
+        return "k-input"
+    if node.parameters:
+        return "k-conv" if node.mixes else "k-depthwise"
+    return "k-add" if node.joins else "k-pool"
 
 
 def _node_box(node: Node, y: float) -> str:
@@ -80,21 +55,21 @@ def _node_box(node: Node, y: float) -> str:
             svg.rect(NODE_X, y, 5, BOX, f"edge {kind_class(node)}", 2),
             svg.text(NODE_X + 16, y + 20, node.name, "name"),
             svg.text(NODE_X + NODE_W - 12, y + 20, shape, "what", "end"),
-            svg.text(NODE_X + 16, y + 38, describe(node), "detail"),
+            svg.text(NODE_X + 16, y + 38, node.title, "detail"),
             svg.text(NODE_X + NODE_W - 12, y + 38, types, "detail", "end"),
         )
     )
 
 
-def _engine_box(node: Node, design: Design, y: float) -> str:
+def _engine_box(node: Operation, design: Design, y: float) -> str:
     engine = design.engine_of(node.name)
-    simd = f" × {engine.simd} SIMD" if isinstance(node, Conv) and not node.depthwise else ""
-    if isinstance(node, Conv):
+    simd = f" × {engine.simd} SIMD" if node.mixes else ""
+    if node.macs:
         where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
         detail = f"{engine.pe * engine.simd} × {where}"
     else:
         detail = "no multiplier"
-    if not isinstance(node, Add):
+    if not node.joins:
         detail += f" · buffer {engine.buffer_words:,} words"
     return "".join(
         (

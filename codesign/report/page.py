@@ -7,7 +7,6 @@ from codesign.data import folder
 from codesign.ir.cost import Resources
 from codesign.ir.files import read_text
 from codesign.ir.measurement import Measurement
-from codesign.ir.nodes import Add, Conv
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
@@ -216,13 +215,14 @@ def _engines(view: View) -> str:
             r.lut,
             r.ff,
         )
-        weighted = isinstance(view.graph.node(node.node), Conv)
+        done = view.graph.node(node.node)
+        weighted = bool(done.parameters)
         kinds = "".join(
             f"<td>{kind.value.upper() if applies else ''}</td>"
             for kind, applies in (
                 (engine.multiplier, weighted),
                 (engine.weight_memory, weighted),
-                (engine.buffer_memory, not isinstance(view.graph.node(node.node), Add)),
+                (engine.buffer_memory, not done.joins),
             )
         )
         rows.append(f"<tr><td>{escape(node.node)}</td>{_cells(figures[:2])}{kinds}{_cells(figures[2:])}</tr>")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from codesign.ir.graph import IntArray
 from codesign.model.resource import NAMES
 from codesign.model.space import Space
+from codesign.ops.arrays import IntArray
 from codesign.search.program import FloatArray
 
 _GRID = 4  # prices are multiples of 1 / _GRID

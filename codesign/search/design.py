@@ -18,9 +18,10 @@ from codesign.errors import CodesignError, InfeasibleError
 from codesign.ir.board import Board, Limits
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray
+from codesign.ir.graph import Graph
 from codesign.model.resource import NAMES, to_resources
 from codesign.model.space import Space, design_space
+from codesign.ops.arrays import IntArray
 from codesign.search.bounds import interval_bound, rise
 from codesign.search.goal import Goal
 from codesign.search.program import FloatArray, Verdict

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from codesign.ir.graph import IntArray
 from codesign.model.resource import NAMES, converter_columns
 from codesign.model.space import Space
+from codesign.ops.arrays import IntArray
 from codesign.search.program import FloatArray, Program, Verdict
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from codesign.ir.graph import IntArray
 from codesign.model.resource import NAMES
 from codesign.model.space import Space
+from codesign.ops.arrays import IntArray
 from codesign.search.program import FloatArray
 from codesign.search.selection import counts_of, latency_of
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import MismatchError
-from codesign.ir.graph import IntArray
+from codesign.ops.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from codesign.errors import MismatchError, ToolError
-from codesign.ir.graph import IntArray
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
+from codesign.ops.arrays import IntArray
 from codesign.sim.tool import run_tool, tool_version
 
 COMPILER = "g++"

@@ -7,10 +7,19 @@ from typing import TypeVar
 import numpy as np
 
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
-from codesign.ir.nodes import Add, Conv, Input, Node, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Graph
 from codesign.machine.line import emit_lanes, words_in
+from codesign.ops.add import Add
+from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.resize import Resize
+from codesign.ops.shapes import Shape, Window
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -25,16 +34,19 @@ def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
     return x
 
 
-def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False) -> Graph:
-    """Return a chain of convolutions, pools and residual blocks, often ended by a global pool or a dense layer.
+def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_operator: bool = True) -> Graph:
+    """Return a chain of random blocks, often ended by a global pool or a dense layer.
 
+    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others.
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
     `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
     """
     build = _Builder(rng, dense, extreme)
+    blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
+    if every_operator:
+        blocks += [build.concat, build.resize]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
-        grow = _pick(rng, (build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual))
-        build.head = grow(build.head)
+        build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
         build.head = build.global_pool(build.head)
     if rng.random() < 0.4 or len(build.nodes) == 1:
@@ -44,17 +56,16 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False) -> Gra
 
 def random_design(graph: Graph, rng: Rng) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
-    nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-    engines = tuple(_engine(node, rng) for node in nodes)
+    engines = tuple(_engine(node, rng) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, _power_of_two(2 * words_in(n, e) + 2))
-        for n, e in zip(nodes, engines, strict=True)
-        if isinstance(n, Add)
-        for i in range(2)
+        for n, e in zip(graph.operations, engines, strict=True)
+        if n.joins
+        for i in range(len(n.inputs))
     )
     return Design(
         engines=engines,
-        placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+        placements=tuple(Placement(n.name, i) for i, n in enumerate(graph.operations)),
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=1 << int(rng.integers(4)),
@@ -121,11 +132,41 @@ class _Builder:
         shape = source.oshape
         return self._conv(source, int(self.rng.integers(1, 11)), Window(fy=shape.y, fx=shape.x))
 
-    def same_shape_conv(self, source: Node) -> Node:
-        """A convolution that keeps the shape, dense, grouped or depthwise."""
+    def concat(self, source: Node) -> Node:
+        """Join two or three maps: the source itself, once or twice, and convolutions of it or of one another."""
+        maps = [source] * _pick(self.rng, (0, 1, 1, 1, 2))
+        count, longest = _pick(self.rng, (2, 2, 3)), source
+        while len(maps) < count:
+            k, window = _pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
+            longest = self._conv(_pick(self.rng, (source, longest)), k, window, otype=source.otype)
+            maps.append(longest)
+        chosen = [maps[i] for i in self.rng.permutation(len(maps)).tolist()]
+        return self.add_node(
+            Concat(
+                name=self.fresh("concat"),
+                sources=tuple(node.name for node in chosen),
+                ishapes=tuple(node.oshape for node in chosen),
+                otype=source.otype,
+            )
+        )
+
+    def resize(self, source: Node) -> Node:
+        """Repeat rows and pixels, unless the map would become large."""
+        shape = source.oshape
+        fy, fx = (_pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
+        if shape.y * fy > 12 or shape.x * fx > 12:
+            fy, fx = 1, 1
+        name = self.fresh("resize")
+        return self.add_node(Resize(name=name, source=source.name, ishape=shape, fy=fy, fx=fx, otype=source.otype))
+
+    def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
         top, left = int(self.rng.integers(fy)), int(self.rng.integers(fx))
-        window = Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
+        return Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
+
+    def same_shape_conv(self, source: Node) -> Node:
+        """A convolution that keeps the shape, dense, grouped or depthwise."""
+        window = self.same_extent_window()
         c = source.oshape.c
         groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
         return self._conv(source, c, window, groups)
@@ -160,8 +201,8 @@ class _Builder:
             )
         )
 
-    def _conv(self, source: Node, k: int, window: Window, groups: int = 1) -> Node:
-        shape, itype, otype = source.oshape, source.otype, self.activation()
+    def _conv(self, source: Node, k: int, window: Window, groups: int = 1, otype: QType | None = None) -> Node:
+        shape, itype, otype = source.oshape, source.otype, otype or self.activation()
         wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
@@ -222,11 +263,10 @@ def _divisors(extent: int) -> tuple[int, ...]:
     return tuple(n for n in range(1, extent + 1) if extent % n == 0)
 
 
-def _engine(node: Node, rng: Rng) -> LineEngine:
-    assert not isinstance(node, Input)
-    k, c = node.oshape.c, node.c_per_group if isinstance(node, Conv) else 1
-    if isinstance(node, Conv) and node.grouped:
-        pe, simd = _pick(rng, _divisors(node.k_per_group)), _pick(rng, _divisors(node.c_per_group))
+def _engine(node: Operation, rng: Rng) -> LineEngine:
+    k, c = node.oshape.c, node.reduced_channels
+    if node.aligned_lanes is not None:
+        pe, simd = (_pick(rng, _divisors(lanes)) for lanes in node.aligned_lanes)
     else:
         pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
         simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))

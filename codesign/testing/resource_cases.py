@@ -10,14 +10,18 @@ from codesign.ir.board import Board, Family
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
-from codesign.ir.nodes import Conv, Node, Shape
+from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
 from codesign.model.resource import NAMES, design_resources
 from codesign.model.schedule import size_buffers
 from codesign.networks.network import SPREAD, Network, skeleton
 from codesign.networks.space import decisions, derive
 from codesign.networks.spaces import load_space
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.node import Node
+from codesign.ops.requantize import signed_bits
+from codesign.ops.shapes import Shape
 from codesign.search.design import search_design
 from codesign.sim.synth import synthesize
 from codesign.testing.random_machines import random_design, random_graph

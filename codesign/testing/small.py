@@ -3,9 +3,14 @@
 import numpy as np
 
 from codesign.ir.design import Design, LineEngine, Placement
-from codesign.ir.graph import Graph, IntArray, accumulator_bounds, signed_bits
-from codesign.ir.nodes import Conv, Input, Pool, PoolOp, Scaling, Shape, Window
-from codesign.ir.qtype import QType
+from codesign.ir.graph import Graph
+from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.input import Input
+from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.shapes import Shape, Window
 
 U8 = QType(8, signed=False)
 S4 = QType(4, signed=True)

@@ -10,9 +10,9 @@ from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.ir.board import Board
 from codesign.ir.dataset import Dataset
-from codesign.ir.nodes import Shape
 from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
 from codesign.networks.training import TrainConfig
+from codesign.ops.shapes import Shape
 
 CPU = torch.device("cpu")
 SHAPE = Shape(8, 8, 1)

@@ -3,7 +3,7 @@
 //
 // a, b, sums: pixels in words of PE channels. Rounding and clamping are emit's.
 // Cfg: WORDS (of an image), PE ABITS ASIGNED BBITS BSIGNED A_MULTIPLIER B_MULTIPLIER SUM_BITS.
-// Mirrors add of codesign/model/golden.py.
+// Mirrors codesign/ops/add.py.
 #pragma once
 
 #include "types.hpp"

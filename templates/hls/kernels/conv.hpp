@@ -9,7 +9,7 @@
 // weight: word (outer, fy, fx, inner), lanes [pe][simd], or [pe] where channels do not mix; zeros above K and C.
 // sums:   for oy, ox, outer one word of PE sums. Bias and scaling are emit's.
 // Cfg:    what line_buffer wants, and PE SUM_BITS WBITS WEIGHT_WORDS USE_DSP STEPS.
-// Mirrors conv of codesign/model/golden.py.
+// Mirrors codesign/ops/conv.py.
 #pragma once
 
 #include "line_buffer.hpp"

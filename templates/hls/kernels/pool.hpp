@@ -4,7 +4,7 @@
 // in:   pixels of PIXEL_WORDS words; positions outside the map are FILL, the least value for a maximum, else 0.
 // sums: for oy, ox, outer one word of PE results. An average's scaling is emit's.
 // Cfg:  what line_buffer wants, and PE SUM_BITS MAXIMUM STEPS.
-// Mirrors pool of codesign/model/golden.py.
+// Mirrors codesign/ops/pool.py.
 #pragma once
 
 #include "line_buffer.hpp"

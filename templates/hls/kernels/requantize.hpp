@@ -9,7 +9,7 @@
 //             otherwise exponents of powers of two.
 // Cfg: PE EMIT PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
 //      MULTIPLIER_WORDS PRODUCT_BITS SHIFT OBITS OSIGNED.
-// Mirrors requantize of codesign/model/golden.py.
+// Mirrors codesign/ops/requantize.py.
 #pragma once
 
 #include "types.hpp"

@@ -3,7 +3,7 @@
 //
 // `offset` already holds bias * multiplier and the rounding half, see emit/rtl.py; so one fused multiply-add does all.
 // SCALING 0: the multiplier is 1. 1: it is 2**exponent and multiplier_i carries the exponent. 2: any, in one DSP.
-// A word takes 2 cycles (SCALING 0 and 1) or 3. Mirrors codesign/model/golden.py, requantize().
+// A word takes 2 cycles (SCALING 0 and 1) or 3. Mirrors codesign/ops/requantize.py.
 module requantize #(
   parameter int LANES = 1,
   parameter int ACC_BITS = 24,

@@ -2,11 +2,10 @@
 // The data flow: one engine per node, joined by streams.
 #include "top.hpp"
 
-#include "add.hpp"
-#include "conv.hpp"
 #include "convert.hpp"
-#include "pool.hpp"
 #include "requantize.hpp"
+#include "conv.hpp"
+#include "pool.hpp"
 #include "weights_conv.hpp"
 #include "weights_pool.hpp"
 #include "weights_dense.hpp"

@@ -1,0 +1,71 @@
+"""What kinds of modules have in common, whichever they are: timing and rendering ask for these."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from codesign.ops.arrays import Int, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """The steps of one image through a buffer: which word each needs, and what each output position frees."""
+
+    steps: int  # steps of an image
+    words: int  # input words of an image
+    results: int  # of an output position
+    step: IntArray  # steps that need a word that no earlier step of their window needed
+    need: IntArray  # the word of each such step
+    result: IntArray  # last step of every result
+    freed: IntArray  # words from the image's start that are no longer needed after each output position
+
+
+class Replay(ABC):
+    """A module that keeps words in a buffer of `depth` and reads them in an order of its own."""
+
+    __slots__ = ()
+
+    depth: Int
+
+    @property
+    @abstractmethod
+    def delay(self) -> int:
+        """Cycles from a step to its word behind the module, of those that no array behind it counts."""
+
+    @abstractmethod
+    def walk(self) -> Walk:
+        """Return the steps of one image; of a single instance."""
+
+
+class Joint(ABC):
+    """A module that takes words of several inputs, each from its FIFO."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def delay(self) -> int:
+        """Cycles from taking words to offering what they make."""
+
+    @property
+    @abstractmethod
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        """The inputs of which each output word of a pixel takes a word, of a single instance."""
+
+
+class Whole(ABC):
+    """A module that is an engine by itself: SystemVerilog and HLS C++ have it under one name.
+
+    Its HLS kernel is a function NAME of NAME.hpp. It takes the constants and then the lists of `parameters`.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name of the module and of the kernel."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        """Parameters by name, of a single instance."""

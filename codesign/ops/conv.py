@@ -1,0 +1,179 @@
+"""The convolution: dense, grouped or depthwise, and fully connected layers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from codesign.errors import UnsupportedError
+from codesign.ops.arrays import IntArray
+from codesign.ops.operator import Operator
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import Scaling, check_requantize, requantize, scaling_of, signed_bits
+from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv(Operator):
+    """A convolution, requantized to `otype`: dense (groups = 1), grouped, or depthwise (groups = C = K).
+
+    A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.
+
+        acc[oy,ox,k] = bias[k] + sum over fy,fx,c of w[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]
+        y = clamp((acc * multiplier[k] + 2**(shift-1)) >> shift)
+
+    with g = floor(k / (K/G)), the group of output channel k. Parameters in Graph.params: `<name>.weight`
+    [K,FY,FX,C/G], `<name>.bias` [K], `<name>.multiplier` [K].
+    """
+
+    name: str
+    source: str
+    ishape: Shape
+    itype: QType
+    k: int
+    window: Window
+    groups: int
+    wtype: QType
+    acc_bits: int  # signed width that holds every partial sum and every sum with its bias
+    scaling: Scaling
+    multiplier_bits: int  # unsigned width of the largest multiplier
+    shift: int
+    otype: QType
+
+    def __post_init__(self) -> None:
+        if self.groups < 1 or self.k % self.groups or self.ishape.c % self.groups:
+            raise ValueError(
+                f"{self.name}: groups must divide K and C, got {self.groups} for K = {self.k} and C = {self.ishape.c}"
+            )
+        check_requantize(self.name, self.acc_bits, self.multiplier_bits, self.shift)
+        check_output(self.name, self.ishape, self.window, self.k)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    @property
+    def oshape(self) -> Shape:
+        return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.k)
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every output channel has an input channel of its own; a single channel counts as dense."""
+        return self.groups == self.k == self.ishape.c > 1
+
+    @property
+    def grouped(self) -> bool:
+        """Whether channels mix, but only within one of several groups."""
+        return self.groups > 1 and not self.depthwise
+
+    @property
+    def sum_bits(self) -> int:
+        """Signed width of what an engine's array gives."""
+        return self.acc_bits
+
+    @property
+    def c_per_group(self) -> int:
+        return self.ishape.c // self.groups
+
+    @property
+    def k_per_group(self) -> int:
+        return self.k // self.groups
+
+    @property
+    def mixes(self) -> bool:
+        return not self.depthwise
+
+    @property
+    def reduced_channels(self) -> int:
+        return self.c_per_group
+
+    @property
+    def macs(self) -> int:
+        return self.oshape.elements * self.window.positions * self.c_per_group
+
+    @property
+    def covers_map(self) -> bool:
+        """Whether the window is the whole map, as in a fully connected layer."""
+        return self.oshape.y == self.oshape.x == 1
+
+    @property
+    def ishapes(self) -> tuple[Shape, ...]:
+        """The shape of each input."""
+        return (self.ishape,)
+
+    @property
+    def itypes(self) -> tuple[QType, ...]:
+        """The integer type of each input."""
+        return (self.itype,)
+
+    @property
+    def aligned_lanes(self) -> tuple[int, int] | None:
+        return (self.k_per_group, self.c_per_group) if self.grouped else None
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        filters = (self.k, self.window.fy, self.window.fx, self.c_per_group)
+        return {"weight": filters, "bias": (self.k,), "multiplier": (self.k,)}
+
+    @property
+    def title(self) -> str:
+        w = self.window
+        if self.covers_map and (w.fy, w.fx) == (self.ishape.y, self.ishape.x):
+            return "dense"
+        stride = f", stride {w.stride_y}" if w.stride_y == w.stride_x != 1 else ""
+        stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
+        groups = f" in {self.groups} groups" if self.groups > 1 and not self.depthwise else ""
+        return f"{'depthwise' if self.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{groups}"
+
+    @property
+    def in_order(self) -> bool:
+        return self.window.in_order(self.ishape)
+
+    def spans(self) -> tuple[IntArray, IntArray]:
+        return window_spans(self.window, self.ishape)
+
+    def nameless(self) -> "Conv":
+        """Return the node without names, so that equal nodes of different networks compare equal."""
+        return replace(self, name="n", source="a")
+
+    def check(self, params: Mapping[str, IntArray]) -> None:
+        weight, bias, multiplier = params["weight"], params["bias"], params["multiplier"]
+        if weight.min() < self.wtype.qmin or weight.max() > self.wtype.qmax:
+            raise UnsupportedError(f"node {self.name!r}: a weight lies outside {self.wtype}")
+        if multiplier.min() < 1 or int(multiplier.max()).bit_length() > self.multiplier_bits:
+            raise UnsupportedError(f"node {self.name!r}: a multiplier is not in 1 to {2**self.multiplier_bits - 1}")
+        if self.scaling is not scaling_of(multiplier) and self.scaling is not Scaling.GENERAL:
+            raise UnsupportedError(f"node {self.name!r}: its multipliers are not of the kind {self.scaling.value!r}")
+        needed = signed_bits(*accumulator_bounds(self.itype, weight, bias))
+        if needed > self.acc_bits:
+            raise UnsupportedError(
+                f"node {self.name!r}: {self.acc_bits} accumulator bits, but its weights need {needed}"
+            )
+
+    def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
+        """Return y[B,OY,OX,K] for x[B,IY,IX,C] and the parameters by name.
+
+        A partial product of float64 matrices is exact here: every sum stays below 2**53 because acc_bits <= 32.
+        """
+        (x,), weight = maps, params["weight"]
+        taps = window_view(x, self.window, 0)
+        if self.depthwise:
+            acc = np.einsum("bijyxk,kyx->bijk", taps, weight[:, :, :, 0])
+        else:
+            b, oy, ox = taps.shape[:3]
+            split = zip(np.split(taps, self.groups, axis=5), np.split(weight, self.groups), strict=True)
+            flat = [(t.reshape(b * oy * ox, -1).astype(np.float64), w.reshape(len(w), -1)) for t, w in split]
+            sums = [t @ w.T.astype(np.float64) for t, w in flat]
+            acc = np.concatenate(sums, axis=1).astype(np.int64).reshape(b, oy, ox, self.k)
+        return requantize(acc + params["bias"], params["multiplier"], self.shift, self.otype)
+
+
+def accumulator_bounds(itype: QType, weight: IntArray, bias: IntArray) -> tuple[int, int]:
+    """Return the smallest and largest value that any partial sum, or sum with bias, of a Conv can take.
+
+    weight[K,FY,FX,C], bias[K]. Zero lies inside every activation type, so a partial sum never leaves the bounds of
+    the whole sum.
+    """
+    low = np.minimum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)
+    high = np.maximum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)
+    return int(min(low.min(), (low + bias).min())), int(max(high.max(), (high + bias).max()))

@@ -1,0 +1,102 @@
+"""Pooling: maximum or average."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+
+from codesign.ops.arrays import IntArray
+from codesign.ops.operator import Operator
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import check_requantize, requantize
+from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
+
+
+class PoolOp(Enum):
+    """What a pooling keeps of its window."""
+
+    MAX = "max"
+    AVERAGE = "average"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool(Operator):
+    """Maximum or average over a window, channel by channel; a global pooling's window covers the map.
+
+    Maximum: padding never wins; otype equals itype, multiplier 1, shift 0.
+    Average: y = clamp((sum * multiplier + 2**(shift-1)) >> shift), padding counts as zeros. The multiplier holds
+    1/(FY*FX) and the ratio of scales.
+    """
+
+    name: str
+    source: str
+    ishape: Shape
+    itype: QType
+    op: PoolOp
+    window: Window
+    multiplier: int
+    shift: int
+    otype: QType
+
+    def __post_init__(self) -> None:
+        if self.op is PoolOp.MAX and (self.multiplier != 1 or self.shift != 0 or self.otype != self.itype):
+            raise ValueError(f"{self.name}: maximum pooling has multiplier 1, shift 0 and otype = itype")
+        if self.multiplier < 1:
+            raise ValueError(f"{self.name}: expected a positive multiplier, got {self.multiplier}")
+        check_requantize(self.name, self.acc_bits, self.multiplier.bit_length(), self.shift)
+        check_output(self.name, self.ishape, self.window, self.ishape.c)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    @property
+    def oshape(self) -> Shape:
+        return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.ishape.c)
+
+    @property
+    def acc_bits(self) -> int:
+        """Signed width of the sum over the window."""
+        bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions
+        return (bound - 1).bit_length() + 1
+
+    @property
+    def sum_bits(self) -> int:
+        """Signed width of what an engine's array gives; a maximum needs no more than its inputs."""
+        return self.acc_bits if self.op is PoolOp.AVERAGE else self.itype.bits + (not self.itype.signed)
+
+    @property
+    def ishapes(self) -> tuple[Shape, ...]:
+        """The shape of each input."""
+        return (self.ishape,)
+
+    @property
+    def itypes(self) -> tuple[QType, ...]:
+        """The integer type of each input."""
+        return (self.itype,)
+
+    @property
+    def title(self) -> str:
+        w = self.window
+        kind = "maximum" if self.op is PoolOp.MAX else "average"
+        return f"global {kind}" if (w.fy, w.fx) == (self.ishape.y, self.ishape.x) else f"{kind} {w.fy}×{w.fx}"
+
+    @property
+    def in_order(self) -> bool:
+        return self.window.in_order(self.ishape)
+
+    def spans(self) -> tuple[IntArray, IntArray]:
+        return window_spans(self.window, self.ishape)
+
+    def nameless(self) -> "Pool":
+        """Return the node without names, so that equal nodes of different networks compare equal."""
+        return replace(self, name="n", source="a")
+
+    def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
+        """Return y[B,OY,OX,C] for x[B,IY,IX,C]; there are no parameters."""
+        (x,) = maps
+        if self.op is PoolOp.MAX:
+            return np.asarray(window_view(x, self.window, self.itype.qmin).max(axis=(3, 4)))
+        total = window_view(x, self.window, 0).sum(axis=(3, 4))
+        return requantize(total, self.multiplier, self.shift, self.otype)
