@@ -1,15 +1,21 @@
 """Files of the nouns: a round trip is exact, equal content is equal bytes, a damaged file is named."""
 
+import os
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codesign.datasets.files import load_npy, read_bytes
 from codesign.datasets.load import DataConfig
 from codesign.errors import ConfigError
+from codesign.front.onnx_file import read_onnx
 from codesign.ir import files
 from codesign.ir.cost import Cost, NodeCost, Resources
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
@@ -18,6 +24,7 @@ from codesign.ir.strict import parse
 from codesign.testing.small import small_design, small_graph
 from strategies import designs_for, graphs
 
+Reader: TypeAlias = Callable[[Path], object]
 counts = st.integers(0, 10**9)
 resources = st.builds(Resources, dsp=counts, bram18=counts, uram=counts, lut=counts, ff=counts)
 node_costs = st.builds(NodeCost, node=st.text(), interval_cycles=counts, macs=counts, resources=resources)
@@ -156,6 +163,35 @@ def test_a_json_file_names_its_wrong_line(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"a": 1,\n "b" 2}')
     with pytest.raises(ConfigError, match=r"x\.json: line 2: not JSON"):
         files.read_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("read", [files.read_json, files.read_yaml, load_npy, read_bytes, read_onnx])
+def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path: Path, read: Reader) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError) as refused:
+            read(path)
+        assert str(refused.value).startswith(f"{path}: expected a file, found a ")
+
+
+def test_a_json_file_that_is_no_text_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError) as refused:
+        files.read_json(tmp_path / "x.json")
+    assert str(refused.value) == f"{tmp_path / 'x.json'}: cannot be read: not UTF-8 text"
+
+
+def test_no_error_advises_to_load_pickles(tmp_path: Path) -> None:
+    (tmp_path / "graph.npz").write_bytes(pickle.dumps([1, 2]))
+    with pytest.raises(ConfigError, match=r"graph\.npz: cannot be read: not an \.npz file"):
+        files.load_graph(tmp_path / "graph.npz")
+
+
+@pytest.mark.parametrize(("text", "found"), [("", "nothing"), ("[1, 2]", "list")])
+def test_a_file_without_names_is_not_taken_for_another_version(tmp_path: Path, text: str, found: str) -> None:
+    (tmp_path / "design.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=f"expected names with values, got {found}; not a file of codesign's"):
+        files.load_design(tmp_path / "design.yaml")
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def other(text: str, old: str, new: str) -> str:
         (log(design_hash=""), "design_hash: expected 0x and digits"),
         (log(design_hash=12345), "design_hash: expected str, got 12345"),
         (log(date="yesterday"), "date: expected a date of ISO 8601"),
-        (log(date="\ud800"), "date: expected text, got"),
+        (log(date="\ud800"), "date: expected text, got '\\ud800', which has half a character"),
         (log(part="xczu9eg"), "part: expected 'xc7z020clg400-1' of pynq-z2, got 'xczu9eg'"),
         (log(part="xc7"), "part: expected 'xc7z020clg400-1' of pynq-z2, got 'xc7'"),
         (log(part=""), "part: expected 'xc7z020clg400-1' of pynq-z2, got ''"),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import ConfigError
+from codesign.ir.files import check_file
 
 MOST_UNPACKED = 1032  # bytes that deflate can make of one
 MOST_BYTES = 1 << 32  # of an unpacked .gz file
@@ -28,6 +29,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 
 def read_bytes(path: Path) -> bytes:
     """The content of the file, unpacked if its name ends in .gz. Raises ConfigError."""
+    check_file(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -48,6 +50,7 @@ def read_bytes(path: Path) -> bytes:
 
 def load_npy(path: Path) -> npt.NDArray[Any]:
     """Return the array of an .npy file. Raises ConfigError naming the file."""
+    check_file(path)
     try:
         with path.open("rb") as file:
             return read_npy(file, path.stat().st_size, path.name)

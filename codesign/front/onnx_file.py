@@ -25,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.onnx_same import difference_of, tensors_of
-from codesign.ir.files import write_bytes
+from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
 from codesign.model import golden
@@ -364,6 +364,7 @@ def _fitting(array: IntArray, name: str, *types: Any) -> npt.NDArray[Any]:
 
 
 def _parsed(path: Path) -> Any:
+    check_file(path)
     try:
         return onnx.load_model_from_string(path.read_bytes())
     except FileNotFoundError:

@@ -108,8 +108,15 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def check_file(path: Path) -> None:
+    """Raise ConfigError if a folder, a pipe or a device stands where a file is expected; a device may never end."""
+    if is_there(path) and not path.is_file():
+        raise ConfigError(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'a pipe or a device'}")
+
+
 def read_text(path: Path) -> str:
     """The file's text. Raises ConfigError naming it."""
+    check_file(path)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # also a name that no file can have
@@ -123,6 +130,8 @@ def read_json(path: Path) -> Any:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: line {error.lineno}: not JSON: {error.msg}") from error
+    except ConfigError:
+        raise
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, or deep nesting
         raise ConfigError(f"{path}: not JSON: {error}") from error
 
@@ -287,7 +296,10 @@ def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def _read_npz(path: Path) -> dict[str, IntArray]:
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+    content = path.read_bytes()
+    if not zipfile.is_zipfile(io.BytesIO(content)):  # numpy would advise to load it as a pickle
+        raise ValueError("not an .npz file, or not a whole one")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
@@ -303,9 +315,11 @@ def _without_format(plain: Any, path: Path) -> dict[str, Any]:
 
 
 def _checked(plain: Any) -> dict[str, Any]:
-    if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-        found = plain.get("format", "nothing") if isinstance(plain, dict) else type(plain).__name__
-        raise ValueError(f"format: expected {FORMAT}, got {found!r}; written by another version?")
+    if not isinstance(plain, dict):
+        found = "nothing" if plain is None else type(plain).__name__
+        raise ValueError(f"expected names with values, got {found}; not a file of codesign's")
+    if plain.get("format") != FORMAT:
+        raise ValueError(f"format: expected {FORMAT}, got {plain.get('format')!r}; written by another version?")
     return plain
 
 

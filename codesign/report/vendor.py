@@ -50,8 +50,6 @@ def _read(path: Path, board: Board, design_hash: int, project_digest: str) -> Re
 
 def _content(path: Path) -> str:
     """The text without byte order mark and leading space. Raises ConfigError, also for what is too large to be read."""
-    if path.exists() and not path.is_file():
-        raise ConfigError("expected a file")
     if path.exists() and path.stat().st_size > MAX_BYTES:
         raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB, which no report and no log is")
     return read_text(path).removeprefix("\ufeff").lstrip()
