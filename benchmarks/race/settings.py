@@ -154,9 +154,9 @@ class Cell:
 
 
 def all_cells() -> list[Cell]:
-    """Every cell, in an order in which a part is of most use: one seed and the middle budgets first.
+    """Return every cell, in an order in which a part is of most use: one seed and the middle budgets first.
 
-    Variants of ours run on the first board only; networks are trained one by one there for the first seed only.
+    Variants of ours run on the first board only. Networks are trained one by one there for the first seed only.
     """
     first = next(iter(BUDGETS))
     found = [
