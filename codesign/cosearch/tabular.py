@@ -75,7 +75,7 @@ def tabular_search(
 
 
 def _task(table: _Table, draws: Sequence[Draw], scale: float) -> Tensor:
-    """Scaled error of the drawn network; each choice gets its gradient from its second active option."""
+    """Return the scaled error of the drawn network; each choice gets its gradient from its second active option."""
     row = [d.index for d in draws]
     right = table(row)
     loss = torch.tensor(scale * (1.0 - right))

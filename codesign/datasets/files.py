@@ -27,7 +27,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of the file, unpacked if its name ends in .gz. Raises ConfigError."""
+    """Return the content of the file, unpacked if its name ends in .gz. Raise ConfigError."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def read_npy(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """The folders inside, by name, hidden ones left out. Raises ConfigError if there is no such folder."""
+    """Return the folders inside, by name, hidden ones left out. Raise ConfigError if there is no such folder."""
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
     return sorted(p for p in listed(folder) if p.is_dir() and not p.name.startswith("."))

@@ -37,7 +37,7 @@ def load_dataset(config: DataConfig) -> Dataset:
 
 
 def _label_notes(dataset: Dataset) -> list[str]:
-    """A sentence if the training part lacks labels."""
+    """Return a sentence if the training part lacks labels."""
     counts = np.bincount(dataset.train_y, minlength=len(dataset.classes))
     absent = np.flatnonzero(counts == 0)
     if not len(absent):

@@ -178,7 +178,7 @@ class Board:
         return tuple(n for n in NAMES if getattr(self.budget, n) < getattr(self._filled, n))
 
     def bounded_by(self, name: str) -> str:
-        """What keeps a design from more of a resource, for a message: the user's limit or the board."""
+        """Return what keeps a design from more of a resource, for a message: the user's limit or the board."""
         return f"the limit of {name} (--limit, or the key `limits`)" if name in self.limited else self.name
 
     @property
@@ -192,7 +192,7 @@ class Board:
 
 
 def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERANCE) -> tuple[int, int] | None:
-    """The two divisors, the larger first, whose quotient is the clock within a share of `tolerance`, or None."""
+    """Return the two divisors, the larger first, whose quotient is the clock within a share of `tolerance`, or None."""
     product = max(1, round(pll_mhz / clock_mhz))
     if abs(pll_mhz / product - clock_mhz) > tolerance * clock_mhz:
         return None
@@ -203,7 +203,7 @@ def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERAN
 
 
 def _wizard_makes(input_mhz: float, clock_mhz: float, family: Family) -> bool:
-    """Whether an MMCM makes the clock: input * multiply / divide / output divide, the first and last in eighths."""
+    """Tell whether an MMCM makes the clock: input * multiply / divide / output divide, first and last in eighths."""
     least, most = _MMCM_MHZ[family]
     for divide in range(1, 11):
         for multiply in range(2 * 8, 64 * 8 + 1):

@@ -108,7 +108,7 @@ def is_there(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises ConfigError naming it."""
+    """Return the file's text. Raise ConfigError naming it."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # also a name that no file can have
@@ -117,7 +117,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The file's plain data. Raises ConfigError naming file and line."""
+    """Return the file's plain data. Raise ConfigError naming file and line."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -127,7 +127,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """The file's names and values. Raises ConfigError naming it if it holds anything else than one JSON object."""
+    """Return the file's names and values. Raise ConfigError naming it unless it holds one JSON object."""
     plain = read_json(path)
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: expected names with values, got {type(plain).__name__}; not a file of codesign's")
@@ -135,7 +135,7 @@ def read_plain(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> Any:
-    """The file's plain data; a key given twice is refused. Raises ConfigError naming file and line."""
+    """Return the file's plain data; a key given twice is refused. Raise ConfigError naming file and line."""
     try:
         return yaml.load(read_text(path), _StrictLoader)  # noqa: S506 (a SafeLoader, below)
     except yaml.MarkedYAMLError as error:
@@ -148,12 +148,12 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_yaml_as(hint: type[T], path: Path) -> T:
-    """The file as a value of that type; see strict.parse."""
+    """Return the file as a value of that type; see strict.parse."""
     return parse(hint, read_yaml(path), str(path))
 
 
 def read_json_as(hint: type[T], path: Path) -> T:
-    """The file as a value of that type; see strict.parse."""
+    """Return the file as a value of that type; see strict.parse."""
     return parse(hint, read_json(path), str(path))
 
 

@@ -45,7 +45,7 @@ class Options:
         return len(self.interval)
 
     def take(self, rows: IntArray) -> "Options":
-        """The options of those rows only."""
+        """Return the options of those rows only."""
         return Options(
             lanes_in=self.lanes_in[rows],
             lanes_out=self.lanes_out[rows],
@@ -95,7 +95,7 @@ class Space:
         return sum(len(site.options) for site in self.sites)
 
     def design(self, rows: tuple[int, ...]) -> Design:
-        """The design that takes option rows[i] of site i."""
+        """Return the design that takes option rows[i] of site i."""
         engines: list[LineEngine] = []
         fifos: list[Fifo] = []
         for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
@@ -116,10 +116,10 @@ class Space:
 
 
 def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> Space:
-    """The space of a graph on a board.
+    """Return the space of a graph on a board.
 
-    Buffers are as deep as they are guessed to be, until a schedule sizes them; with `least_buffers` as small as there
-    are any, so that no design with sized buffers takes less than the space says.
+    Buffer depths are estimates until `size_buffers` replaces them. With `least_buffers` they are the least that there
+    are, so no design with sized buffers takes less than the space says.
     """
     pixels = fifo_pixels(graph)
     if least_buffers:
@@ -145,10 +145,11 @@ def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> 
 
 
 def lane_choices(extent: int) -> IntArray:
-    """Numbers of lanes for `extent` channels, ascending.
+    """Return numbers of lanes for `extent` channels, ascending.
 
-    Every number up to ALL_LANES channels. Above, for every number of folds the smallest number of lanes (more lanes
-    would only idle) and the roundest, the multiple of the highest power of two, which its neighbours convert cheaply.
+    These are all numbers up to ALL_LANES channels. Above, there are two for every number of folds. One is the smallest
+    number of lanes: more lanes would only idle. The other is the roundest, the multiple of the highest power of two,
+    which its neighbours convert cheaply.
     """
     if extent <= ALL_LANES:
         return np.arange(1, extent + 1)
@@ -160,13 +161,13 @@ def lane_choices(extent: int) -> IntArray:
 
 
 def divisors(extent: int) -> IntArray:
-    """Numbers of lanes that divide `extent` channels, ascending."""
+    """Return the numbers of lanes that divide `extent` channels, ascending."""
     lanes = np.arange(1, extent + 1)
     return lanes[extent % lanes == 0]
 
 
 def node_options(node: Operation, family: Family, least_buffers: bool = False) -> Options:
-    """Every engine of the space that can run the node, less those that another beats at the same lanes."""
+    """Return every engine of the space that can run the node, less those that another beats at the same lanes."""
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if isinstance(node, Conv) and node.grouped:  # a word never holds channels of two groups
@@ -205,7 +206,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
 
 
 def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
-    """Which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
+    """Tell which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
     itypes = node.itypes if isinstance(node, Add) else (node.itype,)
     streams = np.maximum(lanes_in * max(itype.bits for itype in itypes), emit * node.otype.bits)
     kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
@@ -215,7 +216,7 @@ def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray
 
 
 def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
-    """AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps are packed densely."""
+    """Return AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps lie densely."""
     element_bits = 8 if bits <= 8 else 16
     lanes = np.array([1 << i for i in range((_PORT_BITS[shell] // element_bits).bit_length())])
     return Options(
@@ -229,7 +230,7 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
 
 
 def need_share(node: Operation) -> float:
-    """Share of the input map, row by row, that must have come in before the first result."""
+    """Return the share of the input map, row by row, that must have come in before the first result."""
     if isinstance(node, Add):
         return 1 / (node.ishape.y * node.ishape.x)
     window = node.window
@@ -239,10 +240,10 @@ def need_share(node: Operation) -> float:
 
 
 def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
-    """Pixels that must wait in front of each input (node, index) of an addition for the slower branch to fill.
+    """Return the pixels that must wait before each input (node, index) of an addition for the slower branch to fill.
 
-    Counts what the windows of the longer branch need before their first result, and one more pixel and one row of
-    slack where the branches differ. An estimate for the search: the schedule sizes the FIFOs of the final design.
+    It counts what the windows of the longer branch need before their first result. Where the branches differ, it adds
+    one pixel and one row of slack. It is an estimate for the search: the schedule sizes the FIFOs of the final design.
     """
     lead: dict[str, float] = {graph.input.name: 0.0}
     wait: dict[tuple[str, int], int] = {}
@@ -263,14 +264,14 @@ def _cached_options(node: Operation, family: Family, least_buffers: bool) -> Opt
 
 
 def nameless(node: Operation) -> Operation:
-    """The node without its names, so that equal nodes of different blocks or networks share their options."""
+    """Return the node without its names, so that equal nodes of different blocks or networks share their options."""
     if isinstance(node, Add):
         return replace(node, name="n", sources=("a", "b"))
     return replace(node, name="n", source="a")
 
 
 def _with_fifos(node: Add, options: Options, pixels: dict[tuple[str, int], int], family: Family) -> Options:
-    """The options of an addition with the FIFOs in front of it counted in."""
+    """Return the options of an addition with the FIFOs in front of it counted in."""
     counts = options.counts
     for i, itype in enumerate(node.itypes):
         depth = _fifo_depth(node, options.lanes_in, pixels[node.name, i])
@@ -284,12 +285,14 @@ def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
 
 
 def _last_share(node: Operation) -> float:
-    """Share of the work that waits for the last input word: the last row of windows, or all where there is but one."""
+    """Return the share of the work that waits for the last input word: the last row of windows, or all if it is the
+    only one.
+    """
     return 1 / (node.oshape.y if not isinstance(node, Add) else node.oshape.y * node.oshape.x)
 
 
 def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
-    """line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
+    """Return line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
     emit = np.empty_like(pe)
     for lanes in pe_choices:
         widths, rows = divisors(int(lanes)), pe == lanes
@@ -298,7 +301,7 @@ def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
 
 
 def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
-    """The (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
+    """Return the (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
     multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
     weights = (False, True) if isinstance(node, Conv) else (False,)
     buffers = (False,) if isinstance(node, Add) else (False, True)
@@ -306,7 +309,9 @@ def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
 
 
 def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
-    """Rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the first."""
+    """Return rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the
+    first.
+    """
     table = counts.reshape(-1, kinds, counts.shape[1])
     no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
     better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)
@@ -316,5 +321,5 @@ def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
 
 
 def _roundness(lanes: int) -> int:
-    """The highest power of two that divides."""
+    """Return the highest power of two that divides."""
     return lanes & -lanes
