@@ -93,7 +93,7 @@ class Clock:
 def measure(case: Case, work: Path) -> Result:
     """Do everything for one case in the folder `work`.
 
-    Raises MismatchError if a word of either simulation differs from the golden model's, and the other errors of the
+    Raise MismatchError if a word of either simulation differs from the golden model's, and the other errors of the
     package where something fails.
     """
     clock = Clock()
@@ -191,7 +191,7 @@ def _engines(graph: Graph, design: Design) -> str:
 
 
 def _csim(project: Project, work: Path, images: int, clock: Clock) -> None:
-    """Build the bench, and run it a few times. Raises MismatchError unless all its images were equal."""
+    """Build the bench, and run it a few times. Raise MismatchError unless all its images were equal."""
     project.write(work / "project")
     folder = work / "project" / "hls"
     with clock.time("csim build"):

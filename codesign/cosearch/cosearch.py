@@ -76,7 +76,7 @@ def cosearch(
 
     After each epoch a checkpoint `search.npz` is left in `folder`; a call that finds one goes on from it and ends in
     the same network as if never interrupted. `on_epoch` is given all records after each epoch, and those of the
-    checkpoint at the begin. Raises InfeasibleError if no network of the space meets the demand, and ConfigError if the
+    checkpoint at the begin. Raise InfeasibleError if no network of the space meets the demand, and ConfigError if the
     checkpoint is of other work.
     """
     begun = time.monotonic()

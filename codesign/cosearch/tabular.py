@@ -51,7 +51,7 @@ def tabular_search(
     """Search the most accurate network whose accelerator meets the demand of chooser.config.
 
     After each of the `rounds` the likeliest network's accelerator is made and the prices are adapted to it. `scale`:
-    task loss of a wrong answer. Raises InfeasibleError if no finalist meets the demand.
+    task loss of a wrong answer. Raise InfeasibleError if no finalist meets the demand.
     """
     config, table = chooser.config, _Table(accuracy, chooser.networks)
     rng, visited = generator(config.seed, 14), []

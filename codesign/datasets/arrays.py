@@ -29,7 +29,7 @@ def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None
 
     Integers are taken as they are where all of x_train lie in 0 to 255. Any other numbers are mapped linearly, so that
     the smallest and the largest value of x_train become 0 and 255, rounded; that is the data set's `encoding`. What
-    lies beyond in x_test is clipped. Raises ConfigError naming the file and the array.
+    lies beyond in x_test is clipped. Raise ConfigError naming the file and the array.
     """
     held = _read(path)
     labels = {key: _labels(held[key], f"{path}: {key}") for key in ("y_train", "y_test")}

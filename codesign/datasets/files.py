@@ -47,7 +47,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def load_npy(path: Path) -> npt.NDArray[Any]:
-    """Return the array of an .npy file. Raises ConfigError naming the file."""
+    """Return the array of an .npy file. Raise ConfigError naming the file."""
     try:
         with path.open("rb") as file:
             return read_npy(file, path.stat().st_size, path.name)
@@ -58,7 +58,7 @@ def load_npy(path: Path) -> npt.NDArray[Any]:
 def read_npy(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     """Return the array of an .npy stream of so many bytes.
 
-    Raises ValueError before memory is taken, if its header promises more than the stream has, or objects.
+    Raise ValueError before memory is taken, if its header promises more than the stream has, or objects.
     """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
@@ -81,7 +81,7 @@ def sub_folders(folder: Path) -> list[Path]:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what is in the folder. Raises ConfigError if it cannot be read."""
+    """Return what is in the folder. Raise ConfigError if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError as error:

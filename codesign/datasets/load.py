@@ -31,7 +31,7 @@ class DataConfig:
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Read the data set; labels without samples are noted. Raises ConfigError naming the file and what is wrong."""
+    """Read the data set; labels without samples are noted. Raise ConfigError naming the file and what is wrong."""
     dataset = _read(config)
     return replace(dataset, notes=(*dataset.notes, *_label_notes(dataset)))
 

@@ -73,7 +73,7 @@ class OnnxComparison:
 def write_onnx(graph: Graph, path: Path) -> None:
     """Write the graph as ONNX. Input: integers [N,C,IY,IX]; output: real values, [N,K] if the last map is 1x1.
 
-    Raises UnsupportedError if a weight or bias is too large for its container.
+    Raise UnsupportedError if a weight or bias is too large for its container.
     """
     write_bytes(path, to_onnx(graph).SerializeToString(deterministic=True))
 

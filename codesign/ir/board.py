@@ -142,7 +142,7 @@ class Board:
 
     @property
     def clocking(self) -> Clocking:
-        """How the accelerator's clock is made. Raises ValueError if neither divisors nor a clocking wizard make it."""
+        """How the accelerator's clock is made. Raise ValueError if neither divisors nor a clocking wizard make it."""
         source = self.processor or USUAL_PROCESSOR_CLOCK[self.shell]
         divisors = _divisors(source.io_pll_mhz, self.clock_mhz)
         if divisors is not None:

@@ -63,7 +63,7 @@ def _cannot_write(error: OSError, path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder unless it is there; the one that holds it must be. Raises StorageError."""
+    """Make the folder unless it is there; the one that holds it must be. Raise StorageError."""
     with writing(path):
         path.mkdir(exist_ok=True)
 
@@ -71,7 +71,7 @@ def make_folder(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the file as a whole, by way of a temporary name beside it; its folder must be there.
 
-    Raises StorageError naming the file. Then the file is as it was, and no other is left.
+    Raise StorageError naming the file. Then the file is as it was, and no other is left.
     """
     with writing(path):
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
@@ -166,7 +166,7 @@ def save_graph(graph: Graph, path: Path) -> None:
 
 
 def load_graph(path: Path) -> Graph:
-    """Read what save_graph wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_graph wrote. Raise ConfigError naming the file and what is wrong."""
     with _naming(path):
         arrays = _read_npz(path)
         header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
@@ -180,7 +180,7 @@ def save_arrays(path: Path, arrays: Mapping[str, IntArray]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, IntArray]:
-    """Read what save_arrays wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_arrays wrote. Raise ConfigError naming the file and what is wrong."""
     with _naming(path):
         return _read_npz(path)
 
@@ -192,7 +192,7 @@ def save_design(design: Design, path: Path) -> None:
 
 
 def load_design(path: Path) -> Design:
-    """Read what save_design wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_design wrote. Raise ConfigError naming the file and what is wrong."""
     return parse(Design, _without_format(read_yaml(path), path), str(path))
 
 
@@ -202,7 +202,7 @@ def save_cost(cost: Cost, path: Path) -> None:
 
 
 def load_cost(path: Path) -> Cost:
-    """Read what save_cost wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_cost wrote. Raise ConfigError naming the file and what is wrong."""
     return parse(Cost, _without_format(read_json(path), path), str(path))
 
 
@@ -226,7 +226,7 @@ def save_measurement(measurement: Measurement, path: Path) -> None:
 
 
 def load_measurement(path: Path) -> Measurement:
-    """Read what save_measurement wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_measurement wrote. Raise ConfigError naming the file and what is wrong."""
     stored = parse(_MeasurementFile, _without_format(read_json(path), path), str(path))
     measurement = parse(Measurement, stored.measurement, f"{path}: measurement")
     if stored.outputs_sha256 is None:

@@ -42,7 +42,7 @@ class Project:
     def write(self, folder: Path) -> None:
         """Write the files to a folder that is wholly ours, replacing it: it is complete or was not touched.
 
-        Raises StorageError.
+        Raise StorageError.
         """
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ _REMEDY = "delete it, and `codesign csim` on the run folder renders it again"
 
 
 def recorded(manifest: Path) -> dict[str, str]:
-    """Return the SHA-256 of every rendered file by name, as the manifest has them. Raises ConfigError naming it."""
+    """Return the SHA-256 of every rendered file by name, as the manifest has them. Raise ConfigError naming it."""
     try:
         names = parse(_Manifest, {"files": read_plain(manifest).get("files")}, str(manifest)).files
     except ConfigError as error:

@@ -81,14 +81,14 @@ class Network:
     labels: tuple[str, ...]
 
     def digest(self) -> str:
-        """SHA-256 in hexadecimal."""
+        """Return the SHA-256 in hexadecimal."""
         return digest(self)
 
 
 def skeleton(network: Network) -> Graph:
-    """The network's graph with placeholder parameters: right in shapes and types, and what it costs.
+    """Return the network's graph with placeholder parameters: right in shapes and types, and what it costs.
 
-    Accumulators are as wide as the worst weights of their type need. Raises ConfigError, naming the layer, if a window
+    Accumulators are as wide as the worst weights of their type need. Raise ConfigError, naming the layer, if a window
     is larger than the machine's.
     """
     nodes: list[Node] = [Input(name=INPUT, shape=network.shape, otype=INPUT_TYPE)]
@@ -104,7 +104,7 @@ def skeleton(network: Network) -> Graph:
 
 
 def layer_node(layer: Layer, before: Mapping[str, Node]) -> Conv | Pool | Add:
-    """The node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
+    """Return the node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
     match layer:
         case ConvLayer():
             return _conv_node(layer, before[layer.source])
@@ -124,7 +124,7 @@ def layer_node(layer: Layer, before: Mapping[str, Node]) -> Conv | Pool | Add:
 
 
 def same_window(shape: Shape, kernel: int, stride: int) -> Window:
-    """The window that gives ceil(extent / stride) rows and columns with the least padding."""
+    """Return the window that gives ceil(extent / stride) rows and columns with the least padding."""
     fy, sy, top, bottom = _same_axis(shape.y, kernel, stride)
     fx, sx, left, right = _same_axis(shape.x, kernel, stride)
     return Window(
@@ -133,13 +133,13 @@ def same_window(shape: Shape, kernel: int, stride: int) -> Window:
 
 
 def pool_window(shape: Shape, kernel: int) -> Window:
-    """The window of a PoolLayer over a map of that shape."""
+    """Return the window of a PoolLayer over a map of that shape."""
     fy, fx = (shape.y, shape.x) if kernel == 0 else (min(kernel, shape.y), min(kernel, shape.x))
     return Window(fy=fy, fx=fx, stride_y=fy, stride_x=fx)
 
 
 def average_divisor_exponent(window: Window) -> int:
-    """The least e with 2**e not below the positions of the window."""
+    """Return the least e with 2**e not below the positions of the window."""
     return (window.positions - 1).bit_length()
 
 

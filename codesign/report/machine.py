@@ -16,7 +16,7 @@ WIDTH = 1080.0
 
 
 def machine_figure(view: View) -> str:
-    """The figure, or an empty text before there is a graph."""
+    """Draw the figure; return an empty text before there is a graph."""
     graph = view.graph
     if graph is None:
         return ""
@@ -37,7 +37,7 @@ def machine_figure(view: View) -> str:
 
 
 def describe(node: Node) -> str:
-    """What a node does, in a few words."""
+    """Describe in a few words what a node does."""
     match node:
         case Input():
             return "input"
@@ -59,7 +59,7 @@ def describe(node: Node) -> str:
 
 
 def kind_class(node: Node) -> str:
-    """The style sheet's class of a node."""
+    """Return the style sheet's class of a node."""
     match node:
         case Input():
             return "k-input"
@@ -108,7 +108,7 @@ def _engine_box(node: Node, design: Design, y: float) -> str:
 
 
 def _array(engine: LineEngine, css: str, y: float) -> str:
-    """PE rows of SIMD cells, to scale, in a square of 36."""
+    """Draw PE rows of SIMD cells, to scale, in a square of 36."""
     side = 36.0
     cell = min(side / max(engine.pe, engine.simd), 9.0)
     width, height = cell * engine.simd, cell * engine.pe
@@ -124,7 +124,7 @@ def _array(engine: LineEngine, css: str, y: float) -> str:
 
 
 def _edge(graph: Graph, source: str, name: str, index: int, rows: dict[str, float]) -> str:
-    """A short arrow to the next row, or a bow along the left side past the rows between."""
+    """Draw a short arrow to the next row, or a bow along the left side past the rows between."""
     y1, y2 = rows[source] + BOX, rows[name]
     if y2 - y1 < ROW:
         x = NODE_X + 30

@@ -23,7 +23,7 @@ _ROUTED = ("routed", "fully routed", "physopt postroute")
 def read_measured(path: Path, board: Board, design_hash: int, project_digest: str) -> Reading:
     """Read a csynth.xml, a Vivado utilisation report of a routed design, or a board log, and check it as a whole.
 
-    Raises ConfigError if it belongs to another design, part or schema, or has a figure that nothing can have;
+    Raise ConfigError if it belongs to another design, part or schema, or has a figure that nothing can have;
     UnsupportedError if it is none of these. Both name the file.
     """
     try:
@@ -49,7 +49,7 @@ def _read(path: Path, board: Board, design_hash: int, project_digest: str) -> Re
 
 
 def _content(path: Path) -> str:
-    """The text without byte order mark and leading space. Raises ConfigError, also for what is too large to be read."""
+    """Return the text without byte order mark and leading space. Raise ConfigError, also if it is too large."""
     if path.exists() and not path.is_file():
         raise ConfigError("expected a file")
     if path.exists() and path.stat().st_size > MAX_BYTES:
@@ -163,14 +163,14 @@ def _number(name: str, text: str) -> float:
 
 
 def _whole(name: str, value: float) -> int:
-    """The count. Raises ConfigError unless it is a whole number that a count can be."""
+    """Return the count. Raise ConfigError unless it is a whole number that a count can be."""
     if value != round(value) or value > MOST:
         raise ConfigError(f"{name}: expected a whole number, got {value:g}")
     return round(value)
 
 
 def _row(content: str, names: tuple[str, ...], default: float | None = None) -> float:
-    """The first figure of the row of any of these names."""
+    """Return the first figure of the row of any of these names."""
     for name in names:
         found = re.search(rf"^\|\s*{re.escape(name)}\*?\s*\|\s*([^|\n]*?)\s*\|", content, re.MULTILINE)
         if found is not None:

@@ -198,7 +198,7 @@ class _Root(NamedTuple):
 
 
 def _open(answer: Answer, bound: float) -> Answer:
-    """What a search over some of the choices says of all of them."""
+    """Return what a search over some of the choices says of all of them."""
     verdict = Verdict.UNKNOWN if answer.values is None else Verdict.FEASIBLE
     return answer._replace(verdict=verdict, bound=bound)
 
