@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NNgen:
-    """NNgen unrolls the whole window of a convolution, and `par` input by `par` output channels of every operator; its
+    """NNgen unrolls the whole window of a convolution, and `par` input by `par` output channels of every operator. Its
     operators run one after the other, so an image takes `cycles` and the next one as many.
 
     `largest`: multipliers of the largest operator, window * par * par. `every`: of all convolutions and dense layers
-    together, had each its own; the truth lies between the two, and where a layer has fewer channels than `par`, below.
+    together, had each its own. The truth lies between the two, and below where a layer has fewer channels than `par`.
     """
 
     workload: str

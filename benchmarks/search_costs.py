@@ -1,7 +1,7 @@
 """What a co-search costs by preset space: cost tables, design points a second, time and memory of steps -> a page.
 
 Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps, in
-processor seconds of one thread, or of the clock on a GPU; epochs are those steps times the batches of an epoch of
+processor seconds of one thread, or of the clock on a GPU. Epochs are those steps times the batches of an epoch of
 50,000 images (CIFAR) or as many as stated.
 """
 

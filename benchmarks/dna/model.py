@@ -1,9 +1,12 @@
 """DNA's FPGA cost model: cycles, DSPs and BRAMs of layers on a chunk, as its public code computes them.
 
-Re-stated in our letters from two public repositories that hold the same functions: luke-avionics/NN-HW-predictor
-(predictor_utilities.py) and GATECH-EIC/Auto-NBA (analytical_model/analytical_prediction.py). `Fixes` switches on, one
-by one, what that model leaves out; with none of them the results equal the authors'. Theirs to ours: N, M, F, K (a
-layer's) are c, k, o, f; Tr Tc Tm Tn are unroll_oy _ox _k _c; Trb Tcb Tmb Tnb are tile_oy _ox _k _c.
+It is stated again in our letters from two public repositories that hold the same functions. These are
+luke-avionics/NN-HW-predictor (predictor_utilities.py) and GATECH-EIC/Auto-NBA
+(analytical_model/analytical_prediction.py). `Fixes` switches on, one by one, what that model leaves out. With none of
+them the results equal the authors'.
+
+Theirs to ours: N, M, F, K (a layer's) are c, k, o, f. Tr Tc Tm Tn are unroll_oy _ox _k _c. Trb Tcb Tmb Tnb are tile_oy
+_ox _k _c.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Two searches of DNA's space: the random one of its authors' scripts, and the exact optimum.
 
 A design chooses one way to cut the loops for each chunk. Its interval is that of the slowest chunk, and the chunks'
-DSPs and BRAMs add up; so each chunk's choices are priced once, all of them, and both searches look them up.
+DSPs and BRAMs add up. So all choices of each chunk are priced once, and both searches look them up.
 """
 
 from collections import Counter

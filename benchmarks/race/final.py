@@ -57,7 +57,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """`interval_cycles`: predicted, of the method's own accelerator, or of the best design where the method chose none;
+    """`interval_cycles`: predicted, of the method's own accelerator, or of the best design where the method chose none.
     None if its accelerator does not fit with its buffers. `measured`: the same in simulation, None until it has run.
     `exact_interval_cycles`: predicted, of the best design of the same network.
     """

@@ -1,8 +1,8 @@
 """An accelerator as one multiplier array per block: the parameters that DNA's hardware search chooses.
 
 A block's array is of LUT or DSP multipliers and has at most so many lanes (PE x SIMD). Its convolutions take the
-fastest engines within that; whatever else the block has, and convolutions that would be faster than the slowest, take
-the cheapest engines that keep up with it.
+fastest engines within that. Whatever else the block has takes the cheapest engines that keep up with the slowest of
+them. So do convolutions that would be faster than that one.
 """
 
 from collections.abc import Sequence

@@ -3,10 +3,9 @@
 It begins at the better of two networks that meet the demand, after a short training of each. In every step one batch of
 training images moves the weights of a drawn network. After the warm-up, a batch of other images, which never train
 weights, moves the choices. Their loss has two parts: that of the images, and the cost of the drawn network and of every
-alternative to it. Costs are constants from a pricing; their weight grows while drawn networks are too slow.
-
-At the end shared weights rank the likeliest networks that meet the demand. This accuracy is never reported as the
-network's. The first of them are confirmed by exact designs, enlarged, trained briefly and compared.
+alternative to it. Costs are constants from a pricing; their weight grows while drawn networks are too slow. At the end
+shared weights rank the likeliest networks that meet the demand. This accuracy is never reported as the network's. The
+first of them are confirmed by exact designs, enlarged, trained briefly and compared.
 """
 
 import time
@@ -74,10 +73,9 @@ def cosearch(
 ) -> CosearchResult:
     """Search a network of the space together with its accelerator on the board. Test images are not looked at.
 
-    After each epoch a checkpoint `search.npz` is left in `folder`; a call that finds one goes on from it and ends in
-    the same network as if never interrupted. `on_epoch` is given all records after each epoch, and those of the
-    checkpoint at the begin. Raise InfeasibleError if no network of the space meets the demand, and ConfigError if the
-    checkpoint is of other work.
+    After each epoch a checkpoint `search.npz` is left in `folder`. A call that finds one goes on from it, and ends in
+    the same network. `on_epoch` gets all records after each epoch, and those of the checkpoint at the beginning. Raise
+    InfeasibleError if no network of the space meets the demand, ConfigError if the checkpoint is of other work.
     """
     begun = time.monotonic()
     device = use_device(config.device, config.threads)
@@ -224,9 +222,7 @@ def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
 
 
 def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
-    """Return the demanded interval in cycles; if none is demanded, that of a middle network.
-
-    Costs are known around it.
+    """Return the demanded interval in cycles; if none is demanded, that of a middle network: costs are known around it.
 
     A demanded latency bounds it too: no interval is longer than a latency.
     """

@@ -1,15 +1,14 @@
 """What every candidate costs on a board, as tables of constants; no tensor comes here.
 
 A line-engine design of interval T gives every node the cheapest engine that needs at most T cycles. With a price on
-each resource, a node's cheapest engine takes a share of the board, which is a function of T. A network has a design of
-interval T where its nodes' shares sum to at most 1. So its interval is where the falling sum of shares crosses the
-capacity. That is the bottleneck of an optimally balanced pipeline, in which all engines share the board. The prices are
-those at which the present network's scarce resources balance, as in the dual of the exact program. The capacity is set
-so that table and exact search agree on that network.
+each resource, that engine takes a share of the board, a function of T. A design of interval T exists where the nodes'
+shares sum to at most 1. So a network's interval is where the falling sum of shares crosses the capacity: the bottleneck
+of a balanced pipeline. The prices are those at which its scarce resources balance, as in the dual of the exact program.
+The capacity makes table and exact search agree on the present network.
 
-One image takes the interval, and what the nodes wait, each for the first window of its input. A wait is the share of
-its map that a window needs, times its engine's cycles. Once the board has a price in cycles, the least sum of waits is
-a sum of independent minima again. The right price is the one that makes this sum largest.
+One image takes the interval, and what every node waits for its first window: the share of its map that a window needs,
+times its engine's cycles. Once the board has a price in cycles, the least sum of waits is a sum of independent minima
+again. The right price is the one that makes this sum largest.
 """
 
 from collections.abc import Mapping, Sequence

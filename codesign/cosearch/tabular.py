@@ -1,6 +1,6 @@
 """The co-search where the accuracy of every network is known: by table, by predictor, by training each when asked.
 
-Choices are drawn, priced and moved as in search.trainer; only the task's loss comes from the table, and its gradient
+Choices are drawn, priced and moved as in cosearch.trainer. Only the task's loss comes from the table, and its gradient
 from the two active options of every choice.
 """
 

@@ -27,9 +27,9 @@ AnyArray = npt.NDArray[Any]
 def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None = None) -> Dataset:
     """Read x_train, x_test [N,Y,X,C], y_train, y_test [N] and, if present, `classes` (strings).
 
-    Integers are taken as they are where all of x_train lie in 0 to 255. Any other numbers are mapped linearly, so that
-    the smallest and the largest value of x_train become 0 and 255, rounded; that is the data set's `encoding`. What
-    lies beyond in x_test is clipped. Raise ConfigError naming the file and the array.
+    Integers are taken as they are where all of x_train lie in 0 to 255. Any other numbers are mapped linearly and
+    rounded: the smallest value of x_train becomes 0, the largest 255. That is the data set's `encoding`. What lies
+    beyond in x_test is clipped. Raise ConfigError naming the file and the array.
     """
     held = _read(path)
     labels = {key: _labels(held[key], f"{path}: {key}") for key in ("y_train", "y_test")}

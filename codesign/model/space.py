@@ -1,8 +1,8 @@
 """The design space: the legal engines of every node of a graph on a board, each with its cycles and counts.
 
-A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. Choosing one option per
-site gives a design: its interval is the largest of the options', its counts are the sum of the options' and of one
-width converter per edge. A new kind of engine joins by adding its rows to `node_options`.
+A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. A design takes one option
+per site. Its interval is the largest of the options'. Its counts are the sum of the options' and of one width converter
+per edge. A new kind of engine joins by adding its rows to `node_options`.
 """
 
 from dataclasses import dataclass, replace
@@ -58,8 +58,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """A node, or an AXI-Stream at either end, and its options. `need` is the share of its input map, in the order of
-    rows, that must be there before its first result; `last` the share of its work that waits for the last input word.
+    """A node, or an AXI-Stream at either end, and its options.
+
+    `need`: the share of its input map, in the order of rows, that must be there before its first result. `last`: the
+    share of its work that waits for the last input word.
     """
 
     name: str
@@ -285,9 +287,7 @@ def _fifo_depth(node: Add, pe: IntArray, pixels: int) -> IntArray:
 
 
 def _last_share(node: Operation) -> float:
-    """Return the share of the work that waits for the last input word: the last row of windows, or all if it is the
-    only one.
-    """
+    """Return the share of the work that waits for the last input word: the last row of windows, or all of one row."""
     return 1 / (node.oshape.y if not isinstance(node, Add) else node.oshape.y * node.oshape.x)
 
 

@@ -120,8 +120,9 @@ class Width:
 
 
 class MaskedConv(nn.Module):
-    """Convolution and batch normalization for every width: where the width is to learn, channels beyond the drawn one
-    become zero; where it is not, they are not computed.
+    """Convolution and batch normalization for every width.
+
+    Where the width is to learn, channels beyond the drawn one become zero. Where it is not, they are not computed.
     """
 
     running_mean: Tensor

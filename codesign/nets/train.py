@@ -73,10 +73,9 @@ def train(
 ) -> TrainedNet:
     """Train the network on the training part, and score it once, after the last epoch, on the test part.
 
-    After each epoch a checkpoint `train.npz` is left in `folder`; a call that finds one goes on from it and ends in the
-    same weights as if never interrupted. A team of processes shares every batch, and its leader writes. `on_epoch` is
-    given all records after each epoch, and those of the checkpoint at the begin. Raise ConfigError if the checkpoint
-    is of other work.
+    After each epoch a checkpoint `train.npz` is left in `folder`. A call that finds one goes on from it, and ends in
+    the same weights. A team of processes shares every batch, and its leader writes. `on_epoch` gets all records after
+    each epoch, and those of the checkpoint at the beginning. Raise ConfigError if the checkpoint is of other work.
     """
     device, team = use_device(config.device, config.threads), parallel.team()
     team.check(config.batch_images)

@@ -47,8 +47,8 @@ class ConvLayer:
 class PoolLayer:
     """Pooling without padding; kernel and stride are equal, and 0 stands for the whole map.
 
-    An average is the sum divided by the next power of two not below the window's size, so that it needs no multiplier;
-    what follows absorbs the factor. It has the bits of its source.
+    An average is the sum divided by the least power of two not below the window's size, so it needs no multiplier. What
+    follows absorbs the factor. It has the bits of its source.
     """
 
     name: str

@@ -106,7 +106,7 @@ class HeadPool(Enum):
 class Space:
     """Stages, then a classifier. Every bit width is 2 to 8.
 
-    `resolutions`: to so many pixels the longer side of a sample may be reduced, the other one in proportion; samples
+    `resolutions`: the pixels to which the longer side of a sample may be reduced, the other one in proportion. Samples
     stay as they are if none are given.
     """
 

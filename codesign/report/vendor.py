@@ -23,8 +23,8 @@ _ROUTED = ("routed", "fully routed", "physopt postroute")
 def read_measured(path: Path, board: Board, design_hash: int, project_digest: str) -> Reading:
     """Read a csynth.xml, a Vivado utilisation report of a routed design, or a board log, and check it as a whole.
 
-    Raise ConfigError if it belongs to another design, part or schema, or has a figure that nothing can have;
-    UnsupportedError if it is none of these. Both name the file.
+    Raise UnsupportedError if it is none of these. Raise ConfigError if it belongs to another design, part or schema, or
+    has a figure that nothing can have. Both name the file.
     """
     try:
         return _read(path, board, design_hash, project_digest)

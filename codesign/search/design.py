@@ -1,9 +1,9 @@
 """The best design of a graph on a board, with its proof.
 
-The interval of a design is that of its slowest site. A design of interval T exists if and only if every site has an
-option of at most T cycles, and all fit the board together. The search walks the achievable intervals. Cheap bounds and
-relaxed programs disprove the small ones. The least that the exact program of search.selection can fill is the optimum.
-Among the designs of that interval it takes the one with the smallest share of the board.
+The interval of a design is that of its slowest site. A design of interval T exists under one condition: every site has
+an option of at most T cycles, and all fit the board together. The search walks the achievable intervals. Cheap bounds
+and relaxed programs disprove the small ones. The least that the exact program of search.selection can fill is the
+optimum. Among the designs of that interval it takes the one with the smallest share of the board.
 """
 
 import logging

@@ -30,8 +30,8 @@ class Selection:
 class Task:
     """Choose among options of at most `max_interval` cycles, with counts of the whole design of at most `budget` [5].
 
-    The objective is `weights` [5] times the counts; with `latency`, a limit in cycles, the latency estimate; where
-    `overflow`, the largest ratio of counts to budget, which then is no constraint.
+    The objective is `weights` [5] times the counts. With `latency`, a limit in cycles, it is the latency estimate. With
+    `overflow` it is the largest ratio of counts to budget, which then is no constraint.
     """
 
     space: Space

@@ -1,7 +1,7 @@
 """Designs of small latency by prices, from which the exact program starts, whose relaxed bound is weak.
 
 The latency is about the cycles of the slowest engine, and what every site waits for the first window of its input. For
-given prices of the resources, a design of least waits and price is a choice at every site by itself; prices rise where
+given prices of the resources, a design of least waits and price is a choice at every site by itself. Prices rise where
 it takes more than the board has.
 """
 

@@ -31,10 +31,12 @@ def rtlsim(
     """Simulate `images` images (default: all of rtl/tb/data) back to back in the folder `work`; build only if needed.
 
     With `stall_seed` both ends of the machine hold back at random; then the cycles mean nothing and are left out.
-    Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images;
-    `latency_cycles` is from the first input beat to the last output beat of the first image. Raise MismatchError,
-    naming image, index, expected and got, if a word differs from the golden model's; ToolError, naming full and empty
-    buffers, if nothing moves any more, or if a tool fails or takes longer than timeout_s seconds.
+    Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images.
+    `latency_cycles` is from the first input beat to the last output beat of the first image.
+
+    Raise MismatchError, naming image, index, expected and got, if a word differs from the golden model's. Raise
+    ToolError, naming full and empty buffers, if nothing moves any more. Raise it also if a tool fails or takes longer
+    than timeout_s seconds.
     """
     folder, bench = build(project, work, timeout_s=timeout_s)
     output, log = work.resolve() / "rtlsim_output.dat", work / "rtlsim.log"
