@@ -46,7 +46,7 @@ class CosearchResult:
 
     `interval_cycles` and `resources` are that design's, with weights not yet known. `priced_networks`: how many
     networks the cost tables gave a cost; `design_searches`: how many exact searches there were, which together priced
-    `design_options` engines. `seconds` counts all sessions of an interrupted search.
+    `design_options` engines. `seconds` counts an interrupted search as a whole.
     """
 
     network: Network

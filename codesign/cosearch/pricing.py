@@ -69,8 +69,7 @@ class Pricing:
     ) -> None:
         """Build the tables. Raise InfeasibleError if board and limits leave no resource.
 
-        `demanded`: the target must be met; otherwise intervals are only counted from there. `latency`: cycles that one
-        image may take.
+        `demanded`: the target must be met, else intervals are counted from it. `latency`: cycles that an image may take.
         """
         self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
         self.sizes = tuple(len(d.options) for d in decisions(space))
