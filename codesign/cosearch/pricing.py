@@ -69,7 +69,7 @@ class Pricing:
     ) -> None:
         """Build the tables. Raise InfeasibleError if board and limits leave no resource.
 
-        `demanded`: the target must be met, else intervals are counted from it. `latency`: cycles that an image may take.
+        `demanded`: the target must be met, else intervals are counted from it. `latency`: cycles that images may take.
         """
         self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
         self.sizes = tuple(len(d.options) for d in decisions(space))
