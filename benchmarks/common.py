@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def run_cases(todo: Sequence[C], measure: Callable[[C], tuple[R, str]]) -> tuple[list[R], list[str]]:
-    """The results, and what went wrong with the other cases. `measure` gives a result and words for the screen."""
+    """Return the results, and what went wrong with other cases. `measure` gives a result and words for the screen."""
     results: list[R] = []
     troubles: list[str] = []
     for i, case in enumerate(todo):
@@ -32,7 +32,7 @@ def run_cases(todo: Sequence[C], measure: Callable[[C], tuple[R, str]]) -> tuple
 
 
 def parser_of(words: str | None, *, work: bool = False) -> argparse.ArgumentParser:
-    """A parser with the options that benchmarks share."""
+    """Return a parser with the options that benchmarks share."""
     parser = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="write the page to this file, not to the screen")
     if work:
@@ -49,7 +49,7 @@ def publish(text: str, out: Path | None) -> None:
 
 
 def processor() -> str:
-    """The model of the processor."""
+    """Return the model of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -57,5 +57,5 @@ def processor() -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
+    """Return a table of Markdown."""
     return "".join("| " + " | ".join(cells) + " |\n" for cells in (header, ["---"] * len(header), *rows))

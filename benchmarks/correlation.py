@@ -2,9 +2,9 @@
 
     python benchmarks/correlation.py [--out FILE.md]
 
-Networks are drawn from the space `fashion` and put on 20 accelerators, each a fixed rule that deals a board's resources
-out to a network's nodes. The page has the rank correlation of every two accelerators, and what it costs to choose a
-network on one accelerator for another. FILE.svg, the plot, is written beside the page.
+Networks are drawn from the space `fashion` and put on 20 accelerators. Each is a fixed rule that deals out a board's
+resources to the nodes of a network. The page has the rank correlation of every two accelerators. It also has the cost
+of choosing a network on one accelerator for another. FILE.svg, the plot, is written beside the page.
 """
 
 import itertools
@@ -114,14 +114,14 @@ ACCELERATORS = (
 
 
 def board_of(name: str, size: float) -> Board:
-    """That share of a board's budget; the rest is for others."""
+    """Return that share of a board's budget; the rest is for others."""
     board = load_board(name)
     smaller = {key: getattr(board.fill, key) * size for key in ("dsp", "bram18", "uram", "lut", "ff")}
     return replace(board, fill=Fill(**smaller))
 
 
 def draw(count: int, seed: int) -> list[Graph]:
-    """So many different networks of the space, each choice drawn evenly."""
+    """Draw so many different networks of the space, each choice drawn evenly."""
     space, rng = load_space("fashion"), np.random.default_rng(seed)
     sizes = [len(d.options) for d in networks.decisions(space)]
     rows: dict[tuple[int, ...], Graph] = {}
@@ -132,11 +132,11 @@ def draw(count: int, seed: int) -> list[Graph]:
 
 
 def cycles(accelerator: Accelerator, space: Space, board: Board) -> float:
-    """Cycles of the network whose design space this is on the accelerator; infinite if it does not fit.
+    """Return the cycles of the network with this design space on the accelerator; infinite if it does not fit.
 
-    Every part of the network gets its share of the board and is as fast as that allows: its nodes take the cheapest
-    engines of at most T cycles, and T is the least with which they fit the share. Converters between engines and the
-    streams at both ends, as wide as the port, are left out of the count.
+    Every part of the network gets its share of the board and is as fast as that allows. Its nodes take the cheapest
+    engines of at most T cycles, and T is the least with which they fit the share. Converters between engines are left
+    out of the count, and so are the streams at both ends, which are as wide as the port.
     """
     budget = np.array([getattr(board.budget, name) for name in NAMES], dtype=np.float64)
     rows = [len(site.options) - 1 for site in space.sites]
@@ -155,7 +155,7 @@ def cycles(accelerator: Accelerator, space: Space, board: Board) -> float:
 
 
 def fastest(options: list[Options], budget: FloatArray) -> list[int] | None:
-    """An option of each site, the cheapest of at most T cycles, for the least T with which their sum fits."""
+    """Return an option of each site: the cheapest of at most T cycles, for the least T with which their sum fits."""
     prices = np.where(budget > 0, 1 / np.maximum(budget, 1), 1e3)
     intervals = np.unique(np.concatenate([o.interval for o in options]))
     total = np.zeros((len(intervals), len(budget)))
@@ -172,19 +172,19 @@ def fastest(options: list[Options], budget: FloatArray) -> list[int] | None:
 
 
 def _first_least(values: FloatArray) -> IntArray:
-    """For every prefix, where its least value first stands."""
+    """Return, for every prefix, where its least value first stands."""
     least = np.minimum.accumulate(values)
     is_new = np.r_[True, values[1:] < least[:-1]]
     return np.asarray(np.maximum.accumulate(np.where(is_new, np.arange(len(values)), 0)))
 
 
 def _part(site: Site) -> int:
-    """The stage of a node, or 3 for the head; nodes of a stage are named s<stage>b<block>."""
+    """Return the stage of a node, or 3 for the head; nodes of a stage are named s<stage>b<block>."""
     return int(site.name[1]) if site.name[0] == "s" and site.name[1].isdigit() else 3
 
 
 def _allowed(accelerator: Accelerator, space: Space, site: Site) -> IntArray:
-    """The options of a node that the accelerator's rules leave."""
+    """Return the options of a node that the accelerator's rules leave."""
     engines, node = site.options.engines, space.graph.node(site.name)
     assert engines is not None
     keep = np.ones(len(site.options), dtype=np.bool_)
@@ -204,7 +204,7 @@ def _allowed(accelerator: Accelerator, space: Space, site: Site) -> IntArray:
 
 
 def tabulate(graphs: list[Graph], say: Callable[[str], None]) -> FloatArray:
-    """Cycles [networks, accelerators]."""
+    """Return cycles [networks, accelerators]."""
     boards = {(a.board, a.size): board_of(a.board, a.size) for a in ACCELERATORS}
     rows = []
     for i, graph in enumerate(graphs):
@@ -215,7 +215,9 @@ def tabulate(graphs: list[Graph], say: Callable[[str], None]) -> FloatArray:
 
 
 def exact_intervals(graphs: list[Graph], say: Callable[[str], None]) -> FloatArray:
-    """The interval of every network's own best design on the first accelerator's board, infinite if it does not fit."""
+    """Return the interval of every network's own best design on the first accelerator's board, infinite if it does not
+    fit.
+    """
     board, found, unproved = board_of(EXACT_BOARD, EXACT_SIZE), [], 0
     for i, graph in enumerate(graphs):
         try:
@@ -233,7 +235,7 @@ def exact_intervals(graphs: list[Graph], say: Callable[[str], None]) -> FloatArr
 
 
 def correlations(table: FloatArray) -> FloatArray:
-    """Spearman's rank correlation [A, A] of the columns of table [networks, A]."""
+    """Return Spearman's rank correlation [A, A] of the columns of table [networks, A]."""
     count = table.shape[1]
     found = np.eye(count)
     for i, j in itertools.combinations(range(count), 2):
@@ -242,10 +244,11 @@ def correlations(table: FloatArray) -> FloatArray:
 
 
 def regrets(table: FloatArray, worth: FloatArray, demand: float, *, front: bool = False) -> FloatArray:
-    """What choosing on accelerator i costs on j, [A, A]: its network's cycles over those of j's own choice, less 1.
+    """Return what choosing on accelerator i costs on j, [A, A].
 
-    The choice is the fastest network of at least `demand`; of several, the mean. With `front`, accelerator i only names
-    the networks than which no other is faster and worth as much, and the fastest of these is chosen on j.
+    It is the cycles of the network that i chooses, over those of j's own choice, less 1. The choice is the fastest
+    network of at least `demand`; of several, the mean. With `front`, accelerator i names the networks of its front of
+    cycles and worth. The fastest of these on j is chosen.
     """
     enough = np.flatnonzero(worth >= demand)
     found = np.zeros((table.shape[1],) * 2)
@@ -258,19 +261,19 @@ def regrets(table: FloatArray, worth: FloatArray, demand: float, *, front: bool 
 
 
 def pareto(cost: FloatArray, worth: FloatArray) -> IntArray:
-    """The rows than which no other has less cost and no less worth, or more worth and no more cost."""
+    """Return the rows of the front: no other row has less cost and no less worth, or more worth and no more cost."""
     less = (cost[:, None] <= cost) & (worth[:, None] >= worth) & ((cost[:, None] < cost) | (worth[:, None] > worth))
     return np.flatnonzero(~less.any(axis=0))
 
 
 def machine_limit(graph: Graph) -> float:
-    """The interval of the fastest engine of the slowest node, whatever the board has."""
+    """Return the interval of the fastest engine of the slowest node, whatever the board has."""
     sites = design_space(graph, board_of(EXACT_BOARD, EXACT_SIZE)).sites
     return float(max(int(site.options.interval.min()) for site in sites))
 
 
 def figures(graphs: list[Graph], table: FloatArray, exact: FloatArray, seconds: float) -> Figures:
-    """Everything that the page tells."""
+    """Return everything that the page tells."""
     limits = np.array([machine_limit(graph) for graph in graphs])
     fits = np.isfinite(table).all(axis=1) & np.isfinite(exact)
     table, exact, limits = table[fits], exact[fits], limits[fits]
@@ -302,7 +305,7 @@ def _words(a: Accelerator) -> tuple[str, ...]:
 
 
 def _groups() -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Accelerators that have something in common, by words for it."""
+    """Return accelerators that have something in common, by words for it."""
     every = list(enumerate(ACCELERATORS))
     plain = [(i, a) for i, a in every if a.multiply is not Multiply.DSP]
     first = ACCELERATORS[0]

@@ -78,7 +78,7 @@ class Figures:
 
 
 def page(found: Figures, image: str) -> str:
-    """The page, with the plot of that name beside it."""
+    """Return the page, with the plot of that name beside it."""
     pairs = found.pairs
     count = len(found.accelerators)
     low = np.unravel_index(int(found.correlation.argmin()), found.correlation.shape)
@@ -187,12 +187,12 @@ def _verdict(found: Figures) -> list[str]:
 
 
 def _others(losses: FloatArray) -> FloatArray:
-    """Those of different accelerators."""
+    """Return the correlations of different accelerators."""
     return losses[~np.eye(len(losses), dtype=np.bool_)]
 
 
 def plot(found: Figures) -> str:
-    """Every pair as a square, and beside them how many pairs there are of each correlation."""
+    """Draw every pair as a square, and beside them how many pairs there are of each correlation."""
     count, size, left, top = len(found.accelerators), 17.0, 34.0, 46.0
     parts = [STYLE, rect(0, 0, 760, 430, "ground")]
     parts.append(text(left, 18, "Spearman's rank correlation of cycles", "chart-title"))
@@ -235,7 +235,7 @@ def _histogram(pairs: FloatArray, low: float, left: float, top: float, width: fl
 
 
 def _colour(share: float) -> str:
-    """From orange at 0 over pale to blue at 1."""
+    """Return a colour from orange at 0 over pale to blue at 1."""
     stops = np.array([(196, 92, 38), (240, 234, 222), (32, 92, 138)], dtype=np.float64)
     at = min(max(share, 0.0), 1.0) * 2
     i = min(int(at), 1)

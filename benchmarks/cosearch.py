@@ -5,10 +5,9 @@
                                   [--tiny | --page]
 
 Each cell (board, demand, method, seed) is a row of benchmarks/results/cosearch/cells.csv. Finished cells are passed
-over, so an interrupted run goes on where it was; a run with `--no-simulation` leaves the RTL simulations to the
-next one without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space
-and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the
-tables alone.
+over, so an interrupted run goes on where it was. A run with `--no-simulation` leaves the RTL simulations to the next
+one without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space and
+asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the tables alone.
 """
 
 import argparse

@@ -94,7 +94,7 @@ class Clock:
 def measure(case: Case, work: Path) -> Result:
     """Do everything for one case in the folder `work`.
 
-    Raises MismatchError if a word of either simulation differs from the golden model's, and the other errors of the
+    Raise MismatchError if a word of either simulation differs from the golden model's, and the other errors of the
     package where something fails.
     """
     clock = Clock()
@@ -141,16 +141,16 @@ def measure(case: Case, work: Path) -> Result:
 
 
 def board_of(budget: int) -> Board:
-    """A board that has `budget` DSPs for a design, and of everything else more than any design needs."""
+    """Return a board that has `budget` DSPs for a design, and of everything else more than any design needs."""
     have = Resources(dsp=budget, bram18=AMPLE, uram=0, lut=AMPLE, ff=AMPLE)
     every = Fill(dsp=1.0, bram18=1.0, uram=1.0, lut=1.0, ff=1.0)
     return replace(load_board("zcu102"), name=f"dsp{budget}", resources=have, fill=every)
 
 
 def best_design(case: Case, board: Board) -> tuple[Design, bool]:
-    """The design of least interval, and of those the one of least latency; whether the interval is proved the least.
+    """Return the design of least interval and then least latency, and whether the interval is proved the least.
 
-    It is searched with multipliers in DSPs only, and with scaling by powers of two, which needs none: so the DSPs are
+    It is searched with multipliers in DSPs only, and with scaling by powers of two, which needs none. So the DSPs are
     what multiplies weights.
     """
     graph = workload(case.workload, Scaling.POWER_OF_TWO)
@@ -169,7 +169,7 @@ def best_design(case: Case, board: Board) -> tuple[Design, bool]:
 
 
 def only_dsps(space: Space) -> Space:
-    """The part of the space whose convolutions multiply in DSPs."""
+    """Return the part of the space whose convolutions multiply in DSPs."""
     return replace(space, sites=tuple(_only_dsps(space.graph, site) for site in space.sites))
 
 
@@ -181,7 +181,7 @@ def _only_dsps(graph: Graph, site: Site) -> Site:
 
 
 def multipliers(graph: Graph, design: Design) -> int:
-    """PE * SIMD, summed over the convolutions."""
+    """Return PE * SIMD, summed over the convolutions."""
     engines = [design.engine_of(node.name) for node in graph.nodes if isinstance(node, Conv)]
     return sum(engine.pe * engine.simd for engine in engines)
 
@@ -192,7 +192,7 @@ def _engines(graph: Graph, design: Design) -> str:
 
 
 def _csim(project: Project, work: Path, images: int, clock: Clock) -> None:
-    """Build the bench, and run it a few times. Raises MismatchError unless all its images were equal."""
+    """Build the bench, and run it a few times. Raise MismatchError unless all its images were equal."""
     project.write(work / "project")
     folder = work / "project" / "hls"
     with clock.time("csim build"):
@@ -207,6 +207,6 @@ def _csim(project: Project, work: Path, images: int, clock: Clock) -> None:
 
 
 def _processor_s() -> float:
-    """Processor seconds of this process and of those it has waited for."""
+    """Return the processor seconds of this process and of those it has waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime

@@ -27,7 +27,7 @@ RTL_IMAGES = {"W1": 8, "W2": 4, "W3": 8, "W4": 3}
 
 
 def cases(names: list[str]) -> list[Case]:
-    """Every case of the networks of those names."""
+    """Return every case of the networks of those names."""
     found = []
     for name in names:
         images = (CSIM_IMAGES[name], RTL_IMAGES[name])

@@ -42,7 +42,7 @@ synthesized as a whole.
 
 
 def cases(random: int, networks: int) -> list[Case]:
-    """So many random machines and networks for each family; no machine comes twice."""
+    """Return so many random machines and networks for each family; no machine comes twice."""
     families = tuple(enumerate((Family.SERIES7, Family.ULTRASCALE_PLUS)))
     small = [Case(100 * i + seed, family) for i, family in families for seed in range(random)]
     shares = [SHARES[seed % len(SHARES)] for seed in range(networks)]
@@ -50,7 +50,7 @@ def cases(random: int, networks: int) -> list[Case]:
 
 
 def page(rows: Sequence[Row], troubles: Sequence[str]) -> str:
-    """The results as Markdown."""
+    """Return the results as Markdown."""
     tool = rows[0].tool if rows else "none"
     lines = [_line(row) for row in rows]
     failed = "".join(f"\nFailed: {trouble}\n" for trouble in troubles)
@@ -59,7 +59,7 @@ def page(rows: Sequence[Row], troubles: Sequence[str]) -> str:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Median and largest error of LUT and FF, and how often DSP and BRAM18 are equal, by kind and family."""
+    """Return the median and largest error of LUT and FF, and how often DSP and BRAM18 are equal, by kind and family."""
     groups = {
         "all": list(rows),
         "random": [r for r in rows if r.case.share is None],
@@ -79,7 +79,7 @@ def summary(rows: Sequence[Row]) -> str:
 
 
 def _spread(errors: Sequence[float]) -> tuple[float, float]:
-    """Median and maximum of the errors without their signs."""
+    """Return the median and maximum of the errors without their signs."""
     sizes = np.abs(errors)
     return float(np.median(sizes)), float(sizes.max())
 
@@ -95,7 +95,7 @@ def _line(row: Row) -> str:
 
 
 def measured(case: Case, work: Path) -> tuple[Row, str]:
-    """The row of a case, and words for the screen."""
+    """Return the row of a case, and words for the screen."""
     row = compare(case, work / str(case).replace(" ", "-"))
     verdict = f"LUT {row.error('lut'):+.1%}, FF {row.error('ff'):+.1%}"
     if row.error("dsp") or row.error("bram18"):

@@ -1,8 +1,8 @@
 """What other generators reach on the same networks: measured with their own simulators on another day.
 
-Source of every figure: one run each on a busy machine of 2 cores, Debian 12, Python 3.11, Verilator 5.006, g++ 12,
-NNgen 1.3.4, hls4ml 1.3.0, FINN+ 1.6.1, as installed by pip, without vendor tools. Seconds are processor seconds, user
-and system, of a process and its children. None: not measured, or the tool has no such thing.
+Every figure comes from one run on a busy machine of 2 cores, with Debian 12, Python 3.11, Verilator 5.006 and g++ 12.
+The generators were NNgen 1.3.4, hls4ml 1.3.0 and FINN+ 1.6.1, as installed by pip, without vendor tools. Seconds are
+processor seconds, user and system, of a process and its children. None: not measured, or the tool has no such thing.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NNgen:
-    """NNgen unrolls the whole window of a convolution, and `par` input by `par` output channels of every operator; its
+    """NNgen unrolls the whole window of a convolution, and `par` input by `par` output channels of every operator. Its
     operators run one after the other, so an image takes `cycles` and the next one as many.
 
     `largest`: multipliers of the largest operator, window * par * par. `every`: of all convolutions and dense layers
-    together, had each its own; the truth lies between the two, and where a layer has fewer channels than `par`, below.
+    together, had each its own. The truth lies between the two, and below where a layer has fewer channels than `par`.
     """
 
     workload: str

@@ -1,7 +1,7 @@
 """What a co-search costs by preset space: cost tables, design points a second, time and memory of steps -> a page.
 
 Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps, in
-processor seconds of one thread, or of the clock on a GPU; epochs are those steps times the batches of an epoch of
+processor seconds of one thread, or of the clock on a GPU. Epochs are those steps times the batches of an epoch of
 50,000 images (CIFAR) or as many as stated.
 """
 
@@ -78,7 +78,7 @@ class Figures:
 
 
 def design_points_a_second() -> float:
-    """Engines of convolutions priced a second on one core, cycles and five resources each, that are kept."""
+    """Return the engines of convolutions priced a second on one core, cycles and five resources each, that are kept."""
     blocks = choice_blocks(load_space("fbnet-cifar"), Shape(32, 32, 3), 100)
     nodes = sorted({n for b in blocks for made in b.nodes.ravel() for n in made or () if isinstance(n, Conv)}, key=repr)
     rng, points, begun = np.random.default_rng(0), 0, time.process_time()
@@ -89,7 +89,7 @@ def design_points_a_second() -> float:
 
 
 def memory_alone(preset: Preset) -> float:
-    """Peak memory in MiB of training one network of the space, first operators and middle widths and bits."""
+    """Return the peak MiB of training one network of the space: first operators, middle widths and bits."""
     space, shape, count = load_space(preset.space), preset.shape, STEPS * preset.batch
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (count, shape.y, shape.x, shape.c), dtype=np.uint8)
@@ -109,14 +109,14 @@ def memory_alone(preset: Preset) -> float:
 
 
 def _peak_mib() -> float:
-    """Of this process; on a GPU, of its memory."""
+    """Return the peak memory of this process in MiB; on a GPU, of its memory."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(preset: Preset, paths: int, alone_mib: float) -> Figures:
-    """Tables, and steps of the supernet, in this process. `alone_mib`: of one network."""
+    """Measure tables, and steps of the supernet, in this process. `alone_mib`: of one network."""
     space, board = load_space(preset.space), load_board(preset.board)
     begun = time.process_time()
     pricing = Pricing(space, preset.shape, preset.labels, board, _target(board))
@@ -157,7 +157,7 @@ def _target(board: Board) -> int:
 
 
 def _steps(trainer: Trainer, preset: Preset, device: torch.device) -> tuple[float, float]:
-    """Seconds of a step of weights and of one of choices, from short epochs on random images."""
+    """Return the seconds of a step of weights and of one of choices, from short epochs on random images."""
     rng, shape, count = generator(0, 99), preset.shape, STEPS * preset.batch
     x = torch.randint(0, 256, (count, shape.c, shape.y, shape.x), generator=rng, dtype=torch.uint8)
     images = Images(x.to(device), torch.randint(0, preset.labels, (count,), generator=rng).to(device))
@@ -172,7 +172,7 @@ def _steps(trainer: Trainer, preset: Preset, device: torch.device) -> tuple[floa
 
 
 def _page(points: float, rows: list[Figures]) -> str:
-    """The page, in Markdown."""
+    """Return the page, in Markdown."""
     lines = [
         "# What a co-search costs",
         "",

@@ -68,7 +68,7 @@ cycles as the machine: a design of few multipliers takes more steps for an image
 
 
 def page(results: Sequence[Result], troubles: Sequence[str], machine: str) -> str:
-    """All tables, and what failed."""
+    """Return all tables, and what failed."""
     networks = "\n".join(f"- {name}: {TITLES[name]}, {MACS[name]:,} MAC" for name in MACS)
     text = INTRO.format(machine=machine, tools=", ".join(_versions()), networks=networks)
     text += CYCLES + _cycles(results) + CYCLES_NOTES.format(w2=_w2(results))
@@ -117,7 +117,7 @@ def _our_cycles(result: Result) -> Row:
 
 
 def _w2(results: Sequence[Result]) -> str:
-    """How ours does where NNgen has the same number of multipliers busy, in words of the figures."""
+    """Say how ours does where NNgen has the same number of multipliers busy, in words of the figures."""
     rivals = [r for r in NNGEN if r.workload == "W2" and r.par == 2]
     ours = [r for r in results if r.case.workload == "W2" and r.case.budget == rivals[0].largest]
     if not ours:
@@ -194,7 +194,7 @@ def _engines(results: Sequence[Result]) -> str:
 
 
 def _versions() -> list[str]:
-    """The compilers' own words for themselves."""
+    """Return the compilers' own words for themselves."""
     commands = (["g++", "--version"], ["verilator", "--version"])
     return [subprocess.run(c, capture_output=True, text=True, check=True).stdout.splitlines()[0] for c in commands]
 

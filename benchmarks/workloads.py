@@ -32,7 +32,7 @@ TITLES = {
 
 
 def workload(name: str, scaling: Scaling) -> Graph:
-    """The network of that name, with multipliers of that kind in every convolution. Raises KeyError."""
+    """Return the network of that name, with multipliers of that kind in every convolution. Raise KeyError."""
     return {"W1": _lenet, "W2": _cifar, "W3": _inverted_residual, "W4": _convolution}[name](scaling)
 
 
@@ -42,7 +42,7 @@ def macs(graph: Graph) -> int:
 
 
 def random_images(graph: Graph, images: int, seed: int = SEED) -> IntArray:
-    """x[N,IY,IX,C], uniform over the input type."""
+    """Return x[N,IY,IX,C], uniform over the input type."""
     shape, otype = graph.input.shape, graph.input.otype
     size = (images, shape.y, shape.x, shape.c)
     return np.random.default_rng(seed).integers(otype.qmin, otype.qmax + 1, size, dtype=np.int64)
@@ -100,13 +100,13 @@ class _Net:
         self._pool(name, Window(fy=2, fx=2, stride_y=2, stride_x=2), PoolOp.MAX, 0, source)
 
     def global_average(self, name: str) -> None:
-        """The multiplier is 1: the map has a power of two of positions."""
+        """Add a global average with multiplier 1: the map has a power of two of positions."""
         source = self.last
         window = Window(fy=source.oshape.y, fx=source.oshape.x)
         self._pool(name, window, PoolOp.AVERAGE, int(log2(window.positions)), source)
 
     def add(self, name: str, other: str) -> None:
-        """(last + other) / 2."""
+        """Add (last + other) / 2."""
         pair = (self.last, next(n for n in self.nodes if n.name == other))
         node = Add(
             name=name,
@@ -144,13 +144,13 @@ class _Net:
         self.values[node.name] = value
 
     def _multipliers(self, k: int) -> IntArray:
-        """One per channel: 128 to 255, or 1, 2, 4."""
+        """Return one per channel: 128 to 255, or 1, 2, 4."""
         if self.scaling is Scaling.GENERAL:
             return self.rng.integers(128, 256, k)
         return np.left_shift(1, self.rng.integers(0, 3, k))
 
     def _spread(self, draft: Conv, weight: IntArray, bias: IntArray, multiplier: IntArray) -> float:
-        """Standard deviation of scaled accumulators, from sums shifted so that they fit the draft's 16 bits."""
+        """Return the standard deviation of scaled accumulators, from sums shifted to fit the draft's 16 bits."""
         x = self.values[draft.source]
         shift = draft.acc_bits + draft.multiplier_bits - draft.otype.bits
         y = _with_shift(draft, shift, draft.otype).evaluate(

@@ -6,9 +6,10 @@ from codesign.errors import CodesignError
 
 
 def folder(name: str) -> Path:
-    """The folder `templates`, `boards`, `spaces` or `examples`, inside an installed package or beside it in a checkout.
+    """Return the folder `templates`, `boards`, `spaces` or `examples`, in an installed package or beside it in a
+    checkout.
 
-    Raises CodesignError if the installation lacks it.
+    Raise CodesignError if the installation lacks it.
     """
     inside = Path(__file__).parent / name
     beside = Path(__file__).parent.parent / name

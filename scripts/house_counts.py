@@ -25,16 +25,16 @@ MAX_WORDS = 25
 VERBS = frozenset(
     """
     accept add answer append apply ask assemble assert balance begin bound build calibrate call change check choose
-    clamp clear close collect combine compare compile complete compute connect convert copy count create decide
-    decode derive describe digest divide do draw elaborate empty encode end enlarge estimate evaluate examine export
-    extend extract fill find fit flatten fold follow format gather generate give grow guess hand hash hold import
-    improve initialize insert iterate join keep kill label launch learn leave let list load look lower make map match
-    measure merge minimize mirror move name narrow normalize note number offer open order pack pad parse pass pick
-    place predict prepare price print propose prove prune quantize raise read rebuild record reduce refuse release
-    remove render repair repeat replace report require resize restore resume return reverse round run sample save
-    scale search see select send serve set share shift show shrink shuffle simulate size skip solve sort spell split
-    start stop store sum synthesize take tell test time train transform translate try turn update use validate verify
-    wait walk widen wrap write yield
+    clamp clear close collect combine compare compile complete compute connect convert convolve copy count create
+    decide decode dequantize derive describe digest divide do draw elaborate empty encode end enlarge estimate
+    evaluate examine export extend extract fill find fit flatten fold follow format gather generate give grow guess
+    hand hash hold import improve initialize insert iterate join keep kill label launch learn leave let limit list
+    load look lower make map match measure merge minimize mirror move name narrow normalize note number offer open
+    order pack pad parse pass pick place predict prepare price print propose prove prune quantize raise read rebuild
+    record reduce refuse release remove render repair repeat replace report require resize restore resume return
+    reverse round run sample save say scale search see select send serve set share shift show shrink shuffle
+    simulate size skip solve sort spell split start stop store sum synthesize take tell test time train transform
+    translate try turn undo update use validate verify wait walk widen wrap write yield
     """.split()  # noqa: SIM905
 )
 

@@ -68,7 +68,7 @@ class Store:
 
 
 def search_rows(store: Store) -> list[Row]:
-    """Every case, searched at random and exactly."""
+    """Return every case, searched at random and exactly."""
     rows = []
     for i, case in enumerate(CASES):
         begun, prices = time.monotonic(), prices_of(case)
@@ -82,7 +82,7 @@ def search_rows(store: Store) -> list[Row]:
 
 
 def our_rows() -> list[Ours]:
-    """The networks in our model."""
+    """Return the networks in our model."""
     board, found = load_board("zc706"), []
     todo = [(network, whole, bits) for network, whole, every in OUR_CASES for bits in every]
     for i, (network, whole, bits) in enumerate(todo):
@@ -96,7 +96,7 @@ def our_rows() -> list[Ours]:
 
 
 def refusals() -> dict[str, str]:
-    """Why some networks have no graph of ours, in the words of the error."""
+    """Return why some networks have no graph of ours, in the words of the error."""
     try:
         graph_of(FBNET_C, 16, 16, whole=False)
     except ValueError as error:

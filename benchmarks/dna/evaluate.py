@@ -58,7 +58,7 @@ class Ours:
 
 
 def digest(prices: tuple[Prices, ...]) -> str:
-    """What a random search depends on, besides its seed."""
+    """Return a digest of what a random search depends on, besides its seed."""
     sha = hashlib.sha256()
     for p in prices:
         sha.update(repr(p.chunk).encode() + p.cycles.tobytes() + p.dsp.tobytes() + p.bram.tobytes())
@@ -70,7 +70,7 @@ def prices_of(case: Case) -> tuple[Prices, ...]:
 
 
 def random_search(prices: tuple[Prices, ...], progress: Progress, save: Callable[[Progress], None]) -> Progress:
-    """Go on to SAMPLES designs, saving now and then."""
+    """Search on up to SAMPLES designs, saving now and then."""
     while progress.drawn < SAMPLES:
         progress = draw_more(prices, progress)
         if progress.drawn % (SAMPLES // 5) == 0:
@@ -87,7 +87,10 @@ def row(case: Case, prices: tuple[Prices, ...], random: Sequence[Progress]) -> R
 
 
 def worths(network: Network, layout: Layout, bits: int, board: Board) -> list[Worth]:
-    """Everything that the model leaves out of a network's FPS, one by one and together; first the model as it is."""
+    """Return what each thing that the model leaves out does to a network's FPS, one by one and together.
+
+    The first entry is the model as it is.
+    """
     layers, whole = mapped_layers(network), all_layers(network)
     shared = Limits(bytes_per_cycle=board.dram_peak_mb_s * board.dram_efficiency * 1e6 / CLOCK_HZ)
     faster = Limits(bytes_per_cycle=PL_DRAM_MB_S * board.dram_efficiency * 1e6 / CLOCK_HZ)
@@ -133,7 +136,7 @@ class FreeChange:
 
 
 def free_change(network: Network, layout: Layout, bits: int) -> FreeChange:
-    """What skips that change width or size are worth to a network."""
+    """Return what skips that change width or size are worth to a network."""
     both = [mapped_layers(n) for n in (network, without_free_changes(network))]
     free, paid = (best(price(layout, layers, bits)) for layers in both)
     if free is None or paid is None:
@@ -144,7 +147,7 @@ def free_change(network: Network, layout: Layout, bits: int) -> FreeChange:
 
 
 def ours(network: Network, board: Board, bits: tuple[int, int], *, whole: bool, time_limit_s: float) -> Ours:
-    """The network with weights and activations of so many bits, searched on the board in our model."""
+    """Search the network, with weights and activations of so many bits, on the board in our model."""
     found, trouble = None, ""
     try:
         graph = graph_of(network, *bits, whole=whole)

@@ -76,6 +76,6 @@ DNA_POINTS = ((16, 35.0, 76.2), (16, 42.79, 75.6), (8, 78.10, 75.1))
 
 
 def agrees(found: float, known: float) -> bool:
-    """Whether a figure rounds to a known one, to the digits in which that is written."""
+    """Tell whether a figure rounds to a known one, to the digits in which that is written."""
     digits = len(f"{known}".partition(".")[2])
     return bool(abs(found - known) <= 0.5 * 10.0**-digits + 1e-9)

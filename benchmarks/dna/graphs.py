@@ -27,7 +27,9 @@ AVERAGE_BITS = 10  # of the multiplier that stands for 1 / positions
 
 
 def graph_of(network: Network, weight_bits: int, activation_bits: int, *, whole: bool) -> Graph:
-    """The network's blocks, or with `whole` all of it. Raises ValueError if its ends are not known."""
+    """Return the graph of the network's blocks, or with `whole` of all of it. Raise ValueError if its ends are not
+    known.
+    """
     if whole and network.ends is None:
         raise ValueError(f"network {network.name!r}: stem, header and classifier are not known")
     size, width = (network.ends.image, 3) if whole and network.ends else network.shape_before(0)
@@ -62,7 +64,7 @@ class _Net:
         return self.nodes[-1]
 
     def conv(self, name: str, layer: Layer, *, relu: bool, parts: int = 1) -> None:
-        """A layer, or equal `parts` side by side: the map that enters decides padding, a ReLU is an unsigned type."""
+        """Add a layer, or equal `parts` side by side. The map that enters decides padding; a ReLU is unsigned."""
         source, wtype = self.last, QType(self.weight_bits, signed=True)
         k, groups = layer.k * parts, layer.k if layer.depthwise else parts
         weight = self.rng.integers(wtype.qmin, wtype.qmax + 1, (k, layer.f, layer.f, source.oshape.c // groups))
@@ -85,7 +87,7 @@ class _Net:
         )  # fmt: skip
 
     def add(self, name: str, other: Node) -> None:
-        """Half the sum of the last node and another."""
+        """Add half the sum of the last node and another."""
         otype = QType(self.activation_bits, signed=True)
         pair = (self.last, other)
         self.nodes.append(

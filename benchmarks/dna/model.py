@@ -1,9 +1,12 @@
 """DNA's FPGA cost model: cycles, DSPs and BRAMs of layers on a chunk, as its public code computes them.
 
-Re-stated in our letters from two public repositories that hold the same functions: luke-avionics/NN-HW-predictor
-(predictor_utilities.py) and GATECH-EIC/Auto-NBA (analytical_model/analytical_prediction.py). `Fixes` switches on, one
-by one, what that model leaves out; with none of them the results equal the authors'. Theirs to ours: N, M, F, K (a
-layer's) are c, k, o, f; Tr Tc Tm Tn are unroll_oy _ox _k _c; Trb Tcb Tmb Tnb are tile_oy _ox _k _c.
+It is stated again in our letters from two public repositories that hold the same functions. These are
+luke-avionics/NN-HW-predictor (predictor_utilities.py) and GATECH-EIC/Auto-NBA
+(analytical_model/analytical_prediction.py). `Fixes` switches on, one by one, what that model leaves out. With none of
+them the results equal the authors'.
+
+Theirs to ours: N, M, F, K (a layer's) are c, k, o, f. Tr Tc Tm Tn are unroll_oy _ox _k _c. Trb Tcb Tmb Tnb are tile_oy
+_ox _k _c.
 """
 
 from collections.abc import Mapping
@@ -92,7 +95,7 @@ NO_FIXES = Fixes()
 
 
 def lanes(tiles: Tiles) -> IntArray:
-    """Products per cycle."""
+    """Return the products per cycle."""
     match tiles.unroll:
         case Unroll.K:
             return tiles.unroll_k
@@ -103,14 +106,16 @@ def lanes(tiles: Tiles) -> IntArray:
 
 
 def dsp_count(tiles: Tiles, bits: int) -> IntArray:
-    """DSPs of the array, NN-HW-predictor's rule: one per product, two above 16 bits, half of one up to 8."""
+    """Return the DSPs of the array by NN-HW-predictor's rule: one per product, two above 16 bits, half up to 8."""
     if bits > 16:
         return 2 * lanes(tiles)
     return lanes(tiles) if bits > 8 else np.maximum(1, lanes(tiles) // 2)
 
 
 def layer_cycles(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES) -> FloatArray:
-    """Cycles [N] of a layer, tile after tile: inputs load while the array computes, weights and results do not."""
+    """Return the cycles [N] of a layer, tile after tile. Inputs load while the array computes; weights and results do
+    not.
+    """
     scale = bits / WORD_BITS
     words, start = _tile_words(layer, tiles, fixes), fixes.startup_cycles
     read = np.ceil(words["input"] / _port(_input_lanes(layer, tiles, fixes))) * scale + start
@@ -122,14 +127,14 @@ def layer_cycles(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES)
 
 
 def dram_bytes(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES) -> FloatArray:
-    """Bytes [N] that one image's run of the layer moves to and from DRAM."""
+    """Return the bytes [N] that one image's run of the layer moves to and from DRAM."""
     words = _tile_words(layer, tiles, fixes)
     oy, ox, k, c = _tile_counts(layer, tiles, fixes)
     return np.asarray(oy * ox * k * (c * (words["input"] + words["weight"]) + words["output"]) * bits / 8)
 
 
 def bram_count(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES) -> IntArray:
-    """BRAMs [N] of a chunk's buffers: inputs twice, results once, weights only where rows are unrolled."""
+    """Return the BRAMs [N] of a chunk's buffers: inputs twice, results once, weights only where rows are unrolled."""
     iy, ix = _input_extents(layer, tiles, fixes)
     if tiles.unroll is Unroll.OY:
         read_c = np.ones_like(tiles.tile_c) if layer.depthwise else tiles.tile_c
@@ -147,7 +152,7 @@ def bram_count(layer: Layer, tiles: Tiles, bits: int, fixes: Fixes = NO_FIXES) -
 
 
 def _compute_cycles(layer: Layer, tiles: Tiles, fixes: Fixes) -> FloatArray:
-    """Cycles [N] of the array for one tile."""
+    """Return the cycles [N] of the array for one tile."""
     products = tiles.tile_oy * tiles.tile_ox * tiles.tile_k * tiles.tile_c * layer.f**2
     if not fixes.whole_tiles:
         return np.asarray(products / lanes(tiles))
@@ -165,7 +170,9 @@ def _compute_cycles(layer: Layer, tiles: Tiles, fixes: Fixes) -> FloatArray:
 
 
 def _weight_cycles(layer: Layer, tiles: Tiles) -> FloatArray:
-    """Cycles [N] at 16 bits to load one tile of weights. Where rows are unrolled, one filter row a cycle."""
+    """Return the cycles [N] at 16 bits to load one tile of weights. Where rows are unrolled, it is one filter row a
+    cycle.
+    """
     weights = tiles.tile_k * tiles.tile_c * layer.f
     if tiles.unroll is Unroll.OY:
         return weights.astype(np.float64)
@@ -173,7 +180,7 @@ def _weight_cycles(layer: Layer, tiles: Tiles) -> FloatArray:
 
 
 def _output_cycles(tiles: Tiles, fixes: Fixes) -> FloatArray:
-    """Cycles [N] at 16 bits to write one tile of results, and to clear their buffer."""
+    """Return the cycles [N] at 16 bits to write one tile of results, and to clear their buffer."""
     unroll, tile = (tiles.unroll_oy, tiles.tile_oy) if tiles.unroll is Unroll.OY else (tiles.unroll_k, tiles.tile_k)
     results = tiles.tile_k * tiles.tile_oy * tiles.tile_ox
     clear = results / tile * np.ceil(tile / unroll) if fixes.whole_tiles else results / unroll
@@ -181,7 +188,7 @@ def _output_cycles(tiles: Tiles, fixes: Fixes) -> FloatArray:
 
 
 def _tile_words(layer: Layer, tiles: Tiles, fixes: Fixes) -> Mapping[str, IntArray]:
-    """Elements [N] of one tile of each operand."""
+    """Return the elements [N] of one tile of each operand."""
     iy, ix = _input_extents(layer, tiles, fixes)
     return {
         "input": (tiles.tile_k if layer.depthwise else tiles.tile_c) * iy * ix,
@@ -191,7 +198,7 @@ def _tile_words(layer: Layer, tiles: Tiles, fixes: Fixes) -> Mapping[str, IntArr
 
 
 def _tile_counts(layer: Layer, tiles: Tiles, fixes: Fixes) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Tiles [N] along OY, OX, K and C: fractions, unless tiles are whole."""
+    """Return the tiles [N] along OY, OX, K and C: fractions, unless tiles are whole."""
     extents = ((layer.o, tiles.tile_oy), (layer.o, tiles.tile_ox), (layer.k, tiles.tile_k), (layer.c, tiles.tile_c))
     counts = [extent / tile for extent, tile in extents]
     oy, ox, k, c = (np.ceil(count) for count in counts) if fixes.whole_tiles else counts
@@ -199,7 +206,7 @@ def _tile_counts(layer: Layer, tiles: Tiles, fixes: Fixes) -> tuple[FloatArray, 
 
 
 def _input_extents(layer: Layer, tiles: Tiles, fixes: Fixes) -> tuple[IntArray, IntArray]:
-    """Rows and columns [N] of an input tile. The model adds the filter's border to the unrolled extent only."""
+    """Return rows and columns [N] of an input tile. The model adds the filter's border to the unrolled extent only."""
     if fixes.true_halo:
         iy, ix = ((tile - 1) * layer.stride + layer.f for tile in (tiles.tile_oy, tiles.tile_ox))
         return iy, ix
@@ -208,17 +215,17 @@ def _input_extents(layer: Layer, tiles: Tiles, fixes: Fixes) -> tuple[IntArray, 
 
 
 def _input_lanes(layer: Layer, tiles: Tiles, fixes: Fixes) -> IntArray:
-    """How many words [N] the input buffer could take in a cycle."""
+    """Return how many words [N] the input buffer could take in a cycle."""
     if layer.depthwise:
         return tiles.unroll_k
     return _input_extents(layer, tiles, fixes)[0] if tiles.unroll is Unroll.OY else tiles.unroll_c
 
 
 def _port(lanes_wanted: IntArray) -> IntArray:
-    """Words moved in a cycle: what the buffer can take, at least two and at most the port's."""
+    """Return the words moved in a cycle: what the buffer can take, at least two and at most the port's."""
     return np.maximum(np.minimum(PORT_WORDS, lanes_wanted), 2)
 
 
 def _banks(words: IntArray | FloatArray, bits: int) -> IntArray:
-    """BRAMs [N] of a buffer bank of so many words."""
+    """Return the BRAMs [N] of a buffer bank of so many words."""
     return np.ceil(words * bits / BANK_BITS).astype(np.int64)

@@ -56,17 +56,17 @@ class Network:
         return (self.sizes[block - 1], self.widths[block - 1]) if block else (self.sizes[0], self.first[0])
 
     def width(self, block: int) -> int:
-        """Width of the map that leaves a block."""
+        """Return the width of the map that leaves a block."""
         return self.widths[block] if block else self.first[1]
 
 
 def mapped_layers(network: Network) -> tuple[Placed, ...]:
-    """The layers that DNA's model counts."""
+    """Return the layers that DNA's model counts."""
     return tuple(Placed(b, layer) for b in range(len(network.blocks)) for layer in block_layers(network, b))
 
 
 def all_layers(network: Network) -> tuple[Placed, ...]:
-    """The same with stem, header and classifier. Raises ValueError where they are not known."""
+    """Return the same with stem, header and classifier. Raise ValueError where they are not known."""
     if network.ends is None:
         raise ValueError(f"network {network.name!r}: stem, header and classifier are not known")
     last, ends = len(network.blocks) - 1, network.ends
@@ -77,7 +77,7 @@ def all_layers(network: Network) -> tuple[Placed, ...]:
 
 
 def without_free_changes(network: Network) -> Network:
-    """The network with the smallest operator in every skipped block that would change width or size."""
+    """Return the network with the smallest operator in every skipped block that would change width or size."""
     blocks = list(network.blocks)
     for b in changing_blocks(network):
         if blocks[b] == SKIP:
@@ -86,25 +86,25 @@ def without_free_changes(network: Network) -> Network:
 
 
 def with_free_changes(network: Network) -> Network:
-    """The network with every block skipped that changes width or size."""
+    """Return the network with every block skipped that changes width or size."""
     changing = changing_blocks(network)
     blocks = tuple(SKIP if b in changing else block for b, block in enumerate(network.blocks))
     return replace(network, title=f"{network.title}, blocks {', '.join(map(str, changing))} skipped", blocks=blocks)
 
 
 def changing_blocks(network: Network) -> tuple[int, ...]:
-    """The blocks whose maps do not leave as they come."""
+    """Return the blocks whose maps do not leave as they come."""
     every = range(len(network.blocks))
     return tuple(b for b in every if network.shape_before(b) != (network.sizes[b], network.width(b)))
 
 
 def macs(placed: tuple[Placed, ...]) -> int:
-    """Products of one image."""
+    """Return the products of one image."""
     return sum(p.layer.macs for p in placed)
 
 
 def block_layers(network: Network, block: int) -> tuple[Layer, ...]:
-    """1x1 to the expanded width at the input's size, depthwise, 1x1; with `g2` two 1x1 of half the width each."""
+    """Return a 1x1 to the expanded width at the input's size, depthwise, 1x1; with `g2` two 1x1 of half width."""
     operator = network.blocks[block]
     if operator == SKIP:
         return ()

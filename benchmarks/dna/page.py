@@ -75,7 +75,7 @@ class Results:
 
 
 def page(results: Results, bram: int) -> str:
-    """The whole page."""
+    """Return the whole page."""
     text = INTRO.format(bram=bram, mhz=CLOCK_HZ / 1e6)
     text += SEARCHES.format(samples=SAMPLES, seeds=len(SEEDS)) + _searches(results.rows) + _reading(results.rows)
     board = results.board

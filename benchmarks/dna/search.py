@@ -1,7 +1,7 @@
 """Two searches of DNA's space: the random one of its authors' scripts, and the exact optimum.
 
 A design chooses one way to cut the loops for each chunk. Its interval is that of the slowest chunk, and the chunks'
-DSPs and BRAMs add up; so each chunk's choices are priced once, all of them, and both searches look them up.
+DSPs and BRAMs add up. So all choices of each chunk are priced once, and both searches look them up.
 """
 
 from collections import Counter
@@ -60,12 +60,14 @@ class Found:
 
 
 def price(layout: Layout, layers: Iterable[Placed], bits: int, fixes: Fixes = NO_FIXES) -> tuple[Prices, ...]:
-    """Every design of every chunk that has layers."""
+    """Price every design of every chunk that has layers."""
     return tuple(_price_chunk(chunk, count, bits, fixes) for chunk, count in allocate(layout, layers).items())
 
 
 def design(prices: tuple[Prices, ...], rows: tuple[int, ...], limits: Limits = AS_PUBLISHED) -> Found:
-    """The design of those rows, whether it keeps to the limits or not, but never faster than the shared memory."""
+    """Return the design of those rows, whether or not it keeps to the limits. It is never faster than the shared
+    memory.
+    """
     cycles = [float(p.cycles[row]) for p, row in zip(prices, rows, strict=True)]
     dram = sum(float(p.dram[row]) for p, row in zip(prices, rows, strict=True))
     memory = 0.0 if limits.bytes_per_cycle is None else dram / limits.bytes_per_cycle
@@ -80,11 +82,11 @@ def design(prices: tuple[Prices, ...], rows: tuple[int, ...], limits: Limits = A
 
 
 def best(prices: tuple[Prices, ...], limits: Limits = AS_PUBLISHED) -> Found | None:
-    """A design of the least interval, of those one with the fewest DSPs, then BRAMs; None if nothing fits.
+    """Return a design of the least interval, of those one with the fewest DSPs, then BRAMs; None if nothing fits.
 
-    An interval can be met if every chunk has a design of no more cycles such that all fit together, which an integer
-    program decides. The least that can is found by halving among the cycles that chunks can take; where memory is
-    shared the interval may also lie between them, so it is halved further, to one part in a million.
+    An interval can be met if every chunk has a design of no more cycles, such that all fit together. An integer program
+    decides that. The least such interval is found by halving among the cycles that chunks can take. Where memory is
+    shared it may also lie between them, so it is halved further, to one part in a million.
     """
     times = np.unique(np.concatenate([p.cycles for p in prices]))
     times = times[times >= max(p.cycles.min() for p in prices)]
@@ -114,17 +116,17 @@ class Progress:
     best: tuple[float, ...]
 
     def after(self, samples: int) -> float:
-        """The best FPS of the first so many designs, a multiple of BATCH."""
+        """Return the best FPS of the first so many designs, a multiple of BATCH."""
         return self.best[samples // BATCH - 1]
 
 
 def start(seed: int) -> Progress:
-    """A random search before its first design."""
+    """Return a random search before its first design."""
     return Progress(seed=seed, drawn=0, fitting=0, best=())
 
 
 def draw_more(prices: tuple[Prices, ...], progress: Progress, limits: Limits = AS_PUBLISHED) -> Progress:
-    """Another batch of the authors' random search, from a generator that seed and batch decide."""
+    """Draw another batch of the authors' random search, from a generator that seed and batch decide."""
     rng = np.random.default_rng((progress.seed, len(progress.best)))
     rows = [sample(p.chunk, BATCH, rng) for p in prices]
     interval = np.max([p.cycles[r] for p, r in zip(prices, rows, strict=True)], axis=0)
@@ -142,7 +144,7 @@ def draw_more(prices: tuple[Prices, ...], progress: Progress, limits: Limits = A
 
 
 def sample(chunk: Chunk, count: int, rng: np.random.Generator) -> IntArray:
-    """Rows [count] of a chunk's Prices, drawn as the authors do: every parameter alike, then an unroll of what is left.
+    """Sample rows [count] of a chunk's Prices as the authors do: every parameter alike, then an unroll of what is left.
 
     So designs are not all equally likely: small tiles have fewer unrolls to share their chance.
     """
@@ -156,7 +158,7 @@ def sample(chunk: Chunk, count: int, rng: np.random.Generator) -> IntArray:
 
 
 def row_chances(chunk: Chunk) -> FloatArray:
-    """The chance of every row of a chunk's Prices in `sample`."""
+    """Return the chance of every row of a chunk's Prices in `sample`."""
     chances = np.full(len(unrolls(chunk.depthwise)), 1 / len(unrolls(chunk.depthwise)))
     for loop in axes(chunk):
         values = len(loop.number)
@@ -167,9 +169,9 @@ def row_chances(chunk: Chunk) -> FloatArray:
 
 
 def chance_of_best(prices: tuple[Prices, ...], samples: int, chance: float) -> float:
-    """The FPS that the best of so many random designs stays below with that chance, if all fitted.
+    """Return the FPS that the best of so many random designs stays below with that chance, if all fitted.
 
-    Chunks are drawn one by one, so the chance that a design is at least so fast is the product of the chunks'.
+    Chunks are drawn one by one. So the chance that a design is at least so fast is the product of the chunks'.
     """
     times = np.unique(np.concatenate([p.cycles for p in prices]))
     reach = np.ones(len(times))
@@ -190,7 +192,7 @@ def _price_chunk(chunk: Chunk, layers: Counter[Layer], bits: int, fixes: Fixes) 
 def _price_way(
     tiles: Tiles, layers: Mapping[Layer, int], bits: int, fixes: Fixes
 ) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
-    """Layers run in turn, so cycles and bytes add up and BRAMs are the most that any of them needs."""
+    """Price layers that run in turn: cycles and bytes add up, and BRAMs are the most that any layer needs."""
     cycles = np.sum([n * model.layer_cycles(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
     dram = np.sum([n * model.dram_bytes(layer, tiles, bits, fixes) for layer, n in layers.items()], axis=0)
     bram = np.max([model.bram_count(layer, tiles, bits, fixes) for layer in layers], axis=0)
@@ -198,7 +200,9 @@ def _price_way(
 
 
 def _between(prices: tuple[Prices, ...], low: float, high: float, limits: Limits) -> float:
-    """The least interval in (low, high] that can be met, to one part in a million: the shared memory decides there."""
+    """Return the least interval in (low, high] that can be met, to one part in a million: the shared memory decides
+    there.
+    """
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
         if _select(prices, middle, limits, cheapest=False) is None:
@@ -209,7 +213,7 @@ def _between(prices: tuple[Prices, ...], low: float, high: float, limits: Limits
 
 
 def _select(prices: tuple[Prices, ...], interval: float, limits: Limits, *, cheapest: bool) -> tuple[int, ...] | None:
-    """Rows of no more cycles than that which fit together; of those the cheapest, or any. None if there are none."""
+    """Return rows of no more cycles than that which fit together: the cheapest, or any; None if there are none."""
     kept = [_frontier(p, interval, limits) for p in prices]
     if any(len(rows) == 0 for rows in kept):
         return None
@@ -235,7 +239,7 @@ def _select(prices: tuple[Prices, ...], interval: float, limits: Limits, *, chea
 
 
 def _counts(p: Prices, rows: IntArray, interval: float, limits: Limits) -> FloatArray:
-    """DSPs, BRAMs and share of the memory's time [rows, 3]."""
+    """Return DSPs, BRAMs and share of the memory's time [rows, 3]."""
     share = np.zeros(len(rows))
     if limits.bytes_per_cycle is not None:
         share = p.dram[rows] / (interval * limits.bytes_per_cycle)
@@ -243,7 +247,7 @@ def _counts(p: Prices, rows: IntArray, interval: float, limits: Limits) -> Float
 
 
 def _frontier(p: Prices, interval: float, limits: Limits) -> IntArray:
-    """Rows of no more cycles than that which no other beats in DSPs, BRAMs and, where it is shared, memory traffic."""
+    """Return the undominated rows of no more cycles than that, in DSPs, BRAMs and shared memory traffic."""
     rows = np.flatnonzero((p.cycles <= interval) & (p.dsp <= limits.dsp) & (p.bram <= limits.bram))
     traffic = np.zeros(len(rows)) if limits.bytes_per_cycle is None else p.dram[rows]
     order = np.lexsort((traffic, p.bram[rows], p.dsp[rows]))

@@ -37,7 +37,7 @@ class Layout:
     blocks: tuple[int, ...] = ()
 
     def pair_of(self, placed: Placed) -> int:
-        """The pair of chunks that runs a layer."""
+        """Return the pair of chunks that runs a layer."""
         if self.sizes:
             return next(i for i, size in enumerate(self.sizes) if placed.layer.o >= size)
         return max(i for i, block in enumerate(self.blocks) if placed.block >= block)
@@ -100,12 +100,12 @@ LAYOUTS = (FOUR, FOUR_WIDE, TEN, EIGHT, CIFAR_FOUR, CIFAR_TEN)
 
 
 def chunks(layout: Layout) -> tuple[Chunk, ...]:
-    """Every chunk of a layout, whether a network uses it or not."""
+    """Return every chunk of a layout, whether a network uses it or not."""
     return tuple(Chunk(i, dw, table) for dw in (False, True) for i, table in enumerate(layout.tables))
 
 
 def allocate(layout: Layout, layers: Iterable[Placed]) -> Mapping[Chunk, Counter[Layer]]:
-    """The layers of every chunk that has any, each with how often it occurs."""
+    """Return the layers of every chunk that has any, each with how often it occurs."""
     found: dict[Chunk, Counter[Layer]] = {}
     for placed in layers:
         pair = layout.pair_of(placed)
@@ -115,7 +115,7 @@ def allocate(layout: Layout, layers: Iterable[Placed]) -> Mapping[Chunk, Counter
 
 
 def unrolls(depthwise: bool) -> tuple[Unroll, ...]:
-    """The ways to unroll, in the order of the authors' numbers."""
+    """Return the ways to unroll, in the order of the authors' numbers."""
     return (Unroll.K, Unroll.OY) if depthwise else (Unroll.K, Unroll.KC, Unroll.OY)
 
 
@@ -129,7 +129,7 @@ class Axis:
 
 
 def axis(values: tuple[int, ...]) -> Axis:
-    """The pairs of a table's row, descending as the table is."""
+    """Return the pairs of a table's row, descending as the table is."""
     n = len(values)
     tile, unroll = np.triu_indices(n)
     number = np.full((n, n), -1, dtype=np.int64)
@@ -139,14 +139,14 @@ def axis(values: tuple[int, ...]) -> Axis:
 
 
 def axes(chunk: Chunk) -> tuple[Axis, Axis, Axis, Axis]:
-    """The loops OY, OX, K, C of a chunk."""
+    """Return the loops OY, OX, K, C of a chunk."""
     rows, channels = axis(chunk.table.rows), axis(chunk.table.channels)
     return rows, rows, channels, axis((1,)) if chunk.depthwise else channels
 
 
 @lru_cache(maxsize=32)
 def all_tiles(chunk: Chunk) -> tuple[Tiles, ...]:
-    """Every design of a chunk: one Tiles of the same length for each way to unroll."""
+    """Return every design of a chunk: one Tiles of the same length for each way to unroll."""
     loops = axes(chunk)
     grids = np.meshgrid(*(np.arange(len(loop.tile)) for loop in loops), indexing="ij")
     tile = [loop.tile[grid.ravel()] for loop, grid in zip(loops, grids, strict=True)]
@@ -162,7 +162,7 @@ def all_tiles(chunk: Chunk) -> tuple[Tiles, ...]:
 
 
 def size(layout: Layout) -> int:
-    """How many designs a layout has, at one bit width."""
+    """Return how many designs a layout has, at one bit width."""
     total = 1
     for chunk in chunks(layout):
         points = len(unrolls(chunk.depthwise))

@@ -21,9 +21,9 @@ from .settings import JUDGED_IMAGES, ProxySettings
 class Children:
     """Networks of the space, each trained for an epoch in float and one quantized on as many images as the proxy.
 
-    They are judged by JUDGED_IMAGES others. The best of hundreds of judgements is one that luck was on the side of: so
-    there is a second `opinion`, of another training and judged by other images, for what was chosen by the first
-    (`opinion` 0). Nothing is prepared: `seconds` is 0.
+    They are judged by JUDGED_IMAGES others. The best of hundreds of judgements owes part of its place to luck. So what
+    the first judgement chose (`opinion` 0) gets a second `opinion`: another training, judged by other images. Nothing
+    is prepared: `seconds` is 0.
     """
 
     seconds = 0.0

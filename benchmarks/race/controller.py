@@ -30,7 +30,7 @@ class Controller(nn.Module):
             nn.init.uniform_(parameter, -0.1, 0.1)
 
     def forward(self, samples: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Decisions [samples, D] drawn, the log-probability of each sample, and its entropy [samples]."""
+        """Return decisions [samples, D] drawn, the log-probability of each sample, and its entropy [samples]."""
         x = self.start.expand(samples, HIDDEN)
         state = (torch.zeros(samples, HIDDEN), torch.zeros(samples, HIDDEN))
         drawn, log_p, entropy = [], torch.zeros(samples), torch.zeros(samples)
@@ -46,11 +46,11 @@ class Controller(nn.Module):
 
 
 def reinforcement(judge: Judge, seed: int) -> Candidate | None:
-    """Samples that meet the demand are rewarded with accuracy - EWA(accuracy) + interval / target / 10.
+    """Search by rewards: a sample that meets the demand earns accuracy - EWA(accuracy) + interval / target / 10.
 
-    The others with a penalty of up to 0.1, without their accuracy being asked for. As published the penalty is the
-    same for all of them, which says nothing about the way; here it grows with the violation. Rewards are compared
-    with the mean of their batch.
+    Others get a penalty of up to 0.1, and their accuracy is not asked for. As published the penalty is the same for all
+    of them, which says nothing about the way. Here it grows with the violation. Rewards are compared with the mean of
+    their batch.
     """
     problem = judge.problem
     with torch.random.fork_rng():
@@ -77,7 +77,7 @@ def reinforcement(judge: Judge, seed: int) -> Candidate | None:
 
 
 def _reward(judge: Judge, row: tuple[int, ...], choice: tuple[int, ...], average: float) -> tuple[float, float]:
-    """The reward of a sample, and the moving average of accuracies after it."""
+    """Return the reward of a sample, and the moving average of accuracies after it."""
     if not judge.problem.legal(row):
         judge.points += 1
         return -PENALTY, average

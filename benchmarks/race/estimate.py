@@ -18,7 +18,7 @@ HALVINGS = 3  # of the limit of products that two steps need
 
 
 def estimate(cells: Sequence[Cell], profile: Profile, store: Store) -> str:
-    """One line for the screen."""
+    """Return one line for the screen."""
     known = [r for r in store.all() if r.profile == profile.name]
     seconds = sum(_seconds(cell.method, profile, known) for cell in cells)
     seconds += len({c.seed for c in cells} - {r.cell.seed for r in known}) * _proxy_s(profile)

@@ -57,7 +57,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """`interval_cycles`: predicted, of the method's own accelerator, or of the best design where the method chose none;
+    """`interval_cycles`: predicted, of the method's own accelerator, or of the best design where the method chose none.
     None if its accelerator does not fit with its buffers. `measured`: the same in simulation, None until it has run.
     `exact_interval_cycles`: predicted, of the best design of the same network.
     """
@@ -80,7 +80,7 @@ class Finisher:
         folder.mkdir(parents=True, exist_ok=True)
 
     def trained(self, network: Network) -> tuple[Graph, Trained]:
-        """The network's graph and what it reaches."""
+        """Return the network's graph and what it reaches."""
         key = _digest(network.digest(), str(self.config), self.dataset.digest())
         folder = self.folder / f"net-{key}"
         graph_path, path = folder / "graph.npz", folder / "trained.json"
@@ -103,14 +103,14 @@ class Finisher:
         return files.load_graph(graph_path), files.read_json_as(Trained, path)
 
     def best_design(self, graph: Graph) -> Design:
-        """The fastest design that still fits with its buffers sized. Raises InfeasibleError."""
+        """Return the fastest design that still fits with its buffers sized. Raise InfeasibleError."""
         path = self.folder / f"design-{_digest(graph.digest(), str(self.board))}.yaml"
         if not path.is_file():
             files.save_design(search_sized_design(graph, self.board, explain=False)[1], path)
         return files.load_design(path)
 
     def measured(self, graph: Graph, design: Design) -> Measured:
-        """The design in RTL simulation, images back to back. Raises MismatchError if a word is not golden's."""
+        """Measure the design in RTL simulation, images back to back. Raise MismatchError if a word is not golden's."""
         key = _digest(graph.digest(), design.digest(), str(self.images), self.board.name)
         folder = self.folder / f"rtl-{key}"
         path = folder / "measured.json"
@@ -136,7 +136,7 @@ class Finisher:
         return files.read_json_as(Measured, path)
 
     def finish(self, network: Network, own: Callable[[Graph], Design] | None, *, simulate: bool) -> Final:
-        """Everything about one result. `own` makes the method's accelerator for the trained graph."""
+        """Return everything about one result. `own` makes the method's accelerator for the trained graph."""
         graph, trained = self.trained(network)
         best = self.best_design(graph)
         exact = predict(graph, best, self.board).interval_cycles
@@ -162,6 +162,6 @@ def _digest(*parts: str) -> str:
 
 
 def _remove_build(folder: Path) -> None:
-    """What the simulator built is large, and is not needed once it has run."""
+    """Remove what the simulator built: it is large, and is not needed once it has run."""
     for name in ("rtlsim_build", "project"):
         shutil.rmtree(folder / name, ignore_errors=True)

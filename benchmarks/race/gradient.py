@@ -1,8 +1,8 @@
 """Searches by gradient, ours and DNA's, run as they are and counted like the rivals.
 
 They train a supernet of their own, which is in their seconds. Their evaluations are the finalists that they score with
-it; designs priced are what their tables gave a cost. How good the networks on the way were is looked up afterwards
-with the rivals' proxy, off the clock, so that the courses can be compared.
+it. Designs priced are what their tables gave a cost. The networks on the way are looked up afterwards with the rivals'
+proxy, off the clock, so that the courses can be compared.
 """
 
 import json
@@ -32,7 +32,9 @@ JUDGED = ("compare finalists", "train finalists", "train neighbours")  # stages 
 
 
 def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
-    """The search's settings for a cell. Neighbours are trained where the method says so, so that all spend alike."""
+    """Return the search's settings for a cell. Neighbours are trained where the method says so, so that all spend
+    alike.
+    """
     config = replace(config, min_fps=float(cell.fps), seed=cell.seed)
     if cell.method not in NEIGHBOURS:
         config = replace(config, trained_neighbours=0)
@@ -103,7 +105,7 @@ class _Clock:
 
 
 def _indices(ground: Ground, choices: Mapping[str, str]) -> tuple[Row, tuple[int, ...] | None]:
-    """The choices by name as indices, of the network and of the arrays if there are any."""
+    """Return the choices by name as indices, of the network and of the arrays if there are any."""
     every = decisions(ground.space)
     row = tuple(d.options.index(choices[d.name]) for d in every)
     names = [str(a) for a in ARRAYS]
@@ -112,7 +114,7 @@ def _indices(ground: Ground, choices: Mapping[str, str]) -> tuple[Row, tuple[int
 
 
 def _meta(folder: Path) -> dict[str, object]:
-    """The plain part of the search's checkpoint; nothing if it was refused before its first epoch."""
+    """Return the plain part of the search's checkpoint; nothing if it was refused before its first epoch."""
     if not (folder / "search.npz").is_file():
         return {"priced": 0, "visited": []}
     with np.load(folder / "search.npz", allow_pickle=False) as held:
@@ -127,7 +129,7 @@ def _priced(folder: Path) -> int:
 
 
 def _likeliest(folder: Path, space: Space, ground: Ground) -> list[Row]:
-    """The likeliest network after each epoch, of a search in `space`, as rows of the race's."""
+    """Return the likeliest network after each epoch, of a search in `space`, as rows of the race's."""
     visited = _meta(folder)["visited"]
     assert isinstance(visited, list)
     return [translated(row[: len(decisions(space))], space, ground.space) for row in visited]
@@ -142,7 +144,7 @@ def _course(
     seconds: float,
     warm: int,
 ) -> tuple[Step, ...]:
-    """The likeliest network after each epoch where it meets the demand, and the result, as far as each is better.
+    """Return the improvements among the likeliest networks of each epoch that meet the demand, then the result.
 
     Before the warm-up is over choices have not moved: what is likeliest then was not found.
     """

@@ -111,7 +111,7 @@ those alone that meet the demand, by exact design of every network first, in {in
 
 
 def page(store: Store, known: Tiny | None = None) -> str:
-    """The whole page; `known`: what the search found where the optimum is known."""
+    """Return the whole page; `known`: what the search found where the optimum is known."""
     found = groups(store.all())
     text = INTRO
     if found:
@@ -206,14 +206,14 @@ def _line(method: Method, results: Sequence[Result]) -> Row:
 
 
 def _measured(results: Sequence[Result]) -> str:
-    """The measured FPS, and of how many cells if not of all that could have one."""
+    """Return the measured FPS, and of how many cells if not of all that could have one."""
     own = [r for r in results if r.final is not None and r.final.fps is not None]
     done = [r for r in own if not unmeasured(r)]
     return _spread(fps(done)) + (f" ({len(done)} of {len(own)})" if done and len(done) < len(own) else "")
 
 
 def _words(group: Group) -> str:
-    """Where ours stands, in words that follow from the figures."""
+    """Say where ours stands, in words that follow from the figures."""
     lines = []
     for board, demand in group.demands():
         where = f"{board}, {demand:,} FPS"
@@ -233,7 +233,7 @@ def _words(group: Group) -> str:
 
 
 def _over_all(group: Group) -> str:
-    """Each method against ours, over all demands."""
+    """Compare each method with ours, over all demands."""
     lines = []
     for method in RACE:
         gap = Estimate.of(differences(group, method, group.demands())) if method is not Method.OURS else None
@@ -243,7 +243,7 @@ def _over_all(group: Group) -> str:
 
 
 def _gap(rival: Estimate) -> str:
-    """In points, of ours over a rival whose accuracy less that of ours is given."""
+    """Say how far ours is above a rival, in points, given the rival's accuracy less ours."""
     points = -100 * rival.mean
     side = "above" if points > 0 else "**below**" if points < 0 else "beside"
     if rival.error is None:
@@ -253,7 +253,7 @@ def _gap(rival: Estimate) -> str:
 
 
 def _reaches(group: Group, ours: Method, controller: Method) -> str:
-    """When the two courses, judged by the same accuracies, reach what the controller ends with."""
+    """Return when the two courses, judged by the same accuracies, reach what the controller ends with."""
     header = (
         "Board, demand, seed",
         "RL: accuracy as judged",
@@ -276,7 +276,7 @@ def _reaches(group: Group, ours: Method, controller: Method) -> str:
 
 
 def reach(name: str, own: Result, theirs: Result) -> Row:
-    """One line: the controller's best, what it took, and what ours took to be as accurate."""
+    """Return one line: the controller's best, what it took, and what ours took to be as accurate."""
     accuracy = theirs.search.course[-1].accuracy if theirs.search.course else None
     if accuracy is None:
         return (name, "none found", f"{theirs.search.evaluations:,}", "", f"{theirs.search.seconds:,.0f}", *[""] * 4)
@@ -304,7 +304,7 @@ def _ablations(group: Group) -> str:
 
 
 def _effects(group: Group) -> str:
-    """What a change of one part makes of the accuracy, with its standard error over seeds."""
+    """Say what a change of one part makes of the accuracy, with its standard error over seeds."""
     lines = []
     for method in (Method.DNA, *ABLATIONS):
         by_seed = differences(group, method, group.demands())

@@ -37,7 +37,7 @@ class Point:
 
 
 def plot(store: Store) -> str:
-    """The picture of the first group of results; empty axes without any."""
+    """Draw the picture of the first group of results; empty axes without any."""
     found = groups(store.all())
     boards = list(BUDGETS)
     parts = [_panel(found[0] if found else None, board, i * HEIGHT) for i, board in enumerate(boards)]
@@ -83,7 +83,7 @@ def _panel(group: Group | None, board: str, top: float) -> str:
 
 
 def _points(group: Group, board: str) -> list[Point]:
-    """Of every method and demand that has results which meet it; ours last, so that it lies on top."""
+    """Return the points of every method and demand with results that meet it; ours last, so that it lies on top."""
     found: list[Point] = []
     for method in (*RACE[1:], RACE[0]):
         for demand in BUDGETS[board]:
@@ -113,6 +113,6 @@ def _axes(board: str, x, y, range_y: tuple[float, float], top: float) -> Sequenc
 
 
 def _step(extent: float) -> float:
-    """A round step that divides the extent into about five."""
+    """Return a round step that divides the extent into about five."""
     size = 10.0 ** math.floor(math.log10(extent / 5))
     return next(size * f for f in (1, 2, 5, 10) if size * f >= extent / 5)

@@ -65,7 +65,7 @@ class Problem:
     exact: Callable[[Row], int | None]
 
     def price(self, row: Row, choice: Choice) -> Price:
-        """The network on the accelerator of these arrays."""
+        """Price the network on the accelerator of these arrays."""
         tables = self.tables(row)
         interval = max(int(t.interval[c]) for t, c in zip(tables, choice, strict=True))
         needed = sum(t.counts[c] for t, c in zip(tables, choice, strict=True))
@@ -74,7 +74,7 @@ class Problem:
         return Price(interval, violation)
 
     def any_row(self, rng: Rng) -> Row:
-        """A network of the space, all equally likely."""
+        """Draw a network of the space, all equally likely."""
         for _ in range(TRIES):
             row = tuple(int(rng.integers(n)) for n in self.sizes)
             if self.legal(row):
@@ -82,7 +82,7 @@ class Problem:
         raise ValueError(f"no network of the space found in {TRIES} tries")
 
     def any_choice(self, rng: Rng) -> Choice:
-        """An accelerator, all equally likely."""
+        """Draw an accelerator, all equally likely."""
         return tuple(int(rng.integers(n)) for n in self.arrays)
 
 
@@ -117,9 +117,9 @@ class Step:
 class Judge:
     """Answers one search, keeps what meets the demand, and counts.
 
-    `course`, `found`: every improvement, and the network that it is one with.
-    `seconds`: processor time since the judge was made, with what an accuracy took when it was first measured in place
-    of what it takes now to look it up, and with the making of the proxy.
+    `course`, `found`: every improvement, and the network that it is one with. `seconds`: processor time since the judge
+    was made, with the making of the proxy. An accuracy that is looked up counts what it took when it was first
+    measured.
     """
 
     problem: Problem
@@ -149,7 +149,7 @@ class Judge:
         return self.problem.price(row, choice)
 
     def accuracy(self, row: Row) -> float:
-        """By the proxy; a network that this search asked for before costs nothing."""
+        """Return the accuracy by the proxy; a network that this search asked for before costs nothing."""
         if row not in self._known:
             begun = time.process_time()
             scored = self.problem.accuracy(row)
@@ -171,11 +171,13 @@ class Judge:
             self.found.append(row)
 
     def promising(self) -> list[Candidate]:
-        """What meets the demand, the most accurate by the proxy first."""
+        """Return what meets the demand, the most accurate by the proxy first."""
         return sorted(self.kept.values(), key=lambda c: (-c.accuracy, c.row))
 
     def try_both(self, row: Row, choice: Choice) -> float:
-        """Fitness of network and accelerator: accuracy where the demand is met, else how far it is missed, below 0."""
+        """Return the fitness of network and accelerator: accuracy where the demand is met, else minus how far it is
+        missed.
+        """
         price = self.price(row, choice)
         if not price.meets:
             return -price.violation
@@ -185,9 +187,9 @@ class Judge:
 
 
 def best_arrays(problem: Problem, row: Row) -> Choice | None:
-    """The accelerator of least interval for one network; None if nothing fits.
+    """Return the accelerator of least interval for one network; None if nothing fits.
 
-    For an interval every block takes its cheapest array that keeps it; the least that fits is kept.
+    For an interval every block takes its cheapest array that keeps it. The least interval that fits is kept.
     """
     tables = problem.tables(row)
     weights = np.where(problem.budget > 0, 1 / np.maximum(problem.budget, 1), 0.0)

@@ -1,8 +1,8 @@
 """The accuracy that all rivals search by: a supernet of the space, trained once per seed without any hardware.
 
-Every operator, width and number of bits is drawn evenly, after a beginning in which the first operators dominate so
-that there is a network which others can fit into. A network's accuracy is that of its shared weights, with batch
-normalization set anew, on training images that the supernet never saw.
+Every operator, width and number of bits is drawn evenly. Before that, the first operators dominate for a time, so that
+there is a network which others can fit into. A network's accuracy is that of its shared weights, on training images
+that the supernet never saw. Batch normalization is set anew for it.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Book:
         }
 
     def accuracy(self, row: Row) -> Scored:
-        """Of the network, and the processor seconds that it took when it was measured."""
+        """Return the accuracy of the network, and the processor seconds that it took when it was measured."""
         if row not in self._known:
             begun = time.process_time()
             accuracy = self.measure(row)
@@ -119,7 +119,7 @@ class Proxy:
                 progress("supernet without hardware", step + 1, total)
 
     def _drawn(self, rng: torch.Generator, done: float) -> Row:
-        """A network; its operators and pooling are the first ones, save those that are already drawn evenly."""
+        """Draw a network; its operators and pooling are the first ones, save those that are already drawn evenly."""
         share = min(done / SETTLED, 1.0)
         sizes, first = [len(d.options) for d in decisions(self.space)], branches(self.space)
         while True:

@@ -18,7 +18,7 @@ CANDIDATES = 6  # that two steps and semi-decoupled search end with, as others e
 
 
 def random_joint(judge: Judge, rng: Rng) -> Candidate | None:
-    """Network and accelerator drawn evenly; those that miss the demand cost no evaluation."""
+    """Search by drawing network and accelerator evenly; those that miss the demand cost no evaluation."""
     problem = judge.problem
     while not judge.spent:
         judge.try_both(problem.any_row(rng), problem.any_choice(rng))
@@ -26,7 +26,7 @@ def random_joint(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def evolution(judge: Judge, rng: Rng) -> Candidate | None:
-    """Regularised evolution of network and accelerator together: the oldest dies, a child changes one decision."""
+    """Search both together by regularised evolution: the oldest dies, a child changes one decision."""
     problem = judge.problem
     evolve(
         lambda: (problem.any_row(rng), problem.any_choice(rng)),
@@ -39,11 +39,11 @@ def evolution(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def fixed(judge: Judge, rng: Rng) -> Candidate | None:
-    """The accelerator first, the best one for a typical network; then a network for it.
+    """Choose the accelerator first, the best one for a typical network; then search a network for it.
 
-    Typical is the network in the middle of the space or, where its accelerator misses the demand, the one of most
-    products among DRAWN whose accelerator does not. The search of the network knows the accelerator, and evolves under
-    the demand. The result keeps the accelerator.
+    Typical is the network in the middle of the space. Where its accelerator misses the demand, it is another: of DRAWN
+    networks whose accelerator meets it, the one of most products. The search of the network knows the accelerator, and
+    evolves under the demand. The result keeps the accelerator.
     """
     problem = judge.problem
     drawn = sorted((problem.any_row(rng) for _ in range(DRAWN)), key=problem.products, reverse=True)
@@ -56,10 +56,10 @@ def fixed(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def two_step(judge: Judge, rng: Rng) -> Candidate | None:
-    """The most accurate network within a limit of products, then its best design.
+    """Search the most accurate network within a limit of products, then its best design.
 
-    The first limit is what the board's lanes can do in the demanded interval. While the result's best design misses
-    the demand, the limit is halved and the search begun again, each with the whole budget of evaluations.
+    The first limit is what the board's lanes can do in the demanded interval. While the result's best design misses the
+    demand, the limit is halved and the search begun again. Each trial has the whole budget of evaluations.
     """
     problem = judge.problem
     limit = problem.lanes * problem.target
@@ -87,10 +87,10 @@ def two_step(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def semi_decoupled(judge: Judge, rng: Rng) -> Candidate | None:
-    """The networks that are best on one proxy accelerator, then of these alone the best with a design of its own.
+    """Search the networks that are best on one proxy accelerator; then of these the best with a design of its own.
 
-    The proxy is the best accelerator for the network in the middle of the space; the front is of accuracy against the
-    interval there, found by evolution whose members are compared at a pace of their own.
+    The proxy is the best accelerator for the network in the middle of the space. The front is of accuracy against the
+    interval there. Evolution finds it: its members are compared at a pace of their own.
     """
     problem = judge.problem
     choice = best_arrays(problem, problem.middle)
@@ -130,7 +130,7 @@ def evolve(
     spent: Callable[[], bool],
     rng: Rng,
 ) -> None:
-    """Regularised evolution: of SAMPLE members drawn from POPULATION the fittest has a child, and the oldest dies."""
+    """Search by regularised evolution: of SAMPLE of POPULATION members the fittest has a child, the oldest dies."""
     members: deque[tuple[float, tuple[Row, Choice]]] = deque()
     while not spent():
         if len(members) < POPULATION:
@@ -154,7 +154,7 @@ def _evolve_rows(judge: Judge, fitness: Callable[[Row], float], spent: Callable[
 
 
 def _mutant(problem: Problem, parent: tuple[Row, Choice], rng: Rng) -> tuple[Row, Choice]:
-    """One decision of the network or one array, as a coin falls."""
+    """Change one decision of the network or one array, as a coin falls."""
     row, choice = parent
     if rng.random() < 0.5:
         return _changed_row(problem, row, rng), choice
@@ -169,7 +169,7 @@ def _changed_row(problem: Problem, row: Row, rng: Rng) -> Row:
 
 
 def _changed(values: tuple[int, ...], sizes: tuple[int, ...], rng: Rng) -> tuple[int, ...]:
-    """Another option at one place that has several."""
+    """Return the choices with another option at one place that has several."""
     places = [i for i, n in enumerate(sizes) if n > 1]
     at = places[int(rng.integers(len(places)))]
     other = (values[at] + 1 + int(rng.integers(sizes[at] - 1))) % sizes[at]
@@ -177,7 +177,7 @@ def _changed(values: tuple[int, ...], sizes: tuple[int, ...], rng: Rng) -> tuple
 
 
 def _front(seen: dict[Row, tuple[float, int]]) -> list[Row]:
-    """Networks that no other beats in accuracy and interval, the most accurate first."""
+    """Return the networks that no other beats in accuracy and interval, the most accurate first."""
     found, least = [], None
     for row in sorted(seen, key=lambda r: (-seen[r][0], seen[r][1], r)):
         if least is None or seen[row][1] < least:

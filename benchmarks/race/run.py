@@ -52,7 +52,7 @@ class Race:
         self._proxies: dict[int, Proxy] = {}
 
     def finished(self, cell: Cell, *, simulate: bool = True) -> bool:
-        """Whether nothing is left to do; without `simulate`, nothing but the simulation."""
+        """Tell whether nothing is left to do; without `simulate`, nothing but the simulation."""
         result = self.store.find(cell, self.profile.name, self.key)
         return result is not None and not (simulate and unmeasured(result))
 
@@ -77,7 +77,7 @@ class Race:
         return result
 
     def proxy(self, seed: int, ground: Ground, tell: Progress) -> Proxy:
-        """The common proxy of a seed."""
+        """Return the common proxy of a seed."""
         if seed not in self._proxies:
             settings = self.profile.proxy
             self._proxies[seed] = Proxy(self.space, self.dataset, settings, seed, self.work, ground.legal, tell)
@@ -117,7 +117,7 @@ class Race:
         return Children(self.space, self.dataset, self.profile.proxy, seed, self.work, opinion)
 
     def _finished(self, cell: Cell, ground: Ground, judge: Judge, best: Candidate, tell: Progress) -> Candidate:
-        """The end that all searches share: the most promising candidates enlarged, trained briefly, the best taken."""
+        """End a search as all do: enlarge the most promising candidates, train them briefly, take the best."""
         config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed)
         accelerators = Accelerators(self.space, self.dataset, ground.board, ground.arrays if best.choice else None)
         rows = [(*c.row, *(c.choice or ())) for c in judge.promising()]
@@ -143,7 +143,7 @@ class Race:
 
 
 def counted(judge: Judge, best: Candidate | None) -> Search:
-    """What a judge counted, and the result."""
+    """Return what a judge counted, and the result."""
     return Search(
         row=None if best is None else best.row,
         choice=None if best is None else best.choice,
@@ -158,5 +158,5 @@ def counted(judge: Judge, best: Candidate | None) -> Search:
 
 
 def first_images(dataset: Dataset, images: int) -> Dataset:
-    """The data set with so many of its training images; in all data sets here they come in no order."""
+    """Return the data set with so many of its training images; in all data sets here they come in no order."""
     return replace(dataset, train_x=dataset.train_x[:images], train_y=dataset.train_y[:images])

@@ -21,19 +21,19 @@ from .problem import Problem, Row, Scored
 
 
 def part_of(board: Board, share: float) -> Board:
-    """The board where designs may take that share of what they may usually take of it."""
+    """Return the board where designs may take that share of what they may usually take of it."""
     fill = {name: share * part for name, part in to_plain(board.fill).items() if isinstance(part, float)}
     return replace(board, fill=replace(board.fill, **fill))
 
 
 def translated(row: Sequence[int], source: Space, target: Space) -> Row:
-    """The row of the same network in a space that names the same options in another order."""
+    """Return the row of the same network in a space that names the same options in another order."""
     pairs = zip(row, decisions(source), decisions(target), strict=True)
     return tuple(there.options.index(here.options[option]) for option, here, there in pairs)
 
 
 def network_of(space: Space, dataset: Dataset, row: Row) -> Network:
-    """The network of a row of choices."""
+    """Return the network of a row of choices."""
     return derive(space, row, dataset.name.replace("-", "_"), dataset.shape, dataset.classes)
 
 
@@ -49,16 +49,16 @@ class Ground:
         self._pools = [self._can_end(pool) for pool in range(self.sizes[-2])]
 
     def legal(self, row: Row) -> bool:
-        """Whether the machine has such a network, of enough blocks."""
+        """Tell whether the machine has such a network, of enough blocks."""
         return self._pools[row[-2]] and depth(self.space, row) >= self.minimum_depth
 
     def products(self, row: Row) -> int:
-        """Multiplications for one image."""
+        """Return the multiplications for one image."""
         graph = skeleton(network_of(self.space, self.dataset, row))
         return sum(node.macs for node in graph.nodes)
 
     def lanes(self) -> int:
-        """Products that the board can do in a cycle: all DSPs, and multipliers in half of its LUTs.
+        """Return the products that the board can do in a cycle: all DSPs, and multipliers in half of its LUTs.
 
         The other half is left to adders and memories. Multipliers are those of the middle network.
         """
@@ -68,11 +68,11 @@ class Ground:
         return self.board.budget.dsp + int(self.board.budget.lut / 2 / luts)
 
     def target(self, fps: float) -> int:
-        """Cycles between images at that many a second."""
+        """Return the cycles between images at that many a second."""
         return most_cycles(fps, self.board.clock_mhz)
 
     def problem(self, fps: float, accuracy: Callable[[Row], Scored], setup_s: float) -> Problem:
-        """The problem of that demand, judged by that accuracy."""
+        """Return the problem of that demand, judged by that accuracy."""
         return Problem(
             sizes=self.sizes,
             arrays=(len(self.tables(middle(self.space))[0].interval),) * self.arrays.blocks,
@@ -89,7 +89,7 @@ class Ground:
         )
 
     def exact(self, row: Row) -> int | None:
-        """The least interval of the network on the board."""
+        """Return the least interval of the network on the board."""
         graph = skeleton(network_of(self.space, self.dataset, row))
         try:
             return search_design(graph, self.board, reserve=reserve_of(self.board), explain=False).interval_cycles

@@ -13,8 +13,8 @@ RESULTS = Path(__file__).parent.parent / "results" / "cosearch"
 TINY = RESULTS.parent / "cosearch_tiny.json"
 SHARE = 0.3  # of each board: with all of it the largest networks fit, and any search that grows them would do
 BUDGETS: dict[str, tuple[int, ...]] = {
-    # 5,000, 2,857 and 2,000 cycles at 100 MHz, and 5,000, 2,666 and 1,818 at 200: the largest networks of the space
-    # need 5,292 and 3,528, and an engine of the second stage at least 1,764.
+    # 5,000, 2,857 and 2,000 cycles at 100 MHz; 5,000, 2,666 and 1,818 at 200. The largest networks of the space need
+    # 5,292 and 3,528, and an engine of the second stage at least 1,764.
     "pynq-z2": (20_000, 35_000, 50_000),
     "ultra96-v2": (40_000, 75_000, 110_000),
 }
@@ -154,9 +154,9 @@ class Cell:
 
 
 def all_cells() -> list[Cell]:
-    """Every cell, in an order in which a part is of most use: one seed and the middle budgets first.
+    """Return every cell, in an order in which a part is of most use: one seed and the middle budgets first.
 
-    Variants of ours run on the first board only; networks are trained one by one there for the first seed only.
+    Variants of ours run on the first board only. Networks are trained one by one there for the first seed only.
     """
     first = next(iter(BUDGETS))
     found = [

@@ -65,16 +65,16 @@ class Result:
 
 
 def unmeasured(result: Result) -> bool:
-    """Whether the cell has an accelerator that has not been simulated."""
+    """Tell whether the cell has an accelerator that has not been simulated."""
     final = result.final
     return final is not None and final.interval_cycles is not None and final.measured is None
 
 
 def settings_of(profile: Profile, space: Space, data: Dataset) -> dict[str, str]:
-    """Everything that a cell depends on beside its name.
+    """Return everything that a cell depends on beside its name.
 
-    Of the package's own settings those that the profile sets: the others are the package's defaults. What changes in
-    the code is not seen; REVISION is raised when old cells must not stand beside new ones.
+    Of the package's own settings these are what the profile sets: the others are the package's defaults. A change of
+    the code is not seen. REVISION is raised when old cells must not stand beside new ones.
     """
     text = f"{[(d.name, d.options) for d in decisions(space)]} {[stage.stride for stage in space.stages]}"
     return {
@@ -91,17 +91,17 @@ def settings_of(profile: Profile, space: Space, data: Dataset) -> dict[str, str]
 
 
 def key_of(settings: Mapping[str, str]) -> str:
-    """Digest of the settings."""
+    """Return the digest of the settings."""
     return hashlib.sha256(json.dumps([FORMAT, settings], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _plain(settings: Mapping[str, Any]) -> str:
-    """Names and values in one line."""
+    """Return names and values in one line."""
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
 
 
 def changed(config: object, default: object) -> dict[str, Any]:
-    """The settings that are not the default's."""
+    """Return the settings that are not the default's."""
     usual = to_plain(default)
     return {name: value for name, value in to_plain(config).items() if value != usual[name]}
 
@@ -117,12 +117,12 @@ class Store:
         self.cells, self.settings = folder / "cells.csv", folder / "settings.csv"
 
     def find(self, cell: Cell, profile: str, key: str | None = None) -> Result | None:
-        """The result of the cell in that profile, with that key if one is given."""
+        """Return the result of the cell in that profile, with that key if one is given."""
         row = self._rows().get((profile, cell))
         return None if row is None or key not in (None, row["key"]) else self._result(row, self._settings())
 
     def all(self) -> list[Result]:
-        """Every result there is, by profile in the order of all_cells."""
+        """Return every result there is, by profile in the order of all_cells."""
         rows, settings = self._rows(), self._settings()
         names = [(profile, cell) for profile in PROFILES for cell in all_cells()]
         return [self._result(rows[name], settings) for name in names if name in rows]
@@ -162,7 +162,7 @@ class Store:
 
 
 def _columns(kind: Any, prefix: str = "") -> dict[str, Any]:
-    """Every field by its name, one within another dataclass by both names and a dot, with its type."""
+    """Return every field by its name, with its type; a field within another dataclass has both names and a dot."""
     found: dict[str, Any] = {}
     for name, hint in get_type_hints(kind).items():
         inner = [h for h in (hint, *get_args(hint)) if is_dataclass(h)]
@@ -178,7 +178,7 @@ SETTINGS = ("key", "name", "value")
 
 
 def _row(result: Result) -> dict[str, str]:
-    """The cell's row as text: None is empty, numbers of a tuple are apart by spaces, steps by semicolons."""
+    """Return the cell's row as text: None is empty, numbers of a tuple are apart by spaces, steps by semicolons."""
     plain = to_plain(result)
 
     def text(column: str, hint: Any) -> str:
@@ -195,7 +195,7 @@ def _row(result: Result) -> dict[str, str]:
 
 
 def _value(row: Mapping[str, str], column: str, path: Path) -> Any:
-    """The inverse of a row's text, as plain data."""
+    """Return the inverse of a row's text, as plain data."""
     text, hint = row[column], COLUMNS[column]
     try:
         if hint == tuple[Step, ...]:
@@ -212,7 +212,7 @@ def _value(row: Mapping[str, str], column: str, path: Path) -> Any:
 
 
 def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns put back into one another; what has no value in any of its columns is None."""
+    """Return columns put back into one another; what has no value in any of its columns is None."""
     found: dict[str, Any] = {}
     for column, value in row.items():
         name, _, rest = column.partition(".")
@@ -227,7 +227,7 @@ def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a table, none if there is no file."""
+    """Read the rows of a table, none if there is no file."""
     if not path.is_file():
         return []
     try:

@@ -18,12 +18,12 @@ class Group:
     results: tuple[Result, ...]
 
     def of(self, board: str, fps: int, method: Method) -> tuple[Result, ...]:
-        """The results of a method at a demand, by seed."""
+        """Return the results of a method at a demand, by seed."""
         wanted = [Cell(board=board, fps=fps, method=method, seed=seed) for seed in SEEDS]
         return tuple(r for cell in wanted for r in self.results if r.cell == cell)
 
     def demands(self) -> list[tuple[str, int]]:
-        """Boards and demands of which there is a result."""
+        """Return boards and demands of which there is a result."""
         every = [(board, fps) for board, budgets in BUDGETS.items() for fps in budgets]
         return [d for d in every if any((r.cell.board, r.cell.fps) == d for r in self.results)]
 
@@ -43,14 +43,14 @@ class Spread:
 
 
 def groups(results: Sequence[Result]) -> list[Group]:
-    """Groups of equal profile and settings, the largest first, the full profile if equal."""
+    """Return groups of equal profile and settings, the largest first, the full profile if equal."""
     keys = dict.fromkeys((r.profile, r.key) for r in results)
     found = [Group(p, k, tuple(r for r in results if (r.profile, r.key) == (p, k))) for p, k in keys]
     return sorted(found, key=lambda g: (-len(g.results), g.profile != "full"))
 
 
 def met(result: Result) -> bool:
-    """Whether the method's network on its accelerator has the demanded pace: as measured, else as predicted."""
+    """Tell whether the method's network on its accelerator has the demanded pace: as measured, else as predicted."""
     final = result.final
     if final is None or final.interval_cycles is None:
         return False
@@ -59,12 +59,12 @@ def met(result: Result) -> bool:
 
 
 def accuracy(results: Iterable[Result]) -> Spread | None:
-    """Of the golden model on the test images, where the demand was met."""
+    """Return the accuracy of the golden model on the test images, where the demand was met."""
     return Spread.of(r.final.trained.golden_accuracy for r in results if r.final is not None and met(r))
 
 
 def differences(group: Group, method: Method, demands: Sequence[tuple[str, int]]) -> dict[int, list[float]]:
-    """Accuracy less that of ours at the same demand and seed, by seed, for every pair that meets the demand."""
+    """Return accuracy less that of ours at the same demand and seed, by seed, for every pair that meets the demand."""
     found: dict[int, list[float]] = {}
     for board, fps in demands:
         ours = {r.cell.seed: r.final for r in group.of(board, fps, Method.OURS) if met(r)}
@@ -85,7 +85,7 @@ class Estimate:
 
     @staticmethod
     def of(by_seed: Mapping[int, Sequence[float]]) -> "Estimate | None":
-        """Of the seeds' means; None without any."""
+        """Return the estimate from the seeds' means; None without any."""
         means = [mean(values) for values in by_seed.values()]
         if not means:
             return None
@@ -98,15 +98,15 @@ class Estimate:
 
 
 def predicted_fps(results: Iterable[Result]) -> Spread | None:
-    """Of the methods' own accelerators, whether or not they meet the demand."""
+    """Return the predicted FPS of the methods' own accelerators, whether or not they meet the demand."""
     return Spread.of(r.final.fps for r in results if r.final is not None and r.final.fps is not None)
 
 
 def fps(results: Iterable[Result]) -> Spread | None:
-    """Measured in RTL simulation, whether or not it meets the demand."""
+    """Return the FPS measured in RTL simulation, whether or not it meets the demand."""
     return Spread.of(r.final.measured.fps for r in results if r.final is not None and r.final.measured is not None)
 
 
 def exact_fps(results: Iterable[Result]) -> Spread | None:
-    """Of the best design of the same networks."""
+    """Return the FPS of the best design of the same networks."""
     return Spread.of(r.final.exact_fps for r in results if r.final is not None)

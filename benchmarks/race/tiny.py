@@ -48,7 +48,7 @@ FORMAT = 1
 
 
 def space() -> Space:
-    """192 networks of two stages."""
+    """Return 192 networks of two stages."""
     three, five = Operator(kind=Kind.CONV, kernel=3), Operator(kind=Kind.CONV, kernel=5)
     separable = Operator(kind=Kind.SEPARABLE, kernel=3)
     first = BlockSpace(operators=(three, five), weight_bits=(3, 6))
@@ -64,7 +64,7 @@ def space() -> Space:
 
 
 def board() -> Board:
-    """A small part of a board."""
+    """Return a small part of a board."""
     return replace(load_board(BOARD), fill=Fill(dsp=SHARE, bram18=SHARE, uram=SHARE, lut=SHARE, ff=SHARE))
 
 
@@ -72,8 +72,8 @@ def board() -> Board:
 class Found:
     """What one seed of the co-search ended with.
 
-    `row`: its result, the most accurate network that it asked for or that is likely at its end, among those with a
-    design that meets the demand. `asked`: networks whose accuracy it asked for.
+    `row`: its result, the most accurate of the networks that have a design within the demand. These are networks whose
+    accuracy it asked for, or that are likely at its end. `asked`: networks whose accuracy it asked for.
     """
 
     seed: int
@@ -112,19 +112,19 @@ class Tiny:
 
 
 def text(row: Row) -> str:
-    """A row as a key."""
+    """Return a row as a key."""
     return " ".join(map(str, row))
 
 
 def digest(data: Dataset) -> str:
-    """Of everything that the table depends on."""
+    """Return the digest of everything that the table depends on."""
     choices = [(d.name, d.options) for d in decisions(space())]
     parts = f"{FORMAT} {choices} {changed(TRAIN, TrainConfig())} {IMAGES} {TEST_IMAGES} {data.digest()}"
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 def load(path: Path) -> Tiny | None:
-    """What the file holds; None if there is none, or it is broken."""
+    """Return what the file holds; None if there is none, or it is broken."""
     try:
         return parse(Tiny, files.read_json(path), str(path)) if path.is_file() else None
     except CodesignError:
@@ -180,7 +180,7 @@ def _searched(seed: int, accuracies: Mapping[str, float], data: Dataset, target:
 
 
 def _trained(row: Row, data: Dataset, folder: Path) -> float:
-    """Accuracy of the network after a short training."""
+    """Return the accuracy of the network after a short training."""
     part = first_images(data, IMAGES)
     part = replace(part, test_x=part.test_x[:TEST_IMAGES], test_y=part.test_y[:TEST_IMAGES])
     accuracy = train(network_of(space(), part, row), part, TRAIN, folder).quantized_accuracy

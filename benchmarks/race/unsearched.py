@@ -22,7 +22,7 @@ from .setting import Ground, translated
 
 
 def unsearched(judge: Judge, ground: Ground, space: Space, config: SearchConfig, tell: Progress) -> Candidate | None:
-    """The first operators and middle widths and bits, changed at least cost until they meet the demand, and enlarged.
+    """Return the first operators and middle widths and bits, changed at least cost to meet the demand, and enlarged.
 
     `space`: that of the ground, or the same in another order. `config`: under the demand, with one finalist.
     """

@@ -155,7 +155,7 @@ def port(words):
 
 
 def counted(layer, unroll, extents):
-    """Cycles of a layer at 16 bits, in whole tiles and by nothing but divisions rounded up."""
+    """Count the cycles of a layer at 16 bits, in whole tiles and by nothing but divisions rounded up."""
     oy, ox, k, c, roy, rox, rk, rc = extents
     steps = {
         Unroll.K: oy * ox * up(k, rk) * c,
@@ -291,7 +291,7 @@ def test_random_searches_are_kept_for_the_next_run(tmp_path):
 
 
 def test_fbnet_c_as_a_whole_has_a_proved_design_in_seconds() -> None:
-    """With stem, header and classifier, in our machine, 4-bit weights and 8-bit activations; processor seconds."""
+    """The network has stem, header and classifier, 4-bit weights and 8-bit activations; seconds are the processor's."""
     graph = graph_of(FBNET_C, 4, 8, whole=True)
     begun = time.process_time()
     found = search_design(graph, load_board("zcu102"), explain=False)

@@ -37,7 +37,7 @@ LIMIT = Limit(evaluations=40, points=600)
 
 
 def toy_accuracy(row: tuple[int, ...]) -> float:
-    """Larger is better, but neighbours should match, and the last decision is a matter of taste."""
+    """Return an accuracy: larger is better, but neighbours should match, and the last decision is a matter of taste."""
     mismatch = sum(abs(a - b) for a, b in itertools.pairwise(row[:4]))
     return 0.5 + 0.03 * sum(row[:4]) - 0.02 * mismatch - 0.01 * abs(row[4] - 2)
 

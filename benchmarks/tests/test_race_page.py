@@ -152,7 +152,7 @@ def test_a_row_of_older_settings_stays_until_its_cell_is_done_again(tmp_path: Pa
 
 
 def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
-    """Threads here: a lock is held by an open file, of whichever process or thread."""
+    """Threads suffice here: a lock is held by an open file, whichever process or thread opened it."""
     cells = [cell(method, seed) for method in RACE for seed in SEEDS]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda c: Store(tmp_path).save(made(c, 0.5)), cells))
@@ -258,7 +258,7 @@ def test_a_changed_part_is_judged_by_pairs_of_one_seed() -> None:
 
 
 def test_demands_of_one_seed_count_as_one() -> None:
-    """They share images and supernet; as many pairs as there are demands would make differences look surer."""
+    """They share images and supernet. As many pairs as there are demands would make differences look surer."""
     results, other = [], BUDGETS[BOARD][0]
     for seed, gap in ((0, 0.01), (1, 0.03)):
         for fps in (FPS, other):

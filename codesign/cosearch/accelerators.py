@@ -53,13 +53,15 @@ class Accelerators:
     reasons: dict[tuple[int, ...], str] = field(default_factory=dict)
 
     def network(self, row: Sequence[int]) -> Network:
-        """The network of these choices."""
+        """Return the network of these choices."""
         data = self.dataset
         name, choices = data.name.replace("-", "_"), row[: len(decisions(self.space))]
         return derive(self.space, choices, name, data.shape, data.classes)
 
     def choices(self, row: Sequence[int]) -> tuple[tuple[str, str], ...]:
-        """The choices by name: about the network, then the array of every block and of the head where it is chosen."""
+        """Return the choices by name: about the network, then the array of every block and of the head where it is
+        chosen.
+        """
         every = decisions(self.space)
         blocks = [f"stage {i} block {j} array" for i, s in enumerate(self.space.stages) for j in range(len(s.blocks))]
         found = [(d.name, d.options[i]) for d, i in zip(every, row, strict=False)]
@@ -67,20 +69,23 @@ class Accelerators:
         return (*found, *((name, str(ARRAYS[i])) for name, i in arrays))
 
     def design(self, row: Sequence[int]) -> Accelerator | None:
-        """The accelerator of these choices, or None if it does not fit the board or the machine has no such network."""
+        """Return the accelerator of these choices, or None if it does not fit the board or the machine has no such
+        network.
+        """
         key = tuple(row)
         if key not in self.found:
             self.found[key] = self._design(row)
         return self.found[key]
 
     def within(self, row: Sequence[int], target: float) -> Accelerator | None:
-        """The accelerator of these choices, if it has one of at most `target` cycles between images that is in time."""
+        """Return the accelerator of these choices if it has one in time, of at most `target` cycles between images."""
         interval, late = self.cycles(row)
         return self.design(row) if interval is not None and interval <= target and late is None else None
 
     def cycles(self, row: Sequence[int]) -> tuple[int | None, int | None]:
-        """Cycles between images of the accelerator of these choices, and of one image if those are more than it may
-        take: then it is the quickest that was found. None and None if there is no accelerator.
+        """Return the cycles between images of the accelerator of these choices, and its latency where it is too large.
+
+        Then the accelerator is the quickest that was found. None and None if there is no accelerator.
         """
         found = self.design(row)
         if found is None:
@@ -102,7 +107,7 @@ class Accelerators:
             return None
 
     def _exact(self, graph: Graph) -> Accelerator:
-        """The design of least interval, or of least latency where that of least interval has too much of it."""
+        """Return the design of least interval, or of least latency where that of least interval has too much of it."""
         self.searches += 1
         if self.max_latency is not None:
             result, design, cost = quick_sized_design(
@@ -115,7 +120,7 @@ class Accelerators:
         return Accelerator(result.design, result.interval_cycles, result.resources)
 
     def _chosen(self, arrays: BlockArrays, row: Sequence[int], graph: Graph) -> Accelerator:
-        """The design with the row's arrays."""
+        """Return the design with the row's arrays."""
         networks = len(decisions(self.space))
         design = arrays.design(row[:networks], row[networks:], graph)
         cost = predict(graph, design, self.board)
@@ -123,6 +128,6 @@ class Accelerators:
 
 
 def reserve_of(board: Board) -> Resources:
-    """What exact designs of networks without weights leave free within the board's budget."""
+    """Return what exact designs of networks without weights leave free within the board's budget."""
     budget = board.budget
     return Resources(bram18=int(budget.bram18 * _RESERVE), lut=int(budget.lut * _RESERVE), ff=int(budget.ff * _RESERVE))

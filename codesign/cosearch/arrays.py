@@ -1,8 +1,8 @@
 """An accelerator as one multiplier array per block: the parameters that DNA's hardware search chooses.
 
 A block's array is of LUT or DSP multipliers and has at most so many lanes (PE x SIMD). Its convolutions take the
-fastest engines within that; whatever else the block has, and convolutions that would be faster than the slowest, take
-the cheapest engines that keep up with it.
+fastest engines within that. Whatever else the block has takes the cheapest engines that keep up with the slowest of
+them. So do convolutions that would be faster than that one.
 """
 
 from collections.abc import Sequence
@@ -90,11 +90,11 @@ class BlockArrays:
         return len(self._blocks)
 
     def tables(self, row: Sequence[int]) -> list[ArrayTable]:
-        """The table of every block of the network."""
+        """Return the table of every block of the network."""
         return [self.table(i, row) for i in range(len(self._blocks))]
 
     def table(self, block: int, row: Sequence[int]) -> ArrayTable:
-        """The table of one block of the network; no cycles and no counts where it is skipped.
+        """Return the table of one block of the network; no cycles and no counts where it is skipped.
 
         A block that the machine does not have takes NEVER cycles with any array.
         """
@@ -109,21 +109,21 @@ class BlockArrays:
         return self._tables[nodes]
 
     def decisions(self, block: int) -> tuple[int, ...]:
-        """The decisions of the space on which the block depends."""
+        """Return the decisions of the space on which the block depends."""
         return self._blocks[block].decisions
 
     def cost(self, row: Sequence[int], choice: Sequence[int]) -> ArrayCost:
-        """Interval and counts of the network with these arrays."""
+        """Return the interval and counts of the network with these arrays."""
         tables = self.tables(row)
         interval = max(int(t.interval[c]) for t, c in zip(tables, choice, strict=True))
         counts = np.sum([t.counts[c] for t, c in zip(tables, choice, strict=True)], axis=0)
         return ArrayCost(interval, counts, bool((counts <= self.budget).all()))
 
     def design(self, row: Sequence[int], choice: Sequence[int], graph: Graph) -> Design:
-        """The design of the network's graph with these arrays, buffers sized.
+        """Return the design of the network's graph with these arrays, buffers sized.
 
-        The AXI-Streams are the narrowest that are not slower than the arrays. Raises InfeasibleError if it does not
-        fit the board.
+        The AXI-Streams are the narrowest that are not slower than the arrays. Raise InfeasibleError if it does not fit
+        the board.
         """
         space = design_space(graph, self.board)
         interval = self.cost(row, choice).interval_cycles
@@ -185,13 +185,13 @@ def _within(node: Operation, options: Options, array: Array) -> npt.NDArray[np.b
 
 
 def _narrowest(options: Options, interval: int) -> int:
-    """The narrowest stream of at most that interval, or the fastest."""
+    """Return the narrowest stream of at most that interval, or the fastest."""
     slow_enough = np.flatnonzero(options.interval <= interval)
     return int(slow_enough[options.lanes_in[slow_enough].argmin()] if len(slow_enough) else options.interval.argmin())
 
 
 def _same_engine(options: Options, engines: EngineColumns, at: int, weights: FloatArray) -> int:
-    """The option of that PE and SIMD, with the same kind of multipliers where there is one, cheapest of those."""
+    """Return the option of that PE and SIMD, with the same kind of multipliers if there is one, cheapest of those."""
     assert options.engines is not None
     lanes = (options.engines.pe == engines.pe[at]) & (options.engines.simd == engines.simd[at])
     same = lanes & (options.engines.dsp == engines.dsp[at])

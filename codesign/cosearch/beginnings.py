@@ -1,8 +1,8 @@
 """Where a search can begin: networks that meet the demand before anything is learned, by tables and exact designs.
 
-Choices by gradient lean on where they begin, because it is what weights are trained around. So a search begins at the
-more accurate of two: the space's own first operators, and the network of most products that the demand leaves room for,
-which does not depend on the order in which a space names its options.
+Choices by gradient lean on where they begin, because weights are trained around that. So a search begins at the more
+accurate of two networks. One is the space's own first operators. The other is the network of most products that the
+demand leaves room for. It does not depend on the order in which a space names its options.
 """
 
 import math
@@ -23,7 +23,7 @@ _ADAPTED = 6  # times that prices are adapted to the network of the beginning
 
 
 def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
-    """A network of little cost by the tables: from one of all blocks, change the best option until none helps."""
+    """Return a network of little cost by the tables: from all blocks on, change the best option until none helps."""
     places, keep = skips(space), must_keep(space, minimum_depth)
     row = [0] * len(pricing.sizes)
     for at, skip in places:
@@ -42,17 +42,17 @@ def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) 
 
 
 def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
-    """The chooser's likeliest network, changed at least cost until an accelerator meets the demand.
+    """Return the chooser's likeliest network, changed at least cost until an accelerator meets the demand.
 
-    Prices are adapted to it on the way; None if that does not help.
+    Prices are adapted to it on the way. None if that does not help.
     """
     return _meeting(chooser, accelerators, chooser.likeliest(), _even(chooser))
 
 
 def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
-    """The network of most products, changed until an accelerator meets the demand; each change loses few for its cost.
+    """Return the network of most products, changed until an accelerator meets the demand.
 
-    Prices are adapted to it on the way; None if that does not help.
+    Each change loses few products for its cost. Prices are adapted to it on the way. None if that does not help.
     """
     data = accelerators.dataset
     blocks = [(b, _block_products(b)) for b in choice_blocks(chooser.space, data.shape, len(data.classes))]
@@ -73,12 +73,12 @@ def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
 
 
 def _even(chooser: Chooser) -> list[list[float]]:
-    """The same worth for each option of every decision; -inf where it is closed."""
+    """Return the same worth for each option of every decision; -inf where it is closed."""
     return [[-math.inf if c else 0.0 for c in closed.tolist()] for closed in chooser.closed]
 
 
 def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
-    """Products for one image of every combination of its decisions; -inf where the machine has no such block."""
+    """Return the products for one image of every combination of decisions; -inf where the machine lacks the block."""
     found = np.empty(block.nodes.shape)
     for index in np.ndindex(found.shape):
         nodes = block.nodes[index]
@@ -89,7 +89,7 @@ def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
 def _alternatives(
     chooser: Chooser, row: Sequence[int], at: int, value: Callable[[Sequence[int]], float]
 ) -> list[float]:
-    """The value of the row with each option of one decision; -inf where it is closed."""
+    """Return the value of the row with each option of one decision; -inf where it is closed."""
     closed = chooser.closed[at].tolist()
     return [-math.inf if c else value([*row[:at], option, *row[at + 1 :]]) for option, c in enumerate(closed)]
 
@@ -97,7 +97,7 @@ def _alternatives(
 def _meeting(
     chooser: Chooser, accelerators: Accelerators, start: Sequence[int], worth: Sequence[Sequence[float]]
 ) -> list[int] | None:
-    """The row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
+    """Return the row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
     pricing, target = chooser.pricing, chooser.longest_interval
     for _ in range(_ADAPTED):
         row = repaired(pricing, worth, start, 0.0 if chooser.config.demanded else math.inf)

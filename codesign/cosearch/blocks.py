@@ -45,14 +45,14 @@ class ChoiceBlock:
 
 
 def choice_blocks(space: Space, shape: Shape, labels: int) -> tuple[ChoiceBlock, ...]:
-    """Every block of every stage for samples of that shape, then the head for that many labels."""
+    """Return every block of every stage for samples of that shape, then the head for that many labels."""
     shapes = input_shapes(space, shape)
     found = [_block(space, i, j, shapes) for i, stage in enumerate(space.stages) for j in range(len(stage.blocks))]
     return (*found, _head(space, shapes, labels))
 
 
 def _block(space: Space, i: int, j: int, shapes: tuple[Shape, ...]) -> ChoiceBlock:
-    """Block j of stage i."""
+    """Return block j of stage i."""
     where, before = slots(space)[i], slots(space)[i - 1] if i and not j else None
     own = (where.width, where.bits, where.operators[j], where.weight_bits[j], where.inner_bits[j])
     axes = [at for at in own if at is not None]
@@ -81,7 +81,7 @@ def _head(space: Space, shapes: tuple[Shape, ...], labels: int) -> ChoiceBlock:
 
 
 def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tuple[list[Layer], Input]]) -> ChoiceBlock:
-    """The nodes of the layers that every combination of these decisions makes, at every resolution."""
+    """Return the nodes of the layers that every combination of these decisions makes, at every resolution."""
     axes = [0, *axes] if space.resolutions else axes
     every = decisions(space)
     sizes = [len(every[at].options) for at in axes]
@@ -101,7 +101,7 @@ def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tupl
 
 
 def _source(space: Space, row: Sequence[int], stage: int, extent: tuple[int, int]) -> Input:
-    """What a stage hands on, as the input of what follows."""
+    """Return what a stage hands on, as the input of what follows."""
     own, where = space.stages[stage], slots(space)[stage]
     otype = QType(own.activation_bits[row[where.bits]], signed=False)
     return Input(name="x", shape=Shape(*extent, own.widths[row[where.width]]), otype=otype)

@@ -20,7 +20,7 @@ class Draw:
     soft: Tensor
 
     def without_gradient(self) -> "Draw":
-        """The same draw as a constant."""
+        """Return the same draw as a constant."""
         return Draw(self.weights.detach(), self.index, self.active[:1], self.soft)
 
 
@@ -41,32 +41,32 @@ def sample(logits: Tensor, temperature: float, rng: torch.Generator, paths: int 
 
 
 def blend(logits: Tensor, temperature: float, rng: torch.Generator) -> Draw:
-    """A relaxed sample as a constant: every allowed option is active, with its share of a softmax."""
+    """Return a relaxed sample as a constant: every allowed option is active, with its share of a softmax."""
     drawn = sample(logits.detach(), temperature, rng, paths=len(logits))
     return Draw(drawn.soft, drawn.index, drawn.active, drawn.soft)
 
 
 def straight_through(soft: Tensor, index: int) -> Tensor:
-    """One-hot at index in value, soft[n] in gradient."""
+    """Return a vector that is one-hot at index in value, and soft[n] in gradient."""
     hard = torch.zeros_like(soft)
     hard[index] = 1.0
     return hard + (soft - soft.detach())
 
 
 def fixed(index: int, options: int, device: torch.device) -> Draw:
-    """The certain draw, without a gradient."""
+    """Return the certain draw, without a gradient."""
     hard = torch.zeros(options, device=device)
     hard[index] = 1.0
     return Draw(hard, index, (index,), hard)
 
 
 def temperature_at(start: float, end: float, done: float) -> float:
-    """Geometric schedule from start to end as `done` goes from 0 to 1."""
+    """Return the temperature of a geometric schedule from start to end, as `done` goes from 0 to 1."""
     return float(start * (end / start) ** done)
 
 
 def entropy(logits: Tensor) -> float:
-    """Entropy of softmax(logits) as a share of the uniform distribution's; 0 where only one option is allowed."""
+    """Return the entropy of softmax(logits) as a share of the uniform one's; 0 if only one option is allowed."""
     allowed = logits[torch.isfinite(logits)]
     if len(allowed) < 2:
         return 0.0

@@ -1,7 +1,8 @@
 """The choices of a search: their logits, what is drawn from them, what they cost, and how they learn.
 
-A step moves the logits against a task loss of the drawn network and the cost of the network and of every alternative
-to it, constants from a pricing. Under a demand the cost's weight grows while drawn networks are too slow.
+A step moves the logits against two losses. One is the task loss of the drawn network. The other is the cost of the
+network and of every alternative to it, constants from a pricing. Under a demand the weight of the cost grows while
+drawn networks are too slow.
 """
 
 import math
@@ -37,7 +38,7 @@ class Chooser:
     def __init__(
         self, space: Space, config: SearchConfig, pricing: Pricing | ArrayPricing, device: torch.device
     ) -> None:
-        """Raises InfeasibleError if too few blocks have an operator that can meet the demand."""
+        """Begin at the middle of the space. Raise InfeasibleError if too few blocks can meet the demand."""
         self.space, self.config, self.pricing, self.device = space, config, pricing, device
         self.networks = len(decisions(space))
         allowed = pricing.allowed()
@@ -70,16 +71,16 @@ class Chooser:
         return math.inf if self.config.min_fps is None else float(self.pricing.target)
 
     def open_logits(self, i: int) -> Tensor:
-        """Logits of a decision, -inf where an option can be part of no network that meets the demand."""
+        """Return the logits of a decision, -inf where an option can be part of no network that meets the demand."""
         return self.logits[i].masked_fill(self.closed[i], float("-inf"))
 
     def log_shares(self, i: int) -> list[float]:
-        """Log-probability of each option of a decision, -inf where it is closed."""
+        """Return the log-probability of each option of a decision, -inf where it is closed."""
         found: list[float] = torch.log_softmax(self.open_logits(i).detach(), 0).tolist()
         return found
 
     def likeliest(self) -> list[int]:
-        """The option of largest logit of every decision, with as many blocks as are demanded."""
+        """Return the option of largest logit of every decision, with as many blocks as are demanded."""
         with torch.no_grad():
             row = [int(self.open_logits(i).argmax()) for i in range(len(self.logits))]
             for at, skip in self.too_shallow(row):
@@ -87,11 +88,11 @@ class Chooser:
         return row
 
     def entropy(self) -> float:
-        """Mean entropy of the choices, as a share of the uniform distribution's."""
+        """Return the mean entropy of the choices, as a share of the uniform distribution's."""
         return sum(entropy(self.open_logits(i).detach()) for i in range(len(self.logits))) / len(self.logits)
 
     def draw(self, rng: torch.Generator, temperature: float, *, paths: int = 1, uniform: bool = False) -> list[Draw]:
-        """A draw of every decision; too shallow networks get the likelier of the other operators instead."""
+        """Draw an option of every decision; too shallow networks get the likelier of the other operators instead."""
         logits = [self.open_logits(i) for i in range(len(self.logits))]
         if uniform:
             logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
@@ -127,7 +128,7 @@ class Chooser:
             self.optimizer.step()
 
     def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
-        """The cost's part of the loss, and the drawn network's log cost, above 0 where it misses the demand."""
+        """Return the cost's part of the loss, and the drawn network's log cost, above 0 where it misses the demand."""
         row = [d.index for d in draws]
         log_cost = self.pricing.log_cost(row)
         weight = self.config.cost_weight
@@ -139,13 +140,13 @@ class Chooser:
         return price, (log_cost if self.config.demanded else 0.0)
 
     def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
-        """(decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
+        """Yield (decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
         skipped = [(at, skip) for at, skip in self._kept if row[at] == skip]
         missing = self._must_keep - (len(self._kept) - len(skipped))
         yield from skipped[: max(missing, 0)]
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Everything that `restore` needs, as plain data and tensors."""
+        """Return everything that `restore` needs, as plain data and tensors."""
         meta = {"multiplier": self.multiplier, "priced": self.priced, "pricing": self.pricing.state}
         tensors = checkpoint.prefixed("logits", {str(i): x for i, x in enumerate(self.logits)})
         return meta, tensors | checkpoint.prefixed("choice_optimizer", checkpoint.optimizer_tensors(self.optimizer))
@@ -160,7 +161,7 @@ class Chooser:
         self.pricing.restore(meta["pricing"])
 
     def _expected(self, draws: Sequence[Draw], tables: Sequence[npt.NDArray[np.float64]]) -> Tensor:
-        """0 in value; its gradient is that of the cost if each choice alone could be any mixture of its options."""
+        """Return 0 in value; its gradient is the cost's, if each choice alone could be any mixture of its options."""
         costs = [torch.tensor(t, dtype=torch.float32, device=self.device) for t in tables]
         terms = [(d.weights * (c - c[d.index])).sum() for d, c in zip(draws, costs, strict=True)]
         return sum(terms, start=torch.zeros((), device=self.device))

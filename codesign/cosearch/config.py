@@ -26,20 +26,24 @@ class Objective(Enum):
 class SearchConfig:
     """Settings of the co-search.
 
-    `min_fps` is a demand on the derived network at the board's clock: it must have a design that is at least this
-    fast, and as `max_latency_us` says, takes at most so many microseconds for one image. `cost_weight` is the price of
-    a factor e in interval, in latency where only that is demanded, and in the more pressing where both are, in units of
-    the loss; at 0 a network that meets the demand has no reason to become cheaper.
-    `images` of the training part are used, of which `validation_share` decide about choices and never train weights;
-    an epoch passes over the others, and repeatedly where there are fewer than `images`. `temperatures`: of the relaxed
-    draws at the begin and the end. `active_paths`: candidates that run when a choice learns, 1 or 2; the second costs
-    memory and time, and tells the choice what it would gain. `trained_finalists` networks are trained for a short time
-    to be compared, those that the search can begin with and the first of its `finalists`, which shared weights rank;
-    where cost has a price, the rank alone decides. Then up to `trained_neighbours` that differ from the best in one
-    choice are trained too, and the search goes on from one that is better. `enlarge`: where a demand is the only limit,
-    they all grow in widths and bits as far as their designs allow.
-    `objective` is for `hardware: exact`. With `heterogeneous`, weights learn on blends of all bit widths, choices on
-    drawn ones.
+    - `min_fps`: frames per second at the board's clock. The derived network must have a design that is at least this
+      fast.
+    - `max_latency_us`: the most microseconds that this design may take for one image.
+    - `cost_weight`: weight of log(interval) in the loss. With a latency limit it weighs log(latency); with both, the
+      larger violation. At 0 a network that meets the demand has no reason to become cheaper.
+    - `objective`: for `hardware: exact` only.
+    - `heterogeneous`: weights learn on blends of all bit widths, choices on drawn ones.
+    - `images`: how many images of the training part are used. The share `validation_share` decides about choices and
+      never trains weights. An epoch passes over the others, repeatedly where there are fewer than `images`.
+    - `temperatures`: of the relaxed draws, at the beginning and at the end.
+    - `active_paths`: candidates that run when a choice learns, 1 or 2. The second costs memory and time, and tells the
+      choice what it would gain.
+    - `finalists`: how many networks shared weights rank at the end.
+    - `trained_finalists`: how many networks are trained for a short time to be compared. These are the ones that the
+      search can begin with, and the first finalists. Where cost has a price, the rank alone decides.
+    - `trained_neighbours`: how many networks that differ from the best in one choice are trained too, at most. The
+      search goes on from one that is better.
+    - `enlarge`: where a demand is the only limit, all of them grow in widths and bits as far as their designs allow.
     """
 
     min_fps: float | None = None

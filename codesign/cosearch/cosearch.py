@@ -1,11 +1,11 @@
 """The joint search of network and accelerator, by gradient, under a demand on the accelerator's speed.
 
-It begins at the better of two networks that meet the demand, after a short training of each.
-In every step one batch of the training images moves the weights of a drawn network; after the warm-up, a batch of
-images that never train weights moves the choices. To the loss of the choices comes the cost of the drawn network and
-of every alternative to it, constants from search.pricing, with a multiplier that grows while drawn networks are too
-slow. At the end the likeliest networks that meet the demand are ranked by shared weights, whose accuracy is never
-reported as the network's; the first of them, confirmed by exact designs, are enlarged, trained briefly and compared.
+It begins at the better of two networks that meet the demand, after a short training of each. In every step one batch of
+training images moves the weights of a drawn network. After the warm-up, a batch of other images, which never train
+weights, moves the choices. Their loss has two parts: that of the images, and the cost of the drawn network and of every
+alternative to it. Costs are constants from a pricing; their weight grows while drawn networks are too slow. At the end
+shared weights rank the likeliest networks that meet the demand. This accuracy is never reported as the network's. The
+first of them are confirmed by exact designs, enlarged, trained briefly and compared.
 """
 
 import time
@@ -46,7 +46,7 @@ class CosearchResult:
 
     `interval_cycles` and `resources` are that design's, with weights not yet known. `priced_networks`: how many
     networks the cost tables gave a cost; `design_searches`: how many exact searches there were, which together priced
-    `design_options` engines. `seconds` counts all sessions of an interrupted search.
+    `design_options` engines. `seconds` counts an interrupted search as a whole.
     """
 
     network: Network
@@ -73,10 +73,9 @@ def cosearch(
 ) -> CosearchResult:
     """Search a network of the space together with its accelerator on the board. Test images are not looked at.
 
-    After each epoch a checkpoint `search.npz` is left in `folder`; a call that finds one goes on from it and ends in
-    the same network as if never interrupted. `on_epoch` is given all records after each epoch, and those of the
-    checkpoint at the begin. Raises InfeasibleError if no network of the space meets the demand, and ConfigError if the
-    checkpoint is of other work.
+    After each epoch a checkpoint `search.npz` is left in `folder`. A call that finds one goes on from it, and ends in
+    the same network. `on_epoch` gets all records after each epoch, and those of the checkpoint at the beginning. Raise
+    InfeasibleError if no network of the space meets the demand, ConfigError if the checkpoint is of other work.
     """
     begun = time.monotonic()
     device = use_device(config.device, config.threads)
@@ -114,9 +113,9 @@ def cosearch(
 def _begin(
     trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
 ) -> list[list[int]]:
-    """The networks that the search can begin with, and let it begin with the better of them.
+    """Return the networks that the search can begin with, and let it begin with the better of them.
 
-    Nothing where finalists are not trained, or none of them meets the demand; then the chooser begins as it is.
+    Return none where finalists are not trained, or none of them meets the demand; then the chooser begins as it is.
     """
     chooser, config = trainer.chooser, trainer.config
     first = beginning(chooser, accelerators)  # prices are adapted to it in any case
@@ -145,7 +144,7 @@ def _epochs(
     progress: Progress,
     on_epoch: OnEpoch | None,
 ) -> float:
-    """All epochs, or those that the checkpoint lacks; the seconds of earlier sessions."""
+    """Run all epochs, or those that the checkpoint lacks; return the seconds of earlier runs too."""
     begun = time.monotonic()
     extra = trainer.resume(path, key)
     accelerators.searches, accelerators.options = int(extra.get("searches", 0)), int(extra.get("options", 0))
@@ -193,21 +192,21 @@ def _exact_pricing(
 def _accelerators(
     space: Space, dataset: Dataset, board: Board, config: SearchConfig, pricing: Pricing | ArrayPricing
 ) -> Accelerators:
-    """What makes the accelerators of the search's networks, under its demands."""
+    """Return what makes the accelerators of the search's networks, under its demands."""
     arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
     interval = None if config.min_fps is None else pricing.target
     return Accelerators(space, dataset, board, arrays, _latency(board, config), interval)
 
 
 def _latency(board: Board, config: SearchConfig) -> int | None:
-    """Cycles that one image may take; None if nothing is demanded."""
+    """Return the cycles that one image may take; None if nothing is demanded."""
     return None if config.max_latency_us is None else latency_cycles(config.max_latency_us, board.clock_mhz)
 
 
 def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
-    """The images of the training part that a search uses: what trains weights, and as test part what decides choices.
+    """Return the images of the training part that a search uses: what trains weights, and as test part what decides.
 
-    Raises ConfigError if one of them has too few.
+    Raise ConfigError if one of them has too few.
     """
     order = torch.randperm(len(dataset.train_y), generator=generator(config.seed, 12))[: config.images].numpy()
     held = max(int(len(order) * config.validation_share), 1)
@@ -223,9 +222,9 @@ def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
 
 
 def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
-    """The demanded interval in cycles; if none is demanded, that of a middle network, around which costs are known.
+    """Return the demanded interval in cycles; if none is demanded, that of a middle network: costs are known around it.
 
-    Of a demanded latency no interval can be more than a part.
+    A demanded latency bounds it too: no interval is longer than a latency.
     """
     if config.min_fps is not None:
         return most_cycles(config.min_fps, board.clock_mhz)

@@ -1,9 +1,9 @@
 """The cost of a network together with chosen arrays, for DNA's way: accelerator parameters are choices like any other.
 
 The decisions are those of the space and then one array per block. What a network costs is the smooth maximum of its
-blocks' log intervals; beyond the board, every resource adds its log excess. Other than with search.pricing nothing is
-optimized behind a choice: an array that is too large or too small has to be unlearned by gradient. So that arrays
-follow the networks and not these the arrays, arrays learn in every step, from the beginning (Chooser.fit_arrays).
+blocks' log intervals; beyond the board, every resource adds its log excess. Other than with cosearch.pricing nothing is
+optimized behind a choice: an array that is too large or too small has to be unlearned by gradient. Arrays must follow
+the networks, not the reverse. So they learn in every step, from the beginning (Chooser.fit_arrays).
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,26 +40,26 @@ class ArrayPricing:
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Nothing to take up."""
+        """Take up nothing."""
 
     def adapt(self, row: Sequence[int], interval: int | None, latency: int | None = None) -> None:
-        """Nothing behind the choices is to be adapted."""
+        """Change nothing: no figure behind the choices is to be adapted."""
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
-        """Every option of every decision."""
+        """Return every option of every decision."""
         return [np.ones(size, dtype=np.bool_) for size in self.sizes]
 
     def log_cost(self, row: Sequence[int]) -> float:
-        """log(interval / target) and what lies over the board; at most 0 where demand and board are met."""
+        """Return log(interval / target) and what lies over the board; at most 0 where demand and board are met."""
         tables = self.arrays.tables(row[: self.networks])
         return float(self._cost([(t, np.array([c])) for t, c in zip(tables, row[self.networks :], strict=True)])[0])
 
     def log_interval(self, row: Sequence[int]) -> float:
-        """log_cost: what lies over the board is counted as interval."""
+        """Return log_cost: what lies over the board is counted as interval."""
         return self.log_cost(row)
 
     def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
-        """For each decision, log_cost with each option in its place, all others as they are."""
+        """Return, for each decision, log_cost with each option in its place, all others as they are."""
         network, choice = list(row[: self.networks]), row[self.networks :]
         tables = self.arrays.tables(network)
         found = []
@@ -74,7 +74,7 @@ class ArrayPricing:
         return found + self._array_alternatives(tables, choice)
 
     def array_alternatives(self, row: Sequence[int]) -> list[FloatArray]:
-        """`alternatives` of the arrays alone."""
+        """Return `alternatives` of the arrays alone."""
         return self._array_alternatives(self.arrays.tables(row[: self.networks]), row[self.networks :])
 
     def _array_alternatives(self, tables: Sequence[ArrayTable], choice: Sequence[int]) -> list[FloatArray]:
@@ -85,7 +85,7 @@ class ArrayPricing:
         ]
 
     def _cost(self, chosen: list[tuple[ArrayTable, npt.NDArray[np.int64]]]) -> FloatArray:
-        """The cost of blocks with arrays[N] or [1] each; [N]."""
+        """Return the cost [N] of blocks with arrays[N] or [1] each."""
         with np.errstate(divide="ignore"):
             logs = [np.log(np.maximum(t.interval[c], 1e-3) / self.target) for t, c in chosen]
         scaled = np.stack(np.broadcast_arrays(*logs)) * _SHARPNESS

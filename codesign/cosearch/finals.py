@@ -1,7 +1,7 @@
 """The candidates that a co-search ends with: its likeliest networks that meet the demand, and where it could begin.
 
 The accuracy of shared weights only ranks them; it is never reported as the network's. What becomes of the best of them
-is told in search.finish.
+is told in cosearch.finish.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def best_network(
     beginnings: Sequence[Sequence[int]],
     progress: Progress,
 ) -> tuple[list[int], Accelerator]:
-    """The best of the finalists and of the networks that the search could begin with, or a neighbour that is better.
+    """Return the best of the finalists and of the networks that the search could begin with, or a better neighbour.
 
     `images`: those that train weights and those that decide about choices, as `parts` has them too.
     """
@@ -59,7 +59,7 @@ def best_network(
 
 
 def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], target: float) -> str:
-    """What the rows lack: the fastest of those that fit, or why the last, the cheapest, has no accelerator at all."""
+    """Return what the rows lack: the fastest that fits, or why the last, the cheapest, has no accelerator at all."""
     board, clock_hz = accelerators.board.name, accelerators.board.clock_mhz * 1e6
     slow = [found.interval_cycles for row in rows if (found := accelerators.design(row)) is not None]
     nearest = (
@@ -75,7 +75,7 @@ def _none_found(accelerators: Accelerators, rows: Sequence[Sequence[int]], targe
 
 
 def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -> list[list[int]]:
-    """The finalists, those first that get most images right, or of least loss and cost where cost has a price."""
+    """Return the finalists, those with most images right first, or of least loss and cost where cost has a price."""
     weight, found = trainer.config.cost_weight, finalists(trainer.chooser, trainer.visited, grown=trainer.config.grows)
     batches = [b.x for b in in_order(train.take(torch.arange(_STATISTICS_BATCHES * 256) % len(train)), 256)]
     scores: list[tuple[float, int]] = []
@@ -87,9 +87,9 @@ def _ranked(trainer: Trainer, train: Images, held: Images, progress: Progress) -
 
 
 def finalists(chooser: Chooser, visited: Sequence[list[int]], *, grown: bool) -> list[list[int]]:
-    """The likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones.
+    """Return the likeliest networks that meet the demand by the tables: those that were likeliest, and drawn ones.
 
-    Those that will be `grown` differ in operators or poolings: what else they differ in, growth mostly takes away.
+    Those that will be `grown` differ in operators or poolings, because growth removes most other differences.
     """
     config, pricing = chooser.config, chooser.pricing
     rng = generator(config.seed, 13)
@@ -113,7 +113,9 @@ def finalists(chooser: Chooser, visited: Sequence[list[int]], *, grown: bool) ->
 
 @torch.no_grad()
 def _score(trainer: Trainer, row: list[int], batches: list[torch.Tensor], held: Images) -> tuple[float, float]:
-    """Share of the held images that the network gets right with the shared weights and statistics of its own; loss."""
+    """Return the share of held images that the network gets right with shared weights and its own statistics, and its
+    loss.
+    """
     draws = certain(trainer.space, row, trainer.device)
     recalibrate(trainer.net, batches, draws)
     part = Images(held.x[:_SCORE_IMAGES], held.y[:_SCORE_IMAGES])

@@ -1,9 +1,9 @@
 """The end of any search of networks: its best candidates are enlarged, trained briefly, and the most accurate is taken.
 
-Accuracies of shared weights tell bad networks from good ones, but not good ones from each other. And they tell little
-of widths and bits: the first channels and the coarsest weights are trained in every draw, what a larger network adds is
-not. So a few candidates grow as far as a design still meets the demand, and are compared as they will be used:
-trained on their own, for a short time, on images that train weights in the search, judged by those that do not.
+Accuracies of shared weights tell bad networks from good ones, but not good ones from each other. They tell little of
+widths and bits: every draw trains the first channels and the coarsest weights, but not what a larger network adds. So a
+few candidates grow as far as a design still meets the demand. They are compared as they will be used. Each is trained
+on its own, for a short time, on images that train weights in the search. Other images judge it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,11 +34,11 @@ def finish(
     folder: Path,
     progress: Progress = silent,
 ) -> tuple[list[int], Accelerator] | None:
-    """Of the first config.compared different rows with an accelerator within `target`, cycles between images, the best.
+    """Return the best of the first config.compared different rows with an accelerator within `target`.
 
-    `rows`: networks in the order of promise, with their arrays where those are chosen. `parts`: the training part of
-    the data set, what judges as its test part. None if no row has such an accelerator. Trainings that were interrupted
-    go on from `folder`.
+    `target`: cycles between images. `rows`: networks in the order of promise, with their arrays where those are chosen.
+    `parts`: the training part of the data set, what judges as its test part. None if no row has such an accelerator.
+    Trainings that were interrupted go on from `folder`.
     """
     pool: dict[tuple[int, ...], Accelerator] = {}
     for row in rows:
@@ -60,7 +60,7 @@ def finish(
 def fitted(
     accelerators: Accelerators, row: Sequence[int], target: float, config: SearchConfig, progress: Progress = silent
 ) -> tuple[list[int], Accelerator] | None:
-    """The network as it is compared, enlarged where the search does that, and its accelerator, if it has one."""
+    """Return the network as it is compared, enlarged where the search does that, and its accelerator, if it has one."""
     found = accelerators.within(row, target)
     if found is None:
         return None
@@ -74,9 +74,9 @@ def enlarged(
     target: float,
     progress: Progress = silent,
 ) -> tuple[list[int], Accelerator]:
-    """The network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
+    """Return the network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
 
-    They grow by one option in turn, so that the first do not take all that is left of the board; what cannot grow is
+    They grow by one option in turn, so that the first do not take all that is left of the board. What cannot grow is
     not tried again.
     """
     row, growing = list(row), list(sizes(accelerators.space))
@@ -95,7 +95,7 @@ def enlarged(
 
 
 def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> Tensor:
-    """Which of the images that judge, [N], are right after a short training, the same for all that are compared."""
+    """Tell which of the judging images, [N], are right after a short training, the same for all compared."""
     settings = TrainConfig(
         float_epochs=FLOAT_EPOCHS,
         quantized_epochs=QUANTIZED_EPOCHS,

@@ -1,6 +1,6 @@
 """Local search by training: networks that differ from the best one in a choice, trained as it was, and taken if better.
 
-Shared weights find a region in a few epochs, but hardly tell its networks from each other: they favour operators that
+Shared weights find a region in a few epochs, but hardly tell its networks from each other. They favour operators that
 learn fast beside others, and what was likeliest from the beginning. So the search ends at networks that were trained on
 their own. Each neighbour is made to meet the demand before it is trained, and enlarged like the finalists.
 """
@@ -54,13 +54,13 @@ def improved(
 
 
 def is_better(right: Tensor, before: Tensor) -> bool:
-    """Whether the images won exceed those lost by more than the standard error of their difference."""
+    """Tell whether the images won exceed those lost by more than the standard error of their difference."""
     won, lost = int((right & ~before).sum()), int((before & ~right).sum())
     return won - lost > math.sqrt(won + lost)
 
 
 def _moves(chooser: Chooser) -> list[tuple[int, int]]:
-    """(decision, option) of all that a network can change to but for bits, which grow anyway; likeliest first."""
+    """Return (decision, option) of every change but that of bits, which grow anyway; likeliest first."""
     found = [
         (-score, at, option)
         for at in (*branches(chooser.space), *(where.width for where in slots(chooser.space)))
@@ -73,7 +73,7 @@ def _moves(chooser: Chooser) -> list[tuple[int, int]]:
 def _changed(
     chooser: Chooser, accelerators: Accelerators, row: Sequence[int], at: int, option: int, target: float
 ) -> tuple[list[int], Accelerator] | None:
-    """The row with that option, changed elsewhere until it meets the demand, and enlarged; None if that fails."""
+    """Return the row with that option, changed elsewhere to meet the demand, and enlarged; None if that fails."""
     logits = [chooser.log_shares(i) for i in range(len(row))]
     logits[at] = [0.0 if i == option else -math.inf for i in range(len(logits[at]))]
     row = [*row[:at], option, *row[at + 1 :]]

@@ -1,15 +1,14 @@
 """What every candidate costs on a board, as tables of constants; no tensor comes here.
 
 A line-engine design of interval T gives every node the cheapest engine that needs at most T cycles. With a price on
-each resource, a node's cheapest engine takes a share of the board, a function of T, and a network has a design of
-interval T where its nodes' shares sum to at most 1. So the interval of a network is where the falling sum of shares
-crosses the capacity: the bottleneck of an optimally balanced pipeline, in which all engines share the board. The
-prices are those at which the present network's scarce resources balance, as in the dual of the exact program; the
-capacity is set so that table and exact search agree on that network.
+each resource, that engine takes a share of the board, a function of T. A design of interval T exists where the nodes'
+shares sum to at most 1. So a network's interval is where the falling sum of shares crosses the capacity: the bottleneck
+of a balanced pipeline. The prices are those at which its scarce resources balance, as in the dual of the exact program.
+The capacity makes table and exact search agree on the present network.
 
-One image takes the interval and what the nodes wait, each for the first window of its input: the share of its map that
-a window needs, times its engine's cycles. The least sum of waits that the board allows is a sum of independent minima
-again once the board has a price in cycles, and the price that makes it largest is the right one.
+One image takes the interval, and what every node waits for its first window: the share of its map that a window needs,
+times its engine's cycles. Once the board has a price in cycles, the least sum of waits is a sum of independent minima
+again. The right price is the one that makes this sum largest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,11 +68,9 @@ class Pricing:
         demanded: bool = True,
         latency: int | None = None,
     ) -> None:
-        """`demanded`: the target must be met; otherwise intervals are only counted from there.
+        """Build the tables. Raise InfeasibleError if board and limits leave no resource.
 
-        `latency`: cycles that one image may take.
-
-        Raises InfeasibleError if board and limits leave no resource.
+        `demanded`: the target must be met, else intervals are counted from it. `latency`: cycles that images may take.
         """
         self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
         self.sizes = tuple(len(d.options) for d in decisions(space))
@@ -106,9 +103,9 @@ class Pricing:
         self._tabulate()
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
-        """For each decision, which options can be part of a network that meets the target at all, if it is demanded.
+        """Return, for each decision, which options can be part of a network that meets the target, if it is demanded.
 
-        If not, which can be part of one that the machine has.
+        If not, return which can be part of one that the machine has.
         """
         found = [np.ones(size, dtype=np.bool_) for size in self.sizes]
         for i in range(len(self.sizes)):
@@ -120,15 +117,15 @@ class Pricing:
         return found
 
     def log_cost(self, row: Sequence[int]) -> float:
-        """Estimate of the network's cost at its best design."""
+        """Return an estimate of the network's cost at its best design."""
         return float(self._cost(self._total(self._terms, row)[None, :])[0])
 
     def log_interval(self, row: Sequence[int]) -> float:
-        """Estimate of log(interval / target) of the network's best design."""
+        """Return an estimate of log(interval / target) of the network's best design."""
         return float(self._log_interval(self._total(self._terms, row)[None, :])[0])
 
     def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
-        """For each decision, log_cost of the network with each option in its place, all others as they are."""
+        """Return, for each decision, log_cost of the network with each option in its place, all others as they are."""
         total = self._total(self._terms, row)
         found = []
         for i, size in enumerate(self.sizes):
@@ -164,21 +161,22 @@ class Pricing:
             self._lag += float(np.log(latency / self.latency) - late[0])
 
     def _total(self, terms: Sequence[FloatArray], row: Sequence[int]) -> FloatArray:
-        """The sum of the row's terms: shares at every interval of the grid, or one latency."""
+        """Return the sum of the row's terms: shares at every interval of the grid, or one latency."""
         every = (
             table[tuple(row[d] for d in group.decisions)] for group, table in zip(self._groups, terms, strict=True)
         )
         return np.asarray(sum(every, np.zeros(terms[0].shape[-1])))
 
     def _cost(self, sums: FloatArray) -> FloatArray:
-        """The cost of every sum of terms [N, terms]."""
+        """Return the cost of every sum of terms [N, terms]."""
         if self.latency is None:
             return self._log_interval(sums)
         late = self._log_late(sums)
         return np.maximum(late, self._log_interval(sums)) if self.demanded else late
 
     def _log_interval(self, sums: FloatArray) -> FloatArray:
-        """log(interval / target) of every sum of terms, which begin with shares by interval, or with a block's latency.
+        """Return log(interval / target) of every sum of terms, which begin with shares by interval, or a block's
+        latency.
 
         Shares count the engines only; what lies between them is left to the capacity.
         """
@@ -187,7 +185,7 @@ class Pricing:
         return self._crossing(sums[:, : len(self._log_grid)], self.capacity)
 
     def _log_late(self, sums: FloatArray) -> FloatArray:
-        """log(latency / demanded) of every sum of terms, which end with waits by the board's price."""
+        """Return log(latency / demanded) of every sum of terms, which end with waits by the board's price."""
         assert self.latency is not None
         capacity = 1.0 if self.objective is Objective.SUM else self.capacity
         waits = (sums[:, -len(_BOARD_CYCLES) :] - _BOARD_CYCLES * capacity).max(axis=1)
@@ -195,7 +193,7 @@ class Pricing:
         return np.asarray(np.log(latency * self.target / self.latency) + self._lag)
 
     def _crossing(self, shares: FloatArray, capacity: float) -> FloatArray:
-        """Where each of shares[N, grid], falling along the grid, meets the capacity; beyond its ends, the trend."""
+        """Return where each of shares[N, grid], falling along the grid, meets the capacity; beyond, the trend."""
         over = shares > capacity
         first = np.clip(over.sum(axis=1), 1, len(self._log_grid) - 1)
         rows = np.arange(len(shares))
@@ -218,7 +216,7 @@ class Pricing:
             self._terms = [np.concatenate([table, _summed(group, waits, none)], axis=-1) for table, group in pairs]
 
     def _latencies(self) -> list[FloatArray]:
-        """For every block, interval / target at an equal share of the board, 0 of a skipped one, [..., 1]."""
+        """Return, for every block, interval / target at an equal share of the board, 0 of a skipped one, [..., 1]."""
         equal, found = 1 / len(self._groups), []
         for table in self._tables:
             shares = table.reshape(-1, table.shape[-1])
@@ -227,7 +225,7 @@ class Pricing:
         return found
 
     def _node_shares(self, engines: _Engines, weights: FloatArray) -> FloatArray:
-        """The least share of the board at every interval of the grid; rising steeply where there is no engine."""
+        """Return the least share of the board at every interval of the grid; it rises steeply without an engine."""
         if not len(engines.interval):
             return np.full(len(self._log_grid), _ABSENT)
         least = np.minimum.accumulate(engines.counts @ weights)
@@ -245,7 +243,7 @@ class Pricing:
         return np.asarray((wait[:, None] + least[steps, None] * _BOARD_CYCLES).min(axis=0))
 
     def _exists(self, group: ChoiceBlock) -> npt.NDArray[np.bool_]:
-        """Of which combinations of the block's decisions every node has an engine."""
+        """Return for which combinations of the block's decisions every node has an engine."""
         every = group.nodes.ravel()
         has = [nodes is not None and all(len(self._engines[n].interval) for n in nodes) for nodes in every]
         return np.array(has, dtype=np.bool_).reshape(group.nodes.shape)
@@ -261,7 +259,7 @@ class Pricing:
         return found
 
     def _balanced(self, row: Sequence[int], interval: int) -> FloatArray:
-        """Prices at which the shares' sum is largest, by multiplicative weights: a scarce resource becomes dear."""
+        """Return prices at which the shares' sum is largest, by multiplicative weights: scarcity raises a price."""
         prices, mean = self._has / self._has.sum(), np.zeros(len(self._has))
         sets = [self._engines[n] for n in self.nodes(row) if len(self._engines[n].interval)]
         rows = [e.counts[e.interval <= max(interval, int(e.interval[0]))] * self._scale for e in sets]

@@ -11,7 +11,7 @@ SLACK = 0.05  # of log interval, by which a table may err: the exact design deci
 def repaired(
     pricing: Pricing | ArrayPricing, logits: Sequence[Sequence[float]], row: Sequence[int], limit: float
 ) -> list[int] | None:
-    """The network changed, one choice at a time, until its cost is at most `limit`; None if that does not succeed.
+    """Change the network, one choice at a time, until its cost is at most `limit`; None if that does not succeed.
 
     Each change is the one that loses least log-probability for each unit of cost that it saves.
     """

@@ -1,6 +1,6 @@
 """The co-search where the accuracy of every network is known: by table, by predictor, by training each when asked.
 
-Choices are drawn, priced and moved as in search.trainer; only the task's loss comes from the table, and its gradient
+Choices are drawn, priced and moved as in cosearch.trainer. Only the task's loss comes from the table, and its gradient
 from the two active options of every choice.
 """
 
@@ -51,7 +51,7 @@ def tabular_search(
     """Search the most accurate network whose accelerator meets the demand of chooser.config.
 
     After each of the `rounds` the likeliest network's accelerator is made and the prices are adapted to it. `scale`:
-    task loss of a wrong answer. Raises InfeasibleError if no finalist meets the demand.
+    task loss of a wrong answer. Raise InfeasibleError if no finalist meets the demand.
     """
     config, table = chooser.config, _Table(accuracy, chooser.networks)
     rng, visited = generator(config.seed, 14), []
@@ -75,7 +75,7 @@ def tabular_search(
 
 
 def _task(table: _Table, draws: Sequence[Draw], scale: float) -> Tensor:
-    """Scaled error of the drawn network; each choice gets its gradient from its second active option."""
+    """Return the scaled error of the drawn network; each choice gets its gradient from its second active option."""
     row = [d.index for d in draws]
     right = table(row)
     loss = torch.tensor(scale * (1.0 - right))

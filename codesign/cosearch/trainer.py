@@ -84,7 +84,7 @@ class Trainer:
         self.visited: list[list[int]] = []  # the likeliest network after every epoch
 
     def epoch(self, train: Images, held: Images, progress: Progress) -> None:
-        """One epoch; afterwards the record of it lacks the exact interval, which the caller gives to `finish`."""
+        """Run one epoch; its record then lacks the exact interval, which the caller gives to `finish`."""
         config, epoch = self.config, self.done
         self.net.train()
         warm = epoch < config.warmup_epochs
@@ -168,7 +168,7 @@ class Trainer:
 
     @torch.no_grad()
     def _explored(self, rng: torch.Generator, *, warm: bool) -> list[int]:
-        """The network whose weights move: drawn widths and bits, and operators of which a few are the likeliest.
+        """Return the network whose weights move: drawn widths and bits, and operators of which a few are the likeliest.
 
         During the warm-up draws are even: an operator that is trained less would seem worse. Those that are likeliest
         give the others something that works to fit into.
@@ -184,7 +184,7 @@ class Trainer:
         return row
 
     def _weight_draws(self, row: list[int], temperature: float, rng: torch.Generator) -> list[Draw]:
-        """The draws of that network, with blends of bit widths where weights are to see all of them."""
+        """Return the draws of that network, with blends of bit widths where weights are to see all of them."""
         draws = certain(self.space, row, self.device)
         if self.config.heterogeneous:
             draws = [
@@ -219,7 +219,7 @@ class Trainer:
         self._sums.choice_steps += 1
 
     def _task(self, batch: Images, draws: list[Draw]) -> Tensor:
-        """The batch's loss, or this process's part of it."""
+        """Return the batch's loss, or this process's part of it."""
         part = self.team.share(batch)
         return self.team.weight(batch) * functional.cross_entropy(self.net(part.x, draws).float(), part.y)
 
@@ -234,5 +234,5 @@ def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Image
 
 
 def certain(space: Space, row: list[int], device: torch.device) -> list[Draw]:
-    """The draws that give exactly the network at the beginning of the row."""
+    """Return the draws that give exactly the network at the beginning of the row."""
     return [fixed(i, len(d.options), device) for i, d in zip(row, decisions(space), strict=False)]

@@ -27,9 +27,9 @@ AnyArray = npt.NDArray[Any]
 def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None = None) -> Dataset:
     """Read x_train, x_test [N,Y,X,C], y_train, y_test [N] and, if present, `classes` (strings).
 
-    Integers are taken as they are where all of x_train lie in 0 to 255. Any other numbers are mapped linearly, so that
-    the smallest and the largest value of x_train become 0 and 255, rounded; that is the data set's `encoding`. What
-    lies beyond in x_test is clipped. Raises ConfigError naming the file and the array.
+    Integers are taken as they are where all of x_train lie in 0 to 255. Any other numbers are mapped linearly and
+    rounded: the smallest value of x_train becomes 0, the largest 255. That is the data set's `encoding`. What lies
+    beyond in x_test is clipped. Raise ConfigError naming the file and the array.
     """
     held = _read(path)
     labels = {key: _labels(held[key], f"{path}: {key}") for key in ("y_train", "y_test")}
@@ -64,7 +64,7 @@ def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None
 
 
 def _read(path: Path) -> dict[str, AnyArray]:
-    """The arrays that are needed, by name; what else is in the file is not looked at."""
+    """Return the arrays that are needed, by name; what else is in the file is not looked at."""
     if not path.is_file():
         raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected an .npz file of arrays")
     try:
@@ -166,7 +166,7 @@ def _encoded(array: AnyArray, encoding: Encoding) -> _Encoded:
 
 
 def _disagree(train: _Encoded, test: _Encoded) -> bool:
-    """Whether most of the test part lies beyond the training part, or one is next to constant beside the other."""
+    """Tell whether most of the test part lies beyond the training part, or one is next to constant beside the other."""
     if test.clipped > test.pixels.size / 2 or test.excess > 0.5:
         return True
     first, second = (_spreads(part.pixels) for part in (train, test))
@@ -174,7 +174,7 @@ def _disagree(train: _Encoded, test: _Encoded) -> bool:
 
 
 def _spreads(pixels: Pixels) -> tuple[float, float]:
-    """The range of the pixels, and their mean distance from their mean, which a few odd ones hardly move."""
+    """Return the range of the pixels, and their mean distance from their mean, which a few odd ones hardly move."""
     counts = np.zeros(256, np.int64)
     for start in range(0, len(pixels), _CHUNK):
         counts += np.bincount(pixels[start : start + _CHUNK].reshape(-1), minlength=256)
@@ -184,7 +184,7 @@ def _spreads(pixels: Pixels) -> tuple[float, float]:
 
 
 def _classes(held: Mapping[str, AnyArray], labels: Mapping[str, Labels], path: Path) -> tuple[str, ...]:
-    """The names in the file; without them, the numbers from 0 to the largest label, of which most must occur."""
+    """Return the names in the file; without them, the numbers from 0 to the largest label, of which most must occur."""
     if _CLASSES in held:
         names = held[_CLASSES]
         if names.ndim != 1 or names.dtype.kind != "U":

@@ -12,7 +12,7 @@ _PIXELS = 3 * 32 * 32  # a red, a green and a blue plane
 
 
 def load_cifar10(folder: Path) -> Dataset:
-    """CIFAR-10 from data_batch_1.bin to data_batch_5.bin and test_batch.bin."""
+    """Read CIFAR-10 from data_batch_1.bin to data_batch_5.bin and test_batch.bin."""
     classes = _class_names(folder, "batches.meta.txt", 10)
     parts = [_load_records(folder / f"data_batch_{i}.bin", label_bytes=1, classes=10) for i in range(1, 6)]
     test_x, test_y = _load_records(folder / "test_batch.bin", label_bytes=1, classes=10)
@@ -28,7 +28,7 @@ def load_cifar10(folder: Path) -> Dataset:
 
 
 def load_cifar100(folder: Path) -> Dataset:
-    """CIFAR-100 with its fine labels, from train.bin and test.bin."""
+    """Read CIFAR-100 with its fine labels, from train.bin and test.bin."""
     classes = _class_names(folder, "fine_label_names.txt", 100)
     train_x, train_y = _load_records(folder / "train.bin", label_bytes=2, classes=100)
     test_x, test_y = _load_records(folder / "test.bin", label_bytes=2, classes=100)
@@ -44,7 +44,7 @@ def load_cifar100(folder: Path) -> Dataset:
 
 
 def _load_records(path: Path, *, label_bytes: int, classes: int) -> tuple[Pixels, Labels]:
-    """Records of label bytes (the last is the one wanted) and pixels -> uint8 [N,32,32,3], int64 [N]."""
+    """Read records of label bytes (the last is the one wanted) and pixels as uint8 [N,32,32,3] and int64 [N]."""
     _refuse_python_version(path)
     data = read_bytes(path)
     record = label_bytes + _PIXELS

@@ -19,7 +19,7 @@ _LABELS_MAGIC = 0x0801  # unsigned bytes, one axis
 
 
 def load(folder: Path | None = None) -> Dataset:
-    """The full set from `folder`, else from Debian's package, else the built-in subset."""
+    """Read the full set from `folder`, else from Debian's package, else the built-in subset."""
     if folder is None:
         if not DEBIAN_FOLDER.is_dir():
             return load_subset()
@@ -42,12 +42,12 @@ def load(folder: Path | None = None) -> Dataset:
 
 
 def load_subset() -> Dataset:
-    """The 5,000 training and 1,000 test images that ship in the package, the same number of each class."""
+    """Read the 5,000 training and 1,000 test images that ship in the package, the same number of each class."""
     return arrays.load(SUBSET, name="fashion-mnist-subset", classes=CLASSES)
 
 
 def parse_idx_images(data: bytes, source: str) -> Pixels:
-    """IDX images -> uint8 [N,Y,X,1]. Raises ConfigError naming the source."""
+    """Parse IDX images to uint8 [N,Y,X,1]. Raise ConfigError naming the source."""
     _check_magic(data, _IMAGES_MAGIC, 16, source)
     count, rows, columns = struct.unpack(">III", data[4:16])
     _check_size(data, 16 + count * rows * columns, f"{count} images of {rows}x{columns}", source)
@@ -55,7 +55,7 @@ def parse_idx_images(data: bytes, source: str) -> Pixels:
 
 
 def parse_idx_labels(data: bytes, source: str) -> Labels:
-    """IDX labels -> int64 [N]. Raises ConfigError naming the source."""
+    """Parse IDX labels to int64 [N]. Raise ConfigError naming the source."""
     _check_magic(data, _LABELS_MAGIC, 8, source)
     (count,) = struct.unpack(">I", data[4:8])
     _check_size(data, 8 + count, f"{count} labels", source)

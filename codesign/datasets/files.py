@@ -61,7 +61,7 @@ def load_npy(path: Path) -> npt.NDArray[Any]:
 def read_npy(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
     """Return the array of an .npy stream of so many bytes.
 
-    Raises ValueError before memory is taken, if its header promises more than the stream has, or objects.
+    Raise ValueError before memory is taken, if its header promises more than the stream has, or objects.
     """
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
@@ -77,14 +77,14 @@ def read_npy(stream: IO[bytes], size: int, name: str) -> npt.NDArray[Any]:
 
 
 def sub_folders(folder: Path) -> list[Path]:
-    """The folders inside, by name, hidden ones left out. Raises ConfigError if there is no such folder."""
+    """Return the folders inside, by name, hidden ones left out. Raise ConfigError if there is no such folder."""
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
     return sorted(p for p in listed(folder) if p.is_dir() and not p.name.startswith("."))
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what is in the folder. Raises ConfigError if it cannot be read."""
+    """Return what is in the folder. Raise ConfigError if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError as error:

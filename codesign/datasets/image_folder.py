@@ -37,7 +37,7 @@ def load(folder: Path) -> Dataset:
 
 
 def _readable(folder: Path) -> Path:
-    """The folder; ConfigError if its name cannot be written to a file, where a class needs one that can."""
+    """Return the folder. Raise ConfigError if its name is not printable: a class needs a name that files can hold."""
     if not folder.name.isprintable():
         raise ConfigError(f"{str(folder)!a}: a class's folder needs a name in printable UTF-8; rename it")
     return folder

@@ -16,7 +16,7 @@ _NETPBM = re.compile(rb"P([56])" + 3 * rb"\s+(?:#[^\n]*\n\s*)*(\d{1,9})" + rb"\s
 
 
 def parse_netpbm(data: bytes, source: str) -> Pixels:
-    """Binary PGM -> uint8 [Y,X,1], binary PPM -> uint8 [Y,X,3]. Raises ConfigError naming the source."""
+    """Parse binary PGM to uint8 [Y,X,1], binary PPM to uint8 [Y,X,3]. Raise ConfigError naming the source."""
     header = _NETPBM.match(data)
     if header is None:
         raise ConfigError(f"{source}: expected a binary PGM (P5) or PPM (P6) header, found {data[:16]!r}")
@@ -31,7 +31,7 @@ def parse_netpbm(data: bytes, source: str) -> Pixels:
 
 
 def parse_png(data: bytes, source: str) -> Pixels:
-    """PNG -> uint8 [Y,X,C], C = 1 (grey) or 3 (colour), alpha dropped. Raises ConfigError naming the source."""
+    """Parse PNG to uint8 [Y,X,C], C = 1 (grey) or 3 (colour), alpha dropped. Raise ConfigError naming the source."""
     chunks = _png_chunks(data, source)
     head = dict(chunks).get(b"IHDR", b"")
     if len(head) != 13:
@@ -66,7 +66,7 @@ def _png_chunks(data: bytes, source: str) -> list[tuple[bytes, bytes]]:
 
 
 def _inflate(chunks: list[tuple[bytes, bytes]], expected: int, source: str) -> bytes:
-    """The pixels with the filters of their rows; no memory is taken for more than the header says."""
+    """Return the pixels with the filters of their rows; no memory is taken for more than the header says."""
     packed = b"".join(body for kind, body in chunks if kind == b"IDAT")
     if expected > MOST_UNPACKED * len(packed) + 1024:
         raise ConfigError(f"{source}: {len(packed)} packed bytes cannot hold the {expected} bytes of its header's size")
@@ -103,7 +103,7 @@ def _unfilter(raw: bytes, rows: int, columns: int, channels: int, source: str) -
 
 
 def _unfilter_row(kind: int, values: list[int], above: list[int], channels: int) -> Pixels:
-    """Filters 1 (left), 3 (mean) and 4 (Paeth), where a byte needs the one to its left first."""
+    """Undo filters 1 (left), 3 (mean) and 4 (Paeth), where a byte needs the one to its left first."""
     out = [0] * len(values)
     for i, value in enumerate(values):
         left = out[i - channels] if i >= channels else 0

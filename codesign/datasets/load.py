@@ -31,13 +31,13 @@ class DataConfig:
 
 
 def load_dataset(config: DataConfig) -> Dataset:
-    """Read the data set; labels without samples are noted. Raises ConfigError naming the file and what is wrong."""
+    """Read the data set; labels without samples are noted. Raise ConfigError naming the file and what is wrong."""
     dataset = _read(config)
     return replace(dataset, notes=(*dataset.notes, *_label_notes(dataset)))
 
 
 def _label_notes(dataset: Dataset) -> list[str]:
-    """A sentence if the training part lacks labels."""
+    """Return a sentence if the training part lacks labels."""
     counts = np.bincount(dataset.train_y, minlength=len(dataset.classes))
     absent = np.flatnonzero(counts == 0)
     if not len(absent):

@@ -11,7 +11,10 @@ _CHUNK = 1000  # images at a time: sums take eight bytes where pixels take one
 
 
 def reduced(dataset: Dataset, shape: Shape) -> Dataset:
-    """The data set with samples of that many rows and columns, none more than it has; itself if it has as many."""
+    """Return the data set with samples of that many rows and columns; the same data set if it has as many.
+
+    Neither extent may be more than the samples have.
+    """
     if (dataset.shape.y, dataset.shape.x) == (shape.y, shape.x):
         return dataset
     return replace(
@@ -22,7 +25,7 @@ def reduced(dataset: Dataset, shape: Shape) -> Dataset:
 
 
 def reduced_images(x: Pixels, rows: int, columns: int) -> Pixels:
-    """x[N,Y,X,C] -> [N,rows,columns,C]: each pixel is the mean of all that it touches, rounded, halves up.
+    """Reduce x[N,Y,X,C] to [N,rows,columns,C]: each pixel is the mean of all that it touches, rounded, halves up.
 
     Pixel i of m touches floor(i * n / m) to ceil((i + 1) * n / m) - 1 of n, as in adaptive average pooling.
     """
@@ -38,5 +41,5 @@ def reduced_images(x: Pixels, rows: int, columns: int) -> Pixels:
 
 
 def _touched(pixels: int, count: int) -> list[range]:
-    """Of so many pixels in a row, those that each of `count` larger ones touches."""
+    """Return which of so many pixels in a row each of `count` larger ones touches."""
     return [range(i * pixels // count, -(-(i + 1) * pixels // count)) for i in range(count)]

@@ -1,15 +1,16 @@
 """The Graph as an ONNX file of quantize and dequantize nodes (QDQ), and back from a file that was written here.
 
-Opset 21, IR version 10. A node becomes DequantizeLinear -> Conv, MaxPool or Add -> Clip -> QuantizeLinear; types below
-8 or 16 bits live in the next larger container behind a Clip. QuantizeLinear rounds halves to even and the machine
-rounds them up, so halves are avoided: weights are stored doubled at half the scale, and the bias gets one such half
-step more where the output is coarser than the accumulator. Every such value is an odd number of half steps, never a
-tie, and the file computes the graph exactly, as long as multipliers and scales are powers of two and sums stay below
-2**24 (float32). For other multipliers some ties remain, which go to even. An average pooling becomes the depthwise
-convolution that it is.
+Opset 21, IR version 10. A node becomes DequantizeLinear -> Conv, MaxPool or Add -> Clip -> QuantizeLinear. Types below
+8 or 16 bits live in the next larger container behind a Clip. An average pooling becomes the depthwise convolution that
+it is.
 
-Runtimes may fuse the pattern into integer kernels; some saturate 16-bit intermediate sums on older processors, so
-`run_onnx` turns that off.
+QuantizeLinear rounds halves to even and the machine rounds them up, so halves are avoided. Weights are stored doubled
+at half the scale. The bias gets one such half step more where the output is coarser than the accumulator. Every such
+value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
+scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
+
+Runtimes may fuse the pattern into integer kernels. Some of these saturate 16-bit intermediate sums on older processors,
+so `run_onnx` turns that off.
 """
 
 import json
@@ -79,18 +80,18 @@ class OnnxComparison:
 def write_onnx(graph: Graph, path: Path) -> None:
     """Write the graph as ONNX. Input: integers [N,C,IY,IX]; output: real values, [N,K] if the last map is 1x1.
 
-    Raises UnsupportedError if a weight or bias is too large for its container.
+    Raise UnsupportedError if a weight or bias is too large for its container.
     """
     write_bytes(path, to_onnx(graph).SerializeToString(deterministic=True))
 
 
 def read_onnx(path: Path) -> Graph:
-    """The graph of a file that write_onnx wrote, exactly.
+    """Return the graph of a file that write_onnx wrote, exactly.
 
-    The file may have been saved again by another program, with added shapes, names or notes, or in another order, as
-    long as what it computes and the metadata of write_onnx are the same.
+    Another program may have saved the file again, with added shapes, names or notes, or in another order. What it
+    computes and the metadata of write_onnx must be the same.
 
-    Raises ConfigError if the file is broken or its content was changed, UnsupportedError if another program made it.
+    Raise ConfigError if the file is broken or its content was changed, UnsupportedError if another program made it.
     """
     model = _parsed(path)
     held = {p.key: p.value for p in model.metadata_props}
@@ -118,9 +119,9 @@ def read_onnx(path: Path) -> Graph:
 
 
 def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
-    """What onnxruntime computes for x[N,IY,IX,C], as integers of the last node's type [N,OY,OX,K].
+    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the last node's type, [N,OY,OX,K].
 
-    Raises ToolError if onnxruntime is not installed.
+    Raise ToolError if onnxruntime is not installed.
     """
     try:
         import onnxruntime
@@ -154,7 +155,7 @@ def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
 
 
 def to_onnx(graph: Graph) -> Any:
-    """The graph as an onnx.ModelProto."""
+    """Return the graph as an onnx.ModelProto."""
     builder = _Builder(graph)
     for node in graph.nodes[1:]:
         builder.add(node)
@@ -232,7 +233,7 @@ class _Builder:
                 raise AssertionError("the input is not a node of the ONNX graph")
 
     def _conv(self, node: Conv | Pool, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
-        """weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
+        """Add weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
         name, source = node.name, self._scale(node.source)
         x = self._source(node.source, name, source)
         step = multiplier / 2.0 ** (node.shift + 1) * self._scale(name)
@@ -288,7 +289,7 @@ class _Builder:
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
     def _source(self, source: str, reader: str, scale: float) -> str:
-        """Dequantize the output of a node for one reader; the real tensor's name."""
+        """Dequantize the output of a node for one reader; return the real tensor's name."""
         is_input = source == self.graph.input.name
         self.dequantize(source if is_input else f"{source}.q", f"{reader}.x", scale, self.graph.node(source).otype)
         return f"{reader}.x"
@@ -310,7 +311,7 @@ class _Builder:
 
 
 def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, IntArray]:
-    """The parameters of the graph from the doubled ones and the scales of the file. Raises ValueError."""
+    """Return the parameters of the graph from the doubled ones and the scales of the file. Raise ValueError."""
     if not header.nodes or not all(2.0**-99 < scale < 2.0**99 for scale in (header.input_scale, header.output_scale)):
         raise ValueError(f"{_HEADER} has no nodes, or a scale that no graph has")
     params: dict[str, IntArray] = {}
@@ -328,7 +329,9 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
 
 
 def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) -> npt.NDArray[Any]:
-    """The array of that name and numpy kind. Raises ValueError unless its values are numbers of at most that size."""
+    """Return the array of that name and numpy kind. Raise ValueError unless its values are numbers of at most that
+    size.
+    """
     array = held[name]
     if array.dtype.kind != kind or not (np.abs(array.astype(np.float64)) <= most).all():
         raise ValueError(f"tensor {name!r} is not of the type or the range that was written")
@@ -336,7 +339,7 @@ def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) 
 
 
 def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
-    """1 for the channels whose output step is a power of two times a larger one than the accumulator's, else 0."""
+    """Return 1 for channels whose output step is the accumulator's times a power of two above 1, else 0."""
     return (((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << shift)).astype(np.int64)
 
 
@@ -354,7 +357,7 @@ def _container(qtype: QType) -> tuple[int, Any]:
 
 
 def _fitting(array: IntArray, name: str, *types: Any) -> npt.NDArray[Any]:
-    """The array in the smallest of the types that holds it."""
+    """Return the array in the smallest of the types that holds it."""
     for dtype in types or (np.int8, np.int16):
         if array.min() >= np.iinfo(dtype).min and array.max() <= np.iinfo(dtype).max:
             return array.astype(dtype)

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def tensors_of(made: Any) -> dict[str, npt.NDArray[Any]]:
-    """The initializers of an ONNX graph by name. Raises ValueError if one is elsewhere, damaged or there twice."""
+    """Return the initializers of an ONNX graph by name. Raise ValueError if one is elsewhere, damaged or double."""
     found: dict[str, npt.NDArray[Any]] = {}
     for tensor in made.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
@@ -19,7 +19,7 @@ def tensors_of(made: Any) -> dict[str, npt.NDArray[Any]]:
 
 
 def difference_of(found: Any, expected: Any) -> str:
-    """The first difference in what two ONNX graphs compute; empty if there is none.
+    """Return the first difference in what two ONNX graphs compute; empty if there is none.
 
     Names of nodes, notes, shapes of inner tensors and any order do not matter, nor does the number of images.
     """
@@ -45,7 +45,7 @@ def _same_arrays(tensors: dict[str, npt.NDArray[Any]]) -> dict[str, object]:
 
 
 def _same_nodes(made: Any) -> dict[str, object]:
-    """What every node computes, by the tensors that it gives."""
+    """Return what every node computes, by the tensors that it gives."""
     return {
         ", ".join(n.output): (
             n.op_type,
@@ -58,7 +58,7 @@ def _same_nodes(made: Any) -> dict[str, object]:
 
 
 def _same_ends(ends: Any, constants: dict[str, npt.NDArray[Any]]) -> dict[str, object]:
-    """Type and shape of every input or output that is no constant; the first extent is the number of images."""
+    """Return type and shape of every input or output that is no constant; the first extent is the number of images."""
     found: dict[str, object] = {}
     for end in ends:
         if end.name not in constants:

@@ -82,7 +82,8 @@ class Clocking:
     """How a board makes the accelerator's clock.
 
     PL clock 0 is the IO PLL divided by two whole numbers up to 63. Where these cannot make the accelerator's clock, a
-    clocking wizard in the logic makes it of a PL clock of about 100 MHz; `ratio` is what it multiplies by, else 1.
+    clocking wizard makes it in the logic, of a PL clock of about 100 MHz. `ratio` is what the wizard multiplies by,
+    else 1.
     """
 
     source: ProcessorClock
@@ -142,7 +143,7 @@ class Board:
 
     @property
     def clocking(self) -> Clocking:
-        """How the accelerator's clock is made. Raises ValueError if neither divisors nor a clocking wizard make it."""
+        """How the accelerator's clock is made. Raise ValueError if neither divisors nor a clocking wizard make it."""
         source = self.processor or USUAL_PROCESSOR_CLOCK[self.shell]
         divisors = _divisors(source.io_pll_mhz, self.clock_mhz)
         if divisors is not None:
@@ -178,7 +179,7 @@ class Board:
         return tuple(n for n in NAMES if getattr(self.budget, n) < getattr(self._filled, n))
 
     def bounded_by(self, name: str) -> str:
-        """What keeps a design from more of a resource, for a message: the user's limit or the board."""
+        """Return what keeps a design from more of a resource, for a message: the user's limit or the board."""
         return f"the limit of {name} (--limit, or the key `limits`)" if name in self.limited else self.name
 
     @property
@@ -192,7 +193,7 @@ class Board:
 
 
 def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERANCE) -> tuple[int, int] | None:
-    """The two divisors, the larger first, whose quotient is the clock within a share of `tolerance`, or None."""
+    """Return the two divisors, the larger first, whose quotient is the clock within a share of `tolerance`, or None."""
     product = max(1, round(pll_mhz / clock_mhz))
     if abs(pll_mhz / product - clock_mhz) > tolerance * clock_mhz:
         return None
@@ -203,7 +204,7 @@ def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERAN
 
 
 def _wizard_makes(input_mhz: float, clock_mhz: float, family: Family) -> bool:
-    """Whether an MMCM makes the clock: input * multiply / divide / output divide, the first and last in eighths."""
+    """Tell whether an MMCM makes the clock: input * multiply / divide / output divide, first and last in eighths."""
     least, most = _MMCM_MHZ[family]
     for divide in range(1, 11):
         for multiply in range(2 * 8, 64 * 8 + 1):

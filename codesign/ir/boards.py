@@ -10,12 +10,12 @@ from codesign.ir.files import read_yaml_as
 
 
 def list_boards() -> tuple[Board, ...]:
-    """Every board that travels with the package, by name."""
+    """Return every board that travels with the package, by name."""
     return tuple(load_board(path.stem) for path in sorted(folder("boards").glob("*.yaml")))
 
 
 def load_board(name_or_path: str) -> Board:
-    """The board of that name, or of that file if it ends in .yaml. Raises ConfigError naming file and key."""
+    """Return the board of that name, or of that file if it ends in .yaml. Raise ConfigError naming file and key."""
     if name_or_path.endswith((".yaml", ".yml")):
         return read_yaml_as(Board, Path(name_or_path))
     path = folder("boards") / f"{name_or_path}.yaml"

@@ -29,11 +29,11 @@ class Resources:
         )
 
     def fits(self, budget: "Resources") -> bool:
-        """Whether every count is within the budget."""
+        """Tell whether every count is within the budget."""
         return not self.excess(budget)
 
     def excess(self, budget: "Resources") -> tuple[tuple[str, int, int], ...]:
-        """(resource, needed, available) of every count over the budget."""
+        """Return (resource, needed, available) of every count over the budget."""
         return tuple((n, getattr(self, n), getattr(budget, n)) for n in NAMES if getattr(self, n) > getattr(budget, n))
 
 
@@ -44,7 +44,7 @@ def check_demands(config: object) -> None:
 
 
 def most_cycles(fps: float, clock_mhz: float) -> int:
-    """The most cycles between images at that many images a second, 1 to MOST_CYCLES. Raises InfeasibleError."""
+    """Return the most cycles between images at that many images a second, 1 to MOST_CYCLES. Raise InfeasibleError."""
     cycles = int(min(clock_mhz * 1e6 / fps, MOST_CYCLES))
     if cycles < 1:
         raise InfeasibleError(f"min_fps: {fps:,.6g} is more than one image a cycle at {clock_mhz:g} MHz; demand less")
@@ -52,7 +52,7 @@ def most_cycles(fps: float, clock_mhz: float) -> int:
 
 
 def latency_cycles(microseconds: float, clock_mhz: float) -> int:
-    """The most cycles that one image may take in that time, 1 to MOST_CYCLES. Raises InfeasibleError."""
+    """Return the most cycles that one image may take in that time, 1 to MOST_CYCLES. Raise InfeasibleError."""
     cycles = int(min(microseconds * clock_mhz, MOST_CYCLES))
     if cycles < 1:
         raise InfeasibleError(f"max_latency_us: {microseconds:g} is less than a cycle at {clock_mhz:g} MHz; allow more")
@@ -91,5 +91,5 @@ class Cost:
     shell: Resources
 
     def fps(self, clock_mhz: float) -> float:
-        """Images per second at this clock."""
+        """Return images per second at this clock."""
         return clock_mhz * 1e6 / self.interval_cycles

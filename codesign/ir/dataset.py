@@ -55,7 +55,7 @@ class Dataset:
         return Shape(*self.train_x.shape[1:])
 
     def digest(self) -> str:
-        """SHA-256 over images, labels, class names and encoding, in hexadecimal."""
+        """Return the SHA-256 over images, labels, class names and encoding, in hexadecimal."""
         named = (self.name, self.classes)
         sha = hashlib.sha256(repr(named if self.encoding.is_identity else (*named, self.encoding)).encode())
         for array in (self.train_x, self.train_y, self.test_x, self.test_y):

@@ -64,7 +64,7 @@ def _cannot_write(error: OSError, path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder unless it is there; the one that holds it must be. Raises StorageError."""
+    """Make the folder unless it is there; the one that holds it must be. Raise StorageError."""
     with writing(path):
         path.mkdir(exist_ok=True)
 
@@ -72,7 +72,7 @@ def make_folder(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write the file as a whole, by way of a temporary name beside it; its folder must be there.
 
-    Raises StorageError naming the file. Then the file is as it was, and no other is left.
+    Raise StorageError naming the file. Then the file is as it was, and no other is left.
     """
     with writing(path):
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
@@ -125,7 +125,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The file's plain data. Raises ConfigError naming file and line."""
+    """Return the file's plain data. Raise ConfigError naming file and line."""
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_plain(path: Path) -> dict[str, Any]:
-    """The file's names and values. Raises ConfigError naming it if it holds anything else than one JSON object."""
+    """Return the file's names and values. Raise ConfigError naming it unless it holds one JSON object."""
     plain = read_json(path)
     if not isinstance(plain, dict):
         raise ConfigError(f"{path}: expected names with values, got {type(plain).__name__}; not a file of codesign's")
@@ -145,7 +145,7 @@ def read_plain(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> Any:
-    """The file's plain data; a key given twice is refused. Raises ConfigError naming file and line."""
+    """Return the file's plain data; a key given twice is refused. Raise ConfigError naming file and line."""
     try:
         return yaml.load(read_text(path), _StrictLoader)  # noqa: S506 (a SafeLoader, below)
     except yaml.MarkedYAMLError as error:
@@ -158,12 +158,12 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_yaml_as(hint: type[T], path: Path) -> T:
-    """The file as a value of that type; see strict.parse."""
+    """Return the file as a value of that type; see strict.parse."""
     return parse(hint, read_yaml(path), str(path))
 
 
 def read_json_as(hint: type[T], path: Path) -> T:
-    """The file as a value of that type; see strict.parse."""
+    """Return the file as a value of that type; see strict.parse."""
     return parse(hint, read_json(path), str(path))
 
 
@@ -176,7 +176,7 @@ def save_graph(graph: Graph, path: Path) -> None:
 
 
 def load_graph(path: Path) -> Graph:
-    """Read what save_graph wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_graph wrote. Raise ConfigError naming the file and what is wrong."""
     with _naming(path):
         arrays = _read_npz(path)
         header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
@@ -190,7 +190,7 @@ def save_arrays(path: Path, arrays: Mapping[str, IntArray]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, IntArray]:
-    """Read what save_arrays wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_arrays wrote. Raise ConfigError naming the file and what is wrong."""
     with _naming(path):
         return _read_npz(path)
 
@@ -202,7 +202,7 @@ def save_design(design: Design, path: Path) -> None:
 
 
 def load_design(path: Path) -> Design:
-    """Read what save_design wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_design wrote. Raise ConfigError naming the file and what is wrong."""
     return parse(Design, _without_format(read_yaml(path), path), str(path))
 
 
@@ -212,7 +212,7 @@ def save_cost(cost: Cost, path: Path) -> None:
 
 
 def load_cost(path: Path) -> Cost:
-    """Read what save_cost wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_cost wrote. Raise ConfigError naming the file and what is wrong."""
     return parse(Cost, _without_format(read_json(path), path), str(path))
 
 
@@ -236,7 +236,7 @@ def save_measurement(measurement: Measurement, path: Path) -> None:
 
 
 def load_measurement(path: Path) -> Measurement:
-    """Read what save_measurement wrote. Raises ConfigError naming the file and what is wrong."""
+    """Read what save_measurement wrote. Raise ConfigError naming the file and what is wrong."""
     stored = parse(_MeasurementFile, _without_format(read_json(path), path), str(path))
     measurement = parse(Measurement, stored.measurement, f"{path}: measurement")
     if stored.outputs_sha256 is None:

@@ -25,7 +25,7 @@ class Project:
         check_names(self.files)
 
     def digest(self) -> str:
-        """SHA-256 over names and contents, in hexadecimal."""
+        """Return the SHA-256 over names and contents, in hexadecimal."""
         sha = hashlib.sha256()
         for name in sorted(self.files):
             data = as_bytes(self.files[name])
@@ -33,7 +33,7 @@ class Project:
         return sha.hexdigest()
 
     def merge(self, other: "Project") -> "Project":
-        """The files of both. Raises ValueError if they share a name with different contents."""
+        """Return the files of both. Raise ValueError if they share a name with different contents."""
         clash = [n for n in self.files if n in other.files and self.files[n] != other.files[n]]
         if clash:
             raise ValueError(f"project: both sides have a file {clash[0]!r}")
@@ -42,7 +42,7 @@ class Project:
     def write(self, folder: Path) -> None:
         """Write the files to a folder that is wholly ours, replacing it: it is complete or was not touched.
 
-        Raises StorageError.
+        Raise StorageError.
         """
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -62,9 +62,9 @@ class Project:
 
     @staticmethod
     def read(folder: Path) -> "Project":
-        """The rendered files in `folder`: the manifest and those that it names; others are not looked at.
+        """Return the rendered files in `folder`: the manifest and those that it names; others are not looked at.
 
-        Raises ConfigError if the manifest or a file that it names is missing, or a file is not what the manifest says.
+        Raise ConfigError if the manifest or a file that it names is missing, or a file is not what the manifest says.
         """
         manifest = folder / MANIFEST
         names, contents = recorded(manifest), {}
@@ -80,7 +80,7 @@ _REMEDY = "delete it, and `codesign csim` on the run folder renders it again"
 
 
 def recorded(manifest: Path) -> dict[str, str]:
-    """Return the SHA-256 of every rendered file by name, as the manifest has them. Raises ConfigError naming it."""
+    """Return the SHA-256 of every rendered file by name, as the manifest has them. Raise ConfigError naming it."""
     try:
         names = parse(_Manifest, {"files": read_plain(manifest).get("files")}, str(manifest)).files
     except ConfigError as error:

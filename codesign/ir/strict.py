@@ -41,15 +41,15 @@ def _figure(number: float) -> str:
 def parse(hint: type[T], plain: object, where: str) -> T:
     """Build a value of type `hint` from plain data; `where` (a file name) begins every message.
 
-    Known hints: int, float, str, bool, Enum (by value), tuple, dict[str, X], frozen dataclasses, X | None, and unions
-    of dataclasses (told apart by the key `kind`). Raises ConfigError.
+    Known hints: int, float, str, bool, Enum (by value), tuple, dict[str, X], frozen dataclasses, X | None. Unions of
+    dataclasses are told apart by the key `kind`. Raise ConfigError.
     """
     value: T = _parse(hint, plain, where)
     return value
 
 
 def to_plain(value: object, hint: Any = None) -> Any:
-    """The inverse of parse: dataclasses become dicts, enums their values, tuples lists."""
+    """Return the inverse of parse: dataclasses become dicts, enums their values, tuples lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = typing.get_type_hints(type(value))
         fields = {f.name: to_plain(getattr(value, f.name), hints[f.name]) for f in dataclasses.fields(value)}
@@ -164,7 +164,7 @@ def _parse_dataclass(hint: Any, plain: object, where: str) -> object:
 
 
 def _without_kind(hint: Any, plain: dict[Any, object], where: str) -> dict[Any, object]:
-    """The keys without `kind`, which a class with a KIND of its own may name. Raises ConfigError for another kind."""
+    """Return the keys without `kind`, which a class with a KIND may name. Raise ConfigError for another kind."""
     if not hasattr(hint, "KIND") or KIND not in plain:
         return plain
     if plain[KIND] != kind_of(hint):
@@ -173,7 +173,7 @@ def _without_kind(hint: Any, plain: dict[Any, object], where: str) -> dict[Any, 
 
 
 def _item_hints(hint: Any, count: int) -> tuple[Any, ...]:
-    """The hint of each entry of a tuple with that many entries."""
+    """Return the hint of each entry of a tuple with that many entries."""
     for option in (hint, *typing.get_args(hint)):
         if typing.get_origin(option) is tuple:
             args = typing.get_args(option)

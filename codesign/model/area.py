@@ -113,7 +113,7 @@ def counts(
     lut: npt.NDArray[np.floating[Any]] | Int | float = 0,
     ff: Int = 0,
 ) -> IntArray:
-    """A table [..., 5] in the order of NAMES, rounded; single numbers are spread over the shape of `like`."""
+    """Return a table [..., 5] in the order of NAMES, rounded; single numbers are spread over the shape of `like`."""
     table = np.zeros((*np.shape(like), len(NAMES)), dtype=np.int64)
     for name, column in (("dsp", dsp), ("bram18", bram18), ("lut", np.rint(lut)), ("ff", ff)):
         table[..., NAMES.index(name)] = column
@@ -121,17 +121,17 @@ def counts(
 
 
 def counter_ff(count: Int) -> IntArray:
-    """Registers of a counter that takes `count` values; none for one."""
+    """Return the registers of a counter that takes `count` values; none for one."""
     return ceil_log2(np.maximum(count, 1))
 
 
 def multiply_luts(x_bits: int, w_bits: int) -> int:
-    """LUTs of multiply.sv without DSP: a row of x_bits + 1 for every two bits of the weight. Exact."""
+    """Return the LUTs of multiply.sv without DSP: a row of x_bits + 1 for every two bits of the weight. Exact."""
     return (w_bits + 1) // 2 * (x_bits + 1) - 1 - w_bits % 2
 
 
 def _mac_array(array: MacArray, family: Family) -> IntArray:
-    """Multipliers, the registered adder tree of each PE, and its accumulator.
+    """Count multipliers, the registered adder tree of each PE, and its accumulator.
 
     A DSP48E1 takes in the product register, and the accumulator where SIMD = 1, else the adder of each first pair.
     Synthesis leaves all that outside a DSP48E2. Chains of three registers become one LUT a bit.
@@ -161,7 +161,7 @@ def _mac_array(array: MacArray, family: Family) -> IntArray:
 
 
 def _weight_rom(rom: WeightRom, family: Family) -> IntArray:
-    """A memory in block RAM, or in LUTs with a register, which a DSP48E1 behind it takes in."""
+    """Count a memory in block RAM, or in LUTs with a register, which a DSP48E1 behind it takes in."""
     width, depth = rom.word_bits, rom.depth
     block, many = rom.block_ram & (depth > SHALLOW_ROM), depth > 1
     packs = rom.feeds_dsp & (family is Family.SERIES7)
@@ -176,7 +176,7 @@ def _channel_rom(rom: ChannelRom) -> IntArray:
 
 
 def _collector(collector: Collector) -> IntArray:
-    """A register of PE results that moves down by `emit`."""
+    """Count a register of PE results that moves down by `emit`."""
     pe, emit, bits = collector.pe, collector.emit, collector.bits
     waits = np.asarray(emit < pe)
     words, passes = pe // emit, ceil_div(collector.channels, pe)
@@ -208,7 +208,7 @@ def _requantize(module: Requantize, family: Family) -> IntArray:
 
 
 def _clamp_luts(scale: Scale) -> int:
-    """LUTs that compare with the rails and choose: none where the output holds all signed values."""
+    """Return the LUTs that compare with the rails and choose: none where the output holds all signed values."""
     spare = scale.high_bits - scale.out_bits - (0 if scale.out_signed else 1)
     if spare <= 0:
         return 0 if scale.out_signed else 1
@@ -216,13 +216,13 @@ def _clamp_luts(scale: Scale) -> int:
 
 
 def _feed(feed: Feed, family: Family) -> IntArray:
-    """A line buffer, or one register and a step counter where words stream."""
+    """Count a line buffer, or one register and a step counter where words stream."""
     register = _pass_feed(feed.word_bits, feed.steps)
     return np.where(np.asarray(feed.streams)[..., None], register, _line_buffer(feed, family))
 
 
 def _line_buffer(feed: Feed, family: Family) -> IntArray:
-    """The circular memory, its four pointers, and the counters of the walk."""
+    """Count the circular memory, its four pointers, and the counters of the walk."""
     width, depth, in_bram = feed.word_bits, feed.depth, feed.block_ram
     w, ix, iy, fold = feed.window, feed.ishape.x, feed.ishape.y, feed.fold
     oy, ox = feed.oshape.y, feed.oshape.x
@@ -254,7 +254,7 @@ def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
 
 
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
-    """Registers of the row or column of a window's start; its lowest bits never change where strides are even."""
+    """Return the registers of the row or column of a window's start; even strides never change its lowest bits."""
     if out == 1:
         return 0
     bits = (max(extent, kernel) + max(kernel, stride)).bit_length() + 1
@@ -268,14 +268,14 @@ def _pass_feed(width: Int, steps: Int) -> IntArray:
 
 
 def _pool_array(array: PoolArray) -> IntArray:
-    """An adder per lane, or a comparator that lets the larger in; a floor is a choice in front of it."""
+    """Count an adder per lane, or a comparator that lets the larger in; a floor is a choice in front of it."""
     pe, x_bits = array.pe, array.x_bits
     lane = array.acc_bits if array.average else x_bits + array.has_floor * (x_bits + 1)
     return counts(pe, lut=pe * lane + 1, ff=pe * (array.acc_bits if array.average else x_bits) + 1)
 
 
 def _scaled_sum(module: ScaledSum) -> IntArray:
-    """Per lane an adder for every set bit of the two constant factors but one, the rounding, and the clamp: no DSP."""
+    """Count, per lane, adders for all set bits of the two constant factors but one, rounding, and clamp: no DSP."""
     pe, scale = module.pe, module.scale
     adders = sum(m.bit_count() for m in module.multipliers) - 1
     lane = adders * (module.bits + 2) + _clamp_luts(scale)
@@ -291,8 +291,10 @@ def _channel_mux(mux: ChannelMux) -> IntArray:
 
 
 def _converter(converter: Converter) -> IntArray:
-    """Equal widths are a wire; where one divides the other, and every packet where packets differ, a register with
-    parts; else a queue of one input and two output words that shifts by their common divisor. Lanes broadcast.
+    """Count a converter. Equal widths are a wire. Lanes broadcast.
+
+    Where one width divides the other, and every packet where packets differ, it is a register with parts. Else it is a
+    queue of one input and two output words that shifts by their common divisor.
     """
     a, b = np.broadcast_arrays(converter.lanes_in, converter.lanes_out)
     packet_in, packet_out, bits = converter.packet_in, converter.packet_out, converter.bits
@@ -335,7 +337,7 @@ def _gearbox(a: IntArray, b: IntArray, packet_in: int, packet_out: int, bits: in
 
 
 def _fifo(fifo: Fifo, family: Family) -> IntArray:
-    """Memory, two pointers of one bit more than the address, and the register behind it."""
+    """Count a memory, two pointers of one bit more than the address, and the register behind it."""
     depth, width, in_bram = fifo.depth, fifo.word_bits, fifo.block_ram
     address = ceil_log2(depth)
     lut = FIT.fifo + FIT.fifo_pointer * address + np.where(in_bram, 0, lutram_luts(width, depth, family))

@@ -10,12 +10,13 @@ from codesign.ops.conv import Conv
 
 
 def limit_interval(graph: Graph, board: Board) -> int | None:
-    """Cycles between images with every DSP, and every LUT that pays, multiplying in every cycle.
+    """Return the cycles between images if every DSP, and every LUT that pays, multiplies in every cycle.
 
-    One multiplication takes a DSP, or the LUTs of a multiplier of its width, for one cycle; nothing else is counted,
-    neither adders nor memories, and the whole part is there. Least T such that a split of the multiplications keeps
-    both busy for at most T cycles: those that need fewest LUTs leave the DSPs first. Image and result cross DRAM at
-    the bandwidth that the board reaches. None where nothing can multiply: there is no design.
+    One multiplication takes a DSP for one cycle, or the LUTs of a multiplier of its width. Nothing else is counted,
+    neither adders nor memories, and the whole part is there. The result is the least T such that a split of the
+    multiplications keeps both busy for at most T cycles. Multiplications that need fewest LUTs leave the DSPs first.
+    Image and result cross DRAM at the bandwidth that the board reaches. None where nothing can multiply: there is no
+    design.
     """
     macs = sorted((multiplier_luts(n), n.macs) for n in graph.nodes if isinstance(n, Conv))
     in_dsp, lut_cycles = sum(count for _, count in macs), 0
@@ -31,12 +32,12 @@ def limit_interval(graph: Graph, board: Board) -> int | None:
 
 
 def _cycles(work: int, a_cycle: int) -> int:
-    """Cycles for the work; 0 where there is none, whatever can be done a cycle."""
+    """Return the cycles for the work; 0 where there is none, whatever can be done a cycle."""
     return ceil_div(work, a_cycle) if work else 0
 
 
 def dram_interval(graph: Graph, board: Board) -> int:
-    """Cycles in which image and result cross DRAM, at the bandwidth that the board reaches."""
+    """Return the cycles in which image and result cross DRAM, at the bandwidth that the board reaches."""
     ends = ((graph.input.shape, graph.input.otype), (graph.output.oshape, graph.output.otype))
     traffic = sum(shape.elements * (1 if otype.bits <= 8 else 2) for shape, otype in ends)
     bytes_per_cycle = board.dram_peak_mb_s * board.dram_efficiency / board.clock_mhz

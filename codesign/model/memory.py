@@ -13,12 +13,12 @@ _LUTRAM = {Family.SERIES7: (4, 6, 3), Family.ULTRASCALE_PLUS: (8, 14, 7)}
 
 
 def ceil_log2(count: Int) -> IntArray:
-    """The least e with 2**e >= count, for count >= 1."""
+    """Return the least e with 2**e >= count, for count >= 1."""
     return np.frexp((np.asarray(count) - 1).astype(np.float64))[1].astype(np.int64)
 
 
 def bram18_count(width: Int, depth: Int) -> IntArray:
-    """RAMB18 of a memory of depth words of width bits, in the best of the shapes; a RAMB36 counts two.
+    """Return the RAMB18 of a memory of depth words of width bits, in the best of the shapes; a RAMB36 counts two.
 
     A memory deeper than a shape lies in it side by side, several words in a row of the primitive.
     """
@@ -27,13 +27,13 @@ def bram18_count(width: Int, depth: Int) -> IntArray:
 
 
 def choice_luts(inputs: Int) -> npt.NDArray[np.float64]:
-    """LUTs that choose one of so many bits: one up to four, above that 0.45 an input (1 LUT; pyosys 0.70)."""
+    """Return the LUTs that choose one of so many bits: 1 up to four, above that 0.45 an input (pyosys 0.70)."""
     inputs = np.asarray(inputs)
     return np.where(inputs <= 4, (inputs > 1).astype(np.float64), 0.45 * inputs)
 
 
 def lutram_luts(width: Int, depth: Int, family: Family) -> IntArray:
-    """LUTs of a distributed RAM of depth words of width bits, with the choice between its banks of 64 words."""
+    """Return the LUTs of a distributed RAM of depth words of width bits, with the choice between banks of 64 words."""
     luts, wide, narrow = _LUTRAM[family]
     banks = ceil_div(depth, 64)
     deep = banks * luts * ceil_div(width, narrow) + width * choice_luts(banks) + (banks > 1) * 1.4 * banks
@@ -41,7 +41,8 @@ def lutram_luts(width: Int, depth: Int, family: Family) -> IntArray:
 
 
 def rom_luts(width: Int, depth: Int) -> npt.NDArray[np.float64]:
-    """LUTs of a constant memory of dense random words: one a bit and page of 64 words, and the choice of page.
+    """Return the LUTs of a constant memory of dense random words: one a bit and page of 64 words, and the choice of
+    page.
 
     In a page of few words, columns are equal, complements or address bits; only different ones take a LUT.
     """

@@ -36,8 +36,8 @@ def streaming_columns(node: Operation, pe: IntArray) -> BoolArray:
 def held_pixels(node: Operation) -> int:
     """Pixels that a line buffer holds at most while the map comes in evenly and the engine works all the time.
 
-    The engine starts as late as its windows force it to, and frees a pixel after the last window that reads it; until
-    a window is done, the pixels of the next rows, or of the next image, come in.
+    The engine starts as late as its windows force it to. It frees a pixel after the last window that reads it. Until a
+    window is done, the pixels of the next rows, or of the next image, come in.
     """
     first, last = node.spans()
     needed, kept_from = last + 1, np.minimum.accumulate(first[::-1])[::-1]
@@ -61,24 +61,25 @@ def buffer_words(node: Operation, engine: LineEngine) -> int:
 
 
 def node_columns(node: Operation, engines: EngineColumns, family: Family) -> IntArray:
-    """Counts [N, 5] of a node on each of N engines, in the order of NAMES."""
+    """Return counts [N, 5] of a node on each of N engines, in the order of NAMES."""
     return total_area(line_modules(node, engines), family)
 
 
 @lru_cache(maxsize=65536)
 def node_resources(node: Operation, engine: LineEngine, family: Family) -> Resources:
-    """What a node takes on an engine: array, weights, line buffer, requantize and control."""
+    """Return what a node takes on an engine: array, weights, line buffer, requantize and control."""
     return to_resources(total_area(line_modules(node, engine), family))
 
 
 def to_resources(row: IntArray) -> Resources:
-    """A row of counts [5] as Resources."""
+    """Return a row of counts [5] as Resources."""
     dsp, bram18, uram, lut, ff = (int(count) for count in row)
     return Resources(dsp=dsp, bram18=bram18, uram=uram, lut=lut, ff=ff)
 
 
 def converter_columns(lanes_in: Int, lanes_out: Int, packet_in: int, packet_out: int, bits: int) -> IntArray:
-    """Counts [..., 5] of width converters from lanes_in to lanes_out elements of `bits` a word (arrays broadcast).
+    """Return counts [..., 5] of width converters from lanes_in to lanes_out elements of `bits` a word (arrays
+    broadcast).
 
     Packets, in elements, are padded to whole words: the channels of a pixel, or all elements of a map.
     """
@@ -87,23 +88,25 @@ def converter_columns(lanes_in: Int, lanes_out: Int, packet_in: int, packet_out:
 
 
 def fifo_columns(depth: IntArray, width: IntArray, family: Family) -> IntArray:
-    """Counts [N, 5] of FIFOs of depth words of width bits."""
+    """Return counts [N, 5] of FIFOs of depth words of width bits."""
     return area(Fifo(depth=depth, word_bits=width), family)
 
 
 def port_columns(lanes: IntArray, elements: int) -> IntArray:
-    """Counts [N, 5] of an AXI-Stream port that takes a map of `elements`, `lanes` a beat: the count of its beats."""
+    """Return counts [N, 5] of an AXI-Stream port that takes a map of `elements`, `lanes` a beat: the count of its
+    beats.
+    """
     return area(StreamPort(beats=ceil_div(elements, lanes)), Family.SERIES7)
 
 
 def shell_resources(machine: Machine, family: Family) -> Resources:
-    """What lies around the engines: control block, ports, forks, width converters and the FIFOs of additions."""
+    """Return what lies around the engines: control block, ports, forks, width converters and the FIFOs of additions."""
     modules: list[Module] = [machine.control, machine.source_port, machine.sink_port, *machine.between]
     return to_resources(total_area(modules, family))
 
 
 def design_resources(machine: Machine, family: Family) -> Resources:
-    """What the whole machine takes: its engines and what lies around them."""
+    """Return what the whole machine takes: its engines and what lies around them."""
     total = shell_resources(machine, family)
     for unit in machine.units:
         total = total + node_resources(unit.node, unit.engine, family)

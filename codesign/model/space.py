@@ -1,8 +1,8 @@
 """The design space: the legal engines of every node of a graph on a board, each with its cycles and counts.
 
-A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. Choosing one option per
-site gives a design: its interval is the largest of the options', its counts are the sum of the options' and of one
-width converter per edge. A new kind of engine joins by adding its rows to `node_options`.
+A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. A design takes one option
+per site. Its interval is the largest of the options'. Its counts are the sum of the options' and of one width converter
+per edge. A new kind of engine joins by adding its rows to `node_options`.
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ class Options:
         return len(self.interval)
 
     def take(self, rows: IntArray) -> "Options":
-        """The options of those rows only."""
+        """Return the options of those rows only."""
         return Options(
             lanes_in=self.lanes_in[rows],
             lanes_out=self.lanes_out[rows],
@@ -60,8 +60,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """A node, or an AXI-Stream at either end, and its options. `need` is the share of its input map, in the order of
-    rows, that must be there before its first result; `last` the share of its work that waits for the last input word.
+    """A node, or an AXI-Stream at either end, and its options.
+
+    `need`: the share of its input map, in the order of rows, that must be there before its first result. `last`: the
+    share of its work that waits for the last input word.
     """
 
     name: str
@@ -97,7 +99,7 @@ class Space:
         return sum(len(site.options) for site in self.sites)
 
     def design(self, rows: tuple[int, ...]) -> Design:
-        """The design that takes option rows[i] of site i."""
+        """Return the design that takes option rows[i] of site i."""
         engines: list[LineEngine] = []
         fifos: list[Fifo] = []
         for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
@@ -117,10 +119,10 @@ class Space:
 
 
 def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> Space:
-    """The space of a graph on a board.
+    """Return the space of a graph on a board.
 
-    Buffers are as deep as they are guessed to be, until a schedule sizes them; with `least_buffers` as small as there
-    are any, so that no design with sized buffers takes less than the space says.
+    Buffer depths are estimates until `size_buffers` replaces them. With `least_buffers` they are the least that there
+    are, so no design with sized buffers takes less than the space says.
     """
     pixels = fifo_pixels(graph)
     if least_buffers:
@@ -144,10 +146,11 @@ def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> 
 
 
 def lane_choices(extent: int) -> IntArray:
-    """Numbers of lanes for `extent` channels, ascending.
+    """Return numbers of lanes for `extent` channels, ascending.
 
-    Every number up to ALL_LANES channels. Above, for every number of folds the smallest number of lanes (more lanes
-    would only idle) and the roundest, the multiple of the highest power of two, which its neighbours convert cheaply.
+    These are all numbers up to ALL_LANES channels. Above, there are two for every number of folds. One is the smallest
+    number of lanes: more lanes would only idle. The other is the roundest, the multiple of the highest power of two,
+    which its neighbours convert cheaply.
     """
     if extent <= ALL_LANES:
         return np.arange(1, extent + 1)
@@ -159,13 +162,13 @@ def lane_choices(extent: int) -> IntArray:
 
 
 def divisors(extent: int) -> IntArray:
-    """Numbers of lanes that divide `extent` channels, ascending."""
+    """Return the numbers of lanes that divide `extent` channels, ascending."""
     lanes = np.arange(1, extent + 1)
     return lanes[extent % lanes == 0]
 
 
 def node_options(node: Operation, family: Family, least_buffers: bool = False) -> Options:
-    """Every engine of the space that can run the node, less those that another beats at the same lanes."""
+    """Return every engine of the space that can run the node, less those that another beats at the same lanes."""
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if node.aligned_lanes is not None:
@@ -213,7 +216,7 @@ def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray
 
 
 def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
-    """AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps are packed densely."""
+    """Return AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps lie densely."""
     element_bits = 8 if bits <= 8 else 16
     lanes = np.array([1 << i for i in range((_PORT_BITS[shell] // element_bits).bit_length())])
     return Options(
@@ -237,8 +240,8 @@ def need_share(node: Operation) -> float:
 def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
     """Pixels that must wait in front of each input (node, index) where branches meet for the slower branch to fill.
 
-    Counts what the windows of the longer branch need before their first result, and one more pixel and one row of
-    slack where the branches differ. An estimate for the search: the schedule sizes the FIFOs of the final design.
+    It counts what the windows of the longer branch need before their first result. Where the branches differ, it adds
+    one pixel and one row of slack. It is an estimate for the search: the schedule sizes the FIFOs of the final design.
     """
     lead: dict[str, float] = {graph.input.name: 0.0}
     wait: dict[tuple[str, int], int] = {}
@@ -277,7 +280,7 @@ def _last_share(node: Operation) -> float:
 
 
 def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
-    """line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
+    """Return line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
     emit = np.empty_like(pe)
     for lanes in pe_choices:
         widths, rows = divisors(int(lanes)), pe == lanes
@@ -286,7 +289,7 @@ def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
 
 
 def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
-    """The (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
+    """Return the (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
     multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
     weights = (False, True) if isinstance(node, Conv) else (False,)
     buffers = (False,) if node.joins else (False, True)
@@ -294,7 +297,9 @@ def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
 
 
 def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
-    """Rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the first."""
+    """Return rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the
+    first.
+    """
     table = counts.reshape(-1, kinds, counts.shape[1])
     no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
     better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)
@@ -304,5 +309,5 @@ def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
 
 
 def _roundness(lanes: int) -> int:
-    """The highest power of two that divides."""
+    """Return the highest power of two that divides."""
     return lanes & -lanes

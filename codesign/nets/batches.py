@@ -21,19 +21,19 @@ class Images:
 
     @staticmethod
     def of(x: Pixels, y: Labels, device: torch.device) -> "Images":
-        """The images x[N,Y,X,C] and their labels, on the device."""
+        """Return the images x[N,Y,X,C] and their labels, on the device."""
         return Images(to_input(torch.tensor(x)).to(device), torch.tensor(y).to(device))
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, index: Tensor) -> "Images":
-        """The images of these indices, in this order."""
+        """Return the images of these indices, in this order."""
         return Images(self.x[index], self.y[index])
 
 
 def generator(*keys: int) -> torch.Generator:
-    """A generator that these numbers decide; different numbers give unrelated ones."""
+    """Return a generator that these numbers decide; different numbers give unrelated ones."""
     state = 0x9E3779B97F4A7C15
     for key in keys:  # splitmix64, so that neighbouring seeds and epochs have nothing in common
         state = (state + (key & 0xFFFFFFFFFFFFFFFF) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
@@ -44,18 +44,21 @@ def generator(*keys: int) -> torch.Generator:
 
 
 def batch_count(images: int, batch: int, least: int = 0) -> int:
-    """Batches of an epoch: whole ones only, but at least one. A set smaller than `least` is passed over repeatedly."""
+    """Return the batches of an epoch: whole ones only, but at least one.
+
+    A set smaller than `least` is passed over repeatedly.
+    """
     return max(images * _passes(images, least) // batch, 1)
 
 
 def shuffled(
     images: Images, batch: int, rng: torch.Generator, *, flip: bool, least: int = 0, shift: int = 0
 ) -> Iterator[Images]:
-    """Batches of one epoch in a random order.
+    """Yield the batches of one epoch in a random order.
 
-    With `flip` each image is mirrored left to right with probability 1/2; a map of one row is a signal and stays. Where
-    the set is passed over repeatedly, each is also moved by up to `shift` pixels in both directions, zeros coming in,
-    but by no more than an eighth of the extent.
+    With `flip` each image is mirrored left to right with probability 1/2; a map of one row is a signal and stays. A set
+    that is passed over repeatedly is also moved, each image by up to `shift` pixels in both directions. Zeros come in.
+    No image moves by more than an eighth of its extent.
     """
     passes = _passes(len(images), least)
     order = torch.empty(passes * len(images), dtype=torch.int64)
@@ -75,7 +78,7 @@ def shuffled(
 
 
 def _shifted(x: Tensor, down: Tensor, right: Tensor, rows_most: int, columns_most: int) -> Tensor:
-    """x[B,C,Y,X] moved by rows_most - down[B] rows and columns_most - right[B] columns."""
+    """Return x[B,C,Y,X] moved by rows_most - down[B] rows and columns_most - right[B] columns."""
     padded = torch.nn.functional.pad(x, (columns_most, columns_most, rows_most, rows_most))
     rows = torch.arange(x.shape[2], device=x.device) + down[:, None]
     columns = torch.arange(x.shape[3], device=x.device) + right[:, None]
@@ -88,6 +91,6 @@ def _passes(images: int, least: int) -> int:
 
 
 def in_order(images: Images, batch: int) -> Iterator[Images]:
-    """All images, `batch` at a time."""
+    """Yield all images, `batch` at a time."""
     for i in range(0, len(images), batch):
         yield Images(images.x[i : i + batch], images.y[i : i + batch])

@@ -29,9 +29,9 @@ def save(path: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> 
 
 
 def load(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """What `save` wrote with meta["key"] == key, or None if there is no such file.
+    """Read what `save` wrote with meta["key"] == key; None if there is no such file.
 
-    Raises ConfigError naming the file if it is broken, of another version's format, or belongs to other work.
+    Raise ConfigError naming the file if it is broken, of another version's format, or belongs to other work.
     """
     if not path.exists():
         return None
@@ -55,18 +55,18 @@ def load(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]] | Non
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under `<prefix>.<name>`."""
+    """Return the tensors under `<prefix>.<name>`."""
     return {f"{prefix}.{name}": t for name, t in tensors.items()}
 
 
 def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors named `<prefix>.<name>`, under `<name>`."""
+    """Return the tensors named `<prefix>.<name>`, under `<name>`."""
     start = prefix + "."
     return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of an optimizer, as `<parameter index>.<key>`; rates belong to the schedule and are not kept."""
+    """Return the state of an optimizer, as `<parameter index>.<key>`; rates belong to the schedule and are not kept."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items() if v is not None}
 

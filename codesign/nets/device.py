@@ -14,7 +14,7 @@ def check_device(device: Device) -> None:
 
 
 def use_device(device: Device, threads: int) -> torch.device:
-    """Set torch's threads and make its arithmetic repeatable; the device to compute on. Raises ConfigError."""
+    """Set torch's threads and make its arithmetic repeatable; the device to compute on. Raise ConfigError."""
     torch.set_num_threads(threads)
     check_device(device)
     if device is Device.CPU or not torch.cuda.is_available():

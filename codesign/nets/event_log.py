@@ -11,7 +11,7 @@ class EventLog:
         from torch.utils.tensorboard import SummaryWriter  # only who asks for it needs it
 
         for stale in folder.glob("events.out.tfevents.*"):
-            stale.unlink()  # of an earlier session; its epochs are told again
+            stale.unlink()  # of an earlier start; its epochs are told again
         self._writer = SummaryWriter(str(folder))
         self._told = 0
 

@@ -17,7 +17,7 @@ from codesign.ops.requantize import scaling_of, signed_bits
 
 
 def export(net: QuantNet, encoding: Encoding = IDENTITY) -> Graph:
-    """The net's integer graph: `golden.run_all(graph, x)` equals `net.integers(x)` for every node and image.
+    """Return the net's integer graph: `golden.run_all(graph, x)` equals `net.integers(x)` for every node and image.
 
     `encoding`: how the numbers of the data set became the integers that the net was trained on.
     """

@@ -35,14 +35,14 @@ class FloatConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(node.k)) if is_last else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """x[B,C,IY,IX] -> y[B,K,OY,OX]."""
+        """Convolve x[B,C,IY,IX] to y[B,K,OY,OX]."""
         acc = convolve(x, self.weight, self.bias, self.node)
         if self.norm is not None:
             acc = self.norm(acc)
         return acc if self.node.otype.signed else functional.relu(acc)
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight [K,C,FY,FX] and bias [K] of the convolution that does what this one does after training."""
+        """Return weight [K,C,FY,FX] and bias [K] of the convolution that does what this one does after training."""
         if self.norm is None:
             assert self.bias is not None
             return self.weight.detach().clone(), self.bias.detach().clone()
@@ -68,7 +68,7 @@ class FloatNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images x uint8 [B,C,Y,X] -> logits [B,classes]."""
+        """Compute logits [B,classes] of images x uint8 [B,C,Y,X]."""
         return run_float(self.nodes, x, lambda node, value: self.convs[node.name](value))
 
 
@@ -98,17 +98,17 @@ class QuantConv(nn.Module):
         self.exponent.fill_(min(max(wanted, finest), finest + 30))
 
     def quantized_weight(self) -> Tensor:
-        """[K,C,FY,FX], real values."""
+        """Return the weights [K,C,FY,FX], real values."""
         return quantize_weight(self.weight, self.weight_exponent, self.node.wtype.bits)
 
     def quantized_bias(self, source_exponent: int) -> Tensor:
-        """[K], real values: multiples of the accumulator's step, at most 2**23 of them."""
+        """Return the bias [K], real values: multiples of the accumulator's step, at most 2**23 of them."""
         step = power(self.weight_exponent + source_exponent, self.bias)
         rounded = torch.floor(self.bias / step + 0.5).clamp(-_BIAS_LIMIT, _BIAS_LIMIT) * step
         return self.bias + (rounded - self.bias).detach() if self.training else rounded
 
     def forward(self, x: Tensor, source_exponent: int) -> Tensor:
-        """x[B,C,IY,IX] -> y[B,K,OY,OX]; outside training exactly what the golden model gives."""
+        """Convolve x[B,C,IY,IX] to y[B,K,OY,OX]; outside training exactly what the golden model gives."""
         weight, bias = self.quantized_weight(), self.quantized_bias(source_exponent)
         if not self.training and self._largest_sum(weight, bias, source_exponent) > EXACT:
             wide = convolve(x.double(), weight.double(), bias.double(), self.node)
@@ -117,7 +117,9 @@ class QuantConv(nn.Module):
 
     @torch.no_grad()
     def _largest_sum(self, weight: Tensor, bias: Tensor, source_exponent: int) -> float:
-        """The largest magnitude that an accumulator, its bias and half a step of the output can reach, in integers."""
+        """Return the largest magnitude that an accumulator, its bias and half a step of the output can reach, in
+        integers.
+        """
         itype = self.node.itype
         step = power(self.weight_exponent + source_exponent, weight)
         peak = max(-itype.qmin, itype.qmax) * 2.0**source_exponent
@@ -167,19 +169,19 @@ class QuantNet(nn.Module):
         return quantized
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images x uint8 [B,C,Y,X] -> logits [B,classes], real values."""
+        """Compute logits [B,classes], real values, of images x uint8 [B,C,Y,X]."""
         values, _ = self._run(x, calibrate=False)
         return values[self.nodes[-1].name].flatten(1)
 
     @torch.no_grad()
     def integers(self, x: Tensor) -> dict[str, Tensor]:
-        """The integer output of every node, int64 [B,Y,X,C], for x uint8 [B,C,Y,X]; as golden.run_all."""
+        """Compute the integer output of every node, int64 [B,Y,X,C], for x uint8 [B,C,Y,X]; as golden.run_all."""
         values, exponents = self._run(x, calibrate=False)
         steps = {name: (v / power(exponents[name], v)).to(torch.int64) for name, v in values.items()}
         return {name: v.permute(0, 2, 3, 1) for name, v in steps.items()}
 
     def exponents(self) -> dict[str, int]:
-        """The exponent of every node's output scale."""
+        """Return the exponent of every node's output scale."""
         known = {INPUT: INPUT_EXPONENT}
         for node in self.nodes[1:]:
             known[node.name] = known[node.inputs[0]] if _is_maximum(node) else int(self.units[node.name].exponent)
@@ -209,7 +211,7 @@ class QuantNet(nn.Module):
 
 
 def run_float(nodes: tuple[Node, ...], x: Tensor, conv: Callable[[Conv, Tensor], Tensor]) -> Tensor:
-    """Logits [B,classes] of x uint8 [B,C,Y,X] in floating point, with `conv` for the convolutions."""
+    """Compute logits [B,classes] of x uint8 [B,C,Y,X] in floating point, with `conv` for the convolutions."""
     values: dict[str, Tensor] = {INPUT: x.to(torch.float32) * 2.0**INPUT_EXPONENT}
     for node in nodes[1:]:
         match node:
@@ -225,7 +227,7 @@ def run_float(nodes: tuple[Node, ...], x: Tensor, conv: Callable[[Conv, Tensor],
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, node: Conv) -> Tensor:
-    """x[B,C,IY,IX], weight[K,C/G,FY,FX], bias[K] -> [B,K,OY,OX], with the node's window and groups."""
+    """Convolve x[B,C,IY,IX] with weight[K,C/G,FY,FX] and bias[K] to [B,K,OY,OX], with the node's window and groups."""
     window = node.window
     stride = (window.stride_y, window.stride_x)
     if (window.pad_top, window.pad_left) == (window.pad_bottom, window.pad_right):
@@ -234,7 +236,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, node: Conv) -> Tens
 
 
 def pool(x: Tensor, node: Pool) -> Tensor:
-    """x[B,C,IY,IX] -> [B,C,OY,OX]: the maximum, or the sum over the next power of two not below the window's size."""
+    """Return [B,C,OY,OX] for x[B,C,IY,IX]: the maximum, or the sum over the least power of two >= the window's size."""
     size, stride = (node.window.fy, node.window.fx), (node.window.stride_y, node.window.stride_x)
     if node.op is PoolOp.MAX:
         return functional.max_pool2d(x, size, stride)
@@ -242,7 +244,7 @@ def pool(x: Tensor, node: Pool) -> Tensor:
 
 
 def to_input(images: Tensor) -> Tensor:
-    """Images uint8 [B,Y,X,C] as the nets take them: [B,C,Y,X], channels last in memory."""
+    """Return images uint8 [B,Y,X,C] as the nets take them: [B,C,Y,X], channels last in memory."""
     return images.permute(0, 3, 1, 2)
 
 
@@ -265,7 +267,7 @@ def _sum_before_rounding(node: Node, sources: list[Tensor]) -> Tensor:
 
 
 def _rescaled_exponent(total: Tensor, node: Node, exponents: list[int]) -> int:
-    """The best exponent for a pooling or addition that needs a shift between 0 and 15 only."""
+    """Return the best exponent for a pooling or addition that needs a shift between 0 and 15 only."""
     otype: QType = node.otype
     finest = min(exponents) - (average_divisor_exponent(node.window) if isinstance(node, Pool) else 0)
     wanted = best_exponent(total if otype.signed else functional.relu(total), otype)

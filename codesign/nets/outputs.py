@@ -12,7 +12,7 @@ BATCH = 250
 
 @torch.no_grad()
 def integer_outputs(net: QuantNet, images: Pixels) -> IntArray:
-    """The integer outputs [N,OY,OX,K] of the net's last node for images uint8 [N,Y,X,C]; as golden.run."""
+    """Compute the integer outputs [N,OY,OX,K] of the net's last node for images uint8 [N,Y,X,C]; as golden.run."""
     device = next(net.parameters()).device
     name = net.nodes[-1].name
     net.eval()

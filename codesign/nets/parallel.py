@@ -41,11 +41,11 @@ class Team:
         return f" {self.size} processes" if self.size > 1 else ""
 
     def share(self, batch: Images) -> Images:
-        """The images of a batch that are for this process."""
+        """Return the images of a batch that are for this process."""
         return batch if self.size == 1 else Images(batch.x[self.rank :: self.size], batch.y[self.rank :: self.size])
 
     def weight(self, batch: Images) -> float:
-        """What the mean loss over the share counts for, so that the mean over processes is that over the batch."""
+        """Return what the mean loss over the share counts for, so that the mean over processes is the batch's."""
         return len(batch.y[self.rank :: self.size]) * self.size / len(batch)
 
     def check(self, batch_images: int) -> None:
@@ -69,7 +69,7 @@ class Team:
         self.average(p.grad for p in parameters if p.grad is not None)
 
     def agreed(self, value: int) -> int:
-        """The leader's value, on every process; all wait for each other here."""
+        """Return the leader's value, on every process; all wait for each other here."""
         if self.size == 1:
             return value
         held = torch.tensor(value, dtype=torch.int64)
@@ -78,7 +78,7 @@ class Team:
 
 
 def team() -> Team:
-    """The team that this process has joined."""
+    """Return the team that this process has joined."""
     if distributed.is_available() and distributed.is_initialized():
         return Team(distributed.get_rank(), distributed.get_world_size())
     return Team(0, 1)
@@ -102,7 +102,7 @@ def leave() -> None:
 
 
 def gpu() -> torch.device:
-    """The GPU of this process: the first, or each of a team its own. Raises ConfigError if there are too few."""
+    """Return the GPU of this process: the first, or each of a team its own. Raise ConfigError if there are too few."""
     own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if team().size == 1:
         return torch.device("cuda")

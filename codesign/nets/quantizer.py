@@ -1,7 +1,7 @@
 """Fake quantization: float tensors on the integer grid, equal to what model.golden computes, with a gradient.
 
-Every scale is a power of two, so a real value and its integer differ by an exponent only and float32 holds both
-exactly as long as the integer stays below 2**24.
+Every scale is a power of two. So a real value and its integer differ by an exponent only. float32 holds both exactly,
+as long as the integer stays below 2**24.
 """
 
 from typing import Any
@@ -48,9 +48,9 @@ def quantize_weight(weight: Tensor, exponent: Tensor, bits: int) -> Tensor:
 
 
 def power(exponent: Tensor | int, like: Tensor) -> Tensor:
-    """2**exponent for -126 <= exponent <= 127, exactly, in the type and on the device of `like`.
+    """Return 2**exponent for -126 <= exponent <= 127, exactly, in the type and on the device of `like`.
 
-    Built from the bits of a float32, because a library's power function may be off in the last place.
+    It is built from the bits of a float32, because a library's power function may be off in the last place.
     """
     steps = exponent if isinstance(exponent, Tensor) else torch.tensor(exponent, device=like.device)
     bits = (steps.to(like.device, torch.int32) + 127) << 23
@@ -58,15 +58,18 @@ def power(exponent: Tensor | int, like: Tensor) -> Tensor:
 
 
 def covering_exponent(weight: Tensor, bits: int) -> Tensor:
-    """Per output channel of weight[K,...], the least exponent whose grid reaches the largest magnitude; int64 [K]."""
+    """Return, per output channel of weight[K,...], the least exponent whose grid reaches the largest magnitude; int64
+    [K].
+    """
     peak = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-8)
     return torch.ceil(torch.log2(peak / QType(bits, signed=True).qmax)).to(torch.int64)
 
 
 def typical_exponent(weight: Tensor, bits: int) -> Tensor:
-    """Per output channel, an exponent for weights in training, from their mean magnitude: few bits clip; int64 [K].
+    """Return, per output channel, an exponent for weights in training, from their mean magnitude; int64 [K].
 
-    The step is 2 * mean|w| / sqrt(largest integer), the usual start of learned steps, but never beyond covering.
+    Few bits clip: the step is 2 * mean|w| / sqrt(largest integer), the usual start of learned steps. It is never beyond
+    covering.
     """
     largest = QType(bits, signed=True).qmax
     step = 2.0 * weight.detach().abs().flatten(1).mean(1).clamp_min(1e-8) / largest**0.5
@@ -74,7 +77,7 @@ def typical_exponent(weight: Tensor, bits: int) -> Tensor:
 
 
 def best_weight_exponent(weight: Tensor, bits: int, spread: int) -> Tensor:
-    """Per output channel, the exponent of least squared error, no two further than `spread` apart; int64 [K]."""
+    """Return, per output channel, the exponent of least squared error, none further than `spread` apart; int64 [K]."""
     top = covering_exponent(weight, bits)
     candidates = torch.stack([top - i for i in range(3)])
     errors = torch.stack([(quantize_weight(weight, e, bits) - weight).square().flatten(1).sum(1) for e in candidates])
@@ -83,7 +86,7 @@ def best_weight_exponent(weight: Tensor, bits: int, spread: int) -> Tensor:
 
 
 def best_exponent(x: Tensor, qtype: QType) -> int:
-    """The exponent with which quantizing x loses least in the square."""
+    """Return the exponent with which quantizing x loses least in the square."""
     x = x.detach()
     peak = max(float(x.abs().max()), 1e-8)
     top = int(torch.ceil(torch.log2(torch.tensor(peak / qtype.qmax))))

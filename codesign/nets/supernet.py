@@ -57,7 +57,7 @@ class Bits:
         self.options, self.draw = options, draw
 
     def weight(self, weight: Tensor, part: Tensor) -> Tensor:
-        """A part of weight[K,...], its first channels, on the drawn grid; scales are those of the whole."""
+        """Return a part of weight[K,...], its first channels, on the drawn grid; scales are those of the whole."""
 
         def one(bits: int) -> Tensor:
             return quantize_weight(part, typical_exponent(weight, bits)[: len(part)], bits)
@@ -65,7 +65,7 @@ class Bits:
         return self._mixed(list(self.options), one)
 
     def activation(self, x: Tensor, *, signed: bool = False) -> Tensor:
-        """The map on the drawn grid: a ReLU, or for the branch of a residual two more bits and a sign."""
+        """Return the map on the drawn grid: a ReLU, or for the branch of a residual two more bits and a sign."""
 
         def one(bits: int) -> Tensor:
             qtype = QType(residual_bits(bits) if signed else bits, signed=signed)
@@ -74,7 +74,9 @@ class Bits:
         return self._mixed(list(self.options), one)
 
     def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
-        """The drawn one's value; other active ones join for the gradient of the choice, or with their shares of it."""
+        """Return the drawn one's value; other active ones join for the gradient of the choice, or with their shares of
+        it.
+        """
         weights = self.draw.weights
         if len(self.draw.active) == 1 and not weights.requires_grad:
             return quantized(options[self.draw.index])
@@ -91,7 +93,7 @@ class BlockBits:
 
 
 def mixture(draw: Chosen, run: Callable[[int], Tensor]) -> Tensor:
-    """The drawn option's value; another active one adds nothing but a gradient to its weight."""
+    """Return the drawn option's value; another active one adds nothing but a gradient to its weight."""
     if not draw.weights.requires_grad:
         return run(draw.index)
     return sum((draw.weights[i] * run(i) for i in draw.active), torch.zeros((), device=draw.weights.device))
@@ -107,19 +109,20 @@ class Width:
         self.mask = self._mask() if self.learns else None
 
     def times(self, factor: int) -> "Width":
-        """The width of an expansion of this one."""
+        """Return the width of an expansion of this one."""
         return self if factor == 1 else Width(tuple(o * factor for o in self.options), self.draw)
 
     def _mask(self) -> Tensor:
-        """1 for the drawn channels, 0 for the others; [computed]."""
+        """Return 1 for the drawn channels, 0 for the others; [computed]."""
         channel = torch.arange(self.computed, device=self.draw.weights.device)
         widths = torch.tensor(self.options, device=channel.device)
         return self.draw.weights @ (channel < widths[:, None]).to(torch.float32)
 
 
 class MaskedConv(nn.Module):
-    """Convolution and batch normalization for every width: where the width is to learn, channels beyond the drawn one
-    become zero; where it is not, they are not computed.
+    """Convolution and batch normalization for every width.
+
+    Where the width is to learn, channels beyond the drawn one become zero. Where it is not, they are not computed.
     """
 
     running_mean: Tensor
@@ -143,7 +146,9 @@ class MaskedConv(nn.Module):
     def forward(
         self, x: Tensor, kernel: int, width: Width | None, weight_bits: Bits, bits: Bits, *, signed: bool = False
     ) -> Tensor:
-        """x[B,C,IY,IX] -> y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they learn."""
+        """Convolve x[B,C,IY,IX] to y[B,K,OY,OX]; C and K are the drawn widths, or the larger active ones where they
+        learn.
+        """
         k = len(self.gain) if width is None else width.computed
         shape = Shape(x.shape[2], x.shape[3], x.shape[1])
         window = same_window(shape, kernel, self.stride)
@@ -156,7 +161,8 @@ class MaskedConv(nn.Module):
         return value if width is None or width.mask is None else value * width.mask[:, None, None]
 
     def _part(self, window: Window, largest: Window, k: int, c: int) -> Tensor:
-        """The weights of the first k and c channels that lie where the window does in the largest one of its map.
+        """Return the weights of the first k and c channels that lie where the window does in the largest one of its
+        map.
 
         That is smaller than the weights where a map has become a single row or column: their middle is what is left.
         """
@@ -199,7 +205,7 @@ class Candidate(nn.Module):
             nn.init.zeros_(parts[-1].gain)  # a residual block begins as nothing, so that all fit together
 
     def forward(self, x: Tensor, kernel: int, before: Width | None, width: Width, bits: BlockBits) -> Tensor:
-        """x[B,C,IY,IX] -> y[B,K,OY,OX]; `before`: the drawn width of x, None for the network's input."""
+        """Compute y[B,K,OY,OX] of x[B,C,IY,IX]; `before`: the drawn width of x, None for the network's input."""
         inner = None if before is None else before.times(self.expansion)
         value = x
         for i, part in enumerate(self.parts):
@@ -221,7 +227,7 @@ class Block(nn.Module):
         self.candidates = nn.ModuleList(Candidate(ops, channels, width, stride, shape, adds=adds) for ops in alike)
 
     def forward(self, x: Tensor, draw: Chosen, before: Width | None, width: Width, bits: BlockBits) -> Tensor:
-        """The drawn candidate's map; another active one adds nothing but a gradient to its weight."""
+        """Return the drawn candidate's map; another active one adds nothing but a gradient to its weight."""
 
         def run(i: int) -> Tensor:
             value: Tensor = self.candidates[self.member[i]](x, self.operators[i].kernel, before, width, bits)
@@ -243,7 +249,7 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(labels))
 
     def forward(self, x: Tensor, weight_bits: Bits) -> Tensor:
-        """x[B,C,Y,X] -> logits [B,labels]."""
+        """Compute logits [B,labels] of x[B,C,Y,X]."""
         if self.pool is HeadPool.MAXIMUM:
             size = (min(2, x.shape[2]), min(2, x.shape[3]))
             x = functional.max_pool2d(x, size)
@@ -280,14 +286,14 @@ class SuperNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, draws: Sequence[Chosen]) -> Tensor:
-        """Images x uint8 [B,C,Y,X] and a draw for each decision of the space -> logits [B,labels]."""
+        """Compute logits [B,labels] of images x uint8 [B,C,Y,X], with a draw for each decision of the space."""
         value = x.to(torch.float32)
         if not self.space.resolutions:
             return self._logits(value, draws, 0)
         return mixture(draws[0], lambda i: self._logits(self._reduced(value, i), draws, i))
 
     def _reduced(self, x: Tensor, resolution: int) -> Tensor:
-        """The images at that resolution, in whole steps of a pixel; as datasets.resize does, but for ties."""
+        """Return the images at that resolution, in whole steps of a pixel; as datasets.resize does, but for ties."""
         size = (self.shapes[resolution].y, self.shapes[resolution].x)
         return x if size == x.shape[2:] else torch.floor(functional.interpolate(x, size, mode="area") + 0.5)
 

@@ -73,10 +73,9 @@ def train(
 ) -> TrainedNet:
     """Train the network on the training part, and score it once, after the last epoch, on the test part.
 
-    After each epoch a checkpoint `train.npz` is left in `folder`; a call that finds one goes on from it and ends in the
-    same weights as if never interrupted. A team of processes shares every batch, and its leader writes. `on_epoch` is
-    given all records after each epoch, and those of the checkpoint at the begin. Raises ConfigError if the checkpoint
-    is of other work.
+    After each epoch a checkpoint `train.npz` is left in `folder`. A call that finds one goes on from it, and ends in
+    the same weights. A team of processes shares every batch, and its leader writes. `on_epoch` gets all records after
+    each epoch, and those of the checkpoint at the beginning. Raise ConfigError if the checkpoint is of other work.
     """
     device, team = use_device(config.device, config.threads), parallel.team()
     team.check(config.batch_images)
@@ -103,18 +102,18 @@ def train(
 
 @torch.no_grad()
 def right_answers(net: nn.Module, images: Images) -> Tensor:
-    """For each image, [N], whether its largest logit is its label's; of equal logits the first counts."""
+    """Tell for each image, [N], whether its largest logit is its label's; of equal logits the first counts."""
     net.eval()
     return torch.cat([net(part.x).argmax(1) == part.y for part in in_order(images, _SCORE_BATCH)])
 
 
 def accuracy(net: nn.Module, images: Images) -> float:
-    """Share of the images that are right."""
+    """Return the share of the images that are right."""
     return share(right_answers(net, images))
 
 
 def share(right: Tensor) -> float:
-    """Of the images, [N], how many are right."""
+    """Return how many of the images, [N], are right."""
     return int(right.sum()) / len(right)
 
 
@@ -130,7 +129,9 @@ def check_sound(where: str, losses: Iterable[float], weights: Iterable[Tensor], 
 
 
 def cosine_rate(peak: float, done: float, warm: float = 0.1) -> float:
-    """Learning rate after the share `done` of the steps: a linear rise over `warm`, then half a cosine down to zero."""
+    """Return the learning rate after the share `done` of the steps: a linear rise over `warm`, then half a cosine to
+    zero.
+    """
     if done < warm:
         return peak * (0.1 + 0.9 * done / warm)
     return peak * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
@@ -217,11 +218,11 @@ class _Run:
         )
 
     def float_score(self, test: Images) -> float:
-        """Accuracy of the float net."""
+        """Return the accuracy of the float net."""
         return accuracy(self.float_net, test)
 
     def _step(self, batch: Images, *, mixed: bool) -> Tensor:
-        """One step on this process's share; its part of the batch's loss and share of right answers, [2]."""
+        """Take one step on this process's share; return its part of the batch's loss and right answers, [2]."""
         part, weight = self.team.share(batch), self.team.weight(batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             logits = self.net(part.x)

@@ -54,8 +54,8 @@ class ConvLayer:
 class PoolLayer:
     """Pooling without padding; kernel and stride are equal, and 0 stands for the whole map.
 
-    An average is the sum divided by the next power of two not below the window's size, so that it needs no multiplier;
-    what follows absorbs the factor. It has the bits of its source.
+    An average is the sum divided by the least power of two not below the window's size, so it needs no multiplier. What
+    follows absorbs the factor. It has the bits of its source.
     """
 
     name: str
@@ -88,14 +88,14 @@ class Network:
     labels: tuple[str, ...]
 
     def digest(self) -> str:
-        """SHA-256 in hexadecimal."""
+        """Return the SHA-256 in hexadecimal."""
         return digest(self)
 
 
 def skeleton(network: Network) -> Graph:
-    """The network's graph with placeholder parameters: right in shapes and types, and what it costs.
+    """Return the network's graph with placeholder parameters: right in shapes and types, and what it costs.
 
-    Accumulators are as wide as the worst weights of their type need. Raises ConfigError, naming the layer, if a window
+    Accumulators are as wide as the worst weights of their type need. Raise ConfigError, naming the layer, if a window
     is larger than the machine's.
     """
     nodes: list[Node] = [Input(name=INPUT, shape=network.shape, otype=INPUT_TYPE)]
@@ -131,7 +131,7 @@ def layer_node(layer: Layer, before: Mapping[str, Node]) -> Operation:
 
 
 def same_window(shape: Shape, kernel: int, stride: int) -> Window:
-    """The window that gives ceil(extent / stride) rows and columns with the least padding."""
+    """Return the window that gives ceil(extent / stride) rows and columns with the least padding."""
     fy, sy, top, bottom = _same_axis(shape.y, kernel, stride)
     fx, sx, left, right = _same_axis(shape.x, kernel, stride)
     return Window(
@@ -140,13 +140,13 @@ def same_window(shape: Shape, kernel: int, stride: int) -> Window:
 
 
 def pool_window(shape: Shape, kernel: int) -> Window:
-    """The window of a PoolLayer over a map of that shape."""
+    """Return the window of a PoolLayer over a map of that shape."""
     fy, fx = (shape.y, shape.x) if kernel == 0 else (min(kernel, shape.y), min(kernel, shape.x))
     return Window(fy=fy, fx=fx, stride_y=fy, stride_x=fx)
 
 
 def average_divisor_exponent(window: Window) -> int:
-    """The least e with 2**e not below the positions of the window."""
+    """Return the least e with 2**e not below the positions of the window."""
     return (window.positions - 1).bit_length()
 
 

@@ -107,7 +107,7 @@ class HeadPool(Enum):
 class Space:
     """Stages, then a classifier. Every bit width is 2 to 8.
 
-    `resolutions`: to so many pixels the longer side of a sample may be reduced, the other one in proportion; samples
+    `resolutions`: the pixels to which the longer side of a sample may be reduced, the other one in proportion. Samples
     stay as they are if none are given.
     """
 
@@ -144,7 +144,7 @@ class Space:
 
 
 def magnitude(networks: int) -> str:
-    """A number of networks in three digits; it may be larger than a float."""
+    """Return a number of networks in three digits; it may be larger than a float."""
     digits = len(str(networks)) - 1
     return f"{networks:,.3g}" if digits < 300 else f"1e+{digits}"
 
@@ -180,7 +180,7 @@ class StageSlots:
 
 
 def decisions(space: Space) -> tuple[Decision, ...]:
-    """All decisions, in the order of `slots`: the resolution if there is a choice, stages, the head's pool and bits."""
+    """Return all decisions, in the order of `slots`: the resolution if any, stages, the head's pool and bits."""
     row: list[Decision] = []
     if space.resolutions:
         row.append(Decision("resolution", tuple(map(str, space.resolutions))))
@@ -198,7 +198,7 @@ def decisions(space: Space) -> tuple[Decision, ...]:
 
 
 def slots(space: Space) -> tuple[StageSlots, ...]:
-    """The places of every stage's decisions; a resolution is the first of all, the last two are the head's."""
+    """Return the places of every stage's decisions; a resolution is the first of all, the last two are the head's."""
     found, free = [], itertools.count(1 if space.resolutions else 0)
     for stage in space.stages:
         width, bits = next(free), next(free)
@@ -209,24 +209,24 @@ def slots(space: Space) -> tuple[StageSlots, ...]:
 
 
 def branches(space: Space) -> tuple[int, ...]:
-    """Where the options are computations of their own, not parts or roundings of one: resolution, operators, pool."""
+    """Return where options are different computations, not parts or roundings of one: resolution, operators, pool."""
     first = (0,) if space.resolutions else ()
     return (*first, *(at for where in slots(space) for at in where.operators), len(decisions(space)) - 2)
 
 
 def middle(space: Space) -> tuple[int, ...]:
-    """The row that one would take without a search: the first of what branches, the middle of widths and bits."""
+    """Return the row to take without a search: the first of what branches, the middle of widths and bits."""
     first = branches(space)
     return tuple(0 if at in first else len(d.options) // 2 for at, d in enumerate(decisions(space)))
 
 
 def bit_widths(space: Space) -> tuple[int, ...]:
-    """Where bits are decided, of activations and of weights."""
+    """Return where bits are decided, of activations and of weights."""
     return (*_activation_bits(space), *_weight_bits(space))
 
 
 def sizes(space: Space) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Where activation bits, widths and weight bits are decided, in this order, and the options of each by size."""
+    """Return where activation bits, widths and weight bits are decided, in this order, and their options by size."""
     every, found = decisions(space), []
     for at in (*_activation_bits(space), *(w.width for w in slots(space)), *_weight_bits(space)):
         numbers = [int(text) for text in every[at].options]
@@ -243,25 +243,25 @@ def _weight_bits(space: Space) -> list[int]:
 
 
 def skips(space: Space) -> list[tuple[int, int]]:
-    """(decision, option) of every block that can be skipped."""
+    """Return (decision, option) of every block that can be skipped."""
     pairs = ((k, at) for s, w in zip(space.stages, slots(space), strict=True)
              for k, at in zip(s.blocks, w.operators, strict=True))  # fmt: skip
     return [(at, i) for block, at in pairs for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
 
 
 def depth(space: Space, row: Sequence[int]) -> int:
-    """Blocks of the network that are not skipped."""
+    """Count the blocks of the network that are not skipped."""
     return sum(len(s.blocks) for s in space.stages) - sum(row[at] == skip for at, skip in skips(space))
 
 
 def must_keep(space: Space, minimum_depth: int) -> int:
-    """How many of the blocks that can be skipped must not be, for so many blocks in all, or all that there are."""
+    """Return how many blocks that can be skipped must not be, for so many blocks in all, or all that there are."""
     blocks, can = sum(len(s.blocks) for s in space.stages), len(skips(space))
     return max(min(minimum_depth, blocks) - (blocks - can), 0)
 
 
 def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:
-    """The network of a row of choices, one index for each of decisions(space), for samples of that shape."""
+    """Return the network of a row of choices, one index for each of decisions(space), for samples of that shape."""
     layers: list[Layer] = []
     shape = chosen_shape(space, row, input_shapes(space, shape))
     source, channels = INPUT, shape.c
@@ -277,7 +277,7 @@ def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tu
 def chosen_block(
     space: Space, row: Sequence[int], i: int, j: int, source: str, channels: int, *, name: str
 ) -> list[Layer]:
-    """The layers of block j of stage i for a row of choices, behind a source of so many channels."""
+    """Return the layers of block j of stage i for a row of choices, behind a source of so many channels."""
     stage, where = space.stages[i], slots(space)[i]
     block, inner = stage.blocks[j], where.inner_bits[j]
     bits = stage.activation_bits[row[where.bits]]
@@ -308,10 +308,10 @@ def block_layers(
     bits: int,
     adds: bool,
 ) -> list[Layer]:
-    """The layers of a block that makes `width` of `channels` channels, and adds them to its input if it says so."""
+    """Return the layers of a block that makes `width` of `channels` channels, and adds its input if it says so."""
 
     def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, last: bool = False) -> ConvLayer:
-        """A convolution; the depthwise one has as many groups as channels."""
+        """Return a convolution; the depthwise one has as many groups as channels."""
         wide = last and adds
         return ConvLayer(
             name=name + part,
@@ -345,7 +345,7 @@ def block_layers(
 
 
 def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:
-    """The classifier, and the pooling before it."""
+    """Return the classifier, and the pooling before it."""
     before: list[Layer] = []
     if pool is HeadPool.MAXIMUM:
         before = [PoolLayer(name="pool", source=source, op=PoolOp.MAX, kernel=2)]
@@ -365,12 +365,12 @@ def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> l
 
 
 def residual_bits(bits: int) -> int:
-    """Bits of the signed branch that is added to activations of `bits`."""
+    """Return the bits of the signed branch that is added to activations of `bits`."""
     return min(bits + 2, 8)
 
 
 def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
-    """What samples of a shape are reduced to at each resolution. Raises ConfigError if one would enlarge them."""
+    """Return what samples of a shape are reduced to at each resolution. Raise ConfigError if one would enlarge them."""
     if not space.resolutions:
         return (shape,)
     side = max(shape.y, shape.x)
@@ -385,12 +385,12 @@ def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
 
 
 def chosen_shape(space: Space, row: Sequence[int], shapes: Sequence[Shape]) -> Shape:
-    """Of input_shapes, the one of a row of choices."""
+    """Return the one of input_shapes that a row of choices takes."""
     return shapes[row[0] if space.resolutions else 0]
 
 
 def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
-    """Rows and columns of an input of that shape, and after every stage."""
+    """Return rows and columns of an input of that shape, and after every stage."""
     extents = [(shape.y, shape.x)]
     for stage in space.stages:
         extents.append((-(-extents[-1][0] // stage.stride), -(-extents[-1][1] // stage.stride)))

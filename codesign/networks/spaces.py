@@ -10,12 +10,12 @@ from codesign.networks.space import Space
 
 
 def list_spaces() -> tuple[str, ...]:
-    """The names of the spaces that travel with the package."""
+    """Return the names of the spaces that travel with the package."""
     return tuple(sorted(path.stem for path in folder("spaces").glob("*.yaml")))
 
 
 def load_space(name_or_path: str) -> Space:
-    """The space of that name, or of that file if it ends in .yaml. Raises ConfigError naming file and key."""
+    """Return the space of that name, or of that file if it ends in .yaml. Raise ConfigError naming file and key."""
     if name_or_path.endswith((".yaml", ".yml")):
         return read_yaml_as(Space, Path(name_or_path))
     known = list_spaces()

@@ -25,12 +25,14 @@ class Device(Enum):
 class TrainConfig:
     """Training of the derived network: first in float, then fake-quantized.
 
-    An epoch is a pass over the training images; a smaller set than `epoch_images` is passed over several times, and
-    its images are moved by up to `shift_pixels`, though by no more than an eighth of their extent. `flip`: they are
-    mirrored left to right, each with probability 1/2; those of one row are signals and stay.
-    Rates are the largest of a warm-up and cosine schedule over each of the two. `threads` is torch's; on a CPU the
-    result depends on it in the last bits, so it belongs to the settings. With `mixed_precision` the float epochs
-    multiply in bfloat16, which needs no scaling of losses; the quantized ones always stay exact in float32.
+    - `epoch_images`: an epoch is a pass over the training images. A smaller set than this is passed over several times.
+    - `shift_pixels`: images of such a set are moved by up to so many pixels, though by no more than an eighth of their
+      extent.
+    - `flip`: images are mirrored left to right, each with probability 1/2. Those of one row are signals and stay.
+    - `float_rate`, `quantized_rate`: the largest of a warm-up and cosine schedule over the epochs of each kind.
+    - `threads`: those of torch. On a CPU the result depends on them in the last bits, so they belong to the settings.
+    - `mixed_precision`: the float epochs multiply in bfloat16, which needs no scaling of losses. The quantized ones
+      always stay exact in float32.
     """
 
     float_epochs: int = 8

@@ -78,9 +78,9 @@ class BoardLog:
 
 
 def read_board_log(path: Path, content: str, board: Board, design_hash: int, project_digest: str) -> Reading:
-    """The log as a measurement. Raises ConfigError if it belongs to another design, board or part, or is none whole.
+    """Return the log as a measurement. Raise ConfigError if it is not whole, or of another design, board or part.
 
-    Cycles hold at any clock; the measurement has the log's clock, and FPS is shown at that.
+    Cycles hold at any clock. The measurement has the log's clock, and FPS is shown at that.
     """
     if len(content) > MAX_CHARACTERS:
         raise UnsupportedError(f"{path}: more than {MAX_CHARACTERS:,} characters, which no board's log has")

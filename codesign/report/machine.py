@@ -18,7 +18,7 @@ WIDTH = 1080.0
 
 
 def machine_figure(view: View) -> str:
-    """The figure, or an empty text before there is a graph."""
+    """Draw the figure; return an empty text before there is a graph."""
     graph = view.graph
     if graph is None:
         return ""
@@ -83,7 +83,7 @@ def _engine_box(node: Operation, design: Design, y: float) -> str:
 
 
 def _array(engine: LineEngine, css: str, y: float) -> str:
-    """PE rows of SIMD cells, to scale, in a square of 36."""
+    """Draw PE rows of SIMD cells, to scale, in a square of 36."""
     side = 36.0
     cell = min(side / max(engine.pe, engine.simd), 9.0)
     width, height = cell * engine.simd, cell * engine.pe
@@ -99,7 +99,7 @@ def _array(engine: LineEngine, css: str, y: float) -> str:
 
 
 def _edge(graph: Graph, source: str, name: str, index: int, rows: dict[str, float]) -> str:
-    """A short arrow to the next row, or a bow along the left side past the rows between."""
+    """Draw a short arrow to the next row, or a bow along the left side past the rows between."""
     y1, y2 = rows[source] + BOX, rows[name]
     if y2 - y1 < ROW:
         x = NODE_X + 30

@@ -16,7 +16,7 @@ RESOURCES = (("dsp", "DSP"), ("bram18", "BRAM18"), ("uram", "URAM"), ("lut", "LU
 
 
 def page(view: View, version: str) -> str:
-    """The whole page. It says nothing of time, path or host: an equal run gives an equal page."""
+    """Return the whole page. It says nothing of time, path or host: an equal run gives an equal page."""
     style = read_text(folder("templates") / "report" / "style.css")
     sections = (
         _notices(view),
@@ -87,7 +87,7 @@ def _tile(label: str, value: str, note: str, css: str = "") -> str:
 
 
 def _notices(view: View) -> str:
-    """What is wrong and what must be known, before any figure."""
+    """Return what is wrong and what must be known, before any figure."""
     lines = [f'<p class="notice bad">{escape(w)}</p>' for w in view.wrong]
     return "\n".join([*lines, *(f'<p class="notice">{escape(r)}</p>' for r in view.remarks)])
 
@@ -125,7 +125,7 @@ def _compared(view: View) -> str:
 
 
 def _figures(view: View) -> Iterable[tuple[str, float, str]]:
-    """(label, predicted, attribute of a Measurement) of every compared figure."""
+    """Return (label, predicted, attribute of a Measurement) of every compared figure."""
     cost = view.cost
     assert cost is not None
     yield "interval, cycles", cost.interval_cycles, "interval_cycles"
@@ -137,13 +137,15 @@ def _figures(view: View) -> Iterable[tuple[str, float, str]]:
 
 
 def _row(label: str, predicted: float, measured: Iterable[tuple[float, float | None]]) -> str:
-    """A row of the table; `measured` has, for each column, what is predicted for its clock, and what was measured."""
+    """Return a row of the table; `measured` has, for each column, what is predicted for its clock and what was
+    measured.
+    """
     cells = "".join(f"<td>{_cell(expected, value)}</td>" for expected, value in measured)
     return f'<tr><td>{escape(label)}</td><td class="first">{predicted:,.0f}</td>{cells}</tr>'
 
 
 def _pace(view: View, m: Measurement | None, of: str) -> float:
-    """By what a prediction at the board's clock is multiplied to hold at the clock of the measurement."""
+    """Return the factor that turns a prediction at the board's clock into one at the clock of the measurement."""
     return m.clock_mhz / view.board.clock_mhz if of == "fps" and m is not None and m.clock_mhz is not None else 1.0
 
 
@@ -192,7 +194,7 @@ def _resources(view: View) -> str:
 
 
 def _shares(used: Resources, view: View) -> list[tuple[str, str, float]]:
-    """(label, key, share of the budget) of every resource the part has."""
+    """Return (label, key, share of the budget) of every resource the part has."""
     budget = view.board.budget
     return [(label, key, getattr(used, key) / getattr(budget, key)) for key, label in RESOURCES if getattr(budget, key)]
 
@@ -268,7 +270,7 @@ def _accuracy(view: View) -> str:
 
 
 def _data(view: View) -> str:
-    """What one must know of the data; nothing if they are pixels as usual."""
+    """Return what one must know of the data; nothing if they are pixels as usual."""
     facts = list(view.data_notes)
     if view.graph is not None and not view.graph.encoding.is_identity:
         encoding, otype = view.graph.encoding, view.graph.input.otype

@@ -37,6 +37,6 @@ def check_part(found: str, board: Board) -> None:
 
 
 def shown(value: object) -> str:
-    """The value for a message, however long it is."""
+    """Return the value for a message, however long it is."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

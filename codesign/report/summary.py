@@ -10,7 +10,7 @@ SCHEMA = 1
 
 
 def summary(view: View) -> dict[str, Any]:
-    """The result as plain data; a part that was not run is absent, never zero."""
+    """Return the result as plain data; a part that was not run is absent, never zero."""
     clock_mhz = view.board.clock_mhz
     parts: dict[str, Any] = {
         "encoding": _encoding(view),
@@ -31,12 +31,12 @@ def summary(view: View) -> dict[str, Any]:
 
 
 def fps(interval_cycles: int, clock_mhz: float) -> float:
-    """Images per second, to the hundredth."""
+    """Return images per second, to the hundredth."""
     return round(clock_mhz * 1e6 / interval_cycles, 2)
 
 
 def _encoding(view: View) -> dict[str, Any] | None:
-    """How a user's numbers become the integers of the input, where they are not these already."""
+    """Return how a user's numbers become the integers of the input, where they are not these already."""
     if view.graph is None or view.graph.encoding.is_identity:
         return None
     return {"offset": view.graph.encoding.offset, "step": view.graph.encoding.step}

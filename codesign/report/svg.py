@@ -10,12 +10,12 @@ _LEAST_EXTENT = 1e-306  # below it a step is no normal float any more, and may b
 
 
 def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> str:
-    """A line of text with its baseline at y."""
+    """Draw a line of text with its baseline at y."""
     return f'<text x="{_n(x)}" y="{_n(y)}" class="{css}" text-anchor="{anchor}">{escape(content)}</text>'
 
 
 def rect(x: float, y: float, width: float, height: float, css: str, radius: float = 0.0, tip: str = "") -> str:
-    """A rectangle, with a tool tip if one is given."""
+    """Draw a rectangle, with a tool tip if one is given."""
     shape = (
         f'x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0.0))}" height="{_n(height)}" rx="{_n(radius)}" class="{css}"'
     )
@@ -23,24 +23,24 @@ def rect(x: float, y: float, width: float, height: float, css: str, radius: floa
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    """A straight line."""
+    """Draw a straight line."""
     return f'<line x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}" class="{css}"/>'
 
 
 def path(d: str, css: str) -> str:
-    """A path."""
+    """Draw a path."""
     return f'<path d="{d}" class="{css}"/>'
 
 
 def figure(width: float, height: float, title: str, parts: Sequence[str]) -> str:
-    """An SVG that scales with the page; the title is for screen readers."""
+    """Return an SVG that scales with the page; the title is for screen readers."""
     body = "".join(parts)
     head = f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" aria-label="{escape(title)}"'
     return f'<svg {head} xmlns="http://www.w3.org/2000/svg">{body}</svg>'
 
 
 def line_chart(series: Series, width: float = 340, height: float = 190) -> str:
-    """A figure over steps, with the value asked for as a dashed line."""
+    """Return a figure over steps, with the value asked for as a dashed line."""
     left, right, top, bottom = 52.0, 12.0, 30.0, 24.0
     xs = [p[0] for p in series.points]
     ys = [p[1] for p in series.points] + ([] if series.target is None else [series.target])
@@ -90,7 +90,7 @@ def round_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def short(value: float) -> str:
-    """A number in few characters, for axes."""
+    """Return a number in few characters, for axes."""
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= factor:
             factor = min(factor, 1e3) if unit == "k" else factor

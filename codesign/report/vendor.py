@@ -23,8 +23,8 @@ _ROUTED = ("routed", "fully routed", "physopt postroute")
 def read_measured(path: Path, board: Board, design_hash: int, project_digest: str) -> Reading:
     """Read a csynth.xml, a Vivado utilisation report of a routed design, or a board log, and check it as a whole.
 
-    Raises ConfigError if it belongs to another design, part or schema, or has a figure that nothing can have;
-    UnsupportedError if it is none of these. Both name the file.
+    Raise UnsupportedError if it is none of these. Raise ConfigError if it belongs to another design, part or schema, or
+    has a figure that nothing can have. Both name the file.
     """
     try:
         return _read(path, board, design_hash, project_digest)
@@ -161,14 +161,14 @@ def _number(name: str, text: str) -> float:
 
 
 def _whole(name: str, value: float) -> int:
-    """The count. Raises ConfigError unless it is a whole number that a count can be."""
+    """Return the count. Raise ConfigError unless it is a whole number that a count can be."""
     if value != round(value) or value > MOST:
         raise ConfigError(f"{name}: expected a whole number, got {value:g}")
     return round(value)
 
 
 def _row(content: str, names: tuple[str, ...], default: float | None = None) -> float:
-    """The first figure of the row of any of these names."""
+    """Return the first figure of the row of any of these names."""
     for name in names:
         found = re.search(rf"^\|\s*{re.escape(name)}\*?\s*\|\s*([^|\n]*?)\s*\|", content, re.MULTILINE)
         if found is not None:

@@ -87,7 +87,7 @@ class View:
     wrong: tuple[str, ...] = ()
 
     def columns(self) -> tuple[tuple[Column, Measurement | None], ...]:
-        """Every column but the predicted one, with its latest measurement."""
+        """Return every column but the predicted one, with its latest measurement."""
         latest: dict[Column, Measurement | None] = {c: None for c in Column if c is not Column.PREDICTED}
         latest |= dict(self.measured)
         if self.rtlsim is not None:

@@ -14,10 +14,10 @@ _GRID = 4  # prices are multiples of 1 / _GRID
 
 
 def interval_bound(space: Space, budget: FloatArray) -> int:
-    """An interval below which no design fits the budget [5].
+    """Return an interval below which no design fits the budget [5].
 
-    For prices per share of the budget that sum to 1, a design that fits costs at most 1 and at least the sum over its
-    sites of the cheapest option of at most its interval; the bound is the best over a grid of prices.
+    Prices are per share of the budget and sum to 1. A design that fits costs at most 1. It costs at least the sum over
+    its sites of the cheapest option of at most its interval. The bound is the best over a grid of prices.
     """
     limit = budget - np.array([getattr(space.base, name) for name in NAMES])
     ranked = [np.argsort(site.options.interval, kind="stable") for site in space.sites]
@@ -33,7 +33,7 @@ def interval_bound(space: Space, budget: FloatArray) -> int:
 
 
 def rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
-    """The least index from `first` below `size` that fits, for a property that holds from some index on, or None."""
+    """Return the least index from `first` below `size` that fits, or None. It must hold from some index on."""
     low, step = first, 1
     high = first
     while not fits(high):
@@ -51,7 +51,7 @@ def rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
 
 
 def _prices(limit: FloatArray) -> list[FloatArray]:
-    """Prices [5] on a grid, over the resources that there are."""
+    """Return prices [5] on a grid, over the resources that there are."""
     used = np.flatnonzero(limit > 0)
     found: list[FloatArray] = []
     for parts in itertools.product(range(_GRID + 1), repeat=len(used)):
@@ -63,7 +63,7 @@ def _prices(limit: FloatArray) -> list[FloatArray]:
 
 
 def _least_affordable(intervals: list[IntArray], cheapest: list[FloatArray]) -> int:
-    """The least interval at which the cheapest options of all sites cost at most 1 together."""
+    """Return the least interval at which the cheapest options of all sites cost at most 1 together."""
     candidates = np.unique(np.concatenate(intervals))
     low, high = 0, len(candidates) - 1
     while low < high:

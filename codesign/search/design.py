@@ -1,9 +1,9 @@
 """The best design of a graph on a board, with its proof.
 
-The interval of a design is that of its slowest site, so a design of interval T exists if and only if every site finds
-an option of at most T cycles such that all fit the board together. The search walks the achievable intervals: cheap
-bounds and relaxed programs disprove the small ones, and the least that the exact program of search.selection can fill
-is the optimum. Among the designs of that interval it takes the one with the smallest share of the board.
+The interval of a design is that of its slowest site. A design of interval T exists under one condition: every site has
+an option of at most T cycles, and all fit the board together. The search walks the achievable intervals. Cheap bounds
+and relaxed programs disprove the small ones. The least that the exact program of search.selection can fill is the
+optimum. Among the designs of that interval it takes the one with the smallest share of the board.
 """
 
 import logging
@@ -83,7 +83,7 @@ class _Query:
     prepared: dict[int, Prepared] = field(default_factory=dict)
 
     def task(self, interval: int, *, cutoff: float | None = None, overflow: bool = False) -> Prepared:
-        """The task of at most that interval, prepared; with a cutoff, that of the least latency below it."""
+        """Return the task of at most that interval, prepared; with a cutoff, that of the least latency below it."""
         plain = cutoff is None and not overflow
         if plain and interval in self.prepared:
             return self.prepared[interval]
@@ -126,14 +126,17 @@ def search_design(
     explain: bool = True,
     space: Space | None = None,
 ) -> SearchResult:
-    """The best design of the graph on the board.
+    """Return the best design of the graph on the board.
 
-    `max_interval`: no design of more cycles is taken. `reserve`: resources to leave free within the board's budget.
-    `others`: boards to name if this one is too small. `explain`: find the binding resources, which takes about as long
-    again. `space`: the part of the graph's design space on the board that is searched; all of it by default.
-    Deterministic unless the time limit is hit, when the result says how far from the bound it may be.
+    - `max_interval`: no design of more cycles is taken.
+    - `reserve`: resources to leave free within the board's budget.
+    - `others`: boards to name if this one is too small.
+    - `explain`: find the binding resources, which takes about as long again.
+    - `space`: the part of the graph's design space on the board that is searched; all of it by default.
 
-    Raises InfeasibleError, naming resource, needed and available, if nothing fits.
+    The result is deterministic unless the time limit is hit. Then it says how far from the bound it may be.
+
+    Raise InfeasibleError, naming resource, needed and available, if nothing fits.
     """
     begun = time.monotonic()
     query = _query(space or design_space(graph, board), board, time_limit_s, reserve)
@@ -155,12 +158,12 @@ def search_design(
 
 
 def board_share(resources: Resources, board: Board) -> float:
-    """The mean over the board's resources of the share that is taken of each, what Goal.RESOURCES minimises."""
+    """Return the mean over the board's resources of the share that is taken of each, what Goal.RESOURCES minimises."""
     return float(_row(resources) @ _weights(board))
 
 
 def interval_floor(space: Space, board: Board, interval: int, time_limit_s: float = TIME_LIMIT_S) -> int:
-    """The least interval up to `interval` that is not disproved for the designs of the space on the board."""
+    """Return the least interval up to `interval` that is not disproved for the designs of the space on the board."""
     query = _query(space, board, time_limit_s, None)
     bound = max(interval_bound(space, query.budget), int(_achievable(space)[0]))
     if bound >= interval:
@@ -178,7 +181,7 @@ def _query(space: Space, board: Board, time_limit_s: float, reserve: Resources |
 
 
 def _weights(board: Board) -> FloatArray:
-    """The price of each resource, so that all of the board's cost 1 together."""
+    """Return the price of each resource, so that all of the board's cost 1 together."""
     have = _row(board.resources)
     return np.where(have > 0, 1 / np.maximum(have, 1), 0.0) / max(1, int((have > 0).sum()))
 
@@ -188,17 +191,17 @@ def _row(resources: Resources) -> FloatArray:
 
 
 def _achievable(space: Space) -> IntArray:
-    """The intervals that a design can have, ascending: no site's own least is above the first."""
+    """Return the intervals that a design can have, ascending: no site's own least is above the first."""
     every = np.unique(np.concatenate([site.options.interval for site in space.sites]))
     return every[every >= max(int(site.options.interval.min()) for site in space.sites)]
 
 
 def _least_interval(query: _Query, top: int) -> _Least | None:
-    """The least achievable interval up to `top` that fits; None if none does.
+    """Return the least achievable interval up to `top` that fits; None if none does.
 
-    First the least that the relaxed program can fill, upward from the closed-form bound; then upward from there the
-    exact program, in growing steps until it succeeds and by halves back. An interval counts as disproved only when
-    the solver says so; those it left open lie above the bound of the result.
+    First comes the least that the relaxed program can fill, upward from the closed-form bound. Upward from there the
+    exact program follows, in growing steps until it succeeds and by halves back. An interval counts as disproved only
+    when the solver says so. Those it left open lie above the bound of the result.
     """
     intervals = _achievable(query.space)
     intervals = intervals[intervals <= top]
@@ -226,13 +229,13 @@ def _least_interval(query: _Query, top: int) -> _Least | None:
 
 
 def _frugal(query: _Query, least: _Least) -> _Least:
-    """The selection of that interval with the smallest share of the board, within GAP where time allows."""
+    """Return the selection of that interval with the smallest share of the board, within GAP where time allows."""
     best = select(query.task(least.interval), gap=GAP, time_limit_s=_slice(query))
     return replace(least, selection=best) if best.rows else least
 
 
 def _least_latency(query: _Query, top: int) -> _Least | None:
-    """A selection of small latency, and a bound of it; None if nothing fits.
+    """Return a selection of small latency, and a bound of it; None if nothing fits.
 
     The latency's relaxed program is weak, so good designs come first, by prices. Then the exact program looks for
     something better than the best of them, among options no slower than that.
@@ -259,12 +262,12 @@ def _relaxed_fits(query: _Query, interval: int) -> bool:
 
 
 def _slice(query: _Query) -> float:
-    """Seconds for one call of the solver: a third of what is left, so that others have their turn."""
+    """Return the seconds for one call of the solver: a third of what is left, so that others have their turn."""
     return max(query.left_s / 3, 0.5)
 
 
 def _binding(query: _Query, least: _Least) -> tuple[Binding, ...]:
-    """The resources that alone keep the interval from shrinking, and what 5 % more of each would allow."""
+    """Return the resources that alone keep the interval from shrinking, and what 5 % more of each would allow."""
     shorter = _achievable(query.space)
     shorter = shorter[shorter < least.interval]
     if len(shorter) == 0 or least.selection.rows is None:
@@ -333,7 +336,7 @@ def _base_share(query: _Query) -> float:
 def _infeasible(
     query: _Query, graph: Graph, board: Board, max_interval: int | None, others: Sequence[Board]
 ) -> InfeasibleError:
-    """The error that says which resource is short, by how much, and what would do."""
+    """Return the error that says which resource is short, by how much, and what would do."""
     demand = "" if max_interval is None else f" at an interval of at most {max_interval} cycles"
     top = int(_achievable(query.space)[-1]) if max_interval is None else max_interval
     what, where = f"design: graph {graph.name!r} does not fit", f"board {board.name!r}{demand}: "
@@ -360,7 +363,7 @@ def _infeasible(
 
 
 def _least_of(query: _Query, name: str, top: int) -> int | None:
-    """The least of one resource that a design within the budget of the others takes; None if it is not found."""
+    """Return the least of one resource that a design within the budget of the others takes; None if it is not found."""
     r = NAMES.index(name)
     free = replace(_with_budget(query, r, np.inf), weights=np.eye(len(NAMES))[r])
     rows = select(free.task(top), gap=1e-2, time_limit_s=_slice(free)).rows
@@ -368,14 +371,14 @@ def _least_of(query: _Query, name: str, top: int) -> int | None:
 
 
 def _fits(query: _Query, graph: Graph, board: Board, top: int | None) -> bool:
-    """Whether a design of at most that interval fits the board, in what is left of the query's time."""
+    """Tell whether a design of at most that interval fits the board, in what is left of the query's time."""
     other = _query(design_space(graph, board), board, query.left_s, None)
     most = int(_achievable(other.space)[-1]) if top is None else top
     return select(other.task(most), gap=_FIRST, time_limit_s=_slice(other)).rows is not None
 
 
 def _advice(query: _Query, graph: Graph, board: Board, max_interval: int | None, others: Sequence[Board]) -> str:
-    """What would do: the smallest other board that fits at its own clock, and the best interval on this one."""
+    """Return what would do: the smallest other board that fits at its own clock, and the best interval on this one."""
     advice = ""
     limited = [replace(other, limits=board.limits) for other in others]
     for other in sorted(limited, key=lambda b: (b.budget.lut, b.name)):

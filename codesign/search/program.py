@@ -120,9 +120,9 @@ class Program:
     def solve(self, *, relaxed: bool, gap: float, time_limit_s: float) -> Answer:
         """Solve it; `relaxed` lets every variable be a fraction. The time limit is in seconds.
 
-        The relaxed program comes first: it is quick, often whole or impossible, and its reduced costs tell by how much
-        each choice would raise the objective at least. So the exact program runs over the cheap choices alone; what it
-        finds within that margin is the optimum, else the margin grows.
+        The relaxed program comes first: it is quick, and often whole or impossible. Its reduced costs tell by how much
+        each choice would raise the objective at least. So the exact program runs over the cheap choices alone. What it
+        finds within that margin is the optimum; else the margin grows.
         """
         deadline = time.monotonic() + time_limit_s
         choice = np.repeat(np.array(self._integer), self._sizes)
@@ -198,7 +198,7 @@ class _Root(NamedTuple):
 
 
 def _open(answer: Answer, bound: float) -> Answer:
-    """What a search over some of the choices says of all of them."""
+    """Return what a search over some of the choices says of all of them."""
     verdict = Verdict.UNKNOWN if answer.values is None else Verdict.FEASIBLE
     return answer._replace(verdict=verdict, bound=bound)
 

@@ -30,8 +30,8 @@ class Selection:
 class Task:
     """Choose among options of at most `max_interval` cycles, with counts of the whole design of at most `budget` [5].
 
-    The objective is `weights` [5] times the counts; with `latency`, a limit in cycles, the latency estimate; where
-    `overflow`, the largest ratio of counts to budget, which then is no constraint.
+    The objective is `weights` [5] times the counts. With `latency`, a limit in cycles, it is the latency estimate. With
+    `overflow` it is the largest ratio of counts to budget, which then is no constraint.
     """
 
     space: Space
@@ -88,7 +88,7 @@ def select(prepared: Prepared, *, relaxed: bool = False, gap: float = 0.0, time_
 
 
 def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
-    """Counts [5] of the whole design that takes these rows."""
+    """Return counts [5] of the whole design that takes these rows."""
     total = np.array([getattr(space.base, name) for name in NAMES])
     total += sum(site.options.counts[row] for site, row in zip(space.sites, rows, strict=True))
     for edge in space.edges:
@@ -99,15 +99,15 @@ def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
 
 
 def interval_of(space: Space, rows: tuple[int, ...]) -> int:
-    """Cycles between images of the design that takes these rows."""
+    """Return the cycles between images of the design that takes these rows."""
     return max(int(site.options.interval[row]) for site, row in zip(space.sites, rows, strict=True))
 
 
 def latency_of(space: Space, rows: tuple[int, ...]) -> float:
-    """The estimate that Task.latency minimises: cycles from the first input word to the last output word.
+    """Return the estimate that Task.latency minimises: cycles from the first input word to the last output word.
 
-    A site starts when its slowest input has brought what the first window needs, at an even pace; it ends when its
-    own work is done, and no sooner than the work that waits for the last input word.
+    A site starts when its slowest input has brought what the first window needs, at an even pace. It ends when its own
+    work is done, and no sooner than the work that waits for the last input word.
     """
     start, end = np.zeros(len(rows)), np.zeros(len(rows))
     for i, (site, row) in enumerate(zip(space.sites, rows, strict=True)):
@@ -119,7 +119,7 @@ def latency_of(space: Space, rows: tuple[int, ...]) -> float:
 
 
 def _kept(task: Task) -> list[_Kept] | None:
-    """What is worth choosing from at every site; None if a site has nothing within interval and budget."""
+    """Return what is worth choosing from at every site; None if a site has nothing within interval and budget."""
     sites = task.space.sites
     rows = [np.flatnonzero(site.options.interval <= task.max_interval) for site in sites]
     if not task.overflow and all(map(len, rows)):
@@ -142,7 +142,7 @@ def _classed(space: Space, site: int, rows: IntArray) -> _Kept:
 
 
 def _converters(space: Space, kept: list[_Kept]) -> list[IntArray]:
-    """Counts [A, B, 5] of the converter of every edge, for A widths of the producer and B of the consumer."""
+    """Return counts [A, B, 5] of the converter of every edge, for A widths of the producer and B of the consumer."""
     return [
         converter_columns(
             kept[e.producer].lanes_out[:, None], kept[e.consumer].lanes_in[None, :], e.packet_in, e.packet_out, e.bits
@@ -152,9 +152,10 @@ def _converters(space: Space, kept: list[_Kept]) -> list[IntArray]:
 
 
 def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> npt.NDArray[np.bool_]:
-    """Which rows no other beats in every resource, with the converters on both sides at their worst for the other.
+    """Tell which rows no other beats in every resource, with the converters on both sides at their worst for the other.
 
-    Cheapest first: each row that stays strikes out all that it beats, so the work is rows times rows that stay.
+    The cheapest rows come first: each row that stays strikes out all that it beats. So the work is rows times rows that
+    stay.
     """
     options, edges = task.space.sites[site].options, task.space.edges
     arriving = [t.swapaxes(0, 1) for t, e in zip(tables, edges, strict=True) if e.consumer == site]
@@ -182,15 +183,16 @@ def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> 
 
 
 def _worst_excess(tables: list[IntArray], mine: int, classes: int) -> IntArray:
-    """By how much converters to width class `mine` can exceed those to every other class [5, A], whatever the width
-    at their other end; in sum over the edges [A, B, 5] of one side of a site.
+    """Return the most by which converters to width class `mine` can exceed those to every other class [5, A].
+
+    It is the worst over the width at their other end, in sum over the edges [A, B, 5] of one side of a site.
     """
     none = np.zeros((classes, len(NAMES)), dtype=np.int64)
     return np.asarray(sum(((t[mine] - t).max(axis=1) for t in tables), none)).T
 
 
 def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
-    """The program over the kept rows, and the first choice variable of every site."""
+    """Return the program over the kept rows, and the first choice variable of every site."""
     program, space = Program(), task.space
     plain = task.latency is None and not task.overflow
     counts = [site.options.counts[k.rows] for site, k in zip(space.sites, kept, strict=True)]
@@ -216,7 +218,7 @@ def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
 
 
 def _limit(program: Program, terms: list[tuple[int, FloatArray]], limit: float, slack: int | None) -> None:
-    """Counts within the limit or, with a slack variable, within that many times the limit."""
+    """Limit the counts or, with a slack variable, keep them within that many times the limit."""
     if np.isinf(limit) or not any(coefficients.any() for _, coefficients in terms):
         return
     if slack is None:
@@ -226,7 +228,7 @@ def _limit(program: Program, terms: list[tuple[int, FloatArray]], limit: float, 
 
 
 def _minimise_latency(program: Program, task: Task, kept: list[_Kept], choices: list[int]) -> None:
-    """Variables for start and end of every site, tied as in latency_of; the objective is the end of the last."""
+    """Add variables for start and end of every site, tied as in latency_of; the objective is the end of the last."""
     space, last = task.space, len(kept) - 1
     times = program.variables(np.zeros(2 * len(kept)), choice=False)
     program.set_cost(times + 2 * last + 1, 1.0)

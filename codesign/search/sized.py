@@ -47,12 +47,12 @@ def search_sized_design(
     others: Sequence[Board] = (),
     explain: bool = True,
 ) -> tuple[SearchResult, Design, Cost]:
-    """search_design with buffers sized by the schedule; the design's cost is exact and within the board.
+    """Search a design as search_design does, with buffers sized by the schedule: its cost is exact, within the board.
 
-    Where the best design takes more than `max_latency` cycles for one image, the one of least latency is looked for.
-    What the result says of optimality holds for designs with sized buffers, of the lanes that the space has: objective
-    and bound are exact cycles, or the share of the board, and the bound is of designs whose buffers are as small as
-    can be. Raises InfeasibleError, with the nearest, if nothing fits.
+    If the best design takes more than `max_latency` cycles for one image, the one of least latency is looked for.
+    Objective and bound of the result are exact cycles, or the share of the board. Optimality is over designs with sized
+    buffers, of the lanes that the space has. The bound is of designs whose buffers are as small as can be. Raise
+    InfeasibleError, with the nearest, if nothing fits.
     """
     best = _fitting(graph, board, goal, max_interval, others=others, explain=explain)
     if max_latency is not None:
@@ -69,20 +69,21 @@ def search_sized_design(
 def quick_sized_design(
     graph: Graph, board: Board, enough: int, max_interval: int | None = None, reserve: Resources = _NOTHING
 ) -> _Sized:
-    """The design of least interval, or where one image takes more than `enough` cycles, a quick one if there is one.
+    """Return the design of least interval or, where its latency is above `enough` cycles, a quick one if there is one.
 
-    Looked for in one place only, for searches that ask often: that of search_sized_design may be a little quicker.
-    `reserve`: left free within the board's budget. Buffers are sized. Raises InfeasibleError if nothing fits.
+    The quick one is looked for in one place only, for searches that ask often. That of search_sized_design may be a
+    little quicker. `reserve`: left free within the board's budget. Buffers are sized. Raise InfeasibleError if nothing
+    fits.
     """
     best = _fitting(graph, board, Goal.INTERVAL, max_interval, reserve=reserve)
     return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 1.0, reserve))
 
 
 def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, effort: _Effort) -> _Sized:
-    """The first design of at most that latency: `best`, or the quickest, as estimated, at one of several intervals.
+    """Return the first design of at most that latency: `best`, or the quickest by estimate at one of several intervals.
 
-    The quickest of all where none is quick enough. The estimate errs, and by different amounts at different intervals;
-    the exact latency decides.
+    Return the quickest of all where none is quick enough. The estimate errs, and by different amounts at different
+    intervals; the exact latency decides.
     """
     if best[2].latency_cycles <= enough:
         return best
@@ -102,7 +103,7 @@ def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, e
 
 
 def _proved(found: SearchResult, graph: Graph, board: Board, cost: Cost, max_interval: int | None) -> SearchResult:
-    """The result with what is known of the design whose buffers are sized."""
+    """Return the result with what is known of the design whose buffers are sized."""
     relaxed = design_space(graph, board, least_buffers=True)
     if found.goal is Goal.RESOURCES:
         objective = board_share(cost.resources, board)
@@ -128,7 +129,7 @@ def _fitting(
     reserve: Resources = _NOTHING,
     time_limit_s: float = TIME_LIMIT_S,
 ) -> _Sized:
-    """The best design that still fits with its buffers sized; what they take beyond the search's guess is reserved."""
+    """Return the best design that still fits with its buffers sized; what they take beyond the estimate is reserved."""
     demanded = max_interval or 0
     for _ in range(ROUNDS):
         found = search_design(

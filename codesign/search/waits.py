@@ -1,7 +1,7 @@
 """Designs of small latency by prices, from which the exact program starts, whose relaxed bound is weak.
 
 The latency is about the cycles of the slowest engine, and what every site waits for the first window of its input. For
-given prices of the resources, a design of least waits and price is a choice at every site by itself; prices rise where
+given prices of the resources, a design of least waits and price is a choice at every site by itself. Prices rise where
 it takes more than the board has.
 """
 
@@ -21,7 +21,9 @@ _FIRST = 3.0  # intervals that the whole board costs at first
 
 
 def quick_rows(space: Space, budget: FloatArray, intervals: Iterable[int]) -> tuple[int, ...] | None:
-    """Option rows of small latency within the budget [5], of at most one of the intervals; None if none was found."""
+    """Return option rows of small latency within the budget [5], of at most one of the intervals; None if none was
+    found.
+    """
     limit = budget - np.array([getattr(space.base, name) for name in NAMES])
     usable = [(site.options.counts <= np.maximum(limit, 0.0)).all(axis=1) for site in space.sites]
     found: dict[tuple[int, ...], float] = {}
@@ -45,7 +47,7 @@ def quick_rows(space: Space, budget: FloatArray, intervals: Iterable[int]) -> tu
 
 
 def _waits(space: Space, kept: list[IntArray], tail: float) -> list[FloatArray]:
-    """At every site, cycles that other sites wait because of each row."""
+    """Return, at every site, cycles that other sites wait because of each row."""
     found: list[FloatArray] = []
     for i, (site, rows) in enumerate(zip(space.sites, kept, strict=True)):
         need = sum(space.sites[e.consumer].need for e in space.edges if e.producer == i)

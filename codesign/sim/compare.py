@@ -26,7 +26,7 @@ class Difference:
 
 
 def first_difference(layer: str, expected: IntArray, got: IntArray) -> Difference | None:
-    """None if the maps [N,Y,X,C] are equal. Raises MismatchError if their shapes differ."""
+    """Return the first difference between the maps [N,Y,X,C]; None if equal. Raise MismatchError if shapes differ."""
     if expected.shape != got.shape:
         raise MismatchError(f"layer {layer!r}: expected a map of shape {list(expected.shape)}, got {list(got.shape)}")
     wrong = np.argwhere(expected != got)

@@ -23,10 +23,11 @@ SOURCES = ("kernel/top.cpp", "tb/tb.cpp")
 def csim(project: Project, work: Path, *, timeout_s: float = 600.0, sanitize: bool = False) -> Measurement:
     """Compile and run the test bench of the files below `hls/`, in the folder `work`.
 
-    outputs[N,OY,OX,K] are those of the images in tb/data; `seconds` is the processor time inside the top function, on
-    one core. With `sanitize`, undefined behaviour and wrong addresses are errors. Raises MismatchError, naming layer,
-    index, expected and got, if a word differs from the golden model's, ToolError if compiler or bench fail or take
-    longer than timeout_s seconds each.
+    outputs[N,OY,OX,K] are those of the images in tb/data. `seconds` is the processor time inside the top function, on
+    one core. With `sanitize`, undefined behaviour and wrong addresses are errors.
+
+    Raise MismatchError, naming layer, index, expected and got, if a word differs from the golden model's. Raise
+    ToolError if compiler or bench fail or take longer than timeout_s seconds each.
     """
     project.write(work / "project")
     folder = work / "project" / "hls"
@@ -50,7 +51,7 @@ def csim(project: Project, work: Path, *, timeout_s: float = 600.0, sanitize: bo
 
 
 def compile_bench(folder: Path, work: Path, *, timeout_s: float, sanitize: bool = False) -> Path:
-    """Compile the bench of the HLS folder to a program in `work`. Raises ToolError."""
+    """Compile the bench of the HLS folder to a program in `work`. Raise ToolError."""
     bench = work.resolve() / "csim_bench"
     options = ["-std=c++17", *(SANITIZED if sanitize else FAST), *WARNINGS, "-I", "csim_include", "-I", "kernel"]
     command: list[str | Path] = [COMPILER, *options, *SOURCES, "-o", bench]
@@ -59,7 +60,7 @@ def compile_bench(folder: Path, work: Path, *, timeout_s: float, sanitize: bool 
 
 
 def mismatch_of(log: str) -> MismatchError | None:
-    """The first difference that the bench printed, or None if it found none."""
+    """Return the first difference that the bench printed, or None if it found none."""
     counts = _line(log, "CSIM")
     if counts is None or not counts["mismatches"]:
         return None
@@ -84,7 +85,7 @@ def _result(text: str, log: Path) -> dict[str, int | float | str]:
 
 
 def _outputs(path: Path, folder: Path) -> IntArray:
-    """The bench's output file as [N,OY,OX,K], the shape being that of params.hpp."""
+    """Read the bench's output file as [N,OY,OX,K], the shape being that of params.hpp."""
     text = (folder / "kernel" / "params.hpp").read_text()
     block = text.split("struct AxisOut {")[1].split("}")[0]
     extents = dict(re.findall(r" (\w+) = (\d+);", block))

@@ -2,8 +2,9 @@
 
 It leads a process group that holds the tool and all that the tool starts. codesign keeps one end of a socket. When
 codesign dies, even by `kill -9`, the system closes that end, and the guard kills the group.
-Arguments: the number of the socket's file descriptor, then the tool's command. It sends a line when the tool has ended:
-`status N`, negative N being a signal, or `error N`, the errno with which the tool did not start.
+
+Arguments: the number of the socket's file descriptor, then the tool's command. It sends a line when the tool has ended.
+The line is `status N`, negative N being a signal, or `error N`, the errno with which the tool did not start.
 """
 
 import os

@@ -31,10 +31,12 @@ def rtlsim(
     """Simulate `images` images (default: all of rtl/tb/data) back to back in the folder `work`; build only if needed.
 
     With `stall_seed` both ends of the machine hold back at random; then the cycles mean nothing and are left out.
-    Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images;
-    `latency_cycles` is from the first input beat to the last output beat of the first image. Raises MismatchError,
-    naming image, index, expected and got, if a word differs from the golden model's; ToolError, naming full and empty
-    buffers, if nothing moves any more, or if a tool fails or takes longer than timeout_s seconds.
+    Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images.
+    `latency_cycles` is from the first input beat to the last output beat of the first image.
+
+    Raise MismatchError, naming image, index, expected and got, if a word differs from the golden model's. Raise
+    ToolError, naming full and empty buffers, if nothing moves any more. Raise it also if a tool fails or takes longer
+    than timeout_s seconds.
     """
     folder, bench = build(project, work, timeout_s=timeout_s)
     output, log = work.resolve() / "rtlsim_output.dat", work / "rtlsim.log"
@@ -66,9 +68,9 @@ def rtlsim(
 
 
 def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path]:
-    """The RTL folder and the compiled test bench, built unless this project's build stands there already.
+    """Return the RTL folder and the compiled test bench, built unless this project's build stands there already.
 
-    Raises ToolError; a lint warning of Verilator is an error.
+    Raise ToolError; a lint warning of Verilator is an error.
     """
     digest = project.digest()
     folder = work.resolve() / "project" / "rtl"
@@ -87,7 +89,7 @@ def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path
 
 
 def _diagnosis(log: Path) -> MismatchError | ToolError | None:
-    """What the bench itself said went wrong, if it did."""
+    """Return what the bench itself said went wrong, if it did."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     stuck = re.search(r"^stuck: (.*)$", text, re.MULTILINE)
     if stuck:
@@ -106,7 +108,7 @@ def _diagnosis(log: Path) -> MismatchError | ToolError | None:
 
 
 def _interval(times: list[int]) -> int | None:
-    """Cycles between images once the pipeline is full, from the second half of the images; rounded up."""
+    """Return the cycles between images once the pipeline is full, from the second half of the images; rounded up."""
     middle = len(times) // 2
     if len(times) - middle < MIN_SETTLED_IMAGES:
         return None
@@ -114,7 +116,7 @@ def _interval(times: list[int]) -> int | None:
 
 
 def _figures(text: str, name: str) -> dict[str, int]:
-    """The numbers of the line that begins with `name`."""
+    """Return the numbers of the line that begins with `name`."""
     line = re.search(rf"^{name} (.*)$", text, re.MULTILINE)
     if line is None:
         raise ToolError(f"rtlsim: the test bench printed no line {name!r}")
@@ -122,20 +124,22 @@ def _figures(text: str, name: str) -> dict[str, int]:
 
 
 def _buffers(text: str) -> dict[str, dict[str, int]]:
-    """depth, peak, now and steps by buffer, named after its instance below the top level, without the `u_`."""
+    """Return depth, peak, now and steps by buffer, named after its instance below the top level, without the `u_`."""
     pattern = r"^buffer \S*?accel\.u_(?:node_)?(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
     lines = re.findall(pattern, text, re.MULTILINE)
     return {n: {"depth": int(d), "peak": int(p), "now": int(w), "steps": int(s)} for n, d, p, w, s in lines}
 
 
 def _node_cycles(text: str, images: int) -> dict[str, int]:
-    """Busy cycles per image of every engine: the steps of its feed, or of an addition the words of its first FIFO."""
+    """Return the busy cycles per image of every engine: the steps of its feed, or of an addition its first FIFO's
+    words.
+    """
     steps = {name: figures["steps"] // images for name, figures in _buffers(text).items()}
     adds = {name.removeprefix("fifo0_"): count for name, count in steps.items() if name.startswith("fifo0_")}
     return adds | {name: count for name, count in steps.items() if not name.startswith("fifo")}
 
 
 def _outputs(path: Path) -> IntArray:
-    """The bench's output file as [N, elements]."""
+    """Read the bench's output file as [N, elements]."""
     rows = [[int(v) for v in line.split()] for line in path.read_text().splitlines()]
     return np.array(rows, dtype=np.int64)

@@ -21,7 +21,7 @@ def run_tool(
 ) -> str:
     """Run a program in `cwd` and return what it printed; both its streams go to the file `log` as well.
 
-    `environment` is added to ours. Raises ToolError, naming command, status, log, last lines and the likely cause, if
+    `environment` is added to ours. Raise ToolError, naming command, status, log, last lines and the likely cause, if
     the program is missing, fails, or takes longer than timeout_s seconds. Whenever this returns or raises, nothing that
     the program started is left; nor if this process dies, see sim.guard.
     """
@@ -60,7 +60,7 @@ def run_tool(
 
 
 def tool_version(argv: Sequence[str], *, cwd: Path) -> str:
-    """First line that `argv` (a program with its version option) prints. Raises ToolError as run_tool does."""
+    """Return the first line that `argv` (a program and its version option) prints. Raise ToolError as run_tool does."""
     log = cwd / f"{Path(argv[0]).name}-version.log"
     lines = run_tool(argv, cwd=cwd, timeout_s=30, log=log).splitlines()
     return lines[0].strip() if lines else "unknown"
