@@ -37,7 +37,7 @@ def workload(name: str, scaling: Scaling) -> Graph:
 
 
 def macs(graph: Graph) -> int:
-    """Products of one image."""
+    """Return the products of one image."""
     return sum(node.macs for node in graph.nodes)
 
 

@@ -116,7 +116,7 @@ def _compile(arguments: Arguments, display: Display) -> int:
 
 
 def _of_option(model: Path, error: ValueError) -> ConfigError:
-    """The complaint about a setting, with the option that set it in place of its key."""
+    """Return the complaint about a setting, with the option that set it in place of its key."""
     key, _, rest = str(error).partition(": ")
     if key == "name":
         return ConfigError(f"{model}: its file name becomes the run's: {rest}; rename the file")
@@ -124,7 +124,7 @@ def _of_option(model: Path, error: ValueError) -> ConfigError:
 
 
 def _limits(texts: Sequence[str]) -> Limits:
-    """Limits from texts like lut=5000. Raises ValueError."""
+    """Return limits from texts like lut=5000. Raise ValueError."""
     found: dict[str, int] = {}
     for text in texts:
         name, _, number = text.partition("=")

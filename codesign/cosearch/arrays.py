@@ -152,7 +152,7 @@ class BlockArrays:
         return self._options[node]
 
     def _block_rows(self, nodes: tuple[Operation, ...], array: Array) -> list[int]:
-        """The option of every node of a block with that array."""
+        """Return the option of every node of a block with that array."""
         allowed = [_within(node, self._of(node), array) for node in nodes]
         every = [self._of(node).interval for node in nodes]
         slowest = max((int(e[a].min()) for e, a in zip(every, allowed, strict=True)), default=0)
@@ -171,7 +171,7 @@ class BlockArrays:
 
 
 def _within(node: Operation, options: Options, array: Array) -> npt.NDArray[np.bool_]:
-    """Which options have at most the array's lanes and its multipliers, where the node can have them."""
+    """Return which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
     lanes = options.engines.pe * options.engines.simd
     allowed = lanes <= array.lanes

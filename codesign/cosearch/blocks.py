@@ -39,7 +39,9 @@ class ChoiceBlock:
     nodes: npt.NDArray[np.object_]
 
     def of(self, row: Sequence[int]) -> tuple[Operation, ...] | None:
-        """The nodes of a network's row of choices, none of a skipped block; None if the machine has no such block."""
+        """Return the nodes of a network's row of choices, none of a skipped block; None if the machine has no such
+        block.
+        """
         found: tuple[Operation, ...] | None = self.nodes[tuple(row[d] for d in self.decisions)]
         return found
 
@@ -108,7 +110,10 @@ def _source(space: Space, row: Sequence[int], stage: int, extent: tuple[int, int
 
 
 def _priced(layers: list[Layer], source: Input) -> tuple[Operation, ...] | None:
-    """The nodes of the layers, nameless, so that equal ones are priced once; None if the machine has no such node."""
+    """Return the nodes of the layers, without names, so that equal ones are priced once.
+
+    None if the machine has no such node.
+    """
     before: dict[str, Node] = {source.name: source}
     try:
         for layer in layers:

@@ -234,7 +234,7 @@ class Pricing:
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
 
     def _node_waits(self, node: Operation, engines: _Engines, weights: FloatArray) -> FloatArray:
-        """In targets, the least of the wait for the first window and the engine's share at each price of the board."""
+        """Return, in targets, the least wait for the first window plus the engine's share, by price of the board."""
         if not len(engines.interval):
             return np.zeros(len(_BOARD_CYCLES))
         least = np.minimum.accumulate(engines.counts @ weights)
@@ -252,7 +252,7 @@ class Pricing:
         return max(int(self._engines[n].interval[0]) for n in self.nodes(row) if len(self._engines[n].interval))
 
     def nodes(self, row: Sequence[int]) -> list[Operation]:
-        """The nodes of the network, without names."""
+        """Return the nodes of the network, without names."""
         found: list[Operation] = []
         for group in self._groups:
             found += group.of(row) or ()
@@ -272,7 +272,9 @@ class Pricing:
 
 
 def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: FloatArray) -> FloatArray:
-    """The sum of the terms of a block's nodes for every combination of its decisions; `absent` where it has none."""
+    """Return the sum of the terms of a block's nodes for every combination of its decisions; `absent` where it has
+    none.
+    """
     found = np.empty((*group.nodes.shape, len(absent)))
     for where, nodes in np.ndenumerate(group.nodes):
         found[where] = absent if nodes is None else sum((terms[n] for n in nodes), np.zeros(len(absent)))
@@ -280,7 +282,7 @@ def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: F
 
 
 def _engines(groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]) -> dict[Operation, _Engines]:
-    """The engines of every node in the groups, of those resources that the board `has`."""
+    """Return the engines of every node in the groups that take only resources that the board `has`."""
     found: dict[Operation, _Engines] = {}
     for group in groups:
         for nodes in group.nodes.ravel():

@@ -28,7 +28,7 @@ _HEADERS: dict[tuple[int, int], Callable[[IO[bytes]], tuple[tuple[int, ...], boo
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of the file, unpacked if its name ends in .gz. Raises ConfigError."""
+    """Return the content of the file, unpacked if its name ends in .gz. Raise ConfigError."""
     check_file(path)
     try:
         data = path.read_bytes()
@@ -49,7 +49,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def load_npy(path: Path) -> npt.NDArray[Any]:
-    """Return the array of an .npy file. Raises ConfigError naming the file."""
+    """Return the array of an .npy file. Raise ConfigError naming the file."""
     check_file(path)
     try:
         with path.open("rb") as file:

@@ -12,12 +12,12 @@ LINE_LENGTH = 120
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """The template of that name below templates/, filled in. Raises jinja2.UndefinedError if it uses another name."""
+    """Render the template of that name below templates/. Raise jinja2.UndefinedError if it uses another name."""
     return environment().get_template(template).render(values)
 
 
 def environment() -> jinja2.Environment:
-    """Strict about names, quiet about the lines that tags stand on."""
+    """Return an environment that is strict about names, and quiet about the lines that tags stand on."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder("templates")),
         undefined=jinja2.StrictUndefined,
@@ -31,38 +31,38 @@ def environment() -> jinja2.Environment:
 
 
 def c_array(table: IntArray) -> str:
-    """table[rows, columns] as a C initializer, wrapped at the line length."""
+    """Return table[rows, columns] as a C initializer, wrapped at the line length."""
     rows = ",\n".join("  {" + _wrapped([str(v) for v in row], "   ") + "}" for row in np.asarray(table).tolist())
     return "{\n" + rows + "\n}"
 
 
 def c_value(value: int | bool) -> str:
-    """A C++ literal; the least 32-bit integer has none of its own."""
+    """Return a C++ literal; the least 32-bit integer has none of its own."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"({value + 1} - 1)" if value == -(1 << 31) else str(value)
 
 
 def hex32(value: int, shift: int = 0) -> str:
-    """The 32 bits of value from bit `shift` on, as a C literal: 0x0000002a."""
+    """Return the 32 bits of value from bit `shift` on, as a C literal: 0x0000002a."""
     return f"0x{value >> shift & 0xFFFFFFFF:08x}"
 
 
 def sv_hex(value: int, bits: int) -> str:
-    """A SystemVerilog literal of that width, two's complement if negative: 8'hff."""
+    """Return a SystemVerilog literal of that width, two's complement if negative: 8'hff."""
     if not -(1 << (bits - 1)) <= value < 1 << bits:
         raise ValueError(f"sv_hex: {value} does not fit {bits} bits")
     return f"{bits}'h{value & ((1 << bits) - 1):0{-(-bits // 4)}x}"
 
 
 def tcl_quote(text: str) -> str:
-    """One Tcl word: in double quotes, with everything that Tcl would substitute escaped."""
+    """Return one Tcl word: in double quotes, with everything that Tcl would substitute escaped."""
     escaped = "".join("\\" + c if c in '\\"$[]{}' else c for c in text)
     return f'"{escaped}"'
 
 
 def _wrapped(words: list[str], indent: str) -> str:
-    """Words joined with commas, in lines of at most LINE_LENGTH columns behind the indent."""
+    """Join words with commas, in lines of at most LINE_LENGTH columns behind the indent."""
     lines, line = [], ""
     for word in words:
         if line and len(indent) + len(line) + len(word) + 4 > LINE_LENGTH:

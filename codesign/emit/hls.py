@@ -100,10 +100,11 @@ class _Flow:
 def render_hls(
     graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray, layers: Mapping[str, IntArray]
 ) -> Project:
-    """Files below `hls/`: kernel/, csim_include/ and tb/ with x[N,IY,IX,C] and its golden output y[N,OY,OX,K].
+    """Render the files below `hls/`: kernel/, csim_include/ and tb/ with x[N,IY,IX,C] and its golden output
+    y[N,OY,OX,K].
 
     `layers`: golden outputs of the nodes for the first images, which the test bench uses to find the first layer that
-    differs. The same arguments give the same project digest. Raises ConfigError or UnsupportedError if the design does
+    differs. The same arguments give the same project digest. Raise ConfigError or UnsupportedError if the design does
     not fit the graph or the kernels.
     """
     del board  # the machine is the same on every board; the scripts are not
@@ -143,7 +144,7 @@ def _sources(values: Mapping[str, object], engines: tuple[EngineCode, ...]) -> d
 
 
 def _copied() -> dict[str, str | bytes]:
-    """Files that are the same in every project."""
+    """Return the files that are the same in every project."""
     source = folder("templates") / "hls"
     files: dict[str, str | bytes] = {"hls/tb/tb.cpp": (source / "project" / "tb.cpp").read_text()}
     files |= {f"hls/kernel/{p.name}": p.read_text() for p in sorted(source.glob("kernels/*.hpp"))}
@@ -157,7 +158,7 @@ def _data(x: IntArray, y: IntArray, layers: Mapping[str, IntArray]) -> dict[str,
 
 
 def _lines(maps: IntArray) -> str:
-    """One image per line, decimal, HWC."""
+    """Return one image per line, decimal, HWC."""
     return "".join(" ".join(map(str, row)) + "\n" for row in maps.reshape(len(maps), -1).tolist())
 
 
@@ -213,7 +214,7 @@ def _flow(machine: Machine) -> _Flow:
 
 
 def _process(flow: _Flow, machine: Machine, instance: Instance) -> None:
-    """The process of an instance, and the streams behind it."""
+    """Add the process of an instance, and the streams behind it."""
     given, made = machine.channels[instance.inputs[0]], machine.channels[instance.outputs[0]]
     ins = tuple(flow.behind[name] for name in instance.inputs)
     match instance.block:

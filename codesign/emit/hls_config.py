@@ -65,7 +65,7 @@ def output_fields(node: Operation, engine: LineEngine) -> Fields:
 
 
 def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
-    """Constants of line_buffer.hpp and of the kernel behind it."""
+    """Return the constants of line_buffer.hpp and of the kernel behind it."""
     window, shape, out = node.window, node.ishape, node.oshape
     inner, passes = group_walk(node, engine)
     maximum = isinstance(node, Pool) and node.op is PoolOp.MAX
@@ -99,7 +99,7 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
 
 
 def add_fields(node: Add, engine: LineEngine) -> Fields:
-    """Constants of add.hpp."""
+    """Return the constants of add.hpp."""
     a, b = node.itypes
     return (
         ("OY", node.oshape.y),
@@ -115,7 +115,7 @@ def add_fields(node: Add, engine: LineEngine) -> Fields:
 
 
 def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> Fields:
-    """Constants of requantize.hpp."""
+    """Return the constants of requantize.hpp."""
     bias, multiplier = (next(t for t in tables if t.name == name) for name in ("bias", "multiplier"))
     largest = int(multiplier.values.max())
     factor_bits = multiplier.bits if multiplies(node) else largest
@@ -139,7 +139,7 @@ def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> 
 
 
 def port_config(name: str, title: str, port: Port) -> Config:
-    """The struct of one AXI-Stream."""
+    """Return the struct of one AXI-Stream."""
     fields: Fields = (
         ("ELEMENTS", port.shape.elements),
         ("Y", port.shape.y),

@@ -138,13 +138,13 @@ def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostP
 
 
 def batch_of(source: Port, sink: Port) -> int:
-    """Images that go to the device in one start, by the contiguous memory that an image and its result take."""
+    """Return the images that go to the device in one start, by the contiguous memory of an image and its result."""
     slots = sum(-(-port.wire_bytes // _SLOT_BYTES) * _SLOT_BYTES + _DESCRIPTOR_BYTES for port in (source, sink))
     return min(MAX_BATCH, max(MIN_BATCH, CONTIGUOUS_BYTES // slots))
 
 
 def _max_images(graph: Graph) -> int:
-    """Images of one start for which no counter of words wraps at 32 bits, in registers or in the HLS spelling."""
+    """Return the images of one start for which no counter of words wraps at 32 bits, in registers or in HLS."""
     words = max(node.oshape.elements for node in graph.nodes)
     return ((1 << 32) - 1) // words
 
@@ -153,7 +153,7 @@ def render_host(graph: Graph, design: Design, board: Board, cost: Cost, x: IntAr
     """Render the files below host/ and hls/mover/.
 
     x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector: their first images, eight at most.
-    Raises ConfigError if they do not fit the graph.
+    Raise ConfigError if they do not fit the graph.
     """
     params = host_params(graph, design, board, cost)
     _check_vector(params.source, x, "input")
@@ -183,5 +183,5 @@ def _check_vector(port: Port, values: IntArray, what: str) -> None:
 
 
 def _packed(port: Port, values: IntArray) -> bytes:
-    """The first images as they lie in memory: containers, HWC, little endian, nothing between images."""
+    """Return the first images as they lie in memory: containers, HWC, little endian, nothing between images."""
     return np.ascontiguousarray(values[:SELFTEST_IMAGES]).astype(port.dtype).tobytes()

@@ -65,10 +65,10 @@ class Port:
 
 
 def input_port(graph: Graph, design: Design) -> Port:
-    """The stream that feeds the accelerator."""
+    """Return the stream that feeds the accelerator."""
     return Port(graph.input.oshape, graph.input.otype, design.input_lanes)
 
 
 def output_port(graph: Graph, design: Design) -> Port:
-    """The stream of results."""
+    """Return the stream of results."""
     return Port(graph.output.oshape, graph.output.otype, design.output_lanes)

@@ -44,7 +44,7 @@ ADDRESS_BITS = 7
 
 
 def register(name: str) -> Register:
-    """The register of that name. Raises KeyError."""
+    """Return the register of that name. Raise KeyError."""
     for entry in REGISTERS:
         if entry.name == name:
             return entry

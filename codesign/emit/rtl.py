@@ -82,10 +82,11 @@ class Ports:
 
 
 def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
-    """Files below `rtl/`: accel.sv, modules/, data/ (memory contents), tb/ (test bench with x and y as its data).
+    """Render the files below `rtl/`: accel.sv, modules/, data/ (memory contents), tb/ (test bench with x and y as its
+    data).
 
-    x[N,IY,IX,C] are input images, y[N,OY,OX,K] what the golden model makes of them. Mirrors are word for word: the
-    same files give the same project digest.
+    x[N,IY,IX,C] are input images, y[N,OY,OX,K] what the golden model makes of them. The same arguments give the same
+    project digest.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
@@ -113,24 +114,24 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
 
 
 def _settle(machine: Machine) -> int:
-    """Cycles after reset in which every engine has taken the steps of the padding before its first word."""
+    """Return the cycles after reset in which every engine has taken the steps of the padding before its first word."""
     feeds = [m for unit in machine.units for m in unit.modules if isinstance(m, Feed) and not m.streams]
     return max([0, *(int(feed.walk().step[0]) for feed in feeds)]) + 1
 
 
 def _patience(machine: Machine, graph: Graph) -> int:
-    """Cycles of silence at both ends after which the machine is stuck: twice what engines in turn need for an image."""
+    """Return the cycles of silence at both ends after which the machine is stuck: twice what engines in turn need."""
     engines = sum(node_interval(unit.node, unit.engine) for unit in machine.units)
     return max(MIN_PATIENCE, 2 * (engines + graph.input.shape.elements + graph.output.oshape.elements))
 
 
 def _rows(values: IntArray) -> str:
-    """One line of decimal integers per image."""
+    """Return one line of decimal integers per image."""
     return "".join(" ".join(map(str, image)) + "\n" for image in values.reshape(len(values), -1).tolist())
 
 
 def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleText]:
-    """The control block, then every instance in the order of the data flow."""
+    """Return the control block, then every instance in the order of the data flow."""
     return [_control(machine.control, design_hash(graph, design))] + [_text(i, graph) for i in machine.instances]
 
 
@@ -161,7 +162,7 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
 
 
 def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, Value]]:
-    """The module of an engine, and its parameters."""
+    """Return the module of an engine, and its parameters."""
     match unit.node:
         case Conv() as node:
             return "conv_engine", _conv_values(node, unit.engine, params)
@@ -320,7 +321,7 @@ def _clock() -> list[tuple[str, str]]:
 
 
 def _sink(stream: str, prefix: str = "") -> list[tuple[str, str]]:
-    """Ports of the side that takes a stream."""
+    """Return the ports of the side that takes a stream."""
     data = ("data_i" if not prefix else f"{prefix}i", f"{stream}_data")
     return [data, (f"{prefix}valid_i", f"{stream}_valid"), (f"{prefix}ready_o", f"{stream}_ready")]
 
@@ -334,7 +335,7 @@ def _sinks(streams: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _source(stream: str, prefix: str = "") -> list[tuple[str, str]]:
-    """Ports of the side that gives a stream."""
+    """Return the ports of the side that gives a stream."""
     signals = (("data", "o"), ("valid", "o"), ("ready", "i"))
     return [(f"{prefix}{signal}_{way}", f"{stream}_{signal}") for signal, way in signals]
 

@@ -12,7 +12,7 @@ from codesign.ops.requantize import Scaling
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
+    """Return the contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
 
     Lanes beyond K or C are zero.
     """
@@ -26,7 +26,7 @@ def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Contents of channel_rom: one line per output word, multipliers above offsets; lanes beyond K are zero."""
+    """Return the contents of channel_rom: one line per output word, multipliers above offsets; zero beyond K."""
     multiplier, bias = params[f"{node.name}.multiplier"], params[f"{node.name}.bias"]
     half = (1 << node.shift) >> 1
     words = ceil_div(node.k, engine.emit)
@@ -43,7 +43,7 @@ def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]
 
 
 def factor(scaling: Scaling, multiplier: int) -> int:
-    """What the hardware stores for a multiplier: nothing, its exponent, or itself."""
+    """Return what the hardware stores for a multiplier: nothing, its exponent, or itself."""
     match scaling:
         case Scaling.SHIFT:
             return 0
@@ -54,7 +54,7 @@ def factor(scaling: Scaling, multiplier: int) -> int:
 
 
 def factor_bits(node: Conv) -> int:
-    """Width of the stored factor, at least 1."""
+    """Return the width of the stored factor, at least 1."""
     match node.scaling:
         case Scaling.SHIFT:
             return 1

@@ -109,7 +109,7 @@ def _stream(port: Port, scale: float, axes: tuple[str, str, str]) -> dict[str, o
 
 
 def _encoding(graph: Graph) -> dict[str, object]:
-    """How a user's numbers become the integers of the input."""
+    """Return how a user's numbers become the integers of the input."""
     return {
         "offset": graph.encoding.offset,
         "step": graph.encoding.step,

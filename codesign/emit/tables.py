@@ -34,7 +34,7 @@ class Table:
 
 
 def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Words (outer, fy, fx, inner), lanes [pe][simd], with simd 1 if it is depthwise; zeros beyond K and C."""
+    """Return words (outer, fy, fx, inner), lanes [pe][simd], with simd 1 if it is depthwise; zeros beyond K and C."""
     outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
     fy, fx = node.window.fy, node.window.fx
     padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)
@@ -44,21 +44,21 @@ def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """One word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
+    """Return one word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
     bias = params[f"{node.name}.bias"] if isinstance(node, Conv) else np.zeros(node.oshape.c, np.int64)
     values = _output_words(bias, engine.emit, 0)
     return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
 
 
 def multiplier_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Multipliers, or exponents where all are powers of two; one word per output word, or one if they are all alike."""
+    """Return multipliers, or exponents if all are powers of two: one word per output word, or one if all are alike."""
     channels = _multipliers(node, params)
     values = _output_words(channels if multiplies(node) else _exponents(channels), engine.emit, None)
     return Table("multiplier", max(1, int(values.max()).bit_length()), False, values)
 
 
 def multiplies(node: Scaled) -> bool:
-    """Whether scaling needs a multiplication; otherwise a shift does."""
+    """Tell whether scaling needs a multiplication; otherwise a shift does."""
     match node:
         case Conv():
             return node.scaling is Scaling.GENERAL
@@ -79,7 +79,7 @@ def _exponents(powers: IntArray) -> IntArray:
 
 
 def _output_words(channels: IntArray, emit: int, beyond: int | None) -> IntArray:
-    """channels[K] as [words, emit]; lanes beyond K take `beyond`, or the last channel's value if it is None."""
+    """Return channels[K] as [words, emit]; lanes beyond K take `beyond`, or the last channel's value if it is None."""
     words = ceil_div(len(channels), emit)
     values = np.full(words * emit, channels[-1] if beyond is None else beyond, np.int64)
     values[: len(channels)] = channels

@@ -71,7 +71,7 @@ class TorchNetwork:
 
 
 def render_torch(graph: Graph) -> Project:
-    """The graph as model.py, weights.npz and network.yaml; `Network.integers` equals golden.run in every word."""
+    """Render the graph as model.py, weights.npz, network.yaml; `Network.integers` equals golden.run in every word."""
     shape, otype = graph.input.shape, graph.input.otype
     weights = _weights(graph)
     network = TorchNetwork(
@@ -95,7 +95,7 @@ def render_torch(graph: Graph) -> Project:
 
 
 def python_name(name: str) -> str:
-    """The node's name, with an underscore behind it if Python, torch or model.py use it for something else."""
+    """Return the node's name, with an underscore behind it if Python, torch or model.py use it for something else."""
     return f"{name}_" if name in TAKEN or keyword.iskeyword(name) else name
 
 
@@ -133,7 +133,7 @@ def _window(window: Window) -> str:
 
 
 def _weights(graph: Graph) -> dict[str, FloatArray]:
-    """The state of the module."""
+    """Return the state of the module."""
     found: dict[str, FloatArray] = {}
     for node in graph.nodes:
         if isinstance(node, Conv):
@@ -157,7 +157,7 @@ def _npz(arrays: Mapping[str, FloatArray]) -> bytes:
 
 
 def _plain(graph: Graph) -> dict[str, object]:
-    """What a person or a program may want to know of the network, as plain data."""
+    """Return what a person or a program may want to know of the network, as plain data."""
     shape, last = graph.input.shape, graph.output
     return {
         "name": graph.name,

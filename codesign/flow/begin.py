@@ -24,7 +24,7 @@ FREE = ("name", "proof", "log")  # keys of a configuration that touch nothing of
 def begun(folder: RunFolder, command: str, config: object, board: Board, model: bytes | None = None) -> Iterator[None]:
     """Begin a run, or go on with one, and keep a second command out of its folder. `model`: the user's ONNX file.
 
-    Raises ConfigError if the folder is anything else than a run of this configuration, or empty; then it is left as it
+    Raise ConfigError if the folder is anything else than a run of this configuration, or empty. Then it is left as it
     was, without so much as a lock.
     """
     _check_place(folder, command, config, board)
@@ -40,7 +40,7 @@ def begun(folder: RunFolder, command: str, config: object, board: Board, model: 
 
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
-    """Keep a second command out of a run folder. Raises ConfigError if one is at work there."""
+    """Keep a second command out of a run folder. Raise ConfigError if one is at work there."""
     with _lock(folder):
         _tidy(folder)
         yield
@@ -78,7 +78,7 @@ def _tidy(folder: RunFolder) -> None:
 
 
 def create(folder: RunFolder, command: str, config: object, board: Board) -> None:
-    """Write configuration and board into the folder, which must be there. Raises ConfigError as `begun` does."""
+    """Write configuration and board into the folder, which must be there. Raise ConfigError as `begun` does."""
     _check_place(folder, command, config, board)
     for path, plain in ((folder.config, _fresh(command, config)), (folder.board, to_plain(board))):
         if not path.exists() or read_json(path) != plain:
@@ -116,14 +116,16 @@ def _check_place(folder: RunFolder, command: str, config: object, board: Board) 
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a command that was killed as it began left this."""
+    """Tell whether a command that was killed as it began left this."""
     if path.name == LOCK:
         return path.is_file() and path.stat().st_size == 0
     return path.name.startswith(TEMPORARY)
 
 
 def _changed(folder: RunFolder, held: dict[str, Any], fresh: dict[str, Any], board: Board) -> str:
-    """The first difference to the folder's configuration that touches what was made of it; empty if there is none."""
+    """Return the first difference to the folder's configuration that touches what was made of it; empty if there is
+    none.
+    """
     named = difference(held.get("board"), fresh.get("board"), "board")
     figures = ""
     if folder.board.exists():

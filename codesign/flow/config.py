@@ -94,7 +94,7 @@ class RunConfig:
 
 
 def load_config(path: Path) -> RunConfig:
-    """Read a configuration file. Raises ConfigError naming file and key."""
+    """Read a configuration file. Raise ConfigError naming file and key."""
     return files.read_yaml_as(RunConfig, path)
 
 
@@ -105,7 +105,7 @@ def check_name(name: str) -> None:
 
 
 def difference(old: Any, new: Any, key: str = "") -> str:
-    """The first key in which two plain configurations differ, with both values; empty if they agree."""
+    """Return the first key in which two plain configurations differ, with both values; empty if they agree."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(n for n in new if n not in old)]:
             found = difference(old.get(name), new.get(name), f"{key}: {name}" if key else str(name))

@@ -86,7 +86,7 @@ class Display:
 
 
 def spent(seconds: float) -> str:
-    """A duration as a person reads it."""
+    """Return a duration as a person reads it."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:

@@ -177,7 +177,7 @@ class _Demands:
 
 
 def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
-    """The run in that folder, its settings and board. Raises ConfigError if there is none, or a file is not ours."""
+    """Open the run in that folder: settings and board. Raise ConfigError if there is none, or a file is not ours."""
     folder = RunFolder(path)
     if not is_there(folder.config):
         raise ConfigError(f"{path}: not a run folder: it has no {folder.config.name}; make one with `codesign run`")
@@ -202,7 +202,7 @@ def opened(path: Path) -> tuple[RunFolder, Settings, Board]:
 
 
 def head(folder: RunFolder) -> dict[str, Any]:
-    """The configuration that the folder holds. Raises ConfigError unless this version of codesign wrote it."""
+    """Return the configuration that the folder holds. Raise ConfigError unless this version of codesign wrote it."""
     held = read_plain(folder.config)
     if held.get("command") not in ("run", "compile"):
         raise ConfigError(f"{folder.config}: not a file of codesign's; the folder is no run folder, or was damaged")
@@ -220,7 +220,7 @@ def _check_format(path: Path, found: object) -> None:
 
 
 def _goal(command: str, demands: _Demands) -> Goal:
-    """What is asked for; if nothing is, the least interval, or what is cheapest at a demanded one.
+    """Return what is asked for; if nothing is, the least interval, or what is cheapest at a demanded one.
 
     A searched network has met its demand already: what the board has left makes it faster still.
     """
@@ -230,12 +230,12 @@ def _goal(command: str, demands: _Demands) -> Goal:
 
 
 def is_current(folder: RunFolder, step: str, inputs: object, outputs: tuple[Path, ...]) -> bool:
-    """Whether the step's files are there and were made from these inputs."""
+    """Tell whether the step's files are there and were made from these inputs."""
     return all(p.exists() for p in outputs) and _stamps(folder).get(step) == _digest(inputs)
 
 
 def stamp(folder: RunFolder, step: str, inputs: object) -> None:
-    """Note that the step's files were made from these inputs. Raises ConfigError if the run folder is gone."""
+    """Note that the step's files were made from these inputs. Raise ConfigError if the run folder is gone."""
     check_present(folder)
     stamps = _stamps(folder)
     write_json(folder.stamps, {**stamps, step: _digest(inputs)})
@@ -255,7 +255,7 @@ def forget(folder: RunFolder, steps: tuple[str, ...]) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; empty if there is none."""
+    """Return the SHA-256 of a file, in hexadecimal; empty if there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 

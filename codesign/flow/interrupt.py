@@ -15,7 +15,7 @@ def interruptible(say: Callable[[], None]) -> Iterator[None]:
     """Turn the first of these signals into a KeyboardInterrupt with its number; ignore those that follow.
 
     A signal that is ignored from the beginning, as with nohup, stays so. Python acts on a signal only between two of
-    its own steps. A long call into a library may come before that, or a finalizer may lose the exception: then, after
+    its own steps. A long call into a library may come before that, or a finalizer may lose the exception. Then, after
     PATIENCE_S seconds, `say` is called and the process ends with 128 + the signal's number.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -45,7 +45,7 @@ def interruptible(say: Callable[[], None]) -> Iterator[None]:
 
 
 def exit_status(error: KeyboardInterrupt) -> int:
-    """128 + the number of the signal, as shells have it."""
+    """Return 128 + the number of the signal, as shells have it."""
     return 128 + int(error.args[0] if error.args else signal.SIGINT)
 
 

@@ -38,9 +38,9 @@ BATCH = 250  # images at a time through the golden model
 
 
 def dataset_of(run: Run, config: RunConfig) -> Dataset:
-    """The data set; a relative path in the configuration is taken from where the command runs.
+    """Load the data set; a relative path in the configuration is taken from where the command runs.
 
-    Raises ConfigError if it has fewer test samples than are to be simulated.
+    Raise ConfigError if it has fewer test samples than are to be simulated.
     """
     run.progress("reading the data set", 0, 1)
     dataset = load_dataset(config.data)
@@ -55,9 +55,9 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
 
 
 def search_and_train(run: Run, config: RunConfig) -> Dataset:
-    """Data set, board -> graph; every process of a team does this, and after it only the leader goes on.
+    """Make a graph from data set and board. Every process of a team does this; after it only the leader goes on.
 
-    What it returns are the samples as the network sees them, at its resolution.
+    Return the samples as the network sees them, at its resolution.
     """
     check_device(config.train.device)
     parallel.team().check(config.train.batch_images)
@@ -70,7 +70,7 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
 
 
 def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
-    """Data set, board -> derived network, by co-search with a design that meets the demand."""
+    """Make the derived network from data set and board, by co-search with a design that meets the demand."""
     folder, team = run.folder, parallel.team()
     space = load_space(config.space) if isinstance(config.space, str) else config.space
     inputs = [dataset.digest(), run.board.figures(), to_plain(config.search), to_plain(space)]
@@ -88,7 +88,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
 
 
 def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
-    """Network, data set -> graph, with the accuracy of the float and the fake-quantized network."""
+    """Make the graph from network and data set, with the accuracy of the float and the fake-quantized network."""
     folder, team = run.folder, parallel.team()
     network = load_network(folder.network)
     inputs = [network.digest(), dataset.digest(), to_plain(config.train)]
@@ -111,9 +111,9 @@ def train_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
 
 
 def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
-    """Graph, test images -> accuracy of the golden model, equal to the fake-quantized network's in every integer.
+    """Measure the golden model's accuracy on the test images; it equals the fake-quantized network in every integer.
 
-    Also leaves some of the test images, evenly taken, as vectors for the simulations. Raises MismatchError.
+    Leave some of the test images, evenly taken, as vectors for the simulations. Raise MismatchError.
     """
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     images = config.proof.csim_images
@@ -137,7 +137,7 @@ def accuracy_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
 
 
 def load_network(path: Path) -> Network:
-    """The derived network of a run. Raises ConfigError naming file and key."""
+    """Load the derived network of a run. Raise ConfigError naming file and key."""
     return parse(Network, files.read_plain(path).get("network"), f"{path}: network")
 
 

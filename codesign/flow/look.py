@@ -61,7 +61,7 @@ class _Learned:
 
 
 def view(folder: RunFolder, settings: Settings, board: Board) -> View:
-    """The run as far as it has come; what is not of the design as it is now is left out, and said."""
+    """Return the run as far as it has come; what is not of the design as it is now is left out, and said."""
     graph = files.load_graph(folder.graph) if folder.graph.exists() else None
     design = files.load_design(folder.design) if folder.design.exists() else None
     cost = files.load_cost(folder.cost) if folder.cost.exists() else None
@@ -101,7 +101,7 @@ def write_report(folder: RunFolder, settings: Settings, board: Board) -> dict[st
 
 
 def measured_file(folder: RunFolder, column: Column) -> Path:
-    """Where a measurement of that column, made elsewhere, is kept; its folder is made."""
+    """Return where a measurement of that column, made elsewhere, is kept; its folder is made."""
     files.make_folder(folder.measured)
     return _kept(folder, column)
 
@@ -111,7 +111,7 @@ def _kept(folder: RunFolder, column: Column) -> Path:
 
 
 def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> tuple[str, tuple[str, ...]]:
-    """The digest of the project, empty unless it is of this graph and design, and what is wrong with its files."""
+    """Return the project's digest, empty unless it is of this graph and design, and what is wrong with its files."""
     if graph is None or design is None or not (folder.project / MANIFEST).exists():
         return "", ()
     standing = rendered.standing(folder, folder.project)
@@ -129,9 +129,9 @@ def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> t
 
 
 def _stored(folder: RunFolder) -> tuple[list[tuple[str, Column | None, Measurement]], list[str]]:
-    """Every measurement that is kept, with its name and, but for our own simulations, its column.
+    """Return every measurement that is kept, with its name and, but for our own simulations, its column.
 
-    Then a sentence for each file that holds none: one spoilt file must not keep the rest from being told.
+    A sentence follows for each file that holds none: one spoilt file must not keep the rest from being told.
     """
     places: list[tuple[str, Column | None, Path]] = [
         ("C simulation", None, folder.csim),
@@ -156,7 +156,7 @@ def _stale_remark(names: list[str]) -> tuple[str, ...]:
 
 
 def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
-    """A sentence for each measurement that failed or differs from the golden model."""
+    """Return a sentence for each measurement that failed or differs from the golden model."""
     for name, m in measured:
         if m.failure:
             yield f"{name} failed: {m.failure}"
@@ -165,7 +165,7 @@ def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
 
 
 def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[str]:
-    """What the design needs more than the board's budget, and what it gives less than is demanded."""
+    """Return what the design needs more than the board's budget, and what it gives less than is demanded."""
     if cost is None:
         return
     for name, needed, available in cost.resources.excess(board.budget):
@@ -187,7 +187,7 @@ def _accuracy(folder: RunFolder) -> Accuracy | None:
 
 
 def _search(folder: RunFolder, graph: Graph | None, design: Design | None, network: _Learned) -> Search | None:
-    """The design's search, with the network's if there was one; it claims nothing of a design that was edited."""
+    """Return the design's search, with the network's if any; it claims nothing of a design that was edited."""
     if not folder.design_search.exists():
         return None
     found = _told(_Searched, folder.design_search)
@@ -205,7 +205,7 @@ def _search(folder: RunFolder, graph: Graph | None, design: Design | None, netwo
 
 
 def _binding_notes(found: _Searched) -> list[str]:
-    """What keeps the interval from shrinking: resources, or nodes for which nothing faster was found."""
+    """Return what keeps the interval from shrinking: resources, or nodes for which nothing faster was found."""
     if found.binding or found.goal != "interval":
         return [_binding_note(b) for b in found.binding]
     slowest = ", ".join(found.bottlenecks)
@@ -220,7 +220,7 @@ def _binding_note(binding: _Binding) -> str:
 
 
 def _told(hint: type[T], path: Path) -> T:
-    """What the file says of these keys, and nothing where there is no file; it may hold more."""
+    """Return what the file says of these keys, and nothing where there is no file; it may hold more."""
     plain = files.read_plain(path) if path.exists() else {}
     names = {f.name for f in fields(hint)}  # type: ignore[arg-type]
     return parse(hint, {key: value for key, value in plain.items() if key in names}, str(path))

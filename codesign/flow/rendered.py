@@ -30,7 +30,7 @@ class _Note:
     earlier: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def known(self, name: str) -> set[str]:
-        """Every content of the file that was rendered, and so can be rendered again."""
+        """Return every content of the file that was rendered, and so can be rendered again."""
         latest = self.files.get(name)
         return {*self.earlier.get(name, ()), *(() if latest is None else (latest,))}
 
@@ -69,7 +69,7 @@ def place(run: RunFolder, target: Path, project: Project, *, changed_stand: bool
     """Bring the rendered files into the folder `target`, and return what else lies there if it is of an older design.
 
     Rendered files that the project has no more are removed; everything else stays. A call that was killed is finished
-    by the next. Raises ConfigError, before anything is touched, naming files of the user's that would be lost; with
+    by the next. Raise ConfigError, before anything is touched, naming files of the user's that would be lost; with
     `changed_stand` these stay as they are.
     """
     note = _read(run, target)
@@ -136,7 +136,7 @@ def _remove(target: Path, names: Iterable[str]) -> None:
 
 
 def _others(target: Path, rendered: Iterable[str]) -> tuple[str, ...]:
-    """What lies in the folder and in its rendered folders that was not rendered."""
+    """Return what lies in the folder and in its rendered folders that was not rendered."""
     ours = {PurePosixPath(name) for name in rendered}
     folders = {parent for path in ours for parent in path.parents}
     found = (
@@ -148,7 +148,7 @@ def _others(target: Path, rendered: Iterable[str]) -> tuple[str, ...]:
 
 
 def _sha_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; empty if there is none, and a word if something else is there."""
+    """Return the SHA-256 of a file, in hexadecimal; empty if there is none, and a word if something else is there."""
     sha = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -164,7 +164,7 @@ def _sha_of(path: Path) -> str:
 
 
 def _read(run: RunFolder, target: Path) -> _Note:
-    """The note on the folder; where there is none, what the manifest of the folder says."""
+    """Read the note on the folder; where there is none, what the manifest of the folder says."""
     notes = read_plain(run.rendered) if run.rendered.exists() else {}
     if target.name in notes:
         note = parse(_Note, notes[target.name], f"{run.rendered}: {target.name}")

@@ -66,7 +66,7 @@ def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
 
 
 def module_step(run: Run) -> None:
-    """Graph -> the network as a torch.nn.Module of its own."""
+    """Render the network as a torch.nn.Module of its own."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     inputs = [graph.digest(), _version()]
     current = is_current(folder, "module", inputs, ())
@@ -78,9 +78,9 @@ def module_step(run: Run) -> None:
 
 
 def design_step(run: Run) -> None:
-    """graph, board -> design, by exact search; buffers are sized from the schedule, and the whole checked again.
+    """Search the design of the graph on the board; size its buffers from the schedule, and check the whole again.
 
-    Where arrays were chosen with the network, these are the design; the best one is searched all the same, to compare.
+    Where arrays were chosen with the network, these are the design. The best one is searched all the same, to compare.
     """
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     target, latency = _max_interval(run), _max_latency(run)
@@ -121,7 +121,7 @@ def _check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
 
 
 def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
-    """The accelerator that was chosen with the network, for its trained graph. Raises InfeasibleError."""
+    """Return the accelerator that was chosen with the network, for its trained graph. Raise InfeasibleError."""
     design = size_buffers(graph, files.load_design(run.folder.arrays))
     check_design(design, graph)
     cost = predict(graph, design, run.board)
@@ -141,12 +141,12 @@ def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
 
 
 def _max_interval(run: Run) -> int | None:
-    """The interval that the demanded FPS allows; None if the fastest design is wanted."""
+    """Return the interval that the demanded FPS allows; None if the fastest design is wanted."""
     return None if run.settings.min_fps is None else most_cycles(run.settings.min_fps, run.board.clock_mhz)
 
 
 def _max_latency(run: Run) -> int | None:
-    """The cycles that one image may take."""
+    """Return the cycles that one image may take."""
     most = run.settings.max_latency_us
     return None if most is None else latency_cycles(most, run.board.clock_mhz)
 
@@ -158,7 +158,7 @@ def _search_plain(result: SearchResult) -> dict[str, Any]:
 
 
 def predict_step(run: Run) -> None:
-    """graph, design, board -> cost."""
+    """Predict the cost of the design on the board."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
     inputs = [graph.digest(), design.digest(), run.board.figures()]
     if is_current(folder, PREDICT[0], inputs, (folder.cost,)):
@@ -169,7 +169,7 @@ def predict_step(run: Run) -> None:
 
 
 def render_step(run: Run) -> None:
-    """graph, design, board, vectors -> project."""
+    """Render the project of graph, design, board and vectors."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
     machine = [graph.digest(), design.digest(), file_digest(folder.cost), to_plain(run.board)]
     inputs = [*machine, file_digest(folder.vectors), run.settings.proof.csim_images, run.settings.proof.rtlsim_images]
@@ -190,7 +190,7 @@ def render_step(run: Run) -> None:
 
 
 def csim_step(run: Run) -> None:
-    """Project -> measurement, with g++."""
+    """Measure the project in C simulation, with g++."""
 
     def simulate(project: Project) -> Measurement:
         return csim(project, run.folder.work / "csim", timeout_s=run.settings.proof.time_limit_s)
@@ -199,7 +199,7 @@ def csim_step(run: Run) -> None:
 
 
 def rtlsim_step(run: Run) -> None:
-    """Project -> measurement, with Verilator; again with random stalls on both ends if the configuration says so."""
+    """Measure the project with Verilator; again with random stalls on both ends if the configuration says so."""
     proof = run.settings.proof
 
     def simulate(seed: int | None) -> Callable[[Project], Measurement]:
@@ -215,7 +215,7 @@ def rtlsim_step(run: Run) -> None:
 
 
 def proof_steps(run: Run) -> None:
-    """Every simulation; one whose program is missing is passed over, and its column stays empty."""
+    """Run every simulation; one whose program is missing is passed over, and its column stays empty."""
     for step, name, program in ((csim_step, CSIM[0], "g++"), (rtlsim_step, RTLSIM[0], "verilator")):
         if shutil.which(program) is None:
             _pass_over(run, name, f"{program} is not installed; see `codesign doctor`")
@@ -224,7 +224,7 @@ def proof_steps(run: Run) -> None:
 
 
 def synthesis_step(run: Run) -> None:
-    """Project -> measurement of resources, with Yosys, if the configuration says so.
+    """Measure the project's resources with Yosys, if the configuration says so.
 
     It is passed over if pyosys is missing, or if an engine is too wide for it; its column then stays empty.
     """
@@ -273,7 +273,7 @@ def _measure(run: Run, step: str, path: Path, inputs: list[object], simulate: Ca
 
 
 def _was_measured(path: Path, project: Project) -> bool:
-    """Whether the file holds a measurement of this project, which a tool that is missing or slow leaves as good."""
+    """Tell whether the file holds a measurement of this project, which stays good if a tool is missing or slow."""
     if not path.exists():
         return False
     found = files.load_measurement(path)
@@ -299,18 +299,18 @@ def _verdict(m: Measurement) -> str:
 
 
 def load_machine(folder: RunFolder) -> tuple[Graph, Design]:
-    """The graph and the design of the run."""
+    """Load the graph and the design of the run."""
     return files.load_graph(folder.graph), files.load_design(folder.design)
 
 
 def load_vectors(folder: RunFolder) -> tuple[IntArray, IntArray]:
-    """x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
+    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
     arrays = files.load_arrays(folder.vectors)
     return arrays["x"], arrays["y"]
 
 
 def random_images(graph: Graph, seed: int, images: int) -> IntArray:
-    """x[N,IY,IX,C] of the graph's input type, uniform; the second image all least, the third all largest."""
+    """Return x[N,IY,IX,C] of the graph's input type, uniform; the second image all least, the third all largest."""
     shape, otype = graph.input.shape, graph.input.otype
     rng = np.random.default_rng(seed)
     x = rng.integers(otype.qmin, otype.qmax + 1, (images, shape.y, shape.x, shape.c), dtype=np.int64)

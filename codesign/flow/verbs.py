@@ -48,11 +48,10 @@ class Result:
 
 
 def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
-    """Data set and board to a searched network, its accelerator, the proof and the report.
+    """Make, from data set and board, a searched network, its accelerator, the proof and the report.
 
-    Goes on where an earlier call with the same configuration was interrupted. Of several processes that torchrun
-    started, the first does what only one can do; the others help with search and training, and get None.
-    Raises CodesignError.
+    Go on where an earlier call with the same configuration was interrupted. Of several processes that torchrun started,
+    the first does what only one can do. The others help with search and training, and get None. Raise CodesignError.
     """
     config = load_config(config_path)
     _need("torch", "codesign run", "codesign[train]")
@@ -82,10 +81,10 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
 def compile_model(
     model: Path, config: CompileConfig, out: Path, progress: Progress, images: Path | None = None
 ) -> Result:
-    """A trained network and a board to an accelerator, the proof and the report.
+    """Make, from a trained network and a board, an accelerator, the proof and the report.
 
-    `images`: an .npy of integers [N,IY,IX,C] to simulate with, or of floats as the network was trained on, where it has
-    an encoding; random ones otherwise. Raises CodesignError.
+    `images`: an .npy to simulate with; random images otherwise. It holds integers [N,IY,IX,C] or, where the network has
+    an encoding, floats as it was trained on. Raise CodesignError.
     """
     if not files.is_there(model):
         raise ConfigError(f"{model}: no such file; expected an ONNX file")
@@ -109,7 +108,7 @@ def compile_model(
 
 
 def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
-    """Do a verb again on a run folder, with what it needs brought up to date before. Raises CodesignError."""
+    """Do a verb again on a run folder, with what it needs brought up to date before. Raise CodesignError."""
     folder, settings, board = opened(path)
     with locked(folder):
         now = Run(folder, settings, board, progress)
@@ -137,7 +136,7 @@ def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
 def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple[Result, Reading]:
     """Take a vendor report or board log into the run's report.
 
-    Raises ConfigError if it belongs to another design, part or clock, or is older than the run's project.
+    Raise ConfigError if it belongs to another design, part or clock, or is older than the run's project.
     """
     folder, settings, board = opened(path)
     with locked(folder):
@@ -168,7 +167,7 @@ def _need(package: str, command: str, requirement: str) -> None:
 
 
 def _nothing(stage: str, done: int, total: int, note: str = "") -> None:
-    """A comparison takes no time worth showing."""
+    """Show nothing: a comparison takes no time worth showing."""
 
 
 def _machine_steps(now: Run) -> None:

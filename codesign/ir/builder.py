@@ -51,7 +51,7 @@ class GraphBuilder:
         return self.nodes[-1]
 
     def node(self, name: str) -> Node:
-        """Return the node of that name. Raises KeyError."""
+        """Return the node of that name. Raise KeyError."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -75,7 +75,7 @@ class GraphBuilder:
         """Add a convolution with weight[K,FY,FX,C/G] and bias[K]; see Conv for its formula.
 
         Defaults: no bias, no padding, stride 1, and the narrowest weights and accumulators that hold all values.
-        A fully connected layer is a weight[K,IY,IX,C]. Raises UnsupportedError if the source has other channels.
+        A fully connected layer is a weight[K,IY,IX,C]. Raise UnsupportedError if the source has other channels.
         """
         name = name or self._fresh("conv")
         weight = np.asarray(weight, dtype=np.int64)
@@ -179,7 +179,7 @@ class GraphBuilder:
         labels: tuple[str, ...] = (),
         encoding: Encoding = IDENTITY,
     ) -> Graph:
-        """Return the graph, checked; its output is the node that was added last. Raises UnsupportedError."""
+        """Return the graph, checked; its output is the node that was added last. Raise UnsupportedError."""
         return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
 
     def _pool(

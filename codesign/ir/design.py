@@ -25,10 +25,11 @@ class Memory(Enum):
 class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
 
-    `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle; depthwise convolution,
+    `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle. Depthwise convolution,
     pooling and addition have simd 1 and `pe` channels in parallel. Neither need divide its channel count, but those of
     a grouped convolution divide its group's.
-    `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output channels
+
+    `buffer_words` is the depth of the line buffer in input words, a power of two. `emit` is how many output channels
     leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
     """
 
@@ -97,19 +98,19 @@ class Design:
     output_lanes: int = 1
 
     def engine_of(self, node: str) -> Engine:
-        """The engine that runs the node. Raises KeyError."""
+        """Return the engine that runs the node. Raise KeyError."""
         for placement in self.placements:
             if placement.node == node:
                 return self.engines[placement.engine]
         raise KeyError(node)
 
     def fifo_depth(self, node: str, index: int) -> int:
-        """Depth of the FIFO in front of an addition's input. Raises KeyError."""
+        """Return the depth of the FIFO in front of an addition's input. Raise KeyError."""
         for fifo in self.fifos:
             if (fifo.node, fifo.index) == (node, index):
                 return fifo.depth
         raise KeyError((node, index))
 
     def digest(self) -> str:
-        """SHA-256 in hexadecimal."""
+        """Return the SHA-256 in hexadecimal."""
         return digest(self)

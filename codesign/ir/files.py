@@ -115,7 +115,7 @@ def check_file(path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The file's text. Raises ConfigError naming it."""
+    """Return the file's text. Raise ConfigError naming it."""
     check_file(path)
     try:
         return path.read_text(encoding="utf-8")

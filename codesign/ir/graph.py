@@ -60,8 +60,9 @@ class Graph:
     """An integer network with one input and one output (its last node).
 
     `params` holds read-only int64 arrays by `<node>.<parameter>`; see Conv. `input_scale` and `output_scale` are the
-    real values of one integer step at either end; `labels` names the classes; `encoding` says how a user's numbers
+    real values of one integer step at either end. `labels` names the classes. `encoding` says how a user's numbers
     become the integers of the input. Compared by `digest()`.
+
     Raises UnsupportedError, naming the node, if the graph is not well formed.
     """
 
@@ -98,22 +99,22 @@ class Graph:
         return self.nodes[-1]
 
     def node(self, name: str) -> Node:
-        """The node of that name. Raises KeyError."""
+        """Return the node of that name. Raise KeyError."""
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
 
     def consumers(self, name: str) -> tuple[tuple[Node, int], ...]:
-        """The nodes that read `name`, each with the index of that input."""
+        """Return the nodes that read `name`, each with the index of that input."""
         return tuple((n, i) for n in self.nodes for i, source in enumerate(n.inputs) if source == name)
 
     def edges(self) -> tuple[tuple[str, str, int], ...]:
-        """(producer, consumer, input index) of every edge, in the order of the consumers."""
+        """Return (producer, consumer, input index) of every edge, in the order of the consumers."""
         return tuple((source, n.name, i) for n in self.nodes for i, source in enumerate(n.inputs))
 
     def digest(self) -> str:
-        """SHA-256 over nodes and parameters, in hexadecimal."""
+        """Return the SHA-256 over nodes and parameters, in hexadecimal."""
         held = {name: value for name, value in set_fields(self).items() if name != "params"}
         sha = hashlib.sha256(digest(held).encode())
         for key in sorted(self.params):

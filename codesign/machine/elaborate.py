@@ -118,7 +118,7 @@ class _Elaboration:
         return made
 
     def converted(self, name: str, given: Channel, lanes: int, packet: int) -> Channel:
-        """The channel behind a converter; one that changes nothing is a wire."""
+        """Return the channel behind a converter; one that changes nothing is a wire."""
         block = Converter(
             lanes_in=given.lanes, lanes_out=lanes, packet_in=given.packet, packet_out=packet, bits=given.bits
         )
@@ -126,13 +126,13 @@ class _Elaboration:
         return self.channel(Channel(name, lanes, given.bits, packet, given.elements))
 
     def queued(self, name: str, given: Channel, depth: int) -> Channel:
-        """The channel behind a FIFO."""
+        """Return the channel behind a FIFO."""
         block = Fifo(depth=depth, word_bits=given.word_bits)
         self.instances.append(Instance(name, block, (given.name,), (name,)))
         return self.channel(replace(given, name=name))
 
     def unit(self, node: Operation, design: Design, sources: list[Channel]) -> Channel:
-        """The output of a node's engine, with converters in front of it, and FIFOs where branches meet."""
+        """Return the output of a node's engine, with converters in front of it, and FIFOs where branches meet."""
         engine, ins = design.engine_of(node.name), list[str]()
         lanes = input_lanes(node, engine)
         for index, source in enumerate(sources):
@@ -145,7 +145,7 @@ class _Elaboration:
         return self.channel(Channel(name, engine.emit, node.otype.bits, shape.c, shape.elements))
 
     def forked(self, node: str, given: Channel, count: int) -> list[Channel]:
-        """A channel for each consumer of the node, behind a chain of forks."""
+        """Return a channel for each consumer of the node, behind a chain of forks."""
         taps = []
         for i in range(count - 1):
             tap = replace(given, name=f"tap{i}_{node}")

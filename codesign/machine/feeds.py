@@ -138,7 +138,7 @@ def _window_walk(feed: Feed) -> Walk:
 
 
 def _freed(feed: Feed, fold: int) -> IntArray:
-    """Words that the machine gives up after each output position, as its `limit_q` counts them."""
+    """Return the words that the machine gives up after each output position, as its `limit_q` counts them."""
     window, shape, out = feed.window, feed.ishape, feed.oshape
     row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
     column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left

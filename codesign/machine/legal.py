@@ -147,7 +147,7 @@ def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
 
 
 def _least_buffer_words(node: Operation, engine: LineEngine) -> int:
-    """Words from the oldest that is still needed to the last that a window reads, over all windows."""
+    """Return the words from the oldest that is still needed to the last that a window reads, over all windows."""
     first, last = node.spans()
     oldest = np.minimum.accumulate(first[::-1])[::-1]
     return int((last + 1 - oldest).max()) * ceil_div(node.ishape.c, input_lanes(node, engine))

@@ -287,7 +287,7 @@ def _feed(node: Conv | Pool, engine: Choices) -> Feed:
 
 
 def _conv_scale(node: Conv) -> Scale:
-    """The requantizer of a convolution. Of general factors only the width is known here, so the largest is assumed."""
+    """Return the requantizer of a convolution. Of general factors only the width is known: the largest is assumed."""
     match node.scaling:
         case Scaling.SHIFT:
             return _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
@@ -301,7 +301,7 @@ def _conv_scale(node: Conv) -> Scale:
 
 
 def _pool_scale(node: Pool) -> Scale:
-    """The requantizer of an average pooling, whose factor is a constant; a power of two is part of the wiring."""
+    """Return the requantizer of an average pooling, whose factor is constant; a power of two is part of the wiring."""
     general = node.multiplier & (node.multiplier - 1) != 0
     bits = node.multiplier.bit_length() if general else 0
     return _scale(node.acc_bits, node.multiplier, node.shift, node.otype, factor_bits=bits, general=general)

@@ -1,7 +1,7 @@
 """The kinds of hardware modules, as data: what each instance is, in numbers and nothing else.
 
-Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances
-as the array has entries, so that one formula prices a single engine and all the options of a node at once.
+Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances as
+the array has entries. So one formula prices a single engine and all the options of a node at once.
 """
 
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ PATIENCE = 1000  # rounds between looks at whether any word still moves
 def first_image_latency(machine: Machine) -> int:
     """Return the cycles from the first input beat to the last output beat of one image, the machine being at rest.
 
-    Raises ConfigError if the buffers are too small for the machine to move at all.
+    Raise ConfigError if the buffers are too small for the machine to move at all.
     """
     course = _Course(machine)
     result = course.build([0] * machine.source.words)
@@ -85,7 +85,7 @@ def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
 
 
 def _held(walk: Walk, stream: Times, done: list[int], images: int) -> int:
-    """The most words of a line buffer that are still needed, a word counting from when it is taken."""
+    """Return the most words of a line buffer that are still needed, a word counting from when it is taken."""
     freed = (walk.freed + np.arange(images)[:, None] * walk.words).ravel()
     arrived = np.array(stream.taken)
     released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
@@ -93,7 +93,7 @@ def _held(walk: Walk, stream: Times, done: list[int], images: int) -> int:
 
 
 def _queued(stream: Times, fetched: list[int]) -> int:
-    """The most words in a FIFO."""
+    """Return the most words in a FIFO."""
     pushed = np.array(stream.taken)
     return int((np.arange(1, len(pushed) + 1) - np.searchsorted(fetched, pushed, side="left")).max())
 
@@ -184,7 +184,7 @@ class _Course:
         return out
 
     def _unit(self, unit: Unit, ins: list[Times]) -> Times:
-        """The words behind an engine, from those in front of it, module by module."""
+        """Return the words behind an engine, from those in front of it, module by module."""
         node, engine = unit.node, unit.engine
         pixels = self.images * node.oshape.y * node.oshape.x
         words, results = pixels * ceil_div(node.oshape.c, engine.emit), pixels * ceil_div(node.oshape.c, engine.pe)
@@ -223,7 +223,7 @@ class _Course:
         return pipe.out
 
     def _array(self, node: str, feed: Replay, stream: Times, delay: int, results: int) -> Times:
-        """Feed and array are one pipe: the feed stands still where the array's output waits."""
+        """Join feed and array in one pipe: the feed stands still where the array's output waits."""
         pipe = self._pipe(delay, results)
         if isinstance(feed, Feed) and feed.streams:
             steps = int(feed.steps)

@@ -11,9 +11,9 @@ from codesign.ops.arrays import IntArray
 
 
 def run_all(graph: Graph, x: IntArray) -> dict[str, IntArray]:
-    """The output of every node, by name, for x[B,IY,IX,C] of the graph's input type.
+    """Compute the output of every node, by name, for x[B,IY,IX,C] of the graph's input type.
 
-    Raises ConfigError naming expected and found if the shape or a value of x does not fit the graph's input.
+    Raise ConfigError naming expected and found if the shape or a value of x does not fit the graph's input.
     """
     check_input(graph, x)
     values = {graph.input.name: x.astype(np.int64)}
@@ -23,7 +23,7 @@ def run_all(graph: Graph, x: IntArray) -> dict[str, IntArray]:
 
 
 def run(graph: Graph, x: IntArray, batch: int = 256) -> IntArray:
-    """The output of the last node [B,OY,OX,K] for x[B,IY,IX,C], computed `batch` images at a time."""
+    """Compute the output of the last node [B,OY,OX,K] for x[B,IY,IX,C], `batch` images at a time."""
     check_input(graph, x)
     parts = [run_all(graph, x[i : i + batch])[graph.output.name] for i in range(0, len(x), batch)]
     return np.concatenate(parts)

@@ -48,13 +48,13 @@ def held_pixels(node: Operation) -> int:
 
 
 def buffer_words_at(node: Operation, lanes: Int) -> IntArray:
-    """Line buffer depth in words of `lanes` channels, a power of two."""
+    """Return the line buffer depth in words of `lanes` channels, a power of two."""
     words = held_pixels(node) * ceil_div(node.ishape.c, lanes) + 2  # a word waits one cycle before it can be read
     return np.asarray(1 << ceil_log2(words))
 
 
 def buffer_words(node: Operation, engine: LineEngine) -> int:
-    """Line buffer depth in input words, a power of two; 2 where there is none. The schedule gives the exact depth."""
+    """Return the line buffer depth in input words, a power of two; 2 where there is none. The schedule is exact."""
     if node.joins or is_streaming(node, engine):
         return 2
     return int(buffer_words_at(node, input_lanes(node, engine)))
@@ -114,7 +114,7 @@ def design_resources(machine: Machine, family: Family) -> Resources:
 
 
 def base_resources(graph: Graph) -> Resources:
-    """What every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
+    """Return what every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
     forks = sum(len(node.inputs) - 1 for node in graph.operations)
     alike: list[Module] = [Control(beats_in=1, beats_out=1), *[Fork(word_bits=1)] * forks]
     return to_resources(total_area(alike, Family.SERIES7))

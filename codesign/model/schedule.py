@@ -1,10 +1,10 @@
 """The steady state of a design: when every word moves if no buffer is ever full, and so how deep each must be.
 
-Every engine takes its steps in a fixed order and as soon as their words are there, so the times follow from a
-running maximum, not from a simulation: step k happens at `k + max over j <= k of (arrival of its word - j)`. With the
-source throttled to the design's interval, the largest occupancy of every buffer follows from the times. Buffers of at
-least that depth admit this schedule, and a data-flow machine that runs as early as it can is never later than a
-schedule that its buffers admit: so the design reaches its interval with the buffers sized here.
+Every engine takes its steps in a fixed order and as soon as their words are there. So the times follow from a running
+maximum, not from a simulation: step k happens at `k + max over j <= k of (arrival of its word - j)`. With the source
+throttled to the design's interval, the largest occupancy of every buffer follows from the times. Buffers of at least
+that depth admit this schedule. A data-flow machine that runs as early as it can is never later than a schedule that its
+buffers admit. So the design reaches its interval with the buffers sized here.
 
 Streams have no buffers. Where a burst of words comes faster than a converter hands them on, the producer is held up,
 and its own line buffer fills further. Then the times come from model.course, which knows all that waits, more slowly.
@@ -80,7 +80,7 @@ def schedule(machine: Machine) -> Schedule:
 
 
 def _held_up(machine: Machine, interval: int) -> tuple[int, Occupancies]:
-    """The interval of a design in which words wait for converters, and what its buffers hold at that pace."""
+    """Return the interval of a design in which words wait for converters, and what its buffers hold at that pace."""
     found = occupancies(machine, SETTLED_IMAGES, interval)
     if found.ends[-1] - found.ends[-2] > interval:  # later images still fall back, or do so for ever
         found = occupancies(machine, SLOWLY_SETTLED_IMAGES, interval)
@@ -103,7 +103,7 @@ def size_buffers(graph: Graph, design: Design) -> Design:
 
 
 def power_of_two(words: int) -> int:
-    """The least power of two, at least 2, that holds so many words."""
+    """Return the least power of two, at least 2, that holds so many words."""
     return max(2, 1 << (words - 1).bit_length())
 
 
@@ -141,7 +141,7 @@ class _Steady:
                 self.times[made.name] = self._unit(unit, ins, instance.inputs)
 
     def _converted(self, converter: Converter, times: IntArray, given: Channel, made: Channel) -> IntArray:
-        """Times of a converter's output words, the consumer always ready."""
+        """Return the times of a converter's output words, the consumer always ready."""
         match converter.conversion:
             case Conversion.WIRE:
                 return times
@@ -158,7 +158,7 @@ class _Steady:
         return parts
 
     def _unit(self, unit: Unit, ins: list[IntArray], names: tuple[str, ...]) -> IntArray:
-        """Times of an engine's output words, module by module."""
+        """Return the times of an engine's output words, module by module."""
         node, times = unit.node, ins[0]
         for module in unit.modules:
             match module:
@@ -192,7 +192,7 @@ class _Steady:
         return taken
 
     def _line_buffer(self, node: str, feed: Replay, arrived: IntArray) -> IntArray:
-        """Cycles of the last step of every result; notes the occupancy that the buffer needs."""
+        """Return the cycles of the last step of every result; note the occupancy that the buffer needs."""
         walk = feed.walk()
         image = np.arange(self.images)[:, None]
         step = (walk.step + image * walk.steps).ravel()
@@ -208,7 +208,7 @@ class _Steady:
 
 
 def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
-    """Times of a collector's words, from the times at which its results appear."""
+    """Return the times of a collector's words, from the times at which its results appear."""
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)
@@ -221,19 +221,19 @@ def _of_turns(turns: tuple[tuple[int, ...], ...], index: int, count: int) -> Int
 
 
 def _in_order(times: IntArray) -> IntArray:
-    """The earliest times, one event a cycle, that are not before the given ones."""
+    """Return the earliest times, one event a cycle, that are not before the given ones."""
     index = np.arange(len(times))
     return index + np.maximum.accumulate(times - index)
 
 
 def _peak(pushed: IntArray, popped: IntArray) -> int:
-    """Largest number of words pushed up to a cycle and not popped before it."""
+    """Return the largest number of words pushed up to a cycle and not popped before it."""
     gone = np.searchsorted(np.sort(popped), pushed, side="left")
     return int((np.arange(1, len(pushed) + 1) - gone).max())
 
 
 def _narrow(times: IntArray, per_packet: list[int]) -> tuple[IntArray, IntArray]:
-    """When words that are offered at `times` are taken, and when their parts go."""
+    """Return when words that are offered at `times` are taken, and when their parts go."""
     counts = np.tile(per_packet, len(times) // len(per_packet))
     before = np.cumsum(counts) - counts
     taken = before + np.maximum.accumulate(times - before)
@@ -242,7 +242,7 @@ def _narrow(times: IntArray, per_packet: list[int]) -> tuple[IntArray, IntArray]
 
 
 def _gearbox(times: IntArray, box: Units) -> tuple[IntArray, IntArray]:
-    """When words are taken, and others go: word by word, because what the queue takes depends on what it gave."""
+    """Return when words are taken, and others go: word by word: what the queue takes depends on what it gave."""
     into, out, room = box.into, box.out, box.room
     popped_at: list[int] = []
     popped, taken, pushed = 0, _LONG_AGO, 0

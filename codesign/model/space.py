@@ -207,7 +207,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
 
 
 def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
-    """Which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
+    """Tell which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
     streams = np.maximum(lanes_in * max(itype.bits for itype in node.itypes), emit * node.otype.bits)
     kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
     if isinstance(node, Conv):
@@ -230,7 +230,7 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
 
 
 def need_share(node: Operation) -> float:
-    """Share of the input map, row by row, that must have come in before the first result."""
+    """Return the share of the input map, row by row, that must have come in before the first result."""
     window = node.window
     rows = min(max(window.fy - window.pad_top, 1), node.ishape.y)
     columns = min(max(window.fx - window.pad_left, 1), node.ishape.x)
@@ -275,7 +275,7 @@ def _fifo_depth(node: Operation, index: int, pe: IntArray, pixels: int) -> IntAr
 
 
 def _last_share(node: Operation) -> float:
-    """Share of the work that waits for the last input word: the last row of windows, or all where there is but one."""
+    """Return the share of the work that waits for the last input word: the last row of windows, or all of one row."""
     return 1 / (node.oshape.y * node.oshape.x if node.joins else node.oshape.y)
 
 

@@ -46,7 +46,7 @@ class Pipe:
             waited += self.out.taken[index] - self.out.offers[index]
 
     def enter(self, enabled: int, earliest: int) -> Generator[None, None, int]:
-        """The cycle of an input that comes no earlier than `earliest`, nor than that enabled cycle of the pipe."""
+        """Return the cycle of an input that is no earlier than `earliest` and than that enabled cycle of the pipe."""
         cycle = max(enabled + self.frozen, earliest)
         while self.passed < len(self.due):
             appears = self.due[self.passed] + self.frozen
@@ -62,7 +62,7 @@ class Pipe:
 
 
 def source_words(out: Times, beats: list[int]) -> Process:
-    """The host: offers every beat in its cycle, or as soon as the one before has gone."""
+    """Offer every beat in its cycle, or as soon as the one before has gone: the host."""
     free = _LONG_AGO
     for index, beat in enumerate(beats):
         out.offers.append(max(beat, free))
@@ -72,7 +72,7 @@ def source_words(out: Times, beats: list[int]) -> Process:
 
 
 def sink_words(stream: Times, count: int) -> Process:
-    """The host: takes every beat at once."""
+    """Take every beat at once: the host."""
     for index in range(count):
         while len(stream.offers) <= index:
             yield
@@ -80,7 +80,7 @@ def sink_words(stream: Times, count: int) -> Process:
 
 
 def fork_words(stream: Times, taps: list[Times], count: int) -> Process:
-    """Every tap takes a word in its own time; it has gone when all have."""
+    """Let every tap take a word in its own time; it has gone when all have."""
     for index in range(count):
         while len(stream.offers) <= index:
             yield
@@ -92,7 +92,7 @@ def fork_words(stream: Times, taps: list[Times], count: int) -> Process:
 
 
 def widen_words(stream: Times, out: Times, parts: int, per_packet: int, count: int) -> Process:
-    """A word that waits for its consumer keeps the next part out; both may move in one cycle."""
+    """Widen words: one that waits for its consumer keeps the next part out; both may move in one cycle."""
     done = 0
     for index in range(count):
         while len(stream.offers) <= index:
@@ -110,7 +110,7 @@ def widen_words(stream: Times, out: Times, parts: int, per_packet: int, count: i
 
 
 def narrow_words(stream: Times, out: Times, counts: list[int]) -> Process:
-    """Splits word i into counts[i] words; the next is taken when the last part goes."""
+    """Split word i into counts[i] words; the next is taken when the last part goes."""
     free, given = _LONG_AGO, 0
     for index, count in enumerate(counts):
         while len(stream.offers) <= index:
@@ -127,7 +127,7 @@ def narrow_words(stream: Times, out: Times, counts: list[int]) -> Process:
 
 
 def gearbox_in(stream: Times, out: Times, into: list[int], outof: list[int], room: int) -> Process:
-    """A word is taken once no more than `room` units are in the queue."""
+    """Take a word once no more than `room` units are in the queue."""
     pushed, popped, pops = 0, 0, 0
     for index, units in enumerate(into):
         while len(stream.offers) <= index:
@@ -144,7 +144,7 @@ def gearbox_in(stream: Times, out: Times, into: list[int], outof: list[int], roo
 
 
 def gearbox_out(stream: Times, out: Times, into: list[int], outof: list[int]) -> Process:
-    """A word is offered once all its units are in the queue."""
+    """Offer a word once all its units are in the queue."""
     words, units, wanted = 0, 0, 0
     cycle = _LONG_AGO
     for index, count in enumerate(outof):
@@ -162,7 +162,7 @@ def gearbox_out(stream: Times, out: Times, into: list[int], outof: list[int]) ->
 
 
 def fifo_in(stream: Times, fetched: list[int], depth: int, count: int) -> Process:
-    """A word is taken while fewer than `depth` are in the memory."""
+    """Take a word while fewer than `depth` are in the memory."""
     for index in range(count):
         while len(stream.offers) <= index:
             yield
@@ -175,7 +175,7 @@ def fifo_in(stream: Times, fetched: list[int], depth: int, count: int) -> Proces
 
 
 def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Process:
-    """A word moves to the output register when that is free, and is offered from the next cycle on."""
+    """Move a word to the output register when that is free, and offer it from the next cycle on."""
     for index in range(count):
         while len(stream.taken) <= index:
             yield
@@ -213,7 +213,7 @@ def step_words(
     last: set[int],
     done: list[int],
 ) -> Process:
-    """The line buffer's steps that wait for a word or end a result; `done` gets the last step of every window."""
+    """Take the line buffer's steps that wait for a word or end a result; `done` gets the last step of every window."""
     enabled, before = _LONG_AGO, 0
     for step in steps:
         earliest, need = _LONG_AGO, needs.get(step)
@@ -230,7 +230,7 @@ def step_words(
 
 
 def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
-    """A word is taken once the window that `after` names for it is done."""
+    """Take a word once the window that `after` names for it is done."""
     for index, window in enumerate(after):
         while len(stream.offers) <= index:
             yield

@@ -111,7 +111,7 @@ def skeleton(network: Network) -> Graph:
 
 
 def layer_node(layer: Layer, before: Mapping[str, Node]) -> Operation:
-    """The node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
+    """Return the node of a layer whose sources are `before`, with shift and widths as good as known without weights."""
     match layer:
         case ConvLayer():
             return _conv_node(layer, before[layer.source])

@@ -49,7 +49,7 @@ def _read(path: Path, board: Board, design_hash: int, project_digest: str) -> Re
 
 
 def _content(path: Path) -> str:
-    """The text without byte order mark and leading space. Raises ConfigError, also for what is too large to be read."""
+    """Return the text without byte order mark and leading space. Raise ConfigError, also if it is too large."""
     if path.exists() and path.stat().st_size > MAX_BYTES:
         raise ConfigError(f"larger than {MAX_BYTES >> 20} MiB, which no report and no log is")
     return read_text(path).removeprefix("\ufeff").lstrip()

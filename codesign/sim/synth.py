@@ -38,11 +38,12 @@ _LUTS = {
 
 
 def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float = 7200.0) -> Measurement:
-    """Synthesize the files below `rtl/` for the board's family in the folder `work`; resources of the whole machine.
+    """Synthesize the files below `rtl/` for the board's family in the folder `work`; return the whole machine's
+    resources.
 
-    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts.
-    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds; UnsupportedError, at once, if
-    an engine has more products in one piece than can be synthesized in a reasonable time.
+    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts. Raise
+    ToolError if pyosys is missing, fails or takes longer than timeout_s seconds. Raise UnsupportedError, at once, if an
+    engine has more products in one piece than can be synthesized in a reasonable time.
     """
     project.write(work / "synth_project")
     folder, stats = work / "synth_project" / "rtl", work / "synth_stats"
@@ -71,7 +72,7 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
 
 
 def _trouble(stats: Path, log: Path) -> UnsupportedError | ToolError | None:
-    """What the program said of a part that is too large, or failed, if it said so."""
+    """Return what the program said of a part that is too large, or failed, if it said so."""
     too_large, failed = stats / "too_large", stats / "failed"
     if too_large.exists():
         return UnsupportedError(f"open synthesis: {too_large.read_text()}; that would take hours and gigabytes")
@@ -82,7 +83,7 @@ def _trouble(stats: Path, log: Path) -> UnsupportedError | ToolError | None:
 
 
 def _sum_of_parts(stats: Path) -> dict[str, int]:
-    """Cell counts of all parts, each taken as often as parts.json says."""
+    """Return the cell counts of all parts, each taken as often as parts.json says."""
     try:
         parts = json.loads((stats / "parts.json").read_text())
     except (OSError, ValueError) as error:
@@ -97,7 +98,7 @@ def _sum_of_parts(stats: Path) -> dict[str, int]:
 def synthesis_script(
     folder: Path, family: Family, top: str, stat: Path, parameters: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
-    """Yosys passes that synthesize module `top` of an RTL folder as a whole and write its cell counts to `stat`."""
+    """Return Yosys passes that synthesize module `top` of an RTL folder whole and write its cell counts to `stat`."""
     return (
         *reading_script(folder, top, parameters),
         f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
@@ -106,7 +107,7 @@ def synthesis_script(
 
 
 def reading_script(folder: Path, top: str, parameters: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Yosys passes that read module `top` of an RTL folder with all below it, to be run in the folder.
+    """Return Yosys passes that read module `top` of an RTL folder with all below it, to be run in the folder.
 
     Vendor tools call a constant memory in LUTs "distributed", Yosys calls it "logic"; the script translates.
     """
@@ -122,7 +123,7 @@ def reading_script(folder: Path, top: str, parameters: Mapping[str, str] | None 
 
 
 def read_cells(stat: Path) -> dict[str, int]:
-    """Cell counts by type. Raises ToolError if Yosys wrote none."""
+    """Return cell counts by type. Raise ToolError if Yosys wrote none."""
     try:
         cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
     except (OSError, KeyError, ValueError) as error:
@@ -131,7 +132,7 @@ def read_cells(stat: Path) -> dict[str, int]:
 
 
 def count_resources(cells: Mapping[str, int]) -> Resources:
-    """Resources of the cells: a RAMB36 is two BRAM18, a distributed memory as many LUTs as it is built of."""
+    """Count the resources of cells: a RAMB36 is two BRAM18, a distributed memory as many LUTs as it is built of."""
     luts = sum(count for name, count in cells.items() if name in {f"LUT{i}" for i in range(1, 7)})
     luts += sum(count * _LUTS[name] for name, count in cells.items() if name in _LUTS)
     return Resources(

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
 
 
 def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
-    """The parts of the design, the largest first. Raises TooLarge."""
+    """Return the parts of the design, the largest first. Raise TooLarge."""
     engines = [n for n in modules if re.fullmatch(rf"[a-z_]+\${re.escape(top)}\.u_node_[^.]*", n)]
     parts = [Part(top, without=tuple(engines))]
     size = {parts[0]: 0}
@@ -111,7 +111,7 @@ def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
 
 
 def _is_constant(weight_rom: Any) -> bool:
-    """Whether weights never change: what is left of a product then depends on its weight; no lane is like another."""
+    """Tell whether weights never change: what is left of a product then depends on its weight; lanes differ."""
     return any("g_constant." in _plain(wire.name) for wire in weight_rom.wires_.values())
 
 
@@ -120,7 +120,7 @@ def _cells(module: Any) -> list[str]:
 
 
 def _lane(cell: str) -> str | None:
-    """The lane of an array that the instance is in."""
+    """Return the lane of an array that the instance is in."""
     found = re.match(r"g_pe\[(\d+)\]", cell)
     return found[1] if found else None
 
@@ -132,7 +132,7 @@ def _plain(name: object) -> str:
 def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: int) -> list[Part]:
     """Synthesize the parts, as many at once as there are workers; return those that failed.
 
-    The workers share the memory that is free. Raises KilledPart as soon as one was killed.
+    The workers share the memory that is free. Raise KilledPart as soon as one was killed.
     """
     limit = _mapped_bytes() + _free_bytes() // max(1, min(workers, len(parts)))
     todo, failed = list(parts), list[Part]()
@@ -155,7 +155,7 @@ def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: 
 
 
 def _work(design: Any, part: Part, family: str, stats: Path, limit: int) -> None:
-    """The life of a forked process: one part, with so many bytes of memory at most."""
+    """Run one part in a forked process, with so many bytes of memory at most."""
     status = 1
     try:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -184,14 +184,14 @@ def _synthesize(design: Any, part: Part, family: str, stat: Path) -> None:
 
 
 def _free_bytes() -> int:
-    """Bytes of memory that the system can still give."""
+    """Return the bytes of memory that the system can still give."""
     found = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) * 1024
 
 
 def _mapped_bytes() -> int:
-    """Bytes of address space that this process has."""
+    """Return the bytes of address space that this process has."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 

@@ -102,14 +102,14 @@ class _Builder:
         return f"{kind}_{len(self.nodes)}"
 
     def window(self, shape: Shape) -> Window:
-        """A window that fits the padded map; extreme ones leave out most of it."""
+        """Return a window that fits the padded map; extreme ones leave out most of it."""
         window = _window(shape, self.rng, 4)
         if not self.is_extreme:
             return window
         return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
 
     def shift(self, bound: int, otype: QType) -> int:
-        """A shift that brings `bound` to about the output's range, or an extreme one."""
+        """Return a shift that brings `bound` to about the output's range, or an extreme one."""
         if self.is_extreme and self.rng.random() < 0.5:
             return _pick(self.rng, (0, 1, 31, 32, 47))
         return _shift(bound, otype, self.rng)
@@ -119,7 +119,9 @@ class _Builder:
         return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
 
     def grouped(self, source: Node) -> Node:
-        """As many groups as divide the channels; often as many as channels. At most nine channels come out."""
+        """Return a convolution of as many groups as divide the channels, often as many as channels; at most nine come
+        out.
+        """
         groups = _pick(self.rng, _divisors(source.oshape.c))
         k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
         return self._conv(source, k, self.window(source.oshape), groups)
@@ -165,7 +167,7 @@ class _Builder:
         return Window(fy=fy, fx=fx, pad_top=top, pad_bottom=fy - 1 - top, pad_left=left, pad_right=fx - 1 - left)
 
     def same_shape_conv(self, source: Node) -> Node:
-        """A convolution that keeps the shape, dense, grouped or depthwise."""
+        """Return a convolution that keeps the shape, dense, grouped or depthwise."""
         window = self.same_extent_window()
         c = source.oshape.c
         groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
@@ -285,7 +287,7 @@ def _engine(node: Operation, rng: Rng) -> LineEngine:
 
 
 def _window(shape: Shape, rng: Rng, limit: int) -> Window:
-    """A window of at most limit x limit that fits the padded map; pads and strides at random."""
+    """Return a window of at most limit x limit that fits the padded map; pads and strides at random."""
     fy, top, bottom = _extent(shape.y, rng, limit)
     fx, left, right = _extent(shape.x, rng, limit)
     sy, sx = (_pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
@@ -302,7 +304,7 @@ def _window(shape: Shape, rng: Rng, limit: int) -> Window:
 
 
 def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
-    """Kernel extent and the padding on both sides."""
+    """Return kernel extent and the padding on both sides."""
     kernel = int(rng.integers(1, limit + 1))
     before, after = (int(rng.integers(kernel)) if rng.random() < 0.6 else 0 for _ in range(2))
     if size + before + after < kernel:
@@ -311,14 +313,14 @@ def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
 
 
 def _weight_bits(itype: QType, taps: int, rng: Rng) -> int:
-    """As many that a sum of `taps` products and a bias of the products' size fit an accumulator of 31 bits."""
+    """Return as many bits that a sum of `taps` products and a bias of their size fit an accumulator of 31 bits."""
     wide = itype.bits <= 8 and rng.random() < 0.05
     drawn = 16 if wide else int(rng.integers(2, 9))
     return min(drawn, 31 - itype.bits - (taps + 1).bit_length())
 
 
 def _weights(shape: Sequence[int], wtype: QType, rng: Rng, *, dense: bool) -> IntArray:
-    """Uniform, or unless they must be dense mostly zero, all minimum, or only the extremes."""
+    """Return weights: uniform, or unless they must be dense mostly zero, all minimum, or only the extremes."""
     kind = 1.0 if dense else rng.random()
     if kind < 0.1:
         return np.full(shape, wtype.qmin, dtype=np.int64)
@@ -339,25 +341,25 @@ def _multipliers(k: int, scaling: Scaling, limit_bits: int, rng: Rng) -> IntArra
 
 
 def _large_multiplier(itype: QType, rng: Rng) -> int:
-    """An addition's multiplier of any width, at most as large as leaves room for another of the kind in 32 bits."""
+    """Return an addition's multiplier of any width, at most as large as leaves room for another in 32 bits."""
     most = (1 << 30) // max(-itype.qmin, itype.qmax + 1)
     bits = int(rng.integers(1, most.bit_length() + 1))
     return _pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
 
 
 def _largest_multipliers(scaling: Scaling, drawn: IntArray, limit_bits: int, rng: Rng) -> IntArray:
-    """Those drawn, or half of the time in each channel the largest that there is."""
+    """Return those drawn, or half of the time in each channel the largest that there is."""
     most = {Scaling.SHIFT: 1, Scaling.POWER_OF_TWO: 1 << (limit_bits - 1), Scaling.GENERAL: (1 << limit_bits) - 1}
     return np.where(rng.random(len(drawn)) < 0.5, most[scaling], drawn)
 
 
 def _declared_scaling(scaling: Scaling, multiplier: IntArray) -> Scaling:
-    """The kind drawn, or SHIFT where powers of two all came out as 1."""
+    """Return the kind drawn, or SHIFT where powers of two all came out as 1."""
     return Scaling.SHIFT if scaling is Scaling.POWER_OF_TWO and (multiplier == 1).all() else scaling
 
 
 def _shift(bound: int, otype: QType, rng: Rng) -> int:
-    """A shift that brings `bound` to about the output's range: a little saturation, or some lost bits."""
+    """Return a shift that brings `bound` to about the output's range: a little saturation, or some lost bits."""
     fit = max(bound, 1).bit_length() - otype.bits
     return int(np.clip(fit - rng.integers(-1, 4), 0, 47))
 

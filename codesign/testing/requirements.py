@@ -24,7 +24,7 @@ XRT_HEADER = Path("/usr/include/xrt/xrt/xrt_device.h")
 
 
 def load_profile() -> None:
-    """Register the profiles of hypothesis and load that of HYPOTHESIS_PROFILE: `ci`, `dev` (default) or `long`."""
+    """Load the profile of hypothesis that HYPOTHESIS_PROFILE names: `ci`, `dev` (default) or `long`."""
     common = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     settings.register_profile("ci", common, derandomize=True)
     settings.register_profile("dev", common)

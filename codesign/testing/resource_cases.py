@@ -34,8 +34,10 @@ BOARDS = {Family.SERIES7: "pynq-z2", Family.ULTRASCALE_PLUS: "ultra96-v2"}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A machine of the tests' random ones; or with `share` the fastest of a random network of the space `fashion` that
-    takes no more than that share of the board's budget.
+    """A machine of the tests' random ones.
+
+    With `share`, it is the fastest of a random network of the space `fashion` that takes no more than that share of the
+    board's budget.
     """
 
     seed: int
