@@ -7,36 +7,93 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codesign.ir.board import Board
+    from codesign.api import Built, boards, compile, run
+    from codesign.errors import (
+        CodesignError,
+        ConfigError,
+        InfeasibleError,
+        MismatchError,
+        StorageError,
+        ToolError,
+        UnsupportedError,
+    )
+    from codesign.flow.config import ProofConfig, RunConfig, Step
+    from codesign.ir.board import Board, Limits
     from codesign.ir.builder import GraphBuilder
     from codesign.ir.cost import Cost, Resources
     from codesign.ir.design import Design
-    from codesign.ir.graph import Graph
+    from codesign.ir.graph import Encoding, Graph
     from codesign.ir.measurement import Measurement
     from codesign.ir.project import Project
+    from codesign.machine.elaborate import Machine
     from codesign.ops.qtype import QType
+    from codesign.ops.shapes import Window
+    from codesign.search.goal import Goal
 
-__all__ = ["Board", "Cost", "Design", "Graph", "GraphBuilder", "Measurement", "Project", "QType", "Resources"]
 __version__ = "0.2.0"
+__all__ = [
+    "Board",
+    "Built",
+    "CodesignError",
+    "ConfigError",
+    "Cost",
+    "Design",
+    "Encoding",
+    "Goal",
+    "Graph",
+    "GraphBuilder",
+    "InfeasibleError",
+    "Limits",
+    "Machine",
+    "Measurement",
+    "MismatchError",
+    "Project",
+    "ProofConfig",
+    "QType",
+    "Resources",
+    "RunConfig",
+    "Step",
+    "StorageError",
+    "ToolError",
+    "UnsupportedError",
+    "Window",
+    "boards",
+    "compile",
+    "run",
+]
 
 _HOMES = {
-    "Board": "codesign.ir.board",
-    "Cost": "codesign.ir.cost",
-    "Design": "codesign.ir.design",
-    "Graph": "codesign.ir.graph",
-    "GraphBuilder": "codesign.ir.builder",
-    "Measurement": "codesign.ir.measurement",
-    "Project": "codesign.ir.project",
-    "QType": "codesign.ops.qtype",
-    "Resources": "codesign.ir.cost",
+    "codesign.api": ("Built", "boards", "compile", "run"),
+    "codesign.errors": (
+        "CodesignError",
+        "ConfigError",
+        "InfeasibleError",
+        "MismatchError",
+        "StorageError",
+        "ToolError",
+        "UnsupportedError",
+    ),
+    "codesign.flow.config": ("ProofConfig", "RunConfig", "Step"),
+    "codesign.ir.board": ("Board", "Limits"),
+    "codesign.ir.builder": ("GraphBuilder",),
+    "codesign.ir.cost": ("Cost", "Resources"),
+    "codesign.ir.design": ("Design",),
+    "codesign.ir.graph": ("Encoding", "Graph"),
+    "codesign.ir.measurement": ("Measurement",),
+    "codesign.ops.shapes": ("Window",),
+    "codesign.ir.project": ("Project",),
+    "codesign.ops.qtype": ("QType",),
+    "codesign.machine.elaborate": ("Machine",),
+    "codesign.search.goal": ("Goal",),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Return a name of the package, and load the module where it stands."""
-    if name not in _HOMES:
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'codesign' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
 
 
 def __dir__() -> list[str]:

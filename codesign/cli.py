@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import codesign
 from codesign.errors import CodesignError, ConfigError, InfeasibleError
-from codesign.flow.config import CompileConfig, ProofConfig
+from codesign.flow.config import CompileConfig, ProofConfig, Step, run_name, step_named
 from codesign.flow.display import Display, spent
 from codesign.flow.doctor import examine
 from codesign.flow.interrupt import exit_status, interruptible
@@ -90,14 +90,14 @@ def _run(arguments: Arguments, display: Display) -> int:
     from codesign.flow import verbs
 
     out = arguments.out or Path("runs") / arguments.config.stem
-    result = verbs.run(arguments.config, out, display)
+    result = verbs.run(arguments.config, out, display, arguments.until)
     return _finish(result) if result is not None else 0
 
 
 def _compile(arguments: Arguments, display: Display) -> int:
     from codesign.flow import verbs
 
-    name = arguments.model.stem.lower().replace(".", "-")
+    name = run_name(arguments.model.stem)
     try:
         proof = ProofConfig(csim_images=arguments.csim_images, rtlsim_images=arguments.rtlsim_images)
         config = CompileConfig(
@@ -112,7 +112,7 @@ def _compile(arguments: Arguments, display: Display) -> int:
     except ValueError as error:
         raise _of_option(arguments.model, error) from error
     out = arguments.out or Path("runs") / name
-    return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images))
+    return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images, arguments.until))
 
 
 def _of_option(model: Path, error: ValueError) -> ConfigError:
@@ -139,7 +139,7 @@ def _limits(texts: Sequence[str]) -> Limits:
 def _repeat(arguments: Arguments, display: Display) -> int:
     from codesign.flow import verbs
 
-    return _finish(verbs.repeat(verbs.Verb(arguments.verb), arguments.run, display))
+    return _finish(verbs.bring(arguments.step, arguments.run, display, again=True))
 
 
 def _compare(arguments: Arguments, display: Display) -> int:
@@ -206,6 +206,8 @@ def _finish(result: Any) -> int:
         if "interval_cycles" in r:
             cycles = f"interval {r['interval_cycles']:,}, latency {r['latency_cycles']:,}"
             lines.append(f"           {r['fps']:,.0f} FPS, {cycles} cycles (measured)")
+    if y := s.get("synthesis"):
+        lines.append(f"synthesis  {y['dsp']} DSP, {y['bram18']} BRAM18, {y['lut']:,} LUT, {y['ff']:,} FF (Yosys)")
     lines += [f"note       {remark}" for remark in s.get("remarks", ())]
     lines += [f"wrong      {sentence}" for sentence in s.get("wrong", ())]
     folder = result.folder
@@ -241,12 +243,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="data set + board -> searched network, project, proof, report")
     run.add_argument("config", type=Path, metavar="CONFIG.yaml")
     run.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/CONFIG)")
+    _add_until(run)
     run.set_defaults(command=_run)
 
     compile_ = commands.add_parser("compile", help="your trained network -> project, proof, report")
     compile_.add_argument("model", type=Path, metavar="MODEL.onnx")
     compile_.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
     compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
+    _add_until(compile_)
     compile_.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
     compile_.add_argument("--max-latency-us", type=float, metavar="US", help="the most microseconds for one image")
     compile_.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
@@ -256,15 +260,17 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     compile_.set_defaults(command=_compile)
 
-    for verb, what in (
-        ("csim", "simulate the C++ of a run again, with g++"),
-        ("rtlsim", "simulate the SystemVerilog of a run again, with Verilator"),
-        ("predict", "predict the cost of a run's design again"),
-        ("report", "write summary.json and report.html of a run again"),
+    for step, what in (
+        (Step.PREDICT, "predict the cost of a run's design again"),
+        (Step.RENDER, "render the project of a run again"),
+        (Step.CSIM, "simulate the C++ of a run again, with g++"),
+        (Step.RTLSIM, "simulate the SystemVerilog of a run again, with Verilator"),
+        (Step.SYNTHESIZE, "count the resources of a run's SystemVerilog, with Yosys (minutes)"),
+        (Step.REPORT, "write summary.json and report.html of a run again"),
     ):
-        again = commands.add_parser(verb, help=what)
+        again = commands.add_parser(step.value, help=what)
         again.add_argument("run", type=Path, metavar="RUN")
-        again.set_defaults(command=_repeat, verb=verb)
+        again.set_defaults(command=_repeat, step=step)
 
     compare = commands.add_parser("compare", help="vendor reports or a board log against the prediction")
     compare.add_argument("run", type=Path, metavar="RUN")
@@ -275,6 +281,19 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
     commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
     return parser
+
+
+def _add_until(command: argparse.ArgumentParser) -> None:
+    names = ", ".join(step.value for step in Step)
+    text = f"stop behind one of {names}, and report; without --until the same command goes on from there"
+    command.add_argument("--until", type=_step, default=Step.REPORT, metavar="STEP", help=text)
+
+
+def _step(name: str) -> Step:
+    try:
+        return step_named(name)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ from codesign.cli import main
 from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow import steps
 from codesign.flow.begin import locked
-from codesign.flow.config import ProofConfig
+from codesign.flow.config import ProofConfig, Step
 from codesign.flow.folder import RunFolder
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
+from codesign.model import golden
 from codesign.testing.small import small_graph
 from test_flow import begin
 
@@ -134,6 +135,106 @@ def test_a_trained_network_is_compiled_and_every_verb_works_again(
     }
 
 
+def test_a_prediction_alone_needs_no_program_and_the_rest_does_nothing_twice(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(golden, "run", None)  # nothing is simulated yet
+        assert main([*command, "--until", "predict"]) == 0
+    assert "predicted  " in capsys.readouterr().out
+    assert json.loads((out / "summary.json").read_text())["predicted"]["interval_cycles"] > 0
+    assert (out / "report.html").exists()
+    assert not (out / "project").exists()
+    stood = {p: p.stat().st_mtime_ns for p in out.glob("[245]-*")}
+    assert len(stood) == 4
+    assert main([*command, "--until", "csim"]) == 1
+    assert "g++: not found; install it" in complaint(capsys)
+    assert main(command) == 0
+    assert "C simulation: 0.0 s, passed over: g++ is not installed" in complaint(capsys)
+    stood |= {p: p.stat().st_mtime_ns for p in [out / "3-vectors.npz", out / "project" / "manifest.json"]}
+    assert main([*command, "--until", "predict"]) == 0
+    assert main([*command, "--until", "render"]) == 0
+    assert main(command) == 0
+    assert {p: p.stat().st_mtime_ns for p in stood} == stood
+
+
+@pytest.mark.gxx
+def test_a_run_stops_behind_the_step_that_is_named(tmp_path: Path, model: Path) -> None:
+    out = tmp_path / "run"
+    assert main(["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW, "--until", "csim"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["csim"]["mismatches"] == 0
+    assert "rtlsim" not in summary
+    assert not (out / "7-rtlsim.json").exists()
+
+
+def test_the_steps_behind_a_named_one_are_not_done_and_those_before_are(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: True)
+    for name in ("render_step", "csim_step", "rtlsim_step", "synthesis_step"):
+        monkeypatch.setattr(steps, name, lambda run, name=name: done.append(name.removesuffix("_step")))
+    found = {}
+    for step in Step:
+        done.clear()
+        command = ["compile", str(model), "--board", "pynq-z2", "--out", str(tmp_path / "run"), *FEW]
+        assert main([*command, "--until", step.value]) == 0
+        found[step.value] = tuple(done)
+    assert found == {
+        "predict": (),
+        "render": ("render",),
+        "csim": ("render", "csim"),
+        "rtlsim": ("render", "csim", "rtlsim"),
+        "synthesize": ("render", "csim", "rtlsim", "synthesis"),
+        "report": ("render", "csim", "rtlsim"),
+    }
+
+
+def test_a_step_that_fails_is_told_by_the_report(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def differ(project: object, work: Path, **_: object) -> None:
+        raise MismatchError("csim: layer 'dense': expected 1, got 2")
+
+    out = tmp_path / "run"
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW]
+    assert main([*command, "--until", "render"]) == 0
+    assert "wrong" not in json.loads((out / "summary.json").read_text())
+    monkeypatch.setattr(steps, "csim", differ)
+    assert main([*command, "--until", "csim"]) == 1
+    assert "codesign: csim: layer 'dense': expected 1, got 2" in complaint(capsys)
+    (sentence,) = json.loads((out / "summary.json").read_text())["wrong"]
+    assert "layer 'dense': expected 1, got 2" in sentence
+    assert "expected 1, got 2" in (out / "report.html").read_text()
+
+
+def test_images_that_change_are_simulated_and_a_file_that_was_changed_is_made_right(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, graph = tmp_path / "run", small_graph()
+    command = ["compile", str(model), "--board", "pynq-z2", "--out", str(out), *FEW]
+    images = np.random.default_rng(5).integers(0, 256, (4, 6, 6, 1))
+    np.save(tmp_path / "x.npy", images)
+    assert main([*command, "--until", "render"]) == 0
+    assert main([*command, "--until", "predict", "--images", str(tmp_path / "x.npy")]) == 0
+    assert main(["render", str(out)]) == 0
+    held = files.load_arrays(out / "3-vectors.npz")
+    assert np.array_equal(held["x"], images)
+    assert np.array_equal(held["y"], golden.run(graph, images))
+    files.save_arrays(out / "3-vectors.npz", {"x": images, "y": held["y"] + 1})
+    assert main(["render", str(out)]) == 0
+    assert np.array_equal(files.load_arrays(out / "3-vectors.npz")["y"], held["y"])
+    files.save_arrays(out / "3-vectors.npz", {"y": held["y"]})
+    capsys.readouterr()
+    assert main(["render", str(out)]) == 1
+    assert "3-vectors.npz: has no array 'x'; delete it, and run the `codesign compile ...`" in complaint(capsys)
+
+
 def test_a_board_that_is_too_small_is_status_2(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     assert main(["compile", str(model), "--board", "pynq-z2", "--out", str(out), "--min-fps", "9e7", *FEW]) == 2
@@ -149,6 +250,11 @@ def test_a_board_that_is_too_small_is_status_2(tmp_path: Path, model: Path, caps
         (["compile", "x.onnx", "--board", "b", "--min-fps", "fast"], "--min-fps: invalid float value: 'fast'"),
         (["report", "a", "b"], "unrecognized arguments: b"),
         (["compile", "x.onnx", "--board", "b", "--goal", "speed"], "argument --goal: invalid choice: 'speed'"),
+        (
+            ["compile", "x.onnx", "--board", "b", "--until", "rtl"],
+            "argument --until: expected predict, render, csim, rtlsim, synthesize or report, got 'rtl'",
+        ),
+        (["run", "x.yaml", "--until", ""], "synthesize or report, got ''; see `codesign run --help`"),
     ],
 )
 def test_wrong_usage_gets_one_sentence_and_status_1(
@@ -361,10 +467,10 @@ def test_every_kind_of_trouble_has_its_status(
     status: int,
     message: str,
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("codesign.flow.verbs.repeat", fail)
+    monkeypatch.setattr("codesign.flow.verbs.bring", fail)
     assert main(["report", "somewhere"]) == status
     assert message in complaint(capsys)
 
@@ -380,7 +486,7 @@ def test_what_is_missing_is_passed_over_and_said(
         run.folder, run.settings, run.board, lambda stage, done, total, note="": told.append(f"{stage}: {note}")
     )
     steps.proof_steps(quiet)
-    steps.synthesis_step(quiet)
+    steps.wished_synthesis_step(quiet)
     assert told == [
         "C simulation: passed over: g++ is not installed; see `codesign doctor`",
         "RTL simulation: passed over: verilator is not installed; see `codesign doctor`",

@@ -38,7 +38,7 @@ VERBS = ("predict", "csim", "rtlsim", "report")
 @pytest.fixture
 def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is simulated: what a test looks at comes before."""
-    monkeypatch.setattr(steps, "proof_steps", lambda run: None)
+    monkeypatch.setattr(steps, "proof_steps", lambda *_: None)
     monkeypatch.setattr(steps, "csim_step", lambda run: None)
     monkeypatch.setattr(steps, "rtlsim_step", lambda run: None)
 
@@ -595,7 +595,8 @@ def test_a_full_disk_is_one_sentence_at_every_write(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full(os.fsync))
         patch.setattr(Path, "write_bytes", full(Path.write_bytes))
-        for count in (0, 1, 2, 3, 4, 6, 8, 9, 12, 16, 20, 24, 28):
+        # A step that failed is done again: 6, 6, 4 fail at three places behind each other.
+        for count in (0, 1, 2, 3, 4, 6, 6, 4, 8, 9, 12, 16, 20, 24, 28):
             left = count
             assert main(command) == 1
             text = complaint(capsys)

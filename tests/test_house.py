@@ -34,6 +34,7 @@ def test_files_and_functions_are_short(path: Path) -> None:
         "codesign.model.golden",
         "codesign.ir.files",
         "codesign.cli",
+        "codesign.api",
         "codesign.flow.config",
         "codesign.search.sized",
         "codesign.networks.spaces",

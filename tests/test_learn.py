@@ -20,6 +20,7 @@ from codesign.flow.folder import RunFolder, opened
 from codesign.flow.steps import Run
 from codesign.ir import files
 from codesign.ir.boards import load_board
+from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
 from codesign.networks.network import ConvLayer, Network
 from codesign.networks.training import Device
@@ -89,6 +90,24 @@ def test_training_and_golden_model_agree_and_are_not_done_twice(tmp_path: Path, 
     learn.train_step(run, settings, dataset)
     learn.accuracy_step(run, settings, dataset)
     assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_python_runs_a_configuration_and_stops_at_the_prediction(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import codesign
+
+    built = codesign.run(load_config(config), out=tmp_path / "run")
+    assert built.cost.fps(built.board.clock_mhz) >= 50_000
+    assert built.summary()["accuracy"]["test_images"] == 40
+    assert not (tmp_path / "run" / "project").exists()
+    monkeypatch.setattr(learn, "cosearch", None)
+    monkeypatch.setattr(learn, "train", None)
+    again = codesign.run(config, out=tmp_path / "run", until="render")
+    assert again.design.digest() == built.design.digest()
+    written = again.write(tmp_path / "copy")
+    assert (written / "log" / "search.csv").read_text() == (tmp_path / "run" / "log" / "search.csv").read_text()
+    assert Project.read(written / "project").digest() == again.project.digest()
 
 
 def test_a_graph_that_is_not_the_trained_network_is_noticed(tmp_path: Path, config: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from codesign.errors import CodesignError, ConfigError
 from codesign.flow import look, verbs
-from codesign.flow.verbs import Verb
+from codesign.flow.config import Step
 from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.measurement import Measurement
@@ -224,7 +224,7 @@ def test_after_any_file_a_report_is_written(run: Any, tmp_path: Path) -> None:
                 verbs.compare(run.folder.path, path)
                 taken += 1
             except CodesignError:
-                verbs.repeat(Verb.REPORT, run.folder.path, silent)
+                verbs.bring(Step.REPORT, run.folder.path, silent)
     assert taken >= 3
 
 
@@ -234,7 +234,7 @@ def test_a_poisoned_folder_is_reported_without_what_poisons_it(run: Any) -> None
     good = Measurement(tool="t", version="", project_digest="x", images=1, seconds=0.0, interval_cycles=7)
     files.save_measurement(good, path)
     path.write_text(path.read_text().replace('"interval_cycles": 7', '"interval_cycles": 0'))
-    remarks = verbs.repeat(Verb.REPORT, run.folder.path, silent).summary["remarks"]
+    remarks = verbs.bring(Step.REPORT, run.folder.path, silent).summary["remarks"]
     assert any("interval_cycles: expected 1 or more, got 0; left out of the report" in r for r in remarks)
     path.unlink()
 

@@ -56,6 +56,7 @@ SHAPE = {
     "limit": {"interval_cycles", "fps"},
     "csim": {"images", "mismatches", "seconds"},
     "rtlsim": {"images", "mismatches", "interval_cycles", "latency_cycles", "fps", "seconds"},
+    "synthesis": {"dsp", "bram18", "uram", "lut", "ff", "seconds"},
     "search": {"seconds", "evaluations", "proved_optimal"},
 }
 

@@ -15,7 +15,9 @@ import pytest
 from codesign.cli import main
 from codesign.emit.rtl import render_rtl
 from codesign.errors import ToolError, UnsupportedError
-from codesign.flow import steps
+from codesign.flow import steps, verbs
+from codesign.flow.config import CompileConfig, ProofConfig
+from codesign.flow.display import Display
 from codesign.ir import files
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
@@ -24,7 +26,7 @@ from codesign.model import golden
 from codesign.sim import synth, yosys_parts
 from codesign.sim.synth import reading_script, synthesize
 from codesign.sim.tool import run_tool
-from codesign.sim.yosys_parts import Part, TooLarge, parts_of
+from codesign.sim.yosys_parts import Part, TooLarge, canonical, parts_of
 from codesign.testing.resource_cases import Case
 from codesign.testing.small import small_design, small_graph
 from test_tool import ends
@@ -98,6 +100,80 @@ def test_the_counts_of_all_parts_are_added_up(emulated: Callable[..., Measuremen
     assert emulated().resources == Resources(lut=3)
 
 
+def synthesized(tmp_path: Path) -> list[str]:
+    """The parts that were synthesized, in the order of their names."""
+    return sorted(line.split()[0] for line in (tmp_path / "begun").read_text().splitlines())
+
+
+def test_what_was_synthesized_is_kept_by_content(emulated: Callable[..., Measurement], tmp_path: Path) -> None:
+    emulated()
+    assert synthesized(tmp_path) == ["accel", "u_node_a", "u_node_b"]
+    assert emulated().resources == Resources(lut=3)
+    assert len(synthesized(tmp_path)) == 3
+    (tmp_path / "u_node_b.content").write_text("another")
+    assert emulated().resources == Resources(lut=3)
+    assert synthesized(tmp_path) == ["accel", "u_node_a", "u_node_b", "u_node_b"]
+
+
+def test_what_was_kept_of_another_version_is_synthesized_again(
+    emulated: Callable[..., Measurement], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulated()
+    monkeypatch.setattr(synth, "_VERSION", "print('emulated 2')")
+    assert emulated().version == "emulated 2"
+    assert len(synthesized(tmp_path)) == 6
+
+
+def test_a_part_that_failed_is_not_kept(emulated: Callable[..., Measurement], tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"part accel\.u_node_a was killed"):
+        emulated(u_node_a="hungry")
+    kept = list((tmp_path / "a work folder" / "synth_parts").iterdir())
+    assert emulated(u_node_a="").resources == Resources(lut=3)
+    assert len(list((tmp_path / "a work folder" / "synth_parts").iterdir())) == len(kept) + 1 == 3
+
+
+def test_engines_that_differ_in_their_place_alone_are_one_content() -> None:
+    def of(path: str, width: int, number: int) -> str:
+        text = (
+            f"autoidx {number + 9}\n"
+            f'attribute \\src "modules/add.sv:{number}.3"\n'
+            f"module \\add$accel.{path}\n"
+            f"  wire width {width} $procmux${number}_Y\n"
+            f"  wire ${number + 1}y\n"
+            f"  cell $mux $procmux${number}\n"
+        )
+        return canonical(text, f"accel.{path}")
+
+    assert of("u_node_a", 4, 17) == of("u_node_bcd", 4, 234)
+    assert of("u_node_a", 4, 17) != of("u_node_a", 5, 17)
+    assert "$mux" in of("u_node_a", 4, 17)
+
+
+def test_synthesis_is_a_verb_and_no_part_of_a_compilation(
+    emulated: Callable[..., Measurement], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    pytest.importorskip("onnx")
+    from codesign.front.onnx_file import write_onnx
+
+    write_onnx(small_graph(), tmp_path / "small.onnx")
+    run = str(tmp_path / "run")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
+    command = ["compile", str(tmp_path / "small.onnx"), "--board", "pynq-z2", "--out", run]
+    assert main(command) == 0
+    assert not (tmp_path / "begun").exists()
+    assert "synthesis" not in files.read_plain(tmp_path / "run" / "summary.json")
+    for _ in range(2):
+        assert main(["synthesize", run]) == 0
+        assert "synthesis  0 DSP, 0 BRAM18, 3 LUT, 0 FF (Yosys)" in capsys.readouterr().out
+        assert len(synthesized(tmp_path)) == 3
+    assert files.read_plain(tmp_path / "run" / "summary.json")["synthesis"]["lut"] == 3
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert main(["synthesize", run]) == 1
+    assert "`codesign synthesize` needs pyosys, which is not installed" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_part_that_is_killed_is_an_error_at_once_and_named(
     emulated: Callable[..., Measurement], tmp_path: Path
 ) -> None:
@@ -149,7 +225,10 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         code += "sys.exit(y.main(sys.argv[1:]))"
         stats = tmp_path / f"stats{products}"
         stats.mkdir()
+        kept = tmp_path / f"kept{products}"
+        kept.mkdir()
         argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
+        argv += [kept, "yosys"]
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
     assert [pieces for pieces, _ in found] == [0, 2]
@@ -157,15 +236,22 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
 
 
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit status of a compilation without simulations."""
+    """The exit status of a compilation without simulations, and with the synthesis that its configuration wishes."""
     pytest.importorskip("onnx")
     from codesign.front.onnx_file import write_onnx
 
     write_onnx(small_graph(), tmp_path / "small.onnx")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: True)
-    arguments = ["compile", str(tmp_path / "small.onnx"), "--board", "pynq-z2", "--out", str(tmp_path / "run")]
-    return main([*arguments, "--csim-images", "4", "--rtlsim-images", "4"])
+    proof = ProofConfig(csim_images=4, rtlsim_images=4, synthesis=True)
+    config = CompileConfig(name="small", board="pynq-z2", proof=proof)
+    display = Display(sys.stderr, live=False)
+    try:
+        verbs.compile_model(tmp_path / "small.onnx", config, tmp_path / "run", display)
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def test_the_report_stands_before_synthesis_and_has_its_counts_after(
@@ -178,10 +264,9 @@ def test_the_report_stands_before_synthesis_and_has_its_counts_after(
     assert compiled(tmp_path, monkeypatch) == 1
     assert "part accel.u_node_a was killed" in " ".join(capsys.readouterr().err.split())
     report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
-    failed = files.load_measurement(counts)
-    assert failed.resources is None
-    assert "was killed" in failed.failure
-    assert (tmp_path / "run" / "summary.json").exists()
+    assert files.load_measurement(counts).resources is None
+    (wrong,) = files.read_plain(tmp_path / "run" / "summary.json")["wrong"]
+    assert "part accel.u_node_a was killed" in wrong
     before = report.read_text()
     (tmp_path / "u_node_a").write_text("")
     assert compiled(tmp_path, monkeypatch) == 0
@@ -192,7 +277,7 @@ def test_the_report_stands_before_synthesis_and_has_its_counts_after(
 def test_an_engine_that_is_too_wide_is_passed_over_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: object) -> Measurement:
+    def refuse(*_: object, **__: object) -> Measurement:
         raise UnsupportedError("open synthesis: engine dense has 9,999 products")
 
     monkeypatch.setattr(steps, "synthesize", refuse)

@@ -8,6 +8,7 @@ from typing import Any
 
 from codesign.cosearch.config import SearchConfig
 from codesign.datasets.load import DataConfig
+from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.board import Limits
 from codesign.ir.cost import check_demands
@@ -21,6 +22,21 @@ LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is mea
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
 
+class Step(Enum):
+    """What can be done on a run folder that has a network, in order; a run can stop behind any of them.
+
+    `synthesize` is open synthesis, which a run leaves out unless it is asked for. `report` is all that its
+    configuration asks for.
+    """
+
+    PREDICT = "predict"
+    RENDER = "render"
+    CSIM = "csim"
+    RTLSIM = "rtlsim"
+    SYNTHESIZE = "synthesize"
+    REPORT = "report"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofConfig:
     """How much is simulated: images in C and RTL simulation, and whether random stalls and synthesis follow."""
@@ -28,7 +44,7 @@ class ProofConfig:
     csim_images: int = 100
     rtlsim_images: int = 8
     stalls: bool = True
-    synthesis: bool = True
+    synthesis: bool = False
     time_limit_s: float = 1800.0
 
     def __post_init__(self) -> None:
@@ -96,6 +112,19 @@ class RunConfig:
 def load_config(path: Path) -> RunConfig:
     """Read a configuration file. Raise ConfigError naming file and key."""
     return files.read_yaml_as(RunConfig, path)
+
+
+def step_named(name: str) -> Step:
+    """Return the step of that name. Raises ConfigError with all names."""
+    names = [step.value for step in Step]
+    if name not in names:
+        raise ConfigError(f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}")
+    return Step(name)
+
+
+def run_name(stem: str) -> str:
+    """Return the name of a run from that of a file or a network; check_name may still refuse it."""
+    return stem.lower().replace(".", "-")
 
 
 def check_name(name: str) -> None:

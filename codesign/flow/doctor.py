@@ -29,14 +29,14 @@ def examine() -> tuple[Finding, ...]:
         ("scipy", "design search", "no design search", "pip install scipy"),
         ("jinja2", "rendering", "no project", "pip install jinja2"),
         ("PyYAML", "boards and configurations", "nothing works", "pip install pyyaml"),
-        ("torch", "codesign run", "compile, csim, rtlsim, predict and report work", "pip install codesign[train]"),
+        ("torch", "codesign run", "compile and every verb on a run folder work", "pip install codesign[train]"),
         (
             "onnx",
             "codesign compile, and run's .onnx file",
             "run works, without its .onnx",
             "pip install codesign[onnx]",
         ),
-        ("pyosys", "the column of open synthesis", "that column stays empty", "pip install codesign[synth]"),
+        ("pyosys", "codesign synthesize", "no open synthesis; its column stays empty", "pip install codesign[synth]"),
         ("tensorboard", "log: tensorboard", "the CSV logs are written", "pip install codesign[tensorboard]"),
     )
     programs = (

@@ -11,7 +11,7 @@ from codesign import __version__
 from codesign.errors import ConfigError
 from codesign.flow.config import ProofConfig
 from codesign.ir.board import Board
-from codesign.ir.files import is_there, read_json_as, read_plain, write_json
+from codesign.ir.files import is_there, make_folder, read_json_as, read_plain, write_bytes, write_json
 from codesign.ir.strict import parse
 from codesign.search.goal import Goal
 
@@ -252,6 +252,23 @@ def forget(folder: RunFolder, steps: tuple[str, ...]) -> None:
     """Let these steps be done again."""
     kept = {step: digest for step, digest in _stamps(folder).items() if step not in steps}
     write_json(folder.stamps, kept)
+
+
+def copy_checkpoints(source: RunFolder, target: RunFolder, rendered: tuple[str, ...]) -> None:
+    """Copy the numbered files, logs and measurements of a run to a folder of the same run, and what it says of them.
+
+    `rendered`: steps that wrote into `project` and `network`, which are not copied; their stamps stay as they are.
+    """
+    paths = [p for p in source.path.iterdir() if p.is_file() and p.name[0].isdigit()]
+    for home in (source.log, source.measured):
+        if home.is_dir():
+            make_folder(target.path / home.name)
+            paths += home.iterdir()
+    for path in paths:
+        write_bytes(target.path / path.relative_to(source.path), path.read_bytes())
+    kept = {step: digest for step, digest in _stamps(target).items() if step in rendered}
+    copied = {step: digest for step, digest in _stamps(source).items() if step not in rendered}
+    write_json(target.stamps, {**copied, **kept})
 
 
 def file_digest(path: Path) -> str:

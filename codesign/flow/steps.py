@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import codesign
 from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
@@ -19,7 +17,11 @@ from codesign.emit.scripts import complete_project
 from codesign.emit.torch_module import render_torch
 from codesign.errors import CodesignError, ConfigError, InfeasibleError, MismatchError, ToolError, UnsupportedError
 from codesign.flow import rendered
+from codesign.flow.config import Step
 from codesign.flow.folder import RunFolder, Settings, check_present, file_digest, forget, is_current, stamp
+from codesign.flow.vectors import complete_vectors, load_vectors
+from codesign.flow.vectors import random_images as random_images
+from codesign.flow.vectors import save_vectors as save_vectors
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
@@ -43,11 +45,11 @@ from codesign.sim.synth import synthesize
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
 
-# Stamps of the steps that can be done again.
-PREDICT = ("predict",)
-CSIM = ("C simulation",)
-RTLSIM = ("RTL simulation", "RTL simulation with stalls")
-SYNTHESIS = ("open synthesis",)
+# Stamps of steps, by which the user is told of them as well.
+MODULE, PREDICT, RENDER = "module", "predict", "render"
+CSIM = "C simulation"
+RTLSIM, STALLS = "RTL simulation", "RTL simulation with stalls"
+SYNTHESIS = "open synthesis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +62,16 @@ class Run:
     progress: Progress
 
 
-def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
-    """Write images for the simulations with what the golden model makes of them."""
-    files.save_arrays(folder.vectors, {"x": x, "y": golden.run(graph, x)})
-
-
 def module_step(run: Run) -> None:
     """Render the network as a torch.nn.Module of its own."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     inputs = [graph.digest(), _version()]
-    current = is_current(folder, "module", inputs, ())
+    current = is_current(folder, MODULE, inputs, ())
     if current and rendered.standing(folder, folder.module).complete:
         return
     # Weights that were tuned there stand as long as they are of this network.
     rendered.place(folder, folder.module, render_torch(graph), changed_stand=current)
-    stamp(folder, "module", inputs)
+    stamp(folder, MODULE, inputs)
 
 
 def design_step(run: Run) -> None:
@@ -100,7 +97,7 @@ def design_step(run: Run) -> None:
         note = f"arrays were chosen with the network; its best design would need {best:,} cycles"
         gap = 1 - result.bound / cost.interval_cycles
         plain |= {"proved_optimal": False, "gap": gap, "goal": "interval", "binding": [], "notes": [note]}
-    _check_design_is_ours(folder, design)
+    check_design_is_ours(folder, design)
     files.save_design(design, folder.design)
     files.write_json(folder.design_search, {**plain, "graph_digest": graph.digest(), "design_digest": design.digest()})
     stamp(folder, "design", inputs)
@@ -108,7 +105,7 @@ def design_step(run: Run) -> None:
     run.progress("design search", 1, 1, share)
 
 
-def _check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
+def check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
     """Raise ConfigError if the fresh design would replace one that was edited by hand."""
     if not folder.design.exists():
         return
@@ -161,45 +158,52 @@ def predict_step(run: Run) -> None:
     """Predict the cost of the design on the board."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
     inputs = [graph.digest(), design.digest(), run.board.figures()]
-    if is_current(folder, PREDICT[0], inputs, (folder.cost,)):
+    if is_current(folder, PREDICT, inputs, (folder.cost,)):
         return
     check_design(design, graph)
     files.save_cost(predict(graph, design, run.board), folder.cost)
-    stamp(folder, PREDICT[0], inputs)
+    stamp(folder, PREDICT, inputs)
 
 
 def render_step(run: Run) -> None:
-    """Render the project of graph, design, board and vectors."""
+    """graph, design, board, images -> project."""
+    complete_vectors(run.folder, run.settings.command)
     folder, (graph, design) = run.folder, load_machine(run.folder)
     machine = [graph.digest(), design.digest(), file_digest(folder.cost), to_plain(run.board)]
     inputs = [*machine, file_digest(folder.vectors), run.settings.proof.csim_images, run.settings.proof.rtlsim_images]
     rendered.check_unchanged(folder, folder.project)
-    if is_current(folder, "render", [*inputs, _version()], ()) and rendered.standing(folder, folder.project).complete:
+    if is_current(folder, RENDER, [*inputs, _version()], ()) and rendered.standing(folder, folder.project).complete:
         return
     run.progress("rendering", 0, 1)
     x, y = load_vectors(folder)
     proof = run.settings.proof
-    layers = golden.run_all(graph, x[:LAYER_IMAGES])
-    project = render_hls(graph, design, run.board, x[: proof.csim_images], y[: proof.csim_images], layers)
+    project = _render_hls(graph, design, run.board, x[: proof.csim_images], y[: proof.csim_images])
     project = project.merge(render_rtl(graph, design, run.board, x[: proof.rtlsim_images], y[: proof.rtlsim_images]))
     project = complete_project(graph, design, run.board, files.load_cost(folder.cost), project, x, y)
     others = rendered.place(folder, folder.project, project)
-    stamp(folder, "render", [*inputs, _version()])
+    stamp(folder, RENDER, [*inputs, _version()])
     kept = f"; kept, and of an earlier design: {rendered.listed(others)}" if others else ""
     run.progress("rendering", 1, 1, f"{len(project.files)} files{kept}")
 
 
+def _render_hls(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
+    return render_hls(graph, design, board, x, y, golden.run_all(graph, x[:LAYER_IMAGES]))
+
+
 def csim_step(run: Run) -> None:
-    """Measure the project in C simulation, with g++."""
+    """Project -> measurement, with g++. Raises ToolError, and notes no failure, if that is missing."""
 
     def simulate(project: Project) -> Measurement:
         return csim(project, run.folder.work / "csim", timeout_s=run.settings.proof.time_limit_s)
 
-    _measure(run, CSIM[0], run.folder.csim, [run.settings.proof.csim_images], simulate)
+    _measure(run, CSIM, run.folder.csim, [run.settings.proof.csim_images], simulate, "g++")
 
 
 def rtlsim_step(run: Run) -> None:
-    """Measure the project with Verilator; again with random stalls on both ends if the configuration says so."""
+    """Project -> measurement, with Verilator; again with random stalls on both ends if the configuration says so.
+
+    Raises ToolError, and notes no failure, if that is missing.
+    """
     proof = run.settings.proof
 
     def simulate(seed: int | None) -> Callable[[Project], Measurement]:
@@ -208,53 +212,83 @@ def rtlsim_step(run: Run) -> None:
             project, work, images=proof.rtlsim_images, stall_seed=seed, timeout_s=proof.time_limit_s
         )
 
-    _measure(run, RTLSIM[0], run.folder.rtlsim, [proof.rtlsim_images], simulate(None))
+    _measure(run, RTLSIM, run.folder.rtlsim, [proof.rtlsim_images], simulate(None), "verilator")
     if proof.stalls:
         inputs = [proof.rtlsim_images, "stalls"]
-        _measure(run, RTLSIM[1], run.folder.rtlsim_stalls, inputs, simulate(1))
+        _measure(run, STALLS, run.folder.rtlsim_stalls, inputs, simulate(1), "verilator")
 
 
-def proof_steps(run: Run) -> None:
-    """Run every simulation; one whose program is missing is passed over, and its column stays empty."""
-    for step, name, program in ((csim_step, CSIM[0], "g++"), (rtlsim_step, RTLSIM[0], "verilator")):
-        if shutil.which(program) is None:
+def csim_of(run: Run, x: IntArray) -> Measurement:
+    """Simulate the C++ with images x[N,IY,IX,C] of the caller's; the run's own measurement stays. Raises as csim."""
+    graph, design = load_machine(run.folder)
+    project = _render_hls(graph, design, run.board, x, golden.run(graph, x))
+    return csim(project, run.folder.work / "csim_of", timeout_s=run.settings.proof.time_limit_s)
+
+
+def rtlsim_of(run: Run, x: IntArray, stall_seed: int | None) -> Measurement:
+    """Simulate the SystemVerilog with images x[N,IY,IX,C] of the caller's; see csim_of. Raises as rtlsim."""
+    graph, design = load_machine(run.folder)
+    project = render_rtl(graph, design, run.board, x, golden.run(graph, x))
+    limit = run.settings.proof.time_limit_s
+    return rtlsim(project, run.folder.work / "rtlsim_of", stall_seed=stall_seed, timeout_s=limit)
+
+
+def proof_steps(run: Run, until: Step = Step.REPORT) -> None:
+    """Every simulation up to that step.
+
+    The step that is named needs its program. Any other is passed over without it, and its column stays empty.
+    """
+    simulations = ((csim_step, CSIM, "g++", Step.CSIM), (rtlsim_step, RTLSIM, "verilator", Step.RTLSIM))
+    for step, name, program, this in simulations:
+        if until is not this and shutil.which(program) is None:
             _pass_over(run, name, f"{program} is not installed; see `codesign doctor`")
         else:
             step(run)
+        if until is this:
+            return
 
 
 def synthesis_step(run: Run) -> None:
-    """Measure the project's resources with Yosys, if the configuration says so.
+    """Project -> measurement of resources, with Yosys. Raises ToolError, or UnsupportedError if an engine is too wide.
 
-    It is passed over if pyosys is missing, or if an engine is too wide for it; its column then stays empty.
+    Parts that were synthesized before in this folder are not synthesized again.
     """
-    if not run.settings.proof.synthesis:
-        return
+    work, limit = run.folder.work / "synthesis", run.settings.proof.time_limit_s
+
+    def simulate(project: Project) -> Measurement:
+        return synthesize(project, run.board, work, timeout_s=limit)
+
+    _measure(run, SYNTHESIS, run.folder.synthesis, [], simulate)
+
+
+def wished_synthesis_step(run: Run) -> None:
+    """Do the synthesis that a configuration wishes for; it is passed over, and said, where it cannot be done."""
     if importlib.util.find_spec("pyosys") is None:
-        _pass_over(run, SYNTHESIS[0], "pyosys is not installed; see `codesign doctor`")
+        _pass_over(run, SYNTHESIS, "pyosys is not installed; see `codesign doctor`")
         return
     try:
-        _measure(
-            run,
-            SYNTHESIS[0],
-            run.folder.synthesis,
-            [],
-            lambda project: synthesize(project, run.board, run.folder.work / "synthesis"),
-        )
+        synthesis_step(run)
     except UnsupportedError as error:
-        _pass_over(run, SYNTHESIS[0], str(error))
+        _pass_over(run, SYNTHESIS, str(error))
 
 
 def _pass_over(run: Run, name: str, why: str) -> None:
     run.progress(name, 1, 1, f"passed over: {why}")
 
 
-def _measure(run: Run, step: str, path: Path, inputs: list[object], simulate: Callable[[Project], Measurement]) -> None:
-    """Measure the project unless that was done; a failure is noted, so that it does not look like nothing done."""
+def _measure(
+    run: Run, step: str, path: Path, inputs: list[object], simulate: Callable[[Project], Measurement], program: str = ""
+) -> None:
+    """Measure the project unless that was done; a failure is noted, so that it does not look like nothing done.
+
+    `program`: without it nothing is begun.
+    """
     project = Project.read(run.folder.project)
     key = [project.digest(), *inputs]
     if is_current(run.folder, step, key, (path,)):
         return
+    if program and shutil.which(program) is None:
+        raise ToolError(f"{program}: not found; install it or put it on PATH (codesign doctor lists what is missing)")
     run.progress(step, 0, 1)
     files.make_folder(run.folder.work)
     try:
@@ -303,29 +337,5 @@ def load_machine(folder: RunFolder) -> tuple[Graph, Design]:
     return files.load_graph(folder.graph), files.load_design(folder.design)
 
 
-def load_vectors(folder: RunFolder) -> tuple[IntArray, IntArray]:
-    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
-    arrays = files.load_arrays(folder.vectors)
-    return arrays["x"], arrays["y"]
-
-
-def random_images(graph: Graph, seed: int, images: int) -> IntArray:
-    """Return x[N,IY,IX,C] of the graph's input type, uniform; the second image all least, the third all largest."""
-    shape, otype = graph.input.shape, graph.input.otype
-    rng = np.random.default_rng(seed)
-    x = rng.integers(otype.qmin, otype.qmax + 1, (images, shape.y, shape.x, shape.c), dtype=np.int64)
-    if images > 2:
-        x[1], x[2] = otype.qmin, otype.qmax
-    return x
-
-
 def _version() -> str:
     return codesign.__version__
-
-
-def check_vectors(graph: Graph, x: IntArray, source: str) -> None:
-    """Raise ConfigError, naming the source, unless x are images of the graph."""
-    try:
-        golden.check_input(graph, x)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from error

@@ -1,42 +1,34 @@
-"""What the command line can ask for: each verb brings a run folder up to where it is wanted, and reports."""
+"""What the command line and the Python interface ask for: each verb brings a run folder to where it is wanted."""
 
+import contextlib
 import importlib.util
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
-from codesign.datasets.files import load_npy
 from codesign.emit.identity import design_hash
-from codesign.errors import ConfigError, ToolError
+from codesign.errors import CodesignError, ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
-from codesign.flow.config import CompileConfig, LogKind, load_config
-from codesign.flow.folder import RunFolder, forget, opened
+from codesign.flow.config import CompileConfig, LogKind, RunConfig, Step, load_config
+from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, forget, opened
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
+from codesign.flow.vectors import chosen_images, encoded, save_images
 from codesign.ir import files
+from codesign.ir.board import Board
 from codesign.ir.boards import load_board
 from codesign.ir.graph import Graph
+from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
-from codesign.ops.arrays import IntArray
 from codesign.progress import Progress, silent
 from codesign.report.reading import Reading
 from codesign.report.vendor import read_measured
-
-
-class Verb(Enum):
-    """What can be done again on a run folder."""
-
-    PREDICT = "predict"
-    CSIM = "csim"
-    RTLSIM = "rtlsim"
-    REPORT = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +39,16 @@ class Result:
     summary: dict[str, Any]
 
 
-def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
-    """Make, from data set and board, a searched network, its accelerator, the proof and the report.
+def run(config: Path | RunConfig, out: Path, progress: Progress, until: Step = Step.REPORT) -> Result | None:
+    """Data set and board to a searched network, its accelerator, the proof and the report.
 
-    Go on where an earlier call with the same configuration was interrupted. Of several processes that torchrun started,
-    the first does what only one can do. The others help with search and training, and get None. Raise CodesignError.
+    Goes on where an earlier call with the same configuration was interrupted, or was to stop. Of several processes that
+    torchrun started, the first does what only one can do; the others help with search and training, and get None.
+    Raises CodesignError.
     """
-    config = load_config(config_path)
+    config = config if isinstance(config, RunConfig) else load_config(config)
     _need("torch", "codesign run", "codesign[train]")
+    _need_synthesis(until)
     from codesign.flow import learn
 
     if config.log is LogKind.TENSORBOARD:
@@ -74,63 +68,137 @@ def run(config_path: Path, out: Path, progress: Progress) -> Result | None:
         check_unchanged(folder, folder.project)
         dataset = learn.search_and_train(now, config)
         learn.accuracy_step(now, config, dataset)
-        _machine_steps(now)
-        return _report(now)
+        return _machine_steps(now, until)
 
 
 def compile_model(
-    model: Path, config: CompileConfig, out: Path, progress: Progress, images: Path | None = None
+    model: Path | Graph,
+    config: CompileConfig,
+    out: Path,
+    progress: Progress,
+    images: Path | npt.NDArray[Any] | None = None,
+    until: Step = Step.REPORT,
+    *,
+    board: Board | None = None,
 ) -> Result:
     """Make, from a trained network and a board, an accelerator, the proof and the report.
 
-    `images`: an .npy to simulate with; random images otherwise. It holds integers [N,IY,IX,C] or, where the network has
-    an encoding, floats as it was trained on. Raise CodesignError.
+    `model`: an ONNX file, or the network itself. `images`: integers [N,IY,IX,C] to simulate with, or floats as the
+    network was trained on, where it has an encoding, as an array or an .npy; random ones otherwise. `board`: the one
+    that the configuration names, if it is at hand. Raises CodesignError.
     """
-    if not files.is_there(model):
-        raise ConfigError(f"{model}: no such file; expected an ONNX file")
-    _need("onnx", "codesign compile", "codesign[onnx]")
-    from codesign.front.onnx_file import read_onnx
-
-    graph, content = read_onnx(model), model.read_bytes()
-    board = replace(load_board(config.board), limits=config.limits)
-    x = _images(images, graph, config)
+    _need_synthesis(until)
+    graph, content = (model, None) if isinstance(model, Graph) else _read_model(model)
+    board = replace(board or load_board(config.board), limits=config.limits)
+    x = chosen_images(images, graph, config)
     folder = RunFolder(out)
+    if content is None or not files.is_there(folder.model):
+        _check_same_network(folder, graph)
     with begun(folder, "compile", config, board, content):
         check_unchanged(folder, folder.project)
-        files.write_bytes(folder.model, content)
+        if content is not None:
+            files.write_bytes(folder.model, content)
         if not folder.graph.exists() or files.load_graph(folder.graph).digest() != graph.digest():
             files.save_graph(graph, folder.graph)
-        steps.save_vectors(folder, graph, x)
+        save_images(folder, x)
         _, settings, board = opened(out)
-        now = Run(folder, settings, board, progress)
-        _machine_steps(now)
+        return _machine_steps(Run(folder, settings, board, progress), until)
+
+
+def bring(step: Step, path: Path, progress: Progress, *, again: bool = False) -> Result:
+    """Bring a run folder to that step, and pass over what it does not need. Raises CodesignError.
+
+    `again`: do the step itself even if what it left still stands.
+    """
+    if step is Step.SYNTHESIZE:
+        _need_synthesis(step)
+    with _network_of(path, progress) as now:
+        if step is Step.REPORT:
+            if now.folder.design.exists():
+                steps.predict_step(now)  # so that no prediction of an earlier design is shown
+            return _report(now)
+        if step is not Step.PREDICT:
+            check_unchanged(now.folder, now.folder.project)
+        if again:
+            forget(now.folder, _STAMPS[step])
+        steps.design_step(now)
+        steps.predict_step(now)
+        with _failure_told(now):
+            for needed in _needed(step):
+                needed(now)
         return _report(now)
 
 
-def repeat(verb: Verb, path: Path, progress: Progress) -> Result:
-    """Do a verb again on a run folder, with what it needs brought up to date before. Raise CodesignError."""
+def _needed(step: Step) -> tuple[Callable[[Run], None], ...]:
+    """Return what leads from the prediction to the step."""
+    match step:
+        case Step.PREDICT | Step.REPORT:
+            return ()
+        case Step.RENDER:
+            return (steps.render_step,)
+        case Step.CSIM:
+            return (steps.render_step, steps.csim_step)
+        case Step.RTLSIM:
+            return (steps.render_step, steps.rtlsim_step)
+        case Step.SYNTHESIZE:
+            return (steps.render_step, steps.synthesis_step)
+
+
+_STAMPS: dict[Step, tuple[str, ...]] = {
+    Step.PREDICT: (steps.PREDICT,),
+    Step.RENDER: (steps.RENDER,),
+    Step.CSIM: (steps.CSIM,),
+    Step.RTLSIM: (steps.RTLSIM, steps.STALLS),
+    Step.SYNTHESIZE: (steps.SYNTHESIS,),
+    Step.REPORT: (),
+}
+
+
+def csim_of(path: Path, x: npt.NDArray[Any], progress: Progress) -> Measurement:
+    """Simulate a run's C++ with images of the caller's, as `compile_model` takes them. Raises CodesignError."""
+    with _network_of(path, progress) as now:
+        return steps.csim_of(now, encoded(x, files.load_graph(now.folder.graph), "x"))
+
+
+def rtlsim_of(path: Path, x: npt.NDArray[Any], progress: Progress, stall_seed: int | None = None) -> Measurement:
+    """Simulate a run's SystemVerilog with images of the caller's; see csim_of. Raises CodesignError."""
+    with _network_of(path, progress) as now:
+        return steps.rtlsim_of(now, encoded(x, files.load_graph(now.folder.graph), "x"), stall_seed)
+
+
+def copy_run(path: Path, out: Path, progress: Progress) -> Result:
+    """Make a run folder of what another has, with the project rendered and reported; the tools' scratch stays behind.
+
+    Goes on with a folder `out` of the same configuration. Raises CodesignError; see begin.begun.
+    """
+    target = RunFolder(out)
+    if target.path.resolve() == path.resolve():
+        return bring(Step.RENDER, path, progress)
+    with _network_of(path, progress) as now:
+        source, settings = now.folder, now.settings
+        content = source.model.read_bytes() if source.model.exists() else None
+        if content is None or not files.is_there(target.model):
+            _check_same_network(target, files.load_graph(source.graph))
+        with begun(target, settings.command, settings.config, now.board, content):
+            check_unchanged(target, target.project)
+            steps.check_design_is_ours(target, files.load_design(source.design))
+            copy_checkpoints(source, target, (steps.MODULE, steps.RENDER))
+            there = Run(target, settings, now.board, progress)
+            for step in (steps.module_step, steps.predict_step, steps.render_step):
+                step(there)
+            return _report(there)
+
+
+@contextlib.contextmanager
+def _network_of(path: Path, progress: Progress) -> Iterator[Run]:
+    """Open the run in that folder, and keep other commands out. Raises ConfigError unless it has its network."""
     folder, settings, board = opened(path)
     with locked(folder):
-        now = Run(folder, settings, board, progress)
         if not folder.graph.exists():
             raise ConfigError(
                 f"{path}: has no network yet; finish it with the `codesign {settings.command} ...` that began it"
             )
-        if verb is Verb.REPORT:
-            if folder.design.exists():
-                steps.predict_step(now)  # so that no prediction of an earlier design is shown
-        else:
-            if verb is not Verb.PREDICT:
-                check_unchanged(folder, folder.project)
-            again: dict[Verb, tuple[Callable[[Run], None], ...]] = {
-                Verb.PREDICT: (),
-                Verb.CSIM: (steps.render_step, steps.csim_step),
-                Verb.RTLSIM: (steps.render_step, steps.rtlsim_step),
-            }
-            forget(folder, {Verb.PREDICT: steps.PREDICT, Verb.CSIM: steps.CSIM, Verb.RTLSIM: steps.RTLSIM}[verb])
-            for step in (steps.design_step, steps.predict_step, *again[verb]):
-                step(now)
-        return _report(now)
+        yield Run(folder, settings, board, progress)
 
 
 def compare(path: Path, measured: Path, *, even_if_older: bool = False) -> tuple[Result, Reading]:
@@ -170,28 +238,62 @@ def _nothing(stage: str, done: int, total: int, note: str = "") -> None:
     """Show nothing: a comparison takes no time worth showing."""
 
 
-def _machine_steps(now: Run) -> None:
-    for step in (steps.module_step, steps.design_step, steps.predict_step, steps.render_step, steps.proof_steps):
+def _need_synthesis(until: Step) -> None:
+    """Raise ToolError, before anything is begun, if synthesis is asked for and cannot be done."""
+    if until is Step.SYNTHESIZE:
+        _need("pyosys", "codesign synthesize", "codesign[synth]")
+
+
+def _read_model(model: Path) -> tuple[Graph, bytes]:
+    if not files.is_there(model):
+        raise ConfigError(f"{model}: no such file; expected an ONNX file")
+    _need("onnx", "codesign compile", "codesign[onnx]")
+    from codesign.front.onnx_file import read_onnx
+
+    return read_onnx(model), model.read_bytes()
+
+
+def _check_same_network(folder: RunFolder, graph: Graph) -> None:
+    """Raise ConfigError if the folder has another network."""
+    if files.is_there(folder.graph) and files.load_graph(folder.graph).digest() != graph.digest():
+        raise ConfigError(f"{folder.path}: this folder holds a run of another model; name another with --out")
+
+
+def _machine_steps(now: Run, until: Step) -> Result:
+    """From the network to that step, and the report."""
+    for step in (steps.module_step, steps.design_step, steps.predict_step):
         step(now)
-    if now.settings.proof.synthesis:
+    if until is not Step.PREDICT:
+        with _failure_told(now):
+            _project_steps(now, until)
+    return _report(now)
+
+
+def _project_steps(now: Run, until: Step) -> None:
+    """From the prediction to a step behind it."""
+    steps.render_step(now)
+    if until is Step.RENDER:
+        return
+    steps.proof_steps(now, until)
+    if until is Step.SYNTHESIZE:
         _report(now)  # synthesis takes longest, and may be given up
-    steps.synthesis_step(now)
+        steps.synthesis_step(now)
+    elif until is Step.REPORT and now.settings.proof.synthesis:
+        _report(now)
+        steps.wished_synthesis_step(now)
+
+
+@contextlib.contextmanager
+def _failure_told(now: Run) -> Iterator[None]:
+    """Write the report also if a step fails, so that none of before stands as if nothing had happened."""
+    try:
+        yield
+    except CodesignError:
+        with contextlib.suppress(CodesignError):
+            check_present(now.folder)
+            _report(now)
+        raise
 
 
 def _report(now: Run) -> Result:
     return Result(now.folder, look.write_report(now.folder, now.settings, now.board))
-
-
-def _images(path: Path | None, graph: Graph, config: CompileConfig) -> IntArray:
-    wanted = config.proof.csim_images
-    if path is None:
-        return steps.random_images(graph, config.seed, wanted)
-    x = load_npy(path)
-    if x.dtype.kind == "f" and not graph.encoding.is_identity and np.isfinite(x).all():
-        x = graph.encoding.encode(x, graph.input.otype)  # numbers as in the data that it was trained on
-    if x.dtype.kind not in "iu" or x.ndim != 4:
-        raise ConfigError(f"{path}: expected integers [N, IY, IX, C], got {x.dtype} {list(x.shape)}")
-    if len(x) < wanted:
-        raise ConfigError(f"{path}: expected at least {wanted} images (--csim-images), got {len(x)}")
-    steps.check_vectors(graph, x.astype(np.int64), str(path))
-    return x[:wanted].astype(np.int64)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from codesign.ir.cost import NAMES
 from codesign.ir.measurement import Measurement
 from codesign.model.limit import limit_interval
-from codesign.report.view import View
+from codesign.report.view import Column, View
 
 SCHEMA = 1
 
@@ -19,6 +20,7 @@ def summary(view: View) -> dict[str, Any]:
         "limit": _limit(view),
         "csim": None if view.csim is None else _simulated(view.csim),
         "rtlsim": None if view.rtlsim is None else _rtl(view.rtlsim, clock_mhz),
+        "synthesis": _synthesis(view),
         "search": _search(view),
         "remarks": list(view.remarks) or None,
         "wrong": list(view.wrong) or None,
@@ -90,6 +92,14 @@ def _rtl(m: Measurement, clock_mhz: float) -> dict[str, Any]:
         "fps": None if m.interval_cycles is None else fps(m.interval_cycles, clock_mhz),
         "seconds": round(m.seconds, 3),
     }
+
+
+def _synthesis(view: View) -> dict[str, Any] | None:
+    """What open synthesis counted."""
+    for column, m in view.measured:
+        if column is Column.OPEN_SYNTHESIS and m.resources is not None:
+            return {**{name: getattr(m.resources, name) for name in NAMES}, "seconds": round(m.seconds, 3)}
+    return None
 
 
 def _search(view: View) -> dict[str, Any] | None:

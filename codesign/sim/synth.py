@@ -41,20 +41,23 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     """Synthesize the files below `rtl/` for the board's family in the folder `work`; return the whole machine's
     resources.
 
-    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts. Raise
-    ToolError if pyosys is missing, fails or takes longer than timeout_s seconds. Raise UnsupportedError, at once, if an
-    engine has more products in one piece than can be synthesized in a reasonable time.
+    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts.
+    A part that was synthesized before in this folder, from the same content by the same version, is not done again.
+    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds; UnsupportedError, at once, if
+    an engine has more products in one piece than can be synthesized in a reasonable time.
     """
     project.write(work / "synth_project")
     folder, stats = work / "synth_project" / "rtl", work / "synth_stats"
     shutil.rmtree(stats, ignore_errors=True)
     stats.mkdir()
+    (work / "synth_parts").mkdir(exist_ok=True)
+    version = tool_version([sys.executable, "-c", _VERSION], cwd=work)
     (work / "synth.ys").write_text("\n".join(reading_script(folder, "accel")) + "\n")
     started = time.perf_counter()
     # Yosys reads a space as the end of a path, so that it is given none but relative ones.
     above = Path("..", "..")
     argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), above / "synth.ys", board.family.value]
-    argv += ["accel", above / "synth_stats"]
+    argv += ["accel", above / "synth_stats", above / "synth_parts", version]
     log = work / "synth.log"
     try:
         run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)
@@ -63,7 +66,7 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     seconds = time.perf_counter() - started
     return Measurement(
         tool="yosys",
-        version=tool_version([sys.executable, "-c", _VERSION], cwd=work),
+        version=version,
         project_digest=project.digest(),
         images=0,
         seconds=seconds,
@@ -77,7 +80,7 @@ def _trouble(stats: Path, log: Path) -> UnsupportedError | ToolError | None:
     if too_large.exists():
         return UnsupportedError(f"open synthesis: {too_large.read_text()}; that would take hours and gigabytes")
     if failed.exists():
-        remedy = "free some, or leave it out with `proof: {synthesis: no}`"
+        remedy = "free some, or go without open synthesis"
         return ToolError(f"open synthesis: {failed.read_text()}; {remedy}\nlog: {log}")
     return None
 

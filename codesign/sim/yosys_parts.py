@@ -3,15 +3,20 @@
 Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
 a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
 That array alone may take some per cent fewer LUTs than as part of the whole; what else it takes is the same.
-Needs pyosys. Arguments: a file with the passes that read the design, the family, the top module, and the folder for the
-cell counts. The folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is
-too large or failed, it gets a file `too_large` or `failed` instead, with a sentence that names the part.
+A part is known by its content: where the counts of the same content are kept, they are taken as they are.
+
+Needs pyosys. Arguments: a file with the passes that read the design, the family, the top module, the folder for the
+cell counts, the folder where counts are kept by content, and the version of Yosys. The first folder gets a file for
+each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or failed, it gets a file
+`too_large` or `failed` instead, with a sentence that names the part.
 """
 
+import hashlib
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import traceback
@@ -22,6 +27,10 @@ from typing import Any
 
 WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
 MOST_PRODUCTS = 1024  # in any part; more take more than ten minutes, and gigabytes
+
+_PLACE = re.compile(r"^(?: *attribute \\(?:src|hdlname) .*|autoidx .*)\n", re.MULTILINE)
+_NUMBER = re.compile(r"\$(\d+)")  # of a name that Yosys made; it counts through the whole design
+_TEMPORARY = ".codesign-tmp-"  # begins the name of what is not finished, as everywhere in a run folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,27 @@ class Part:
     times: int = 1
 
     def __str__(self) -> str:
-        return self.top.partition("$")[2] or self.top
+        return self.path or self.top
+
+    @property
+    def path(self) -> str:
+        """The instance that is the part; empty for the top module."""
+        return self.top.partition("$")[2]
 
     @property
     def file(self) -> str:
         """The name of the file of its cell counts."""
         return f"{self.top.replace('$', '-')}{'' if self.lanes is None else f'-{self.lanes}'}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all parts have in common: the family, where counts go, where they are kept, and what makes them."""
+
+    family: str
+    stats: Path
+    kept: Path
+    version: str
 
 
 class TooLarge(Exception):
@@ -62,6 +86,7 @@ def main(arguments: list[str]) -> int:
     from pyosys import libyosys  # not before this is known to be the process that needs it
 
     passes, family, top, stats = Path(arguments[0]), arguments[1], arguments[2], Path(arguments[3])
+    job = Job(family, stats, Path(arguments[4]), arguments[5])
     design = libyosys.Design()
     for line in passes.read_text().splitlines():
         design.run_pass(line)
@@ -71,9 +96,9 @@ def main(arguments: list[str]) -> int:
         (stats / "too_large").write_text(str(error))
         return 1
     try:
-        failed = _run(design, parts, family, stats, len(os.sched_getaffinity(0)))
+        failed = _run(design, parts, job, len(os.sched_getaffinity(0)))
         # What failed beside others may have lacked memory: once more, each alone.
-        failed = _run(design, failed, family, stats, 1)
+        failed = _run(design, failed, job, 1)
     except KilledPart as error:
         failed = [error.part]
     if failed:
@@ -129,7 +154,7 @@ def _plain(name: object) -> str:
     return str(name).removeprefix("\\")
 
 
-def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: int) -> list[Part]:
+def _run(design: Any, parts: Sequence[Part], job: Job, workers: int) -> list[Part]:
     """Synthesize the parts, as many at once as there are workers; return those that failed.
 
     The workers share the memory that is free. Raise KilledPart as soon as one was killed.
@@ -143,7 +168,7 @@ def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: 
             sys.stdout.flush()
             child = os.fork()
             if child == 0:
-                _work(design, part, family, stats, limit)
+                _work(design, part, job, limit)
             running[child] = part
         child, status = os.wait()
         part = running.pop(child)
@@ -154,12 +179,12 @@ def _run(design: Any, parts: Sequence[Part], family: str, stats: Path, workers: 
     return failed
 
 
-def _work(design: Any, part: Part, family: str, stats: Path, limit: int) -> None:
+def _work(design: Any, part: Part, job: Job, limit: int) -> None:
     """Run one part in a forked process, with so many bytes of memory at most."""
     status = 1
     try:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        _synthesize(design, part, family, stats / part.file)
+        _count(design, part, job)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -168,8 +193,38 @@ def _work(design: Any, part: Part, family: str, stats: Path, limit: int) -> None
         os._exit(status)
 
 
-def _synthesize(design: Any, part: Part, family: str, stat: Path) -> None:
-    """Synthesize one part and write its cell counts."""
+def _count(design: Any, part: Part, job: Job) -> None:
+    """Write the cell counts of one part: those that are kept of its content, or by synthesis."""
+    _cut_out(design, part)
+    script = (f"synth_xilinx -family {job.family} -top {part.top} -flatten -noiopad", "stat -json")
+    stat, content = job.stats / part.file, job.stats / f"{part.file}.il"
+    design.run_pass(f"write_rtlil {content}")
+    text = canonical("\n".join((job.version, *script, content.read_text())), part.path)
+    content.unlink()
+    kept = job.kept / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+    if not kept.exists():
+        design.run_pass(script[0])
+        design.run_pass(f"tee -q -o {stat} {script[1]}")
+        unfinished = job.kept / f"{_TEMPORARY}{os.getpid()}"
+        shutil.copyfile(stat, unfinished)
+        os.replace(unfinished, kept)
+    shutil.copyfile(kept, stat)
+
+
+def canonical(text: str, path: str) -> str:
+    """Return a part's RTLIL without what only its place in the design decides.
+
+    That is the instance that it is (`path`), the lines where it stands, and the numbers of names that Yosys made, which
+    become their order here. Two parts of the same text have the same cells.
+    """
+    numbers: dict[str, int] = {}
+    text = _PLACE.sub("", text)
+    text = _NUMBER.sub(lambda found: f"${numbers.setdefault(found[1], len(numbers))}", text)
+    return text.replace(path, "*") if path else text
+
+
+def _cut_out(design: Any, part: Part) -> None:
+    """Leave nothing in the design but the part."""
     for module in part.without:
         design.run_pass(f"blackbox {module}")
     if part.lanes is not None:
@@ -179,8 +234,6 @@ def _synthesize(design: Any, part: Part, family: str, stat: Path) -> None:
             if lane is not None and int(lane) >= part.lanes:
                 array.remove(cell)
     design.run_pass(f"hierarchy -top {part.top}")
-    design.run_pass(f"synth_xilinx -family {family} -top {part.top} -flatten -noiopad")
-    design.run_pass(f"tee -q -o {stat} stat -json")
 
 
 def _free_bytes() -> int:

@@ -21,10 +21,10 @@ class Design:
         self.modules_ = {name: Module(name) for name in names}
 
     def run_pass(self, line: str) -> None:
-        """One LUT a part; a part whose name a file has meets what the file says."""
+        """One LUT a part; a part whose name a file has meets what the file says. NAME.content is what a part holds."""
         words = line.split()
+        folder = Path(os.environ["EMULATED_PYOSYS"])
         if words[0] == "synth_xilinx":
-            folder = Path(os.environ["EMULATED_PYOSYS"])
             fate = folder / words[words.index("-top") + 1].rpartition(".")[2]
             what = fate.read_text() if fate.exists() else ""
             with (folder / "begun").open("a") as begun:
@@ -38,5 +38,10 @@ class Design:
                 raise MemoryError
             elif what == "endless":
                 time.sleep(300)
+        elif words[0] == "hierarchy":
+            self.top = words[2]
+        elif words[0] == "write_rtlil":
+            content = folder / f"{self.top.rpartition('.')[2]}.content"
+            Path(words[1]).write_text(f"{self.top} {content.read_text() if content.exists() else content.name}")
         elif words[0] == "tee":
             Path(words[words.index("-o") + 1]).write_text('{"design": {"num_cells_by_type": {"LUT4": 1}}}')
