@@ -5,6 +5,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -26,6 +27,7 @@ from codesign.report.view import Column
 from codesign.search.goal import Goal
 
 WRONG, INFEASIBLE = 1, 2
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")  # a file's name, quoted in an error, must not steer the terminal
 
 Arguments = argparse.Namespace
 
@@ -221,6 +223,7 @@ def _complain(error: CodesignError) -> None:
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     text = f"codesign: {error}"
     for part in text.splitlines():
+        part = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", part)
         print(textwrap.fill(part, width, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
 
 

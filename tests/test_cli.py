@@ -53,6 +53,12 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"codesign {codesign.__version__}\n"
 
 
+def test_a_name_in_an_error_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "a\x1b[31m\x07b"]) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("codesign: a\\x1b[31m\\x07b: not a run folder")
+
+
 def test_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards"]) == 0
     text = capsys.readouterr().out

@@ -416,7 +416,8 @@ def test_an_edited_design_has_no_claims_and_no_measurements_of_the_one_before(
         assert "binds" not in text
         for told in (printed, text, " ".join(summary["remarks"])):
             assert re.search(r"does not fit pynq-z2: needs [\d,]+ LUT, available are [\d,]+", told)
-            assert "left out: C simulation, RTL simulation, post-route; measure again" in told
+            left_out = "as it stands, and left out: C simulation, RTL simulation, post-route; measure again"
+            assert f"not measured of the project {left_out}" in told
 
 
 def test_a_design_edited_below_the_demand_is_said_to_be(tmp_path: Path) -> None:

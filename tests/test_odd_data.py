@@ -101,6 +101,11 @@ def test_a_part_that_teaches_nothing_is_refused(tmp_path: Path) -> None:
             loaded(tmp_path, **changes)
 
 
+def test_empty_labels_are_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="y_train: expected a label for each image, found none"):
+        loaded(tmp_path, x_train=PIXELS[:0], y_train=np.zeros(0, int))
+
+
 def test_the_classes_are_as_many_as_the_samples_support(tmp_path: Path) -> None:
     wild = np.arange(12) % 3
     wild[5] = 1_000_000

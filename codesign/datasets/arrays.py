@@ -90,8 +90,10 @@ def _read_member(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> AnyArray:
 
 
 def _labels(array: AnyArray, what: str) -> Labels:
-    if array.ndim != 1 or not len(array) or array.dtype.kind not in "iu":
+    if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ConfigError(f"{what}: expected integers [N], got {array.dtype} {list(array.shape)}")
+    if not len(array):
+        raise ConfigError(f"{what}: expected a label for each image, found none")
     if array.min() < 0:
         raise ConfigError(f"{what}: expected labels from 0, found {array.min()}")
     if array.max() >= 2**31:

@@ -152,7 +152,9 @@ def _stored(folder: RunFolder) -> tuple[list[tuple[str, Column | None, Measureme
 
 
 def _stale_remark(names: list[str]) -> tuple[str, ...]:
-    return (f"measured on an earlier project and left out: {', '.join(names)}; measure again",) if names else ()
+    if not names:
+        return ()
+    return (f"not measured of the project as it stands, and left out: {', '.join(names)}; measure again",)
 
 
 def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
