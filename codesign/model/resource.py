@@ -97,7 +97,7 @@ def port_columns(lanes: IntArray, elements: int) -> IntArray:
 
 
 def shell_resources(machine: Machine, family: Family) -> Resources:
-    """What lies around the engines: control block, ports, forks, width converters and the FIFOs of additions."""
+    """What lies around the engines: control block, ports, forks, width converters and the FIFOs where branches meet."""
     modules: list[Module] = [machine.control, machine.source_port, machine.sink_port, *machine.between]
     return to_resources(total_area(modules, family))
 
