@@ -59,14 +59,20 @@ class Result:
 
 
 def random_machine(
-    seed: int, *, images: int, arguments: Sequence[str] = (), at_own_pace: bool = False, extreme: bool = False
+    seed: int,
+    *,
+    images: int,
+    arguments: Sequence[str] = (),
+    at_own_pace: bool = False,
+    extreme: bool = False,
+    every_operator: bool = True,
 ) -> Machine:
     """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule.
 
     `at_own_pace` sends an image every interval, evenly, instead of all at once.
     """
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, extreme=extreme)
+    graph = random_graph(rng, extreme=extreme, every_operator=every_operator)
     design = size_buffers(graph, random_design(graph, rng))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))

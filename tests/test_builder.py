@@ -66,6 +66,21 @@ def test_weights_of_other_channels_are_refused_by_name() -> None:
         build.conv(build.input, np.ones((2, 1, 1, 2)), otype=U8)
 
 
+def test_maps_are_repeated_and_joined_as_their_formulas_say() -> None:
+    build = GraphBuilder("joined", (1, 2, 1), U8)
+    wide = build.resize(build.input, 2, 1)
+    build.concat(wide, build.resize(build.input, 2, 1, name="again"), wide)
+    x = np.array([[[[1], [2]]]])
+    assert golden.run(build.graph(), x).tolist() == [[[[1] * 3, [2] * 3]] * 2]
+
+
+def test_maps_of_two_types_are_not_joined_and_the_remedy_is_named() -> None:
+    build = GraphBuilder("wrong", (4, 4, 3), U8)
+    other = build.conv(build.input, np.ones((2, 1, 1, 3)), otype=QType(4, signed=False))
+    with pytest.raises(UnsupportedError, match=r"'concat_2': joins maps of the types uint8, uint4; a convolution"):
+        build.concat(build.input, other)
+
+
 def test_nodes_without_a_name_get_different_ones() -> None:
     build = GraphBuilder("names", (2, 2, 1), U8)
     first = build.conv(build.input, np.ones((1, 1, 1, 1)), otype=U8)

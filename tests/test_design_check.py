@@ -80,7 +80,7 @@ def test_a_fifo_given_twice_is_refused() -> None:
 
 @pytest.mark.parametrize("index", [-1, 2])
 def test_a_fifo_of_no_input_is_refused(index: int) -> None:
-    with pytest.raises(ConfigError, match=rf"FIFO of node '{ADD}', index {index}: no addition has such an input"):
+    with pytest.raises(ConfigError, match=rf"FIFO of node '{ADD}', index {index}: no branches meet at such an input"):
         check_design(replace(DESIGN, fifos=(*DESIGN.fifos, Fifo(ADD, index, 4))), GRAPH)
 
 

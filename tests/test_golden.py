@@ -16,12 +16,14 @@ from codesign.errors import ConfigError
 from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.ops.add import Add
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, requantize
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 from codesign.testing.small import small_graph
 
@@ -266,6 +268,40 @@ def test_a_pooling_equals_naive_loops(case: Case) -> None:
 def test_an_addition_equals_naive_loops(case: Case) -> None:
     assert isinstance(case.node, Add)
     assert case.node.evaluate([array(x) for x in case.inputs], {}).tolist() == case.expected
+
+
+@st.composite
+def maps_to_join(draw: st.DrawFn) -> tuple[Concat, list[list[Map]]]:
+    """Two to four inputs, each with channels of its own."""
+    y, x, otype = draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(qtypes())
+    given_shapes = [Shape(y, x, c) for c in draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))]
+    names = tuple(f"x{i}" for i in range(len(given_shapes)))
+    node = Concat(name="node", sources=names, ishapes=tuple(given_shapes), otype=otype)
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    return node, [images(rng, otype, shape) for shape in given_shapes]
+
+
+@given(maps_to_join())
+def test_a_concat_equals_naive_loops(case: tuple[Concat, list[list[Map]]]) -> None:
+    node, inputs = case
+    shape = node.ishapes[0]
+    expected = [
+        [[[value for given_maps in inputs for value in given_maps[b][y][x]] for x in range(shape.x)]
+         for y in range(shape.y)]
+        for b in range(IMAGES)
+    ]  # fmt: skip
+    assert node.evaluate([array(maps) for maps in inputs], {}).tolist() == expected
+    assert array(expected).shape[1:] == (node.oshape.y, node.oshape.x, node.oshape.c)
+
+
+@given(shapes(), st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32))
+def test_a_resize_equals_naive_loops(shape: Shape, fy: int, fx: int, seed: int) -> None:
+    otype = QType(7, signed=True)
+    node = Resize(name="node", source="x", ishape=shape, fy=fy, fx=fx, otype=otype)
+    maps = images(random.Random(seed), otype, shape)
+    expected = [[[image[y // fy][x // fx] for x in range(shape.x * fx)] for y in range(shape.y * fy)] for image in maps]
+    assert node.evaluate([array(maps)], {}).tolist() == expected
+    assert array(expected).shape[1:] == (node.oshape.y, node.oshape.x, node.oshape.c)
 
 
 def saturates_low(case: Case) -> bool:

@@ -15,12 +15,14 @@ from codesign.ir import graph as graph_module
 from codesign.ir.graph import Encoding, Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 from codesign.testing.small import small_graph
 
@@ -35,6 +37,8 @@ POOL = Pool(
     multiplier=1, shift=2, otype=U8,
 )  # fmt: skip
 ADD = Add(name="add", sources=("x", "conv"), ishape=X.shape, itypes=(U8, U8), multipliers=(1, 1), shift=1, otype=U8)
+CONCAT = Concat(name="concat", sources=("x", "conv"), ishapes=(X.shape, CONV.oshape), otype=U8)
+RESIZE = Resize(name="resize", source="conv", ishape=CONV.oshape, fy=2, fx=3, otype=U8)
 PARAMS = {
     "conv.weight": np.array([[[[1, -2]]], [[[3, 127]]]], dtype=np.int64),
     "conv.bias": np.array([0, 5], dtype=np.int64),
@@ -109,6 +113,17 @@ CASES: dict[str, Refused] = {
         lambda: changed(POOL, multiplier=0), ValueError, "pool: expected a positive multiplier, got 0"),
     "an addition times 0": (
         lambda: changed(ADD, multipliers=(1, 0)), ValueError, r"add: expected positive multipliers, got \(1, 0\)"),
+    "a concat of one map": (
+        lambda: changed(CONCAT, sources=("x",), ishapes=(X.shape,)), ValueError, "concat: expected two inputs or more"),
+    "a concat without a shape for each map": (
+        lambda: changed(CONCAT, ishapes=(X.shape,)), ValueError, "got 2 inputs and 1 shapes"),
+    "a concat of maps of two extents": (
+        lambda: changed(CONCAT, ishapes=(X.shape, Shape(4, 5, 2))), ValueError,
+        "concat: maps of different extents cannot be joined in channels: 4x4x2, 4x5x2; a Resize"),
+    "a resize to nothing": (
+        lambda: changed(RESIZE, fy=0), ValueError, "resize: expected whole factors of at least 1, got 0 and 3"),
+    "a resize by less than nothing": (
+        lambda: changed(RESIZE, fx=-2), ValueError, "resize: expected whole factors of at least 1, got 2 and -2"),
     # the input's encoding
     "a step of 0": (lambda: Encoding(step=0), ValueError, "encoding: expected a finite offset and a positive step"),
     "a step that is no number": (lambda: Encoding(step=float("nan")), ValueError, "a positive step, got 0.0, nan"),
@@ -138,6 +153,17 @@ CASES: dict[str, Refused] = {
     "a window that reaches further than the machine counts": (
         lambda: graph(X, changed(CONV, window=Window(fy=1, fx=1, stride_y=1 << 15, stride_x=1 << 15))),
         UnsupportedError, "node 'conv': its map, window and stride span 32773 rows"),
+    "another shape at a concat": (
+        lambda: graph(X, CONV, changed(CONCAT, ishapes=(X.shape, Shape(4, 4, 3)))), UnsupportedError,
+        "node 'concat': expects 4x4x3, but 'conv' gives 4x4x2"),
+    "another type at a concat": (
+        lambda: graph(X, CONV, changed(CONCAT, otype=S8)), UnsupportedError, "'concat': expects int8, but 'x' gives"),
+    "another shape at a resize": (
+        lambda: graph(X, CONV, changed(RESIZE, ishape=Shape(3, 4, 2))), UnsupportedError, "'resize': expects 3x4x2"),
+    "another type at a resize": (
+        lambda: graph(X, CONV, changed(RESIZE, otype=S8)), UnsupportedError, "expects int8, but 'conv' gives uint8"),
+    "a map resized to more elements than the machine counts": (
+        lambda: graph(X, CONV, changed(RESIZE, fy=1 << 13, fx=1 << 12)), UnsupportedError, "node 'resize': a map of"),
     "another type": (
         lambda: graph(X, CONV, changed(POOL, itype=S8)), UnsupportedError, "expects int8, but 'conv' gives uint8"),
     "another type at an addition's second input": (
@@ -181,6 +207,9 @@ def test_is_refused_by_name_and_reason(case: str) -> None:
 def test_what_the_cases_change_is_legal_itself() -> None:
     assert graph(X, CONV, POOL).output is POOL
     assert graph(X, CONV, ADD).output is ADD
+    assert graph(X, CONV, CONCAT).output is CONCAT
+    assert graph(X, CONV, RESIZE).output is RESIZE
+    assert graph(X, CONV, changed(CONCAT, sources=("conv", "conv"))).output.oshape == Shape(4, 4, 4)
 
 
 def test_the_accumulator_may_be_as_narrow_as_the_sums_but_no_narrower() -> None:

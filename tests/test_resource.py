@@ -1,14 +1,20 @@
 """Predicted resources: modules counted by hand, and whole machines beside what synthesis finds in them."""
 
+import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from codesign.data import folder
+from codesign.emit.rtl import literal
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.modules import Fifo, MacArray, WeightRom
+from codesign.machine.feeds import RowRepeater
+from codesign.machine.modules import ChannelMux, Fifo, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, node_resources, to_resources
@@ -16,6 +22,7 @@ from codesign.ops.conv import Conv
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling
 from codesign.ops.shapes import Shape, Window
+from codesign.sim.synth import count_resources, read_cells, synthesis_script
 from codesign.testing.resource_cases import Case, Row, compare
 
 XC7, XCUP = Family.SERIES7, Family.ULTRASCALE_PLUS
@@ -81,6 +88,45 @@ def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
     large = to_resources(area(Fifo(depth=2048, word_bits=9), XC7))
     assert large.ff == 2 * 12 + 1
     assert large.bram18 == 1
+
+
+def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers_and_counters() -> None:
+    mux = to_resources(area(ChannelMux(word_bits=24, words=(2, 2, 3)), XC7))
+    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3, 0, 0)  # the word, whether it is there, which of seven
+    assert mux.lut == 24 + 7  # a choice of three a bit
+    rows = RowRepeater(ishape=Shape(7, 7, 8), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False)
+    assert to_resources(area(rows, XC7)).ff == 16 + 1 + 3 * 7 + (2 + 1 + 3 + 1)
+    large = dataclasses.replace(rows, depth=2048, block_ram=True)
+    assert to_resources(area(large, XC7)).ff == 1 + 3 * 12 + 7
+    assert to_resources(area(large, XC7)).bram18 == 2
+
+
+# What a module takes by open synthesis alone: registers exact, LUTs within a quarter.
+ALONE = [
+    ChannelMux(word_bits=32, words=(3, 5)),
+    ChannelMux(word_bits=16, words=(4, 4, 4, 1)),
+    RowRepeater(ishape=Shape(3, 7, 4), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False),
+    RowRepeater(ishape=Shape(8, 8, 4), fy=1, fx=2, fold=1, word_bits=8, depth=16, block_ram=False),
+    RowRepeater(ishape=Shape(9, 9, 4), fy=2, fx=1, fold=8, word_bits=32, depth=256, block_ram=True),
+]
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize("module", ALONE, ids=lambda m: f"{m.name}{m.word_bits}")
+@pytest.mark.parametrize("family", list(Family))
+def test_a_module_that_is_an_engine_takes_what_is_predicted(
+    module: ChannelMux | RowRepeater, family: Family, tmp_path: Path
+) -> None:
+    texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
+    script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)
+    (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
+    code = "import sys; from pyosys import libyosys as ys; d = ys.Design(); "
+    code += "[ys.run_pass(line.strip(), d) for line in open(sys.argv[1])]"
+    argv = [sys.executable, "-c", code, str(tmp_path / "synth.ys")]
+    subprocess.run(argv, cwd=folder("templates") / "rtl", check=True, capture_output=True, timeout=300)
+    found, predicted = count_resources(read_cells(tmp_path / "stat.json")), to_resources(area(module, family))
+    assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
+    assert abs(predicted.lut / found.lut - 1) < TOLERANCE
 
 
 def test_a_width_converter_between_equal_words_is_a_wire() -> None:

@@ -17,12 +17,13 @@ from codesign.machine.legal import check_design
 from codesign.machine.line import line_modules
 from codesign.model import resource, schedule, space
 from codesign.model.area import total_area
-from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
+from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
+from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 from codesign.search.selection import counts_of, interval_of
 from strategies import graphs, random_design, random_graph
@@ -131,17 +132,35 @@ def test_estimated_buffers_hold_the_schedule_up_to_one_doubling(seed):
     needed = schedule.schedule(elaborate(graph, design)).buffer_words
     for name, words in needed.items():
         node, engine = graph.node(name), design.engine_of(name)
-        assert isinstance(node, Conv | Pool)
+        assert not node.joins
         assert schedule.power_of_two(words) <= 2 * resource.buffer_words(node, engine)
+
+
+def test_the_lanes_of_a_concat_divide_the_channels_of_all_inputs_but_the_last():
+    shapes = tuple(Shape(3, 3, c) for c in (12, 18, 5))
+    node = Concat(name="n", sources=("a", "b", "c"), ishapes=shapes, otype=QType(4, False))
+    options = space.node_options(node, Family.SERIES7)
+    assert sorted(set(options.engines.pe.tolist())) == [1, 2, 3, 6]
+    assert options.interval[options.engines.pe == 6].tolist() == [9 * (2 + 3 + 1)]
+
+
+def test_the_pixels_that_a_resize_holds_are_a_row_and_what_comes_in_meanwhile():
+    def held(fy, fx):
+        node = Resize(name="n", source="a", ishape=Shape(5, 8, 2), fy=fy, fx=fx, otype=QType(4, False))
+        return resource.held_pixels(node)
+
+    assert held(1, 4) == 1 + 1
+    assert held(2, 1) == 8 + 1  # half a row comes in while the row is read for the first time
+    assert held(4, 1) == 8 + 8 // 2 + 1
 
 
 def test_fifo_pixels_cover_the_longer_branch():
     for seed in range(200):
         graph = random_graph(np.random.default_rng(seed))
-        adds = [n for n in graph.nodes if isinstance(n, Add)]
+        joining = [n for n in graph.nodes if n.joins]
         pixels = space.fifo_pixels(graph)
-        assert set(pixels) == {(n.name, i) for n in adds for i in range(2)}
-        assert all(min(pixels[n.name, 0], pixels[n.name, 1]) == 0 for n in adds)
+        assert set(pixels) == {(n.name, i) for n in joining for i in range(len(n.inputs))}
+        assert all(min(pixels[n.name, i] for i in range(len(n.inputs))) == 0 for n in joining)
 
 
 def test_pricing_passes_a_hundred_thousand_points_a_second():

@@ -28,7 +28,7 @@ from codesign.ops.conv import Conv
 from codesign.ops.input import Input
 from codesign.ops.pool import Pool
 
-STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and in front of additions
+STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and where branches meet
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,14 +341,16 @@ def _source(stream: str, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tuple[str, str], ...]:
-    def literal(value: Value) -> str:
-        if isinstance(value, bool):
-            return "1'b1" if value else "1'b0"
-        if isinstance(value, tuple):  # a packed vector, the first lowest
-            return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
-        return f'"{value}"' if isinstance(value, str) and quote else str(value)
+    return tuple((name, literal(value, quote=quote)) for name, value in values.items())
 
-    return tuple((name, literal(value)) for name, value in values.items())
+
+def literal(value: Value, *, quote: bool = True) -> str:
+    """Return a parameter's value as SystemVerilog; a list becomes a packed vector, its first entry lowest."""
+    if isinstance(value, bool):
+        return "1'b1" if value else "1'b0"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
+    return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 
 def _weight_file(node: Conv) -> str:

@@ -25,11 +25,10 @@ class Memory(Enum):
 class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
 
-    `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle. Depthwise convolution,
-    pooling and addition have simd 1 and `pe` channels in parallel. Neither need divide its channel count, but those of
-    a grouped convolution divide its group's.
-
-    `buffer_words` is the depth of the line buffer in input words, a power of two. `emit` is how many output channels
+    `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle. Where channels do not
+    mix, simd is 1. Neither need divide its channel count, with two exceptions: those of a grouped convolution divide
+    its group's, and pe of a concat divides the channels of every input but the last.
+    `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output channels
     leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
     """
 
@@ -77,7 +76,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Fifo:
-    """The FIFO in front of input `index` of the addition `node`; `depth` in words, a power of two."""
+    """The FIFO in front of input `index` of `node`, where several inputs meet; `depth` in words, a power of two."""
 
     node: str
     index: int
@@ -105,7 +104,7 @@ class Design:
         raise KeyError(node)
 
     def fifo_depth(self, node: str, index: int) -> int:
-        """Return the depth of the FIFO in front of an addition's input. Raise KeyError."""
+        """Return the depth of the FIFO in front of a node's input. Raise KeyError."""
         for fifo in self.fifos:
             if (fifo.node, fifo.index) == (node, index):
                 return fifo.depth

@@ -72,8 +72,8 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
     k, c = node.aligned_lanes or (engine.pe, engine.simd)
     if k % engine.pe or c % engine.simd:
         raise ConfigError(
-            f"design: node {node.name!r}: no word may hold channels of two groups, so PE must divide {k} and SIMD "
-            f"{c}; its engine has PE {engine.pe} and SIMD {engine.simd}"
+            f"design: node {node.name!r}: no word may hold channels of two groups or inputs, so PE must divide {k} and "
+            f"SIMD {c}; its engine has PE {engine.pe} and SIMD {engine.simd}"
         )
     if engine.pe > engine.emit * reduction_steps(node, engine):
         raise ConfigError(
@@ -125,18 +125,18 @@ def _check_converter(source: str, reader: str, lanes: tuple[int, int], bits: int
 
 
 def _check_fifos(fifos: tuple[Fifo, ...], nodes: Sequence[Operation]) -> None:
-    """Raise ConfigError unless every input of every addition has one FIFO, of a depth that the machine has."""
+    """Raise ConfigError unless every input where branches meet has one FIFO, of a depth that the machine has."""
     wanted = [(n.name, i) for n in nodes if n.joins for i in range(len(n.inputs))]
     given = [(f.node, f.index) for f in fifos]
     for key in given:
         if key not in wanted:
-            raise ConfigError(f"design: FIFO of node {key[0]!r}, index {key[1]}: no addition has such an input")
+            raise ConfigError(f"design: FIFO of node {key[0]!r}, index {key[1]}: no branches meet at such an input")
         if given.count(key) > 1:
             raise ConfigError(f"design: FIFO of node {key[0]!r}, index {key[1]}: given {given.count(key)} times")
     for key in wanted:
         if key not in given:
             raise ConfigError(
-                f"design: node {key[0]!r}: no FIFO for index {key[1]}; every input of an addition has one"
+                f"design: node {key[0]!r}: no FIFO for index {key[1]}; every input where branches meet has one"
             )
     for fifo in fifos:
         if not 2 <= fifo.depth <= MAX_BUFFER_WORDS or fifo.depth & (fifo.depth - 1):

@@ -244,10 +244,11 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
 
 
 def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop."""
+    """Its memory with the register behind it, three pointers, and a counter for each loop; columns for rows only."""
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
-    loops = sum(counter_ff(count) for count in (module.fold, module.fx, module.ishape.x, module.fy))
+    columns = module.ishape.x if module.fy > 1 else 1
+    loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
     lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)

@@ -100,7 +100,7 @@ def port_columns(lanes: IntArray, elements: int) -> IntArray:
 
 
 def shell_resources(machine: Machine, family: Family) -> Resources:
-    """Return what lies around the engines: control block, ports, forks, width converters and the FIFOs of additions."""
+    """Return what lies around the engines: control, ports, forks, width converters, FIFOs where branches meet."""
     modules: list[Module] = [machine.control, machine.source_port, machine.sink_port, *machine.between]
     return to_resources(total_area(modules, family))
 

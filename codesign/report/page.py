@@ -96,7 +96,8 @@ def _machine(view: View) -> str:
     if view.graph is None:
         return ""
     legend = _legend(
-        (("--conv", "convolution"), ("--depthwise", "depthwise"), ("--pool", "pooling"), ("--add", "addition"))
+        (("--conv", "convolution"), ("--depthwise", "depthwise"), ("--pool", "pooling, resize"))
+        + (("--add", "addition, concat"),)
         + ((("--accent", "busy cycles, predicted"),) if view.cost else ())
         + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.node_cycles else ())
     )

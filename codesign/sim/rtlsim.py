@@ -131,12 +131,15 @@ def _buffers(text: str) -> dict[str, dict[str, int]]:
 
 
 def _node_cycles(text: str, images: int) -> dict[str, int]:
-    """Return the busy cycles per image of every engine: the steps of its feed, or of an addition its first FIFO's
-    words.
+    """Return the busy cycles per image of every engine: what it prints itself, or the steps of its feed.
+
+    An addition has neither; it is busy for every word of its first FIFO.
     """
     steps = {name: figures["steps"] // images for name, figures in _buffers(text).items()}
     adds = {name.removeprefix("fifo0_"): count for name, count in steps.items() if name.startswith("fifo0_")}
-    return adds | {name: count for name, count in steps.items() if not name.startswith("fifo")}
+    feeds = {name: count for name, count in steps.items() if not name.startswith("fifo")}
+    own = re.findall(r"^engine \S*?accel\.u_(?:node_)?(\w+) steps (\d+)$", text, re.MULTILINE)
+    return adds | feeds | {name: int(count) // images for name, count in own}
 
 
 def _outputs(path: Path) -> IntArray:

@@ -70,4 +70,13 @@ module channel_mux
     if (accept) data_o <= chosen;
   end
 
+`ifndef SYNTHESIS
+  longint steps;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) steps <= 0;
+    else if (accept) steps <= steps + 1;
+  end
+  final $display("engine %m steps %0d", steps);
+`endif
+
 endmodule

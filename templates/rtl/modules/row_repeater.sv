@@ -74,11 +74,11 @@ module row_repeater
     end else begin
       if (accept) write_q <= write_q + 1'b1;
       if (step) begin
-        word_q <= last_word ? '0 : word_q + 1'b1;
         read_q <= read_d;
-        if (last_word) copy_q <= last_copy ? '0 : copy_q + 1'b1;
-        if (last_copy) column_q <= last_column ? '0 : column_q + 1'b1;
-        if (last_column) pass_q <= last_pass ? '0 : pass_q + 1'b1;
+        word_q <= (FOLD == 1 || last_word) ? '0 : word_q + 1'b1;  // synthesis sees that a counter of one is none
+        if (last_word) copy_q <= (FX == 1 || last_copy) ? '0 : copy_q + 1'b1;
+        if (last_copy) column_q <= (X == 1 || last_column) ? '0 : column_q + 1'b1;
+        if (last_column) pass_q <= (FY == 1 || last_pass) ? '0 : pass_q + 1'b1;
         if (last_copy && last_pass) held_q <= read_d;
       end
       if (step) valid_o <= 1'b1;
