@@ -14,7 +14,7 @@ import yaml
 from codesign.datasets.arrays import load
 from codesign.errors import ConfigError
 from codesign.flow.config import CompileConfig, ProofConfig
-from codesign.flow.verbs import _images
+from codesign.flow.vectors import chosen_images
 from codesign.ir import files
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
@@ -138,9 +138,9 @@ def test_compile_encodes_floats_where_the_network_has_an_encoding(tmp_path: Path
     dataset, mine = standardised(tmp_path / "d.npz")
     config = CompileConfig(name="a", board="pynq-z2", proof=ProofConfig(csim_images=40))
     np.save(tmp_path / "mine.npy", mine)
-    assert np.array_equal(_images(tmp_path / "mine.npy", encoded_graph(dataset), config), dataset.test_x)
+    assert np.array_equal(chosen_images(tmp_path / "mine.npy", encoded_graph(dataset), config), dataset.test_x)
     with pytest.raises(ConfigError, match=r"mine\.npy: expected integers \[N, IY, IX, C\], got float32"):
-        _images(tmp_path / "mine.npy", small_graph(), config)
+        chosen_images(tmp_path / "mine.npy", small_graph(), config)
 
 
 def test_a_graph_file_keeps_the_encoding(tmp_path: Path) -> None:
