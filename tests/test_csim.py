@@ -214,10 +214,12 @@ def test_exact_widths_and_native_integers_suffice_at_the_ends_too(options: tuple
 COUNTED = """
 #include "add.hpp"
 #include "axis.hpp"
+#include "channel_mux.hpp"
 #include "conv.hpp"
 #include "convert.hpp"
 #include "pool.hpp"
 #include "requantize.hpp"
+#include "row_repeater.hpp"
 struct Port {
   static constexpr int BITS = 8, CONTAINER = 8, LANES = 1, WORDS = 1 << 24, TAIL = 1;
   static constexpr bool SIGNED = false;
@@ -234,6 +236,13 @@ struct Emit {
   static constexpr int BIAS_WORDS = 1, MULTIPLIER_BITS = 1, MULTIPLIER_WORDS = 1, PRODUCT_BITS = 12, SHIFT = 1;
   static constexpr int OBITS = 8;
   static constexpr bool OSIGNED = false, MULTIPLY = false;
+};
+struct Joined {
+  static constexpr int PIXELS = 1 << 23, OUT_PIXEL_WORDS = 2, OBITS = 8, EMIT = 1;
+};
+struct Repeated {
+  static constexpr int FOLD = 1, X = 1 << 11, FY = 2, FX = 2, DEPTH = 1 << 11, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1;
+  static constexpr int OBITS = 8, EMIT = 1;
 };
 template <bool STREAM>
 struct Window {
@@ -254,6 +263,7 @@ int main(int, char** argv) {
   hls::stream<ap_uint<16> > pair;
   hls::stream<ap_uint<10> > sums;
   hls::stream<axis_word<8>::type> axis;
+  static ap_uint<8> memory[Repeated::DEPTH];
   const number<2, true>::type bias[1][1] = {{0}};
   const number<1, false>::type factor[1][1] = {{0}};
   switch (argv[1][0]) {
@@ -264,6 +274,8 @@ int main(int, char** argv) {
     case '4': convert_words<Wide>(in, pair, 256); break;
     case '5': emit<Emit>(sums, out, bias, factor, 256); break;
     case '6': pooled<true>(); break;
+    case '7': channel_mux<Joined, 1, 1>(out, 256, in, in2); break;
+    case '8': row_repeater<Repeated>(out, memory, 256, in); break;
     default: pooled<false>();
   }
 }
@@ -278,7 +290,7 @@ def test_every_process_counts_more_words_than_32_bits_hold(tmp_path: Path) -> No
     command = ["g++", *OPTIONS, *include, "counted.cpp", "-o", "counted"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    for process in range(8):
+    for process in range(10):
         run = subprocess.run(
             [tmp_path / "counted", str(process)], capture_output=True, text=True, timeout=60, check=False
         )

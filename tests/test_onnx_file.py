@@ -20,6 +20,7 @@ from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
 from test_nets import networks, quantized  # noqa: E402
+from test_unet import unet  # noqa: E402
 
 pytestmark = pytest.mark.torch
 helper = onnx.helper
@@ -66,6 +67,16 @@ def test_random_graphs_survive_the_file_and_onnxruntime_agrees_on_every_word(
     onnx.checker.check_model(str(path), full_check=True)
     found = compare_onnx(path, graph, images.astype(np.int64))
     assert (found.differing_words, found.differing_predictions, found.largest_difference) == (0, 0, 0)
+
+
+def test_joined_and_resized_maps_survive_the_file_and_onnxruntime_agrees_on_every_word(folder: Path) -> None:
+    graph, path = unet(), folder / "unet.onnx"
+    write_onnx(graph, path)
+    assert read_onnx(path).digest() == graph.digest()
+    onnx.checker.check_model(str(path), full_check=True)
+    assert {"Concat", "Resize"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
+    x = np.random.default_rng(0).integers(0, 16, (20, 15, 9, 2))
+    assert compare_onnx(path, graph, x).differing_words == 0
 
 
 def test_rounding_halves_to_even_would_differ(folder: Path, graph: Graph) -> None:

@@ -139,7 +139,7 @@ def branched() -> tuple[Graph, Design]:
     window begins in the padding.
     """
     for seed in range(2000):
-        graph = random_graph(np.random.default_rng(seed), dense=True)
+        graph = random_graph(np.random.default_rng(seed), dense=True, every_operator=False)
         adds = [n for n in graph.nodes if isinstance(n, Add)]
         if len(adds) != 1 or graph.input.shape.elements < 30:
             continue
@@ -236,7 +236,7 @@ def test_an_addition_multiplies_by_every_bit_of_its_multipliers(tmp_path: Path) 
 def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) -> None:
     """Machines that between them have all modules, in a bench of plain Verilog with pauses at both ends."""
     modules: set[str] = set()
-    for seed in (4, 8, 11):
+    for seed in (8, 9, 11):
         rng = np.random.default_rng(seed)
         graph = random_graph(rng)
         x = random_inputs(graph, rng, 3)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT-0
 // Takes the words of each input's pixel in turn: pixels side by side in channels. One register, a word a cycle.
 //
-// Input i has WORDS[i] words a pixel; the stream of input 0 is lowest in every vector.
+// Input i has as many words a pixel as the i-th 32 bits of WORDS say; the stream of input 0 is lowest in every vector.
 module channel_mux
   import codesign_pkg::*;
 #(
   parameter int INPUTS = 2,
   parameter int WORD_BITS = 8,
-  parameter logic [INPUTS-1:0][31:0] WORDS = {32'd1, 32'd1}
+  parameter logic [32*INPUTS-1:0] WORDS = {32'd1, 32'd1}
 ) (
   input  logic                             clk_i,
   input  logic                             rst_ni,
@@ -23,7 +23,7 @@ module channel_mux
   function automatic int words_before(int index);
     int sum = 0;
     for (int i = 0; i < INPUTS; i++) begin
-      if (i < index) sum = sum + int'(WORDS[i]);
+      if (i < index) sum = sum + int'(WORDS[32*i+:32]);
     end
     return sum;
   endfunction
