@@ -59,6 +59,18 @@ def test_a_name_in_an_error_does_not_steer_the_terminal(capsys: pytest.CaptureFi
     assert text.startswith("codesign: a\\x1b[31m\\x07b: not a run folder")
 
 
+def test_after_nothing_fitted_the_demands_may_change_in_the_same_folder(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = ["compile", str(model), "--board", "pynq-z2", "--out", str(tmp_path / "run"), *FEW]
+    assert main([*again, "--limit", "lut=0"]) == 2
+    assert main([*again, "--limit", "lut=1"]) == 2
+    assert "available 1;" in complaint(capsys)
+    (tmp_path / "run" / "4-design.yaml").write_text("format: 1\n")
+    assert main([*again, "--limit", "lut=2"]) == 1
+    assert "lut was 1, now 2" in complaint(capsys)
+
+
 def test_boards_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["boards"]) == 0
     text = capsys.readouterr().out

@@ -107,7 +107,8 @@ def _check_place(folder: RunFolder, command: str, config: object, board: Board) 
     held = head(folder)
     begun_only = all(_is_ours(folder.path / name) or name in (folder.config.name, folder.board.name) for name in names)
     changed = _changed(folder, held, _fresh(command, config), board)
-    if changed and not begun_only:
+    undesigned = command == held["command"] == "compile" and not is_there(folder.design)  # such as: nothing fitted
+    if changed and not begun_only and not undesigned:
         raise ConfigError(
             f"{folder.path}: this folder holds a run of another configuration: {changed}. In a run that was "
             f"begun, these may change: {', '.join(FREE)}, and of the board {', '.join(DESCRIPTIVE)}. "
