@@ -157,7 +157,7 @@ def test_a_frame_rate_that_nothing_reaches_is_infeasible(tmp_path: Path) -> None
 
 def test_a_folder_of_another_configuration_is_refused_with_the_key(tmp_path: Path) -> None:
     begin(tmp_path / "run")
-    begin(tmp_path / "run")
+    steps.design_step(begin(tmp_path / "run"))
     with pytest.raises(ConfigError, match=r"min_fps was None, now 9\.0\. In a run that was begun, these may"):
         begin(tmp_path / "run", min_fps=9.0)
 
