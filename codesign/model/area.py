@@ -58,6 +58,7 @@ class Coefficients:
     fifo_pointer: float = 1.5  # a bit of its pointers
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
+    repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
 
 
@@ -250,6 +251,7 @@ def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
     columns = module.ishape.x if module.fy > 1 else 1
     loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
     lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
+    lut = lut - FIT.repeated_words * (np.asarray(module.fold) > 1)
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
