@@ -1,7 +1,9 @@
 """Fixtures of every test: a board, and stored trees."""
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 import pytest
 
@@ -12,12 +14,24 @@ from codesign.testing.requirements import load_profile
 from codesign.testing.requirements import pytest_runtest_setup as pytest_runtest_setup
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+HOUSE_COUNTS = Path(__file__).parent.parent / "scripts" / "house_counts.py"
 
 load_profile()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="rewrite the trees under tests/snapshots")
+
+
+@pytest.fixture(scope="session")
+def counts() -> ModuleType:
+    """The script scripts/house_counts.py, as a module."""
+    spec = importlib.util.spec_from_file_location("house_counts", HOUSE_COUNTS)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

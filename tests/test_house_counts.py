@@ -1,7 +1,6 @@
 """The counts of scripts/house_counts.py, each on a few lines where the answer is seen."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -14,16 +13,6 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "house_counts.py"
 KINDS = frozenset({"Input", "Conv", "Pool", "Add"})
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not in a checkout")
-
-
-@pytest.fixture(scope="module")
-def counts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("house_counts", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def tree(text: str) -> ast.Module:

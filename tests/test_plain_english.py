@@ -1,7 +1,6 @@
 """Prose that is understood at first reading: docstrings begin with a verb, sentences of pages are short."""
 
 import ast
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -23,16 +22,6 @@ LEAST_VERBS = 0.9  # of the docstrings of public functions
 MOST_LONG = 0.02  # of the sentences of a page
 
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="not in a checkout")
-
-
-@pytest.fixture(scope="module")
-def counts() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("house_counts", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("floor", FLOORS)
