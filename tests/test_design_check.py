@@ -1,4 +1,4 @@
-"""What a design may be: whatever Design.check accepts is rendered, built and right; all else is refused by name."""
+"""What a design may be: whatever check_design accepts is rendered, built and right; all else is refused by name."""
 
 import os
 from collections.abc import Callable

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from codesign.errors import ConfigError, InfeasibleError
-from codesign.flow import look, steps
+from codesign.flow import look, steps, vectors
 from codesign.flow.begin import create, locked
 from codesign.flow.config import CompileConfig, ProofConfig, difference
 from codesign.flow.folder import RunFolder, opened
@@ -34,7 +34,7 @@ def begin(path: Path, *, proof: ProofConfig = PROOF, min_fps: float | None = Non
     folder, settings, board = opened(path)
     graph = small_graph()
     files.save_graph(graph, folder.graph)
-    steps.save_vectors(folder, graph, steps.random_images(graph, 0, proof.csim_images))
+    vectors.save_vectors(folder, graph, vectors.random_images(graph, 0, proof.csim_images))
     return Run(folder, settings, board, silent)
 
 
@@ -182,7 +182,7 @@ def test_a_measurement_of_an_earlier_project_is_left_out(tmp_path: Path) -> None
     run = begin(tmp_path / "run")
     for step in (steps.design_step, steps.predict_step, steps.render_step):
         step(run)
-    x, y = steps.load_vectors(run.folder)
+    x, y = vectors.load_vectors(run.folder)
     from codesign.ir.measurement import Measurement
 
     stale = Measurement(tool="t", version="", project_digest="another", images=len(x), seconds=0.0, outputs=y)
@@ -192,10 +192,10 @@ def test_a_measurement_of_an_earlier_project_is_left_out(tmp_path: Path) -> None
 
 def test_the_images_to_simulate_reach_both_ends_of_their_type() -> None:
     graph = small_graph()
-    x = steps.random_images(graph, 0, 4)
+    x = vectors.random_images(graph, 0, 4)
     assert (x[1] == graph.input.otype.qmin).all()
     assert (x[2] == graph.input.otype.qmax).all()
-    assert np.array_equal(x, steps.random_images(graph, 0, 4))
+    assert np.array_equal(x, vectors.random_images(graph, 0, 4))
 
 
 def test_a_difference_names_its_key() -> None:

@@ -15,7 +15,8 @@ from codesign.errors import ConfigError, MismatchError
 from codesign.flow.config import LEAST_RTLSIM_IMAGES, RunConfig
 from codesign.flow.folder import file_digest, is_current, stamp
 from codesign.flow.log import epoch_log
-from codesign.flow.steps import Run, save_vectors
+from codesign.flow.steps import Run
+from codesign.flow.vectors import save_vectors
 from codesign.ir import files
 from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset

@@ -20,8 +20,6 @@ from codesign.flow import rendered
 from codesign.flow.config import Step
 from codesign.flow.folder import RunFolder, Settings, check_present, file_digest, forget, is_current, stamp
 from codesign.flow.vectors import complete_vectors, load_vectors
-from codesign.flow.vectors import random_images as random_images
-from codesign.flow.vectors import save_vectors as save_vectors
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
@@ -166,7 +164,7 @@ def predict_step(run: Run) -> None:
 
 
 def render_step(run: Run) -> None:
-    """graph, design, board, images -> project."""
+    """Render the project of graph, design, board and images."""
     complete_vectors(run.folder, run.settings.command)
     folder, (graph, design) = run.folder, load_machine(run.folder)
     machine = [graph.digest(), design.digest(), file_digest(folder.cost), to_plain(run.board)]
@@ -191,7 +189,7 @@ def _render_hls(graph: Graph, design: Design, board: Board, x: IntArray, y: IntA
 
 
 def csim_step(run: Run) -> None:
-    """Project -> measurement, with g++. Raises ToolError, and notes no failure, if that is missing."""
+    """Measure the project in C simulation, with g++. Raise ToolError, and note no failure, if that is missing."""
 
     def simulate(project: Project) -> Measurement:
         return csim(project, run.folder.work / "csim", timeout_s=run.settings.proof.time_limit_s)
@@ -200,9 +198,9 @@ def csim_step(run: Run) -> None:
 
 
 def rtlsim_step(run: Run) -> None:
-    """Project -> measurement, with Verilator; again with random stalls on both ends if the configuration says so.
+    """Measure the project with Verilator; again with random stalls on both ends if the configuration says so.
 
-    Raises ToolError, and notes no failure, if that is missing.
+    Raise ToolError, and notes no failure, if that is missing.
     """
     proof = run.settings.proof
 
@@ -249,7 +247,7 @@ def proof_steps(run: Run, until: Step = Step.REPORT) -> None:
 
 
 def synthesis_step(run: Run) -> None:
-    """Project -> measurement of resources, with Yosys. Raises ToolError, or UnsupportedError if an engine is too wide.
+    """Measure the project's resources with Yosys. Raise ToolError, or UnsupportedError if an engine is too wide.
 
     Parts that were synthesized before in this folder are not synthesized again.
     """

@@ -40,7 +40,7 @@ class Result:
 
 
 def run(config: Path | RunConfig, out: Path, progress: Progress, until: Step = Step.REPORT) -> Result | None:
-    """Data set and board to a searched network, its accelerator, the proof and the report.
+    """Make, of a data set and a board, a searched network, its accelerator, the proof and the report.
 
     Goes on where an earlier call with the same configuration was interrupted, or was to stop. Of several processes that
     torchrun started, the first does what only one can do; the others help with search and training, and get None.

@@ -1,6 +1,6 @@
 """The machine of a design: every instance, and the channels that join them. This is the only walk that makes it.
 
-Timing, area, SystemVerilog, HLS C++ and the report's figure read the Machine; none of them looks at how nodes join.
+Timing, area, SystemVerilog and HLS C++ read the Machine. None of them looks at how nodes join.
 """
 
 from dataclasses import dataclass, field, replace
@@ -85,7 +85,7 @@ class Machine:
 
 
 def elaborate(graph: Graph, design: Design) -> Machine:
-    """Return the machine of a design of the graph; `Design.check` must have passed."""
+    """Return the machine of a design of the graph; `legal.check_design` must have passed."""
     made = _Elaboration()
     entry, elements = graph.input, graph.input.shape.elements
     name = output_channel(entry.name)

@@ -10,7 +10,7 @@ import pytest
 
 import codesign
 from codesign.data import folder
-from codesign.flow import steps
+from codesign.flow import vectors
 from codesign.flow.begin import create
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.folder import RunFolder
@@ -83,7 +83,7 @@ def test_a_run_folder_is_rendered_and_simulated_with_what_the_wheel_brings(tmp_p
     proof = ProofConfig(csim_images=4, rtlsim_images=4)
     create(run, "compile", CompileConfig(name="small", board="pynq-z2", proof=proof), load_board("pynq-z2"))
     files.save_graph(small_graph(), run.graph)
-    steps.save_vectors(run, small_graph(), steps.random_images(small_graph(), 0, 4))
+    vectors.save_vectors(run, small_graph(), vectors.random_images(small_graph(), 0, 4))
     for verb in ("csim", "rtlsim", "report"):
         result = call(verb, str(run.path))
         assert result.returncode == 0, result.stderr
