@@ -5,9 +5,9 @@ a wide engine is synthesized with one lane and with two: what the second lane ad
 That array alone may take some per cent fewer LUTs than as part of the whole; what else it takes is the same.
 A part is known by its content: where the counts of the same content are kept, they are taken as they are.
 
-Needs pyosys. Arguments: a file with the passes that read the design, the family, the top module, the folder for the
-cell counts, the folder where counts are kept by content, and the version of Yosys. The first folder gets a file for
-each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or failed, it gets a file
+Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then
+come the folder for the cell counts, the folder where counts are kept by content, and the version of Yosys. The first
+folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or failed, it gets a file
 `too_large` or `failed` instead, with a sentence that names the part.
 """
 

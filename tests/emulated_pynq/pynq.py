@@ -10,9 +10,9 @@ by an AssertionError, or by an entry in `Device.complaints` where a board would 
 - Counters: 64 bits in two halves, and set to 0 by a start.
 - Buffers: cached; the device sees only what was flushed, the host only what was invalidated. They begin with garbage,
   are touched by nobody after they were freed, and fit into the contiguous memory of a PYNQ-Z2, 128 MiB.
-- DMA in scatter-gather mode: CURDESC only while halted, TAILDESC only while running, descriptors aligned and not
-  complete already, lengths that are not 0 and fit 26 bits, packets that begin and end, receive before send, addresses
-  that somebody allocated, padding of zeros.
+- DMA in scatter-gather mode: CURDESC only while halted, TAILDESC only while running, receive before send. Descriptors
+  are aligned and not complete already. Their lengths are not 0 and fit 26 bits. Packets begin and end; addresses were
+  allocated; padding is zeros.
 - Clocks: PL clock 0 is the PLL by two whole divisors up to 63; setting takes the nearest. Loading an overlay sets the
   divisors of its handoff file first. The class takes a crystal of 50 MHz for granted, whatever the board has.
 """
