@@ -7,8 +7,8 @@ A part is known by its content: where the counts of the same content are kept, t
 
 Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then
 come the folder for the cell counts, the folder where counts are kept by content, and the version of Yosys. The first
-folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or failed, it gets a file
-`too_large` or `failed` instead, with a sentence that names the part.
+folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or
+failed, it gets a file `too_large` or `failed` instead, with a sentence that names the part.
 """
 
 import hashlib
