@@ -1,0 +1,429 @@
+"""A simplified Source to the integer Graph: real scales become whole multipliers and shifts.
+
+Every layer is a sum with the quantization behind it. A tensor's integers are stored without their zero point where a
+type of no more bits holds them so; else the zero point stays.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from codesign.front.names import legal_name
+from codesign.front.passes import grids_of
+from codesign.front.problem import Problem
+from codesign.front.scaling import fixed_point, is_power_of_two, layer_scaling
+from codesign.front.shapes import shapes_of
+from codesign.front.source import (
+    Add,
+    Concat,
+    Constant,
+    Conv,
+    Dense,
+    Enlarge,
+    Operator,
+    Pool,
+    Quantization,
+    Quantize,
+    RealArray,
+    Rounding,
+    Source,
+    inputs_of,
+    rounded,
+)
+from codesign.front.sums import positions, sum_bounds
+from codesign.ir.builder import GraphBuilder
+from codesign.ir.graph import Encoding, Graph
+from codesign.ops import requantize
+from codesign.ops.node import Node
+from codesign.ops.qtype import MAX_BITS, QType
+from codesign.ops.requantize import MAX_ACC_BITS, OutputRule, signed_bits
+from codesign.ops.shapes import Window
+
+MOST_SUMS = 1 << 22  # of an average, which are all compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A node of the Graph and where it comes from: its name in the file, and the bound on what it is off.
+
+    `error`: the largest difference to the file's real arithmetic before rounding, in steps of the output.
+    """
+
+    node: str
+    source: str
+    error: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """The integer network, its layers in order, and the grid of its output."""
+
+    graph: Graph
+    layers: tuple[Layer, ...]
+    output: Quantization
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A tensor as a node of the graph: its integers stand for scale * (integer - zero)."""
+
+    node: Node
+    grid: Quantization
+    zero: int
+
+
+def lower(source: Source) -> tuple[Lowered | None, list[Problem]]:
+    """Return the integer network, and nothing but problems where an operator has no form in it."""
+    state = _Lowering(source)
+    if not state.problems:
+        for op in source.operators:
+            state.walk(op)
+    if state.problems:
+        return None, state.problems
+    return state.result(), []
+
+
+class _Lowering:
+    """A graph under construction, behind the operators of a source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.shapes, self.problems = shapes_of(source)
+        self.grids = grids_of(source)
+        self.ranges = _ranges(source)
+        self.stored: dict[str, _Stored] = {}
+        self.layers: list[Layer] = []
+        self.names: set[str] = set()
+        self.entry = self._entry()
+        if self.entry is None:
+            return
+        qtype, zero = _type_of(self.ranges[self.entry.output], self.entry.quantization.zero)
+        shape = source.input.shape
+        self.builder = GraphBuilder(
+            legal_name(source.name, set()), (shape[0], shape[1], shape[2]), qtype, self._name(source.input.tensor)
+        )
+        first = _Stored(self.builder.input, self.entry.quantization, zero)
+        self.stored[source.input.tensor] = first
+        grid = self.entry.quantization
+        if _bounds(grid, qtype, zero) is not None:
+            self._requantize(self.entry, first, 1.0)
+        else:
+            self.stored[self.entry.output] = first
+        for other in source.readers(source.input.tensor):
+            self.stored[other.output] = self.stored[self.entry.output]
+
+    def result(self) -> Lowered:
+        """Return the graph with its ends."""
+        assert self.entry is not None
+        last = self.stored[self.source.output]
+        grid, zero = self.entry.quantization, self.stored[self.source.input.tensor].zero
+        encoding = Encoding(offset=-grid.scale * zero + 0.0, step=grid.scale)
+        graph = self.builder.graph(input_scale=grid.scale, output_scale=last.grid.scale, encoding=encoding)
+        shift = last.grid.zero - last.zero
+        output = replace(last.grid, zero=last.zero, low=last.grid.low - shift, high=last.grid.high - shift)
+        return Lowered(graph=graph, layers=tuple(self.layers), output=output)
+
+    def walk(self, op: Operator) -> None:
+        """Add the node of one operator, or note why there is none."""
+        known = self.stored.keys()
+        try:
+            match op:
+                case Quantize() if op.output in known:
+                    return
+                case Quantize() if op.input in known:
+                    stored = self.stored[op.input]
+                    self._requantize(op, stored, stored.grid.scale / op.quantization.scale)
+                case Quantize():
+                    self._layer(op)
+                case Concat() if all(tensor in known for tensor in op.inputs):
+                    self._concat(op)
+                case Enlarge() | Pool(average=False) if op.input in known:
+                    self._same_grid(op)
+                case Conv() | Dense() | Add() | Pool(average=True):
+                    self._check_inputs(op)
+                case _:
+                    self._refuse_left(op)
+        except (ValueError, NotImplementedError) as error:
+            self._problem(op, str(error))
+
+    def _entry(self) -> Quantize | None:
+        """Return the quantization of the input; note a problem if there is none, or several that differ."""
+        readers = self.source.readers(self.source.input.tensor)
+        found = [op for op in readers if isinstance(op, Quantize)]
+        if len(found) < len(readers) or not readers or len({op.quantization for op in found}) > 1:
+            what = "is not quantized" if len(found) < len(readers) or not readers else "is quantized in several ways"
+            self.problems.append(
+                Problem(
+                    node=self.source.input.tensor,
+                    operator="input",
+                    found=what,
+                    instead="expected one quantization that all first layers read; a float network must be quantized first",
+                )
+            )
+            return None
+        return found[0]
+
+    def _layer(self, op: Quantize) -> None:
+        """Add a sum with the quantization behind it."""
+        before = self.source.producer(op.input)
+        if before is None or not all(tensor in self.stored for tensor in inputs_of(before)):
+            return  # what it reads is refused
+        match before:
+            case Conv() | Dense():
+                self._convolution(before, op)
+            case Pool():
+                self._average(before, op)
+            case Add():
+                self._add(before, op)
+
+    def _convolution(self, op: Conv | Dense, quantize: Quantize) -> None:
+        x, constant = self.stored[op.input], self.source.constants[op.weight]
+        if constant.integers is None or constant.scale is None:
+            self._problem(op, "its weights are not quantized", "quantize them to 2 to 16 bits")
+            return
+        weight = constant.integers
+        otype, zero, rule = self._output(quantize)
+        scale = np.broadcast_to(constant.scale, (len(weight), 1, 1, 1)).reshape(-1)
+        step = quantize.quantization.scale
+        bias = np.zeros(len(weight)) if op.bias is None else self.source.constants[op.bias].values / step
+        low, high = sum_bounds(x.grid, weight)
+        span = quantize.quantization.high - quantize.quantization.low
+        made = layer_scaling(weight, x.grid.scale * scale / step, bias, np.maximum(-low, high), span)
+        node = self.builder.conv(
+            x.node,
+            made.weight,
+            made.bias,
+            otype=otype,
+            window=_window(op, weight),
+            groups=op.groups if isinstance(op, Conv) else 1,
+            multiplier=made.multiplier,
+            shift=made.shift,
+            zero_in=x.zero,
+            bias_fraction=made.bias_fraction,
+            rule=rule,
+            name=self._name(op.name),
+        )
+        self._store(quantize, node, zero, op.name, made.error)
+
+    def _average(self, op: Pool, quantize: Quantize) -> None:
+        x = self.stored[op.input]
+        if any(op.pads) and not op.count_pads:
+            self._problem(op, "its mean leaves out the padding", "count_include_pad = 1, or no padding")
+            return
+        window = _pool_window(op, self.shapes[op.input])
+        self._scaled_average(quantize, x, window, x.grid.scale / quantize.quantization.scale, op.name)
+
+    def _requantize(self, op: Quantize, x: _Stored, ratio: float) -> None:
+        """Add a change of scale: an average of single values."""
+        self._scaled_average(op, x, Window(fy=1, fx=1), ratio, op.name)
+
+    def _scaled_average(self, op: Quantize, x: _Stored, window: Window, ratio: float, name: str) -> None:
+        otype, zero, rule = self._output(op)
+        n = window.positions
+        bits = min(16, MAX_ACC_BITS)
+        found = fixed_point(np.array([ratio / n]), bits)
+        multiplier = int(found.multiplier[0])
+        if multiplier < 1:
+            raise ValueError(f"scales by {ratio / n:g}, which gives nothing but zeros")
+        node = self.builder.average_pool(
+            x.node,
+            window,
+            multiplier=multiplier,
+            shift=found.shift,
+            otype=otype,
+            zero_in=x.zero,
+            rule=rule,
+            name=self._name(name),
+        )
+        reach = n * max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero)
+        error = float(found.error[0]) * min(reach * ratio / n, op.quantization.high - op.quantization.low)
+        if error and 2 * reach <= MOST_SUMS and _same_sums(x.grid, n, ratio, multiplier, found.shift, op.quantization):
+            error = 0.0
+        self._store(op, node, zero, name, error)
+
+    def _add(self, op: Add, quantize: Quantize) -> None:
+        a, b = (self.stored[tensor] for tensor in op.inputs)
+        otype, zero, rule = self._output(quantize)
+        ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
+        widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))
+        found = fixed_point(ratios, min(requantize.MAX_MULTIPLIER_BITS, MAX_ACC_BITS - 2 - widest))
+        if found.multiplier.min() < 1:
+            raise ValueError(f"adds tensors of the scales {a.grid.scale:g} and {b.grid.scale:g}, too far from each other")
+        first, second = (int(m) for m in found.multiplier)
+        node = self.builder.add(
+            a.node,
+            b.node,
+            otype=otype,
+            multipliers=(first, op.sign * second),
+            shift=found.shift,
+            zeros=(a.zero, b.zero),
+            rule=rule,
+            name=self._name(op.name),
+        )
+        reaches = [max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero) for x in (a, b)]
+        self._store(quantize, node, zero, op.name, float((found.error * ratios * reaches).sum()))
+
+    def _concat(self, op: Concat) -> None:
+        parts = [self.stored[tensor] for tensor in op.inputs]
+        if op.output not in self.grids:
+            found = ", ".join(f"{part.grid.scale:g}" for part in parts)
+            self._problem(op, f"joins tensors of the scales {found}", "quantize what it gives, or all inputs alike")
+            return
+        node = self.builder.concat(*(part.node for part in parts), name=self._name(op.name))
+        self.stored[op.output] = _Stored(node, self.grids[op.output], parts[0].zero)
+        self.layers.append(Layer(node=node.name, source=op.name))
+
+    def _same_grid(self, op: Enlarge | Pool) -> None:
+        x = self.stored[op.input]
+        if isinstance(op, Enlarge):
+            node: Node = self.builder.resize(x.node, *op.factors, name=self._name(op.name))
+        else:
+            node = self.builder.max_pool(x.node, _pool_window(op, self.shapes[op.input]), name=self._name(op.name))
+        self.stored[op.output] = _Stored(node, x.grid, x.zero)
+        self.layers.append(Layer(node=node.name, source=op.name))
+
+    def _output(self, op: Quantize) -> tuple[QType, int, OutputRule]:
+        """Return the type of a quantization's integers, their zero point, and how sums become them."""
+        grid = op.quantization
+        qtype, zero = _type_of(self.ranges[op.output], grid.zero)
+        rounding = _machine_rounding(grid)
+        if rounding is None:
+            raise ValueError(
+                f"rounds {grid.rounding.value} where values may be negative; expected half to even, half toward plus "
+                "infinity, down or up"
+            )
+        return qtype, zero, OutputRule(rounding=rounding, zero=zero, bounds=_bounds(grid, qtype, zero))
+
+    def _store(self, op: Quantize, node: Node, zero: int, name: str, error: float) -> None:
+        self.stored[op.output] = _Stored(node, op.quantization, zero)
+        self.layers.append(Layer(node=node.name, source=name, error=error))
+
+    def _check_inputs(self, op: Operator) -> None:
+        """Note a problem if a sum reads real values that nothing quantizes."""
+        for tensor in inputs_of(op):
+            before = self.source.producer(tensor)
+            if tensor not in self.stored and not isinstance(before, Quantize) and not self.problems:
+                self._problem(op, f"reads {tensor!r}, which is not quantized", "put a quantization before it")
+
+    def _refuse_left(self, op: Operator) -> None:
+        if not self.problems:
+            self._problem(op, "stands where the machine has no form for it", "put a quantization before or behind it")
+
+    def _problem(self, op: Operator, found: str, instead: str = "") -> None:
+        self.problems.append(Problem.of(op, found, instead))
+
+    def _name(self, name: str) -> str:
+        made = legal_name(name, self.names)
+        self.names.add(made)
+        return made
+
+
+def _ranges(source: Source) -> dict[str, tuple[int, int]]:
+    """Return the range of integers that the type of each quantized tensor must hold; one for all that are joined."""
+    ranges = {op.output: (op.quantization.low, op.quantization.high) for op in source.operators if isinstance(op, Quantize)}
+    joined = [_origins(source, op.output) for op in source.operators if isinstance(op, Concat)]
+    for _ in joined:
+        for group in joined:
+            lows, highs = zip(*(ranges[tensor] for tensor in group), strict=True) if group else ((0,), (0,))
+            ranges |= {tensor: (min(lows), max(highs)) for tensor in group}
+    return ranges
+
+
+def _origins(source: Source, tensor: str) -> tuple[str, ...]:
+    """Return the quantized tensors whose integers reach this one as they are."""
+    op = source.producer(tensor)
+    match op:
+        case Quantize():
+            return (tensor,)
+        case Concat():
+            return tuple(origin for name in op.inputs for origin in _origins(source, name))
+        case Enlarge() | Pool(average=False):
+            return _origins(source, op.input)
+        case _:
+            return ()
+
+
+def _type_of(bounds: tuple[int, int], zero: int) -> tuple[QType, int]:
+    """Return the narrowest type of a range of integers, and the zero point that stays: 0 where that costs no bit."""
+    plain, shifted = _narrowest(*bounds), _narrowest(bounds[0] - zero, bounds[1] - zero)
+    bits, signed = min((shifted, 0), (plain, 1), key=lambda pair: (pair[0][0], pair[1]))[0]
+    if bits > MAX_BITS:
+        raise ValueError(f"has integers from {bounds[0]} to {bounds[1]}; expected at most {MAX_BITS} bits")
+    return QType(max(bits, 2), signed), 0 if (bits, signed) == shifted else zero
+
+
+def _narrowest(low: int, high: int) -> tuple[int, bool]:
+    return (signed_bits(low, high), True) if low < 0 else (max(high.bit_length(), 1), False)
+
+
+def _bounds(grid: Quantization, qtype: QType, zero: int) -> tuple[int, int] | None:
+    """Return the least and the largest stored integer; None if they are those of the type."""
+    moved = grid.zero - zero
+    found = (grid.low - moved, grid.high - moved)
+    return None if found == (qtype.qmin, qtype.qmax) else found
+
+
+def _machine_rounding(grid: Quantization) -> requantize.Rounding | None:
+    """Return the machine's rounding that gives the same integers; None if it has none such."""
+    positive = grid.low >= grid.zero  # negative values all become the lowest integer
+    match grid.rounding:
+        case Rounding.HALF_EVEN:
+            return requantize.Rounding.HALF_EVEN
+        case Rounding.HALF_UP:
+            return requantize.Rounding.HALF_UP
+        case Rounding.FLOOR:
+            return requantize.Rounding.FLOOR
+        case Rounding.CEIL:
+            return requantize.Rounding.CEIL
+        case Rounding.HALF_AWAY if positive:
+            return requantize.Rounding.HALF_UP
+        case Rounding.IN if positive:
+            return requantize.Rounding.FLOOR
+        case Rounding.AWAY if positive:
+            return requantize.Rounding.CEIL
+        case _:
+            return None
+
+
+def _window(op: Conv | Dense, weight: np.ndarray) -> Window:  # type: ignore[type-arg]
+    fy, fx = weight.shape[1:3]
+    if isinstance(op, Dense):
+        return Window(fy=fy, fx=fx)
+    return _windowed(fy, fx, op.strides, op.pads, op.dilations)
+
+
+def _pool_window(op: Pool, shape: tuple[int, ...]) -> Window:
+    fy, fx = op.kernel or (shape[0], shape[1])
+    return _windowed(fy, fx, op.strides, op.pads, op.dilations)
+
+
+def _windowed(
+    fy: int, fx: int, strides: tuple[int, int], pads: tuple[int, int, int, int], dilations: tuple[int, int]
+) -> Window:
+    top, left, bottom, right = pads
+    if dilations != (1, 1):
+        raise ValueError(f"has dilations {dilations[0]} and {dilations[1]}; expected 1")
+    return Window(
+        fy=fy,
+        fx=fx,
+        stride_y=strides[0],
+        stride_x=strides[1],
+        pad_top=top,
+        pad_left=left,
+        pad_bottom=bottom,
+        pad_right=right,
+    )
+
+
+def _same_sums(grid: Quantization, n: int, ratio: float, multiplier: int, shift: int, output: Quantization) -> bool:
+    """Tell whether a multiplier and a shift give the rounded mean of every sum that can come."""
+    rounding = _machine_rounding(output)
+    if rounding is None:
+        return False
+    sums = np.arange(n * min(grid.low - grid.zero, 0), n * max(grid.high - grid.zero, 0) + 1)
+    exact: RealArray = sums * ratio / n
+    wanted = np.clip(rounded(exact, output.rounding) + output.zero, output.low, output.high)
+    wide = QType(MAX_BITS, signed=True)
+    rule = OutputRule(rounding=rounding, zero=0)
+    found = requantize.requantize(np.clip(sums, -(1 << 31), 1 << 31), multiplier, shift, wide, rule) + output.zero
+    return bool(np.array_equal(np.clip(found, output.low, output.high), wanted))
