@@ -56,11 +56,16 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lowered:
-    """The integer network, its layers in order, and the grid of its output."""
+    """The integer network and its layers in order.
+
+    `input`, `output`: the grids of the stored integers at both ends. `file_zeros`: their zero points in the file.
+    """
 
     graph: Graph
     layers: tuple[Layer, ...]
+    input: Quantization
     output: Quantization
+    file_zeros: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,12 @@ class _Stored:
     node: Node
     grid: Quantization
     zero: int
+
+    @property
+    def own_grid(self) -> Quantization:
+        """The grid of the stored integers."""
+        moved = self.grid.zero - self.zero
+        return replace(self.grid, zero=self.zero, low=self.grid.low - moved, high=self.grid.high - moved)
 
 
 def lower(source: Source) -> tuple[Lowered | None, list[Problem]]:
@@ -115,13 +126,16 @@ class _Lowering:
     def result(self) -> Lowered:
         """Return the graph with its ends."""
         assert self.entry is not None
-        last = self.stored[self.source.output]
-        grid, zero = self.entry.quantization, self.stored[self.source.input.tensor].zero
-        encoding = Encoding(offset=-grid.scale * zero + 0.0, step=grid.scale)
-        graph = self.builder.graph(input_scale=grid.scale, output_scale=last.grid.scale, encoding=encoding)
-        shift = last.grid.zero - last.zero
-        output = replace(last.grid, zero=last.zero, low=last.grid.low - shift, high=last.grid.high - shift)
-        return Lowered(graph=graph, layers=tuple(self.layers), output=output)
+        first, last = self.stored[self.source.input.tensor], self.stored[self.source.output]
+        encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale)
+        graph = self.builder.graph(input_scale=first.grid.scale, output_scale=last.grid.scale, encoding=encoding)
+        return Lowered(
+            graph=graph,
+            layers=tuple(self.layers),
+            input=first.own_grid,
+            output=last.own_grid,
+            file_zeros=(first.grid.zero, last.grid.zero),
+        )
 
     def walk(self, op: Operator) -> None:
         """Add the node of one operator, or note why there is none."""

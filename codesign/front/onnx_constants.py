@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from onnx import helper
 
-from codesign.front.onnx_model import MOST_WEIGHTS, OnnxNode
+from codesign.front.limits import MOST_WEIGHTS
+from codesign.front.onnx_model import OnnxNode
 from codesign.front.translation import Refusal, Translation
 
 Array = npt.NDArray[Any]

@@ -118,6 +118,11 @@ def read_onnx(path: Path) -> Graph:
     return graph
 
 
+def is_ours(model: Any) -> bool:
+    """Tell whether write_onnx made the onnx.ModelProto, or another program saved such a one again."""
+    return model.producer_name == PRODUCER or any(p.key in (_HEADER, _DIGEST) for p in model.metadata_props)
+
+
 def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
     """Run onnxruntime on x[N,IY,IX,C]; return the integers of the last node's type, [N,OY,OX,K].
 

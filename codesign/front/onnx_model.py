@@ -13,12 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, UnsupportedError
+from codesign.front.limits import MOST_BYTES, MOST_NODES, MOST_WEIGHTS
 from codesign.front.problem import Problem, refuse
 from codesign.ir.files import check_file
-
-MOST_BYTES = 1 << 28  # of a file
-MOST_WEIGHTS = 1 << 25  # elements of all constants; no board holds as many on chip
-MOST_NODES = 20_000
 
 Array = npt.NDArray[Any]
 

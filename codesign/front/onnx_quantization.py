@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from codesign.front import onnx_layers
 from codesign.front.onnx_model import OnnxNode
@@ -103,7 +103,7 @@ def _quantize_linear(state: Translation, node: OnnxNode) -> None:
         return
     quantization = _quantization(state, node, 1, 2, (low, high))
     _emit(state, node.name, state.tensor(node.inputs[0]), node.outputs[0], quantization)
-    state.integers[node.outputs[0]] = quantization
+    _mark(state, node.outputs[0], quantization)
 
 
 def _dequantize_linear(state: Translation, node: OnnxNode) -> None:
@@ -155,7 +155,7 @@ def _plain(state: Translation, node: OnnxNode, operator: str, names: list[str], 
         raise Refusal("its output's zero point is not of 8 or 16 bits", "expected int8, uint8, int16 or uint16")
     quantization = _quantization(state, node, output, output + 1, low_high)
     _emit(state, f"{node.name}:quantize", exact, node.outputs[0], quantization)
-    state.integers[node.outputs[0]] = quantization
+    _mark(state, node.outputs[0], quantization)
 
 
 def _real(state: Translation, node: OnnxNode, at: tuple[int, int, int]) -> str:
@@ -209,6 +209,20 @@ def _quantize_input(state: Translation, name: str, quantization: Quantization) -
     _emit(state, f"{name}:quantize", name, made, quantization)
     state.same[name] = made
     state.integers[made] = quantization
+
+
+def cast_input(state: Translation, node: OnnxNode) -> None:
+    """A Cast of the network's input, which is integers: they stand for themselves."""
+    integer_type = helper.tensor_dtype_to_np_dtype(state.model.input_type)
+    low, high = _RANGES[integer_type]
+    _quantize_input(state, node.inputs[0], Quantization(scale=1.0, zero=0, low=low, high=high))
+    state.same[node.outputs[0]] = state.tensor(node.inputs[0])
+
+
+def _mark(state: Translation, name: str, quantization: Quantization) -> None:
+    """Note that a tensor is integers in the file."""
+    state.integers[name] = quantization
+    state.raw.add(name)
 
 
 def _emit(state: Translation, name: str, tensor: str, output: str, quantization: Quantization) -> None:

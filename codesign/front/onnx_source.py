@@ -10,9 +10,13 @@ from codesign.front.onnx_model import OnnxModel, OnnxNode, parse_onnx, read_mode
 from codesign.front.problem import refuse
 from codesign.front.rules import rule_problem
 from codesign.front.source import Layout, Source, SourceInput
-from codesign.front.translation import Translation
+from codesign.front.translation import Refusal, Translation
 
 _INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
+
+
+_MOVES = frozenset({"Identity", "Dropout", "MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+                    "Transpose", "Concat", "Resize"})  # fmt: skip
 
 
 def read_onnx_source(path: Path, shape: tuple[int, ...] | None = None) -> Source:
@@ -31,6 +35,8 @@ def source_of(model: OnnxModel, shape: tuple[int, ...] | None = None) -> Source:
     inner = input_shape(model, shape)
     model_input = SourceInput(tensor=model.input, shape=inner, integer=model.input_type in _INTEGERS)
     state = Translation(model, dict(model.arrays), {model.input: inner})
+    if model_input.integer:
+        state.raw.add(model.input)
     state.each(_translate)
     refuse(str(model.path), state.problems)
     (output,) = model.outputs
@@ -79,7 +85,26 @@ def _translate(state: Translation, node: OnnxNode) -> None:
         return
     if onnx_quantization.translate(state, node):
         return
+    _layer(state, node)
+
+
+def _layer(state: Translation, node: OnnxNode) -> None:
+    """Translate a node of real values, or one that moves integers unchanged. Raise ValueError if it is refused."""
+    maps = [name for name in node.inputs if name and not state.is_constant(name)]
+    raw = state.raw.intersection(maps)
+    if raw and node.operator == "Cast" and maps == [state.model.input]:
+        onnx_quantization.cast_input(state, node)
+        return
+    if raw and (node.operator not in _MOVES or len(raw) < len(maps)):
+        raise Refusal(f"computes with the integers {min(raw)!r}", "put a DequantizeLinear before it")
     onnx_layers.translate(state, node)
+    if raw:
+        held = {state.integers.get(state.tensor(name)) for name in maps}
+        (quantization,) = held if len(held) == 1 else (None,)
+        if quantization is None:
+            raise Refusal("joins integers of several scales", "put a DequantizeLinear before it")
+        state.raw.add(node.outputs[0])
+        state.integers[state.tensor(node.outputs[0])] = quantization
 
 
 def _needed(state: Translation, output: str) -> tuple:  # type: ignore[type-arg]

@@ -28,8 +28,8 @@ class Translation:
     """An ONNX network on its way to a Source.
 
     `arrays`: constants as they lie in the file. `constants`: those that operators read. `same`: tensors that are
-    another under a second name. `integers`: how tensors of integers stand for real values. `lost`: tensors that a
-    refused node gives.
+    another under a second name. `integers`: how tensors of integers stand for real values. `raw`: those that are
+    integers in the file, where a Source has the real values. `lost`: tensors that a refused node gives.
     """
 
     model: OnnxModel
@@ -39,6 +39,7 @@ class Translation:
     constants: dict[str, Constant] = field(default_factory=dict)
     same: dict[str, str] = field(default_factory=dict)
     integers: dict[str, Quantization] = field(default_factory=dict)
+    raw: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 

@@ -10,6 +10,7 @@ from codesign.ir.measurement import Measurement
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
+from codesign.report.origin import origin_section
 from codesign.report.view import Column, View
 
 RESOURCES = (("dsp", "DSP"), ("bram18", "BRAM18"), ("uram", "URAM"), ("lut", "LUT"), ("ff", "FF"))
@@ -25,6 +26,7 @@ def page(view: View, version: str) -> str:
         _resources(view),
         _engines(view),
         _accuracy(view),
+        origin_section(view),
         _data(view),
         _course(view),
         _proof(view),
