@@ -67,15 +67,14 @@ class _Layouts:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.shapes, _ = shapes_of(source)
-        self.problems: list[Problem] = []
+        self.shapes, self.problems = shapes_of(source)
         self.kept: list[Operator] = []
         self.constants = dict(source.constants)
         self.same: dict[str, str] = {}
         axes = _input_axes(source)
         self.lies = {source.input.tensor: _lie(axes, source.input.shape)}
         for op in source.operators:
-            if all(tensor in self.lies for tensor in inputs_of(op)):
+            if all(tensor in self.lies for tensor in inputs_of(op)) and op.output in self.shapes:
                 self._walk(op)
 
     def result(self) -> Source:

@@ -44,8 +44,6 @@ def shapes_of(source: Source) -> tuple[dict[str, Shape], list[Problem]]:
             continue
         try:
             found = shape_of(op, [shapes[tensor] for tensor in inputs_of(op)], source.constants, source.layout)
-            if min(found, default=1) < 1 or math.prod(found) > MAX_ELEMENTS:
-                raise ValueError(f"gives a tensor {list(found)}; expected 1 to {MAX_ELEMENTS:,} elements")
         except ValueError as error:
             problems.append(Problem.of(op, str(error)))
         else:
@@ -54,7 +52,22 @@ def shapes_of(source: Source) -> tuple[dict[str, Shape], list[Problem]]:
 
 
 def shape_of(op: Operator, inputs: list[Shape], constants: Mapping[str, Constant], layout: Layout) -> Shape:
-    """Return the shape of an operator's output. Raise ValueError if its inputs, constants and attributes do not fit."""
+    """Return the shape of an operator's output.
+
+    Raise ValueError if its inputs, constants and attributes do not fit, or the output is larger than any Graph's.
+    """
+    found = _shape(op, inputs, constants, layout)
+    check_size(found)
+    return found
+
+
+def check_size(shape: Shape) -> None:
+    """Raise ValueError unless a tensor has elements, and no more than a map of a Graph may have."""
+    if min(shape, default=1) < 1 or math.prod(shape) > MAX_ELEMENTS:
+        raise ValueError(f"gives a tensor {list(shape)}; expected 1 to {MAX_ELEMENTS:,} elements")
+
+
+def _shape(op: Operator, inputs: list[Shape], constants: Mapping[str, Constant], layout: Layout) -> Shape:
     shape = inputs[0]
     match op:
         case Quantize() | Clip() | Decide():

@@ -32,6 +32,7 @@ from codesign.front.source import (
     Surround,
     inputs_of,
 )
+from codesign.ir.graph import MAX_ELEMENTS
 from codesign.front.tflite_model import TfliteModel, TfliteOperator, TfliteTensor, read_tflite
 
 _SAME = 0  # of tflite.Padding
@@ -69,7 +70,7 @@ def read_tflite_source(path: Path) -> Source:
         if len(found) != 1:
             raise UnsupportedError(f"{path}: expected one {what}, found {len(found)}")
     entry = model.tensors[model.inputs[0]]
-    if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1:
+    if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MAX_ELEMENTS:
         raise UnsupportedError(f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of "
                                "maps [Y, X, C], rows [X, C] or vectors [C], of known extents")  # fmt: skip
     state = _Translation(model)
