@@ -35,7 +35,9 @@ def evaluate(source: Source, x: RealArray) -> dict[str, RealArray]:
     return held
 
 
-def _values(op: Operator, maps: list[RealArray], source: Source) -> RealArray:
+def _values(  # noqa: C901, PLR0912 (a case for each)
+    op: Operator, maps: list[RealArray], source: Source
+) -> RealArray:
     """Return what one operator gives, [N, ...]."""
     x, layout = maps[0], source.layout
     match op:
