@@ -9,7 +9,7 @@
 // out:        for every pixel OUT_PIXEL_WORDS = ceil(K/EMIT) words of EMIT channels; zeros above K.
 // bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers,
 //             otherwise exponents of powers of two.
-// Cfg: PE EMIT PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
+// Cfg: PE EMIT K PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
 //      MULTIPLIER_WORDS PRODUCT_BITS BIAS_FRACTION SHIFT ROUNDING ZERO LOWEST HIGHEST OBITS OSIGNED.
 // Mirrors codesign/ops/requantize.py.
 #pragma once
@@ -63,7 +63,8 @@ loop_words:
       const typename number<Cfg::MULTIPLIER_BITS, false>::type factor =
           multiplier[Cfg::MULTIPLIER_WORDS == 1 ? 0 : word][e];
       const product_t product = Cfg::MULTIPLY ? product_t(value * factor) : shift_left(value, int(factor));
-      y[e] = requantize<Cfg>(product);
+      const bool beyond = word == Cfg::OUT_PIXEL_WORDS - 1 && (Cfg::OUT_PIXEL_WORDS - 1) * Cfg::EMIT + e >= Cfg::K;
+      y[e] = beyond ? out_lane<Cfg>(0) : requantize<Cfg>(product);
     }
     out.write(pack<Cfg::OBITS>(y));
     const bool pixel_done = word == Cfg::OUT_PIXEL_WORDS - 1;
