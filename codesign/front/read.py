@@ -77,7 +77,7 @@ def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
     """Return the network of a file: one that codesign wrote, QONNX, quantized ONNX, or quantized TFLite.
 
     `shape`: that of the input behind the batch, in the file's order, where the file leaves it open. Raise ConfigError
-    if the file is not whole, UnsupportedError with all nodes that are refused, ToolError if a package for it is missing.
+    if the file is not whole, UnsupportedError with all nodes that are refused, ToolError if a package is missing.
     """
     check_file(path)
     try:

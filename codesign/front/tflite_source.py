@@ -72,8 +72,8 @@ def read_tflite_source(path: Path) -> Source:
     entry = model.tensors[model.inputs[0]]
     if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MAX_ELEMENTS:
         raise UnsupportedError(
-            f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], rows "
-            "[X, C] or vectors [C], of known extents"
+            f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
+            "rows [X, C] or vectors [C], of known extents"
         )
     state = _Translation(model)
     state.read()
