@@ -257,6 +257,10 @@ class _Lowering:
 
     def _add(self, op: Add, quantize: Quantize) -> None:
         a, b = (self.stored[tensor] for tensor in op.inputs)
+        if a is b and op.sign > 0:  # the machine's Add reads two tensors
+            ratio = 2 * a.grid.scale / quantize.quantization.scale
+            self._scaled_average(quantize, a, Window(fy=1, fx=1), ratio, op.name)
+            return
         otype, zero, rule = self._output(quantize)
         ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
         widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))
@@ -336,29 +340,26 @@ class _Lowering:
 
 def _ranges(source: Source) -> dict[str, tuple[int, int]]:
     """Return the range of integers that the type of each quantized tensor must hold; one for all that are joined."""
-    ranges = {
-        op.output: (op.quantization.low, op.quantization.high) for op in source.operators if isinstance(op, Quantize)
-    }
-    joined = [_origins(source, op.output) for op in source.operators if isinstance(op, Concat)]
-    for _ in joined:
-        for group in joined:
-            lows, highs = zip(*(ranges[tensor] for tensor in group), strict=True) if group else ((0,), (0,))
-            ranges |= {tensor: (min(lows), max(highs)) for tensor in group}
-    return ranges
+    own = {op.output: op.quantization for op in source.operators if isinstance(op, Quantize)}
+    group: dict[str, str] = {}  # of every tensor on a grid, a tensor that stands for all that need one type with it
 
+    def first(tensor: str) -> str:
+        while group[tensor] != tensor:
+            group[tensor] = tensor = group[group[tensor]]
+        return tensor
 
-def _origins(source: Source, tensor: str) -> tuple[str, ...]:
-    """Return the quantized tensors whose integers reach this one as they are."""
-    op = source.producer(tensor)
-    match op:
-        case Quantize():
-            return (tensor,)
-        case Concat():
-            return tuple(origin for name in op.inputs for origin in _origins(source, name))
-        case Enlarge() | Pool(average=False):
-            return _origins(source, op.input)
-        case _:
-            return ()
+    for op in source.operators:
+        if isinstance(op, Quantize):
+            group[op.output] = op.output
+        elif isinstance(op, Concat | Enlarge | Pool) and all(tensor in group for tensor in inputs_of(op)):
+            roots = [first(tensor) for tensor in inputs_of(op)]
+            if not (isinstance(op, Pool) and op.average):
+                group |= dict.fromkeys([*roots, op.output], roots[0])
+    ranges: dict[str, tuple[int, int]] = {}
+    for tensor, grid in own.items():
+        low, high = ranges.get(first(tensor), (grid.low, grid.high))
+        ranges[first(tensor)] = (min(low, grid.low), max(high, grid.high))
+    return {tensor: ranges[first(tensor)] for tensor in own}
 
 
 def _type_of(bounds: tuple[int, int], zero: int) -> tuple[QType, int]:

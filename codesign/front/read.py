@@ -6,8 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import ConfigError, ToolError
+from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.layout import channels_last
+from codesign.front.limits import MOST_OPERATORS
 from codesign.front.lower import Layer, lower
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
@@ -102,6 +103,8 @@ def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
 
 def imported(where: str, form: Format, source: Source) -> Imported:
     """Return the graph of a source, and what it was made of. Raise UnsupportedError with all problems."""
+    if len(source.operators) > MOST_OPERATORS:
+        raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
     cut = leave_to_host(source)
     last, problems = channels_last(cut)
     refuse(where, problems)
