@@ -71,9 +71,14 @@ CASES: dict[str, Refused] = {
     "a type of 17 bits": (lambda: QType(17, signed=False), ValueError, "bits: expected 2 to 16, got 17"),
     # shapes and windows
     "an empty map": (lambda: Shape(4, 0, 2), ValueError, "shape: expected positive extents, got 4x0x2"),
-    "an empty window": (lambda: Window(fy=0, fx=1), ValueError, "window: expected positive extents and strides"),
-    "a stride of 0": (lambda: Window(fy=1, fx=1, stride_x=0), ValueError, "positive extents and strides"),
-    "padding below 0": (lambda: Window(fy=3, fx=3, pad_left=-1), ValueError, "0 <= padding < kernel on each side"),
+    "an empty window": (lambda: Window(fy=0, fx=1), ValueError, "window: expected positive extents, strides and"),
+    "a stride of 0": (lambda: Window(fy=1, fx=1, stride_x=0), ValueError, "positive extents, strides and"),
+    "padding below 0": (lambda: Window(fy=3, fx=3, pad_left=-1), ValueError, "0 <= padding < kernel, dilated, on each"),
+    "a dilation of 0": (lambda: Window(fy=1, fx=1, dilation_y=0), ValueError, "extents, strides and dilations"),
+    "padding of a whole dilated window": (
+        lambda: Window(fy=3, fx=3, dilation_y=2, pad_bottom=5), ValueError, "0 <= padding < kernel, dilated"),
+    "a dilated window that does not fit": (
+        lambda: Window(fy=2, fx=1, dilation_y=4).out_extents(4, 4), ValueError, "5x1 does not fit a padded map"),
     "padding of a whole window above": (lambda: Window(fy=3, fx=4, pad_top=3), ValueError, "0 <= padding < kernel"),
     "padding of a whole window on the right": (lambda: Window(fy=3, fx=2, pad_right=2), ValueError, "0 <= padding <"),
     "a window taller than the map": (

@@ -80,6 +80,8 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("FX", window.fx),
         ("STRIDE_Y", window.stride_y),
         ("STRIDE_X", window.stride_x),
+        ("DILATION_Y", window.dilation_y),
+        ("DILATION_X", window.dilation_x),
         ("PAD_TOP", window.pad_top),
         ("PAD_LEFT", window.pad_left),
         ("LANES", input_lanes(node, engine)),

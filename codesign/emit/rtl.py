@@ -253,6 +253,7 @@ def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
         "STRIDE_X": window.stride_x,
         "PAD_TOP": window.pad_top,
         "PAD_LEFT": window.pad_left,
+        **_differing({"DILATION_Y": (window.dilation_y, 1), "DILATION_X": (window.dilation_x, 1)}),
         "PE": engine.pe,
         "EMIT": engine.emit,
         "STREAMING": is_streaming(node, engine),

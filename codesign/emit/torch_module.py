@@ -116,7 +116,10 @@ def _layer(node: Operation) -> Layer:
         case Conv():
             groups = f", groups={node.groups}" if node.groups > 1 else ""
             weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
-            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
             fine = f", bias_steps={1 << node.bias_fraction}" if node.bias_fraction else ""
             made = (
                 f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
@@ -124,10 +127,14 @@ def _layer(node: Operation) -> Layer:
             )
             return Layer(name, made, f"self.{name}({sources})")
         case Pool(op=PoolOp.MAX):
-            return Layer(name, "", f"maximum({sources}, {_window(node.window)}, {node.itype.qmin})")
+            window = f"{_window(node.window)}, {node.itype.qmin}{_dilation(node.window)}"
+            return Layer(name, "", f"maximum({sources}, {window})")
         case Pool():
             scale = f"{node.multiplier} / {1 << node.shift}"
-            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
             return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs}{rest})")
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
@@ -140,9 +147,19 @@ def _layer(node: Operation) -> Layer:
             return Layer(name, "", f"torch.cat(({sources}), 1)")
 
 
+def _dilation(window: Window) -> str:
+    dilation = (window.dilation_y, window.dilation_x)
+    return "" if dilation == (1, 1) else f", dilation={dilation}"
+
+
 def _outputs(node: Conv | Pool | Add) -> str:
     low, high = node.rule.limits(node.otype)
     return f"({low}, {high})"
+
+
+def _window_rest(node: Conv | Pool) -> str:
+    """Return the arguments of a window's sum that differ from the usual."""
+    return _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule)
 
 
 def _rule(rule: OutputRule) -> str:

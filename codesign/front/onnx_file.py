@@ -324,8 +324,10 @@ def _half_steps(node: Conv | Pool, multiplier: IntArray) -> IntArray:
 
 def _window(node: Conv | Pool) -> dict[str, list[int]]:
     window = node.window
+    dilations = [window.dilation_y, window.dilation_x]
     return {
         "kernel_shape": [window.fy, window.fx],
+        **({} if dilations == [1, 1] else {"dilations": dilations}),
         "strides": [window.stride_y, window.stride_x],
         "pads": [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right],
     }

@@ -106,6 +106,8 @@ class _Builder:
     def window(self, shape: Shape) -> Window:
         """Return a window that fits the padded map; extreme ones leave out most of it."""
         window = _window(shape, self.rng, 4)
+        if not self.is_plain and self.rng.random() < 0.25:
+            window = _dilated(window, shape, self.rng)
         if not self.is_extreme:
             return window
         return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
@@ -338,6 +340,17 @@ def _window(shape: Shape, rng: Rng, limit: int) -> Window:
         pad_bottom=bottom,
         pad_right=right,
     )
+
+
+def _dilated(window: Window, shape: Shape, rng: Rng) -> Window:
+    """Return the window with its positions further apart and more padding, if it still fits the map."""
+    dy, dx = (int(rng.integers(1, 4)) for _ in range(2))
+    top, left, bottom, right = (int(rng.integers(1 + (f - 1) * d)) for f, d in 2 * ((window.fy, dy), (window.fx, dx)))
+    apart = replace(
+        window, dilation_y=dy, dilation_x=dx, pad_top=top, pad_left=left, pad_bottom=bottom, pad_right=right
+    )
+    fits = apart.span_y <= shape.y + top + bottom and apart.span_x <= shape.x + left + right
+    return apart if fits else window
 
 
 def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:

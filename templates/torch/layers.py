@@ -72,11 +72,13 @@ class Conv(nn.Module):
         zero: int = 0,
         bias_steps: int = 1,
         rounding: Callable[[Tensor], Tensor] = rounded,
+        dilation: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         c, k = channels
         self.stride, self.padding, self.weights, self.outputs, self.groups = stride, padding, weights, outputs, groups
         self.zero_in, self.zero, self.bias_steps, self.rounding = zero_in, zero, bias_steps, rounding
+        self.dilation = dilation
         self.weight = nn.Parameter(torch.zeros(k, c // groups, *kernel, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(k, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(k, dtype=torch.float64))
@@ -87,15 +89,20 @@ class Conv(nn.Module):
         step = self.scale / self.bias_steps
         bias = rounded(self.bias / step) * step
         inputs = functional.pad(x - self.zero_in, self.padding)
-        total = functional.conv2d(inputs, weight, bias, self.stride, groups=self.groups)
+        total = functional.conv2d(inputs, weight, bias, self.stride, 0, self.dilation, self.groups)
         return (self.rounding(total) + self.zero).clamp(*self.outputs)
 
 
 def maximum(
-    x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], least: int
+    x: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    least: int,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """The largest of every window; what is padded never is."""
-    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride)
+    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride, 0, dilation)
 
 
 def average(
@@ -108,9 +115,12 @@ def average(
     zero_in: int = 0,
     zero: int = 0,
     rounding: Callable[[Tensor], Tensor] = rounded,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """The sum of every window times scale."""
-    total = functional.avg_pool2d(functional.pad(x - zero_in, padding), kernel, stride, divisor_override=1)
+    ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+    inputs = functional.pad(x - zero_in, padding)
+    total = functional.conv2d(inputs, ones, None, stride, 0, dilation, x.shape[1])
     return (rounding(total * scale) + zero).clamp(*outputs)
 
 
