@@ -420,8 +420,6 @@ def _windowed(
     fy: int, fx: int, strides: tuple[int, int], pads: tuple[int, int, int, int], dilations: tuple[int, int]
 ) -> Window:
     top, left, bottom, right = pads
-    if dilations != (1, 1):
-        raise ValueError(f"has dilations {dilations[0]} and {dilations[1]}; expected 1")
     return Window(
         fy=fy,
         fx=fx,
@@ -431,6 +429,8 @@ def _windowed(
         pad_left=left,
         pad_bottom=bottom,
         pad_right=right,
+        dilation_y=dilations[0],
+        dilation_x=dilations[1],
     )
 
 
