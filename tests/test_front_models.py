@@ -8,7 +8,6 @@ import pytest
 
 from codesign.front.read import Imported, read_network
 from codesign.front.runtime import compare_with_source, random_inputs
-from codesign.model import golden
 
 MODELS = os.environ.get("CODESIGN_MODELS", "")
 

@@ -136,6 +136,16 @@ def test_the_user_s_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     assert np.array_equal(given.shape, golden.run(network.graph, encoded).shape)
 
 
+def test_halves_of_the_user_s_numbers_go_where_the_file_has_them_go(tmp_path: Path) -> None:
+    path = small_qonnx(tmp_path / "made.onnx", np.random.default_rng(0))
+    network = read_network(path)
+    assert network.origin is not None
+    halves = (np.arange(-64, 128).reshape(1, 8, 8, 3) + 0.5) / 32
+    encoded = network.graph.encoding.encode(halves, network.graph.input.otype)
+    assert np.array_equal(encoded, np.clip(np.rint(halves * 32), -128, 127))
+    assert network.graph.encoding.formula == "(v - 0.0) / 0.03125 rounded, halves to even"
+
+
 def test_batch_normalization_is_folded_with_its_signs(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     f = OnnxFile([1, 3, 6, 6])

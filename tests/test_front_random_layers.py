@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from codesign.front.read import read_network
 from codesign.front.runtime import compare_with_source, random_inputs

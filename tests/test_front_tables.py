@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from codesign.errors import UnsupportedError
+from codesign.front.operators_page import page
 from codesign.front.read import read_network
 from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES
-from codesign.front.operators_page import page
 from front_models import OnnxFile
 
 PAGE = Path(__file__).parent.parent / "docs" / "operators.md"
@@ -32,7 +32,9 @@ def one_node(operator: str, **attributes: object) -> OnnxFile:
 def test_an_attribute_that_the_page_does_not_name_is_refused(tmp_path: Path, operator: str) -> None:
     f = one_node(operator, made_up=3)
     path = f.save(tmp_path / "made.onnx", f"t{len(f.nodes) - 1}")
-    with pytest.raises(UnsupportedError, match=r"node 'it' \(.*\): attribute made_up = 3 is not supported; expected of: "):
+    with pytest.raises(
+        UnsupportedError, match=r"node 'it' \(.*\): attribute made_up = 3 is not supported; expected of: "
+    ):
         read_network(path)
 
 

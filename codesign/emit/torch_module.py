@@ -17,6 +17,7 @@ import yaml
 from codesign.emit.environment import render
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ir.strict import to_plain
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
@@ -73,7 +74,8 @@ class TorchNetwork:
     input: str
     input_shape: tuple[int, int, int]
     input_range: tuple[int, int]
-    encoding: tuple[float, float]
+    encoding: tuple[float, float, bool]
+    formula: str
     output_scale: float
     labels: tuple[str, ...]
     weights: int
@@ -89,7 +91,8 @@ def render_torch(graph: Graph) -> Project:
         input=python_name(graph.input.name),
         input_shape=(shape.c, shape.y, shape.x),
         input_range=(otype.qmin, otype.qmax),
-        encoding=(graph.encoding.offset, graph.encoding.step),
+        encoding=(graph.encoding.offset, graph.encoding.step, graph.encoding.half_even),
+        formula=graph.encoding.formula,
         output_scale=graph.output_scale,
         labels=graph.labels,
         weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
@@ -213,7 +216,7 @@ def _plain(graph: Graph) -> dict[str, object]:
             "shape": [shape.y, shape.x, shape.c],
             "type": str(graph.input.otype),
             "scale": graph.input_scale,
-            "encoding": {"offset": graph.encoding.offset, "step": graph.encoding.step},
+            "encoding": to_plain(graph.encoding),
         },
         "output": {
             "shape": [last.oshape.y, last.oshape.x, last.oshape.c],

@@ -116,6 +116,8 @@ class _Lowering:
         first = _Stored(self.builder.input, self.entry.quantization, zero)
         self.stored[source.input.tensor] = first
         grid = self.entry.quantization
+        if grid.rounding not in (Rounding.HALF_EVEN, Rounding.HALF_UP):
+            self._problem(self.entry, f"rounds the input {grid.rounding.value}", "halves to even, or up")
         if _bounds(grid, qtype, zero) is not None:
             self._requantize(self.entry, first, 1.0)
         else:
@@ -127,7 +129,8 @@ class _Lowering:
         """Return the graph with its ends."""
         assert self.entry is not None
         first, last = self.stored[self.source.input.tensor], self.stored[self.source.output]
-        encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale)
+        even = first.grid.rounding is Rounding.HALF_EVEN
+        encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale, half_even=even)
         graph = self.builder.graph(input_scale=first.grid.scale, output_scale=last.grid.scale, encoding=encoding)
         return Lowered(
             graph=graph,

@@ -1,6 +1,6 @@
 """docs/operators.md: what is read and what is refused, written from the tables that the readers check files by.
 
-    python -m codesign.front.operators_page > docs/operators.md
+python -m codesign.front.operators_page > docs/operators.md
 """
 
 from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES, OperatorRule
