@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import hypothesis
@@ -167,16 +167,17 @@ def naive_average(node: Pool, x: Map) -> list[list[list[Fraction]]]:
     rows, columns = corners(node)
     return [
         [
-            [
-                Fraction(
-                    sum(v - node.zero_in for v in window_values(node, x, y, x_, c)) * node.multiplier, 2**node.shift
-                )
-                for c in range(node.ishape.c)
-            ]
+            [averaged(node, [v - node.zero_in for v in window_values(node, x, y, x_, c)]) for c in range(node.ishape.c)]
             for x_ in columns
         ]
         for y in rows
     ]
+
+
+def averaged(node: Pool, held: list[int]) -> Fraction:
+    """A sum times the multiplier of so many values."""
+    multiplier = next((m for count, m in node.by_count if count == len(held)), node.multiplier)
+    return Fraction(sum(held) * multiplier, 2**node.shift)
 
 
 def naive_add(node: Add, a: Map, b: Map) -> list[list[list[Fraction]]]:
@@ -277,6 +278,11 @@ def pools(draw: st.DrawFn) -> Case:
         node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.AVERAGE, window=draw(windows(shape)),
                     multiplier=draw(st.integers(1, 65535) | st.integers(1, 3)), shift=shift, otype=otype,
                     zero_in=draw(zeros(itype)), rule=draw(rules(otype, shift)))  # fmt: skip
+        if draw(st.booleans()):
+            (rows, columns), blank = corners(node), [[[0]] * shape.x] * shape.y
+            counts = {len(window_values(node, blank, y, x, 0)) for y in rows for x in columns}
+            smaller = sorted(counts - {0, node.window.positions})
+            node = replace(node, by_count=tuple((n, draw(st.integers(1, 65535))) for n in smaller))
     rng = random.Random(draw(st.integers(0, 2**32)))
     return Case(node, (images(rng, itype, shape),), [], [], [])
 
@@ -427,6 +433,10 @@ def is_dilated_and_padded(case: Case) -> bool:
     return min(w.fy, w.fx) > 1 and w.dilation_y > 1 and w.dilation_x > 1 and w.is_padded
 
 
+def leaves_padding_out(case: Case) -> bool:
+    return isinstance(case.node, Pool) and len(case.node.by_count) > 1 and case.node.zero_in != 0
+
+
 def has_a_fine_bias(case: Case) -> bool:
     return isinstance(case.node, Conv) and any(b % 2**case.node.bias_fraction for b in case.bias)
 
@@ -441,6 +451,7 @@ def does_not_shift(case: Case) -> bool:
         *((convs, has) for has in (is_depthwise, is_grouped, is_padded_unevenly, has_a_fine_bias)),
         *((cases, has) for cases in (convs, pools) for has in (has_a_padded_zero_point, is_dilated_and_padded)),
         (adds, subtracts),
+        (pools, leaves_padding_out),
         *((pools, has) for has in (is_a_padded_average, is_a_signed_maximum_with_padding, is_padded_unevenly)),
         *(
             (cases, has)

@@ -118,6 +118,16 @@ CASES: dict[str, Refused] = {
         lambda: changed(POOL, multiplier=0), ValueError, "pool: expected a positive multiplier, got 0"),
     "an addition times 0": (
         lambda: changed(ADD, multipliers=(1, 0)), ValueError, r"expected multipliers that are not 0, got \(1, 0\)"),
+    "a multiplier for a count that does not occur": (
+        lambda: changed(POOL, by_count=((3, 1),)), ValueError, r"pool: .* for each of the counts \[\], got \[3\]"),
+    "no multiplier for a count that occurs": (
+        lambda: changed(POOL, window=Window(fy=2, fx=2, pad_top=1, pad_left=1), by_count=((2, 1),)), ValueError,
+        r"pool: .* for each of the counts \[1, 2\], got \[2\]"),
+    "a maximum by count": (
+        lambda: changed(POOL, op=PoolOp.MAX, shift=0, window=Window(fy=2, fx=1, pad_top=1), by_count=((1, 1),)),
+        ValueError, "pool: expected no multipliers by count"),
+    "a multiplier of 0 by count": (
+        lambda: changed(POOL, window=Window(fy=2, fx=1, pad_top=1), by_count=((1, 0),)), ValueError, "got 0"),
     "a maximum with a zero point": (
         lambda: changed(POOL, op=PoolOp.MAX, shift=0, zero_in=1), ValueError, "pool: maximum pooling gives its inputs"),
     "a maximum with bounds": (

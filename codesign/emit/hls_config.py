@@ -138,6 +138,7 @@ def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> 
         ("MULTIPLY", multiplies(node)),
         ("MULTIPLIER_BITS", multiplier.bits),
         ("MULTIPLIER_WORDS", multiplier.words),
+        ("COUNTED", isinstance(node, Pool) and bool(node.by_count)),
         ("PRODUCT_BITS", max(node.acc_bits + fraction + factor_bits, node.shift, zero_bits) + 2),
         ("BIAS_FRACTION", fraction),
         ("SHIFT", node.shift),

@@ -138,6 +138,8 @@ def _layer(node: Operation) -> Layer:
                 _outputs(node),
                 _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
             )
+            counted = {count: m / (1 << node.shift) for count, m in node.by_count}
+            rest += f", by_count={counted}" if counted else ""
             return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs}{rest})")
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)

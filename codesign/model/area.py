@@ -277,7 +277,10 @@ def _pool_array(array: PoolArray) -> IntArray:
     """Count an adder per lane, or a comparator that lets the larger in; a floor is a choice in front of it."""
     pe, x_bits = array.pe, array.x_bits
     lane = array.acc_bits if array.average else x_bits + array.has_floor * (x_bits + 1)
-    return counts(pe, lut=pe * lane + 1, ff=pe * (array.acc_bits if array.average else x_bits) + 1)
+    bits = int(counter_ff(array.counts)) if array.counts else 0
+    table = rom_luts(array.constant_bits, array.counts)  # constants of every count
+    ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
+    return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
 
 
 def _scaled_sum(module: ScaledSum) -> IntArray:

@@ -111,6 +111,15 @@ def window_spans(window: Window, shape: Shape) -> tuple[IntArray, IntArray]:
     return first.ravel(), last.ravel()
 
 
+def window_counts(window: Window, shape: Shape) -> IntArray:
+    """Return how many positions of each window over a map lie inside it, [OY,OX]."""
+    oy, ox = window.out_extents(shape.y, shape.x)
+    rows = np.arange(oy)[:, None] * window.stride_y - window.pad_top + np.arange(window.fy) * window.dilation_y
+    columns = np.arange(ox)[:, None] * window.stride_x - window.pad_left + np.arange(window.fx) * window.dilation_x
+    inside = [((at >= 0) & (at < extent)).sum(axis=1) for at, extent in ((rows, shape.y), (columns, shape.x))]
+    return np.asarray(np.outer(*inside))
+
+
 def window_view(x: IntArray, window: Window, fill: int) -> IntArray:
     """Return a view [B,OY,OX,FY,FX,C] of the padded map, one window per output position, for x[B,IY,IX,C]."""
     pads = ((0, 0), (window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right), (0, 0))

@@ -19,7 +19,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -275,6 +275,7 @@ class _Builder:
     def _pool(self, source: Node, window: Window) -> Node:
         shape, itype = source.oshape, source.otype
         zero, rule = 0, HALF_UP
+        by_count: tuple[tuple[int, int], ...] = ()
         if self.rng.random() < 0.5:
             op, otype, multiplier, shift = PoolOp.MAX, itype, 1, 0
         else:
@@ -283,6 +284,10 @@ class _Builder:
             if self.is_extreme:
                 shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
             zero, rule = self.zero(itype), self.rule(otype, shift)
+            if not self.is_plain and self.rng.random() < 0.4:
+                counts = np.unique(window_counts(window, shape)).tolist()
+                by_count = tuple((n, max(1, (1 << shift) // n)) for n in counts if 0 < n < window.positions)
+                by_count = tuple((n, min(m, (1 << 16) - 1)) for n, m in by_count)
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -296,6 +301,7 @@ class _Builder:
                 otype=otype,
                 zero_in=zero,
                 rule=rule,
+                by_count=by_count,
             )
         )
 

@@ -20,8 +20,9 @@ rounded to their grid on the way, and the gradient passes the rounding. To fine-
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -116,12 +117,17 @@ def average(
     zero: int = 0,
     rounding: Callable[[Tensor], Tensor] = rounded,
     dilation: tuple[int, int] = (1, 1),
+    by_count: Mapping[int, float] = MappingProxyType({}),
 ) -> Tensor:
-    """The sum of every window times scale."""
+    """The sum of every window times scale; `by_count` has the scale of windows with so many positions in the map."""
     ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
     inputs = functional.pad(x - zero_in, padding)
     total = functional.conv2d(inputs, ones, None, stride, 0, dilation, x.shape[1])
-    return (rounding(total * scale) + zero).clamp(*outputs)
+    scales = torch.full(total.shape[2:], scale, dtype=x.dtype)
+    counts = functional.conv2d(functional.pad(torch.ones_like(x[:1, :1]), padding), ones[:1], None, stride, 0, dilation)
+    for count, other in by_count.items():
+        scales[counts[0, 0] == count] = other
+    return (rounding(total * scales) + zero).clamp(*outputs)
 
 
 def add(
