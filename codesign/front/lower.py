@@ -223,38 +223,39 @@ class _Lowering:
         self._store(quantize, node, zero, op.name, made.error)
 
     def _average(self, op: Pool, quantize: Quantize) -> None:
-        x = self.stored[op.input]
-        if any(op.pads) and not op.count_pads:
-            self._problem(op, "its mean leaves out the padding", "count_include_pad = 1, or no padding")
-            return
-        window = _pool_window(op, self.shapes[op.input])
-        self._scaled_average(quantize, x, window, x.grid.scale / quantize.quantization.scale, op.name)
+        x, shape = self.stored[op.input], self.shapes[op.input]
+        window = _pool_window(op, shape)
+        counts = _counts_inside(window, shape) if any(op.pads) and not op.count_pads else {window.positions}
+        self._scaled_sum(quantize, x, window, x.grid.scale / quantize.quantization.scale, counts, op.name)
 
     def _requantize(self, op: Quantize, x: _Stored, ratio: float) -> None:
         """Add a change of scale: an average of single values."""
-        self._scaled_average(op, x, Window(fy=1, fx=1), ratio, op.name)
+        self._scaled_sum(op, x, Window(fy=1, fx=1), ratio, {1}, op.name)
 
-    def _scaled_average(self, op: Quantize, x: _Stored, window: Window, ratio: float, name: str) -> None:
+    def _scaled_sum(self, op: Quantize, x: _Stored, window: Window, ratio: float, counts: set[int], name: str) -> None:
+        """Add the mean over windows times a ratio; `counts`: of positions that may lie in the map."""
         otype, zero, rule = self._output(op)
-        n = window.positions
-        bits = min(16, MAX_ACC_BITS)
-        found = fixed_point(np.array([ratio / n]), bits)
-        multiplier = int(found.multiplier[0])
-        if multiplier < 1:
-            raise ValueError(f"scales by {ratio / n:g}, which gives nothing but zeros")
+        numbers = sorted(counts | {window.positions})
+        found = fixed_point(ratio / np.array(numbers, np.float64))
+        multipliers = {n: int(m) for n, m in zip(numbers, found.multiplier, strict=True)}
+        if min(multipliers.values()) < 1:
+            raise ValueError(f"scales by {ratio / numbers[-1]:g}, which gives nothing but zeros")
         node = self.builder.average_pool(
             x.node,
             window,
-            multiplier=multiplier,
+            multiplier=multipliers[window.positions],
             shift=found.shift,
             otype=otype,
             zero_in=x.zero,
             rule=rule,
+            by_count={n: multipliers[n] for n in counts if n < window.positions},
             name=self._name(name),
         )
-        reach = n * max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero)
-        error = float(found.error[0]) * min(reach * ratio / n, op.quantization.high - op.quantization.low)
-        if error and 2 * reach <= MOST_SUMS and _same_sums(x.grid, n, ratio, multiplier, found.shift, op.quantization):
+        reach = max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero) * ratio
+        error = float(found.error.max()) * min(reach, op.quantization.high - op.quantization.low)
+        if error and all(
+            _same_sums(x.grid, n, ratio, multipliers[n], found.shift, op.quantization) for n in sorted(counts)
+        ):
             error = 0.0
         self._store(op, node, zero, name, error)
 
@@ -262,7 +263,7 @@ class _Lowering:
         a, b = (self.stored[tensor] for tensor in op.inputs)
         if a is b and op.sign > 0:  # the machine's Add reads two tensors
             ratio = 2 * a.grid.scale / quantize.quantization.scale
-            self._scaled_average(quantize, a, Window(fy=1, fx=1), ratio, op.name)
+            self._requantize(quantize, a, ratio)
             return
         otype, zero, rule = self._output(quantize)
         ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
@@ -437,10 +438,23 @@ def _windowed(
     )
 
 
+def _counts_inside(window: Window, shape: tuple[int, ...]) -> set[int]:
+    """Return how many positions of the windows over a map lie in it."""
+    rows, columns = window.out_extents(shape[0], shape[1])
+    sides = []
+    for n, outputs, stride, pad, taps, dilation in (
+        (shape[0], rows, window.stride_y, window.pad_top, window.fy, window.dilation_y),
+        (shape[1], columns, window.stride_x, window.pad_left, window.fx, window.dilation_x),
+    ):
+        places = np.arange(outputs)[:, None] * stride - pad + np.arange(taps) * dilation
+        sides.append(set(((places >= 0) & (places < n)).sum(axis=1).tolist()))
+    return {a * b for a in sides[0] for b in sides[1]}
+
+
 def _same_sums(grid: Quantization, n: int, ratio: float, multiplier: int, shift: int, output: Quantization) -> bool:
     """Tell whether a multiplier and a shift give the rounded mean of every sum that can come."""
     rounding = _machine_rounding(output)
-    if rounding is None:
+    if rounding is None or n * (grid.high - grid.low) > MOST_SUMS:
         return False
     sums = np.arange(n * min(grid.low - grid.zero, 0), n * max(grid.high - grid.zero, 0) + 1)
     exact: RealArray = sums * ratio / n

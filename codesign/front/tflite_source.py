@@ -43,7 +43,7 @@ _RANGES = {np.int8: (-128, 127), np.uint8: (0, 255), np.int16: (-32768, 32767)}
 TFLITE_OPERATORS: dict[str, str] = {
     "ADD": "two maps of one shape; fused activation NONE, RELU, RELU6 or RELU_N1_TO_1",
     "ARG_MAX": "the last operator only: left to the host",
-    "AVERAGE_POOL_2D": "padding VALID, or SAME where it pads nothing; any window and strides",
+    "AVERAGE_POOL_2D": "any window, strides and padding",
     "CONCATENATION": "maps along their channels",
     "CONV_2D": "any kernel, strides and padding; weights of 8 bits, symmetric, per tensor or per channel",
     "DEPTHWISE_CONV_2D": "as CONV_2D; any depth multiplier",
