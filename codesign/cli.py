@@ -284,14 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     compile_.set_defaults(command=_compile)
 
-    sweep = commands.add_parser("sweep", help="`run` over boards, demands, seeds and spaces, in one table")
-    sweep.add_argument("config", type=Path, metavar="SWEEP.yaml")
-    sweep.add_argument("--out", type=Path, metavar="FOLDER", help="the sweep's folder (default: runs/SWEEP)")
-    sweep.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: as many as the cores hold)")
-    sweep.add_argument(
-        "--ray", metavar="ADDRESS", help="run on this Ray cluster instead; auto: the one of this machine"
-    )
-    sweep.set_defaults(command=_sweep)
+    _add_sweep(commands)
 
     for step, what in (
         (Step.PREDICT, "predict the cost of a run's design again"),
@@ -305,15 +298,29 @@ def _parser() -> argparse.ArgumentParser:
         again.add_argument("run", type=Path, metavar="RUN")
         again.set_defaults(command=_repeat, step=step)
 
+    _add_compare(commands)
+    commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
+    commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
+    return parser
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    sweep = commands.add_parser("sweep", help="`run` over boards, demands, seeds and spaces, in one table")
+    sweep.add_argument("config", type=Path, metavar="SWEEP.yaml")
+    sweep.add_argument("--out", type=Path, metavar="FOLDER", help="the sweep's folder (default: runs/SWEEP)")
+    sweep.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: as many as the cores hold)")
+    sweep.add_argument(
+        "--ray", metavar="ADDRESS", help="run on this Ray cluster instead; auto: the one of this machine"
+    )
+    sweep.set_defaults(command=_sweep)
+
+
+def _add_compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
     compare = commands.add_parser("compare", help="vendor reports or a board log against the prediction")
     compare.add_argument("run", type=Path, metavar="RUN")
     compare.add_argument("--measured", type=Path, required=True, metavar="FILE")
     compare.add_argument("--even-if-older", action="store_true", help="take a file that is older than the project")
     compare.set_defaults(command=_compare)
-
-    commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
-    commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
-    return parser
 
 
 def _add_until(command: argparse.ArgumentParser) -> None:
