@@ -117,6 +117,18 @@ def test_a_folder_that_is_no_run_folder_stays_as_it_was(
         assert tree(home) == before
 
 
+@pytest.mark.parametrize(("found", "by"), [(1, "codesign 0.1; go on with"), (2, "codesign 0.2; go on with")])
+def test_a_run_folder_of_an_older_version_is_refused_by_the_version_that_wrote_it(
+    found: int, by: str, tmp_path: Path
+) -> None:
+    run = begin(tmp_path / "run")
+    files.write_json(run.folder.config, {**files.read_plain(run.folder.config), "format": found})
+    before = tree(tmp_path)
+    with pytest.raises(ConfigError, match=f"0-config.json: format {found} was written by {by} that version, or run"):
+        opened(run.folder.path)
+    assert tree(tmp_path) == before
+
+
 def test_a_lock_that_holds_something_is_the_users(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text("mine")
     with (

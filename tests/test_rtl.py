@@ -12,7 +12,7 @@ from codesign.emit.port import input_port, output_port
 from codesign.emit.rtl import render_rtl
 from codesign.emit.rtl_words import channel_words, weight_words
 from codesign.errors import ConfigError, MismatchError, ToolError
-from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import elaborate
@@ -57,7 +57,7 @@ def test_weight_words_have_pe_by_simd_lanes_and_zeros_beyond() -> None:
     graph = small_graph()
     node = graph.node("dense")
     assert isinstance(node, Conv)
-    engine = LineEngine(pe=2, simd=3, emit=1)
+    engine = LineEngine(nodes=("dense",), pe=2, simd=3, emit=1)
     words = [int(line, 16) for line in weight_words(node, engine, graph.params).splitlines()]
     weight = graph.params["dense.weight"]
     fy, fx, fold, passes = node.window.fy, node.window.fx, 2, 2
@@ -75,7 +75,8 @@ def test_channel_words_fold_bias_and_rounding_into_one_offset() -> None:
     graph = small_graph()
     node = graph.node("conv")
     assert isinstance(node, Conv)
-    words = [int(w, 16) for w in channel_words(node, LineEngine(pe=3, simd=1, emit=1), graph.params).splitlines()]
+    engine = LineEngine(nodes=("conv",), pe=3, simd=1, emit=1)
+    words = [int(w, 16) for w in channel_words(node, engine, graph.params).splitlines()]
     bits = sum_bits(node.acc_bits, 1, node.shift)
     offsets = [w & ((1 << bits) - 1) for w in words]
     assert offsets == [(int(b) + 4) & ((1 << bits) - 1) for b in graph.params["conv.bias"]]
@@ -106,7 +107,7 @@ def test_measurement_of_the_small_network(tmp_path: Path) -> None:
     assert measured.interval_cycles == plan.interval_cycles
     assert measured.latency_cycles == first_image_latency(elaborate(graph, design))
     nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-    assert measured.node_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
+    assert measured.engine_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
     assert measured.outputs is not None
     assert np.array_equal(measured.outputs, golden.run(graph, images_of(graph, 8)).reshape(8, -1))
     stalled = rtlsim(small_rtl(), tmp_path, stall_seed=1)
@@ -148,8 +149,7 @@ def branched() -> tuple[Graph, Design]:
             continue
         nodes = [n for n in graph.nodes if not isinstance(n, Input)]
         design = Design(
-            engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in nodes),
-            placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+            engines=tuple(LineEngine(nodes=(n.name,), pe=1, simd=1, emit=1) for n in nodes),
             fifos=tuple(Fifo(adds[0].name, i, 2) for i in range(2)),
         )
         words = schedule(elaborate(graph, design)).fifo_words
@@ -217,8 +217,7 @@ def scaled_by(multipliers: tuple[int, int]) -> Machine:
     graph = Graph("scaled", (x, pool, add), {})
     names = ("pool", "add")
     design = Design(
-        engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in names),
-        placements=tuple(Placement(n, i) for i, n in enumerate(names)),
+        engines=tuple(LineEngine(nodes=(name,), pe=1, simd=1, emit=1) for name in names),
         fifos=tuple(Fifo("add", i, 2) for i in range(2)),
     )
     return Machine(0, graph, size_buffers(graph, design), images_of(graph, 4))
