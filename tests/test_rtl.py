@@ -17,6 +17,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import elaborate
 from codesign.machine.line import compute_cycles, sum_bits
+from codesign.machine.names import ENGINES_FILE, engines_of
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
@@ -27,12 +28,51 @@ from codesign.ops.input import Input
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape, Window
-from codesign.sim.rtlsim import rtlsim
+from codesign.sim.rtlsim import _buffers, _engine_cycles, rtlsim
 from codesign.sim.tool import run_tool
 from codesign.testing.small import small_design, small_graph
 from projects import small_board
 from rtl_batch import Machine, Result, build_runtime, run_group
 from strategies import random_design, random_graph, random_inputs
+
+
+def renamed(names: dict[str, str]) -> tuple[Graph, Design]:
+    """The small network and design with other names of nodes."""
+    graph, design = small_graph(), small_design()
+    nodes = []
+    for node in graph.nodes:
+        sources = {} if isinstance(node, Input) else {"source": names.get(node.inputs[0], node.inputs[0])}
+        nodes.append(replace(node, name=names.get(node.name, node.name), **sources))  # type: ignore[arg-type]
+    params = {f"{names[n]}.{key}": v for n, key, v in ((*name.split("."), v) for name, v in graph.params.items())}
+    engines = tuple(replace(e, nodes=tuple(names[n] for n in e.nodes)) for e in design.engines)
+    return Graph("renamed", tuple(nodes), params), replace(design, engines=engines)
+
+
+def test_figures_are_found_by_the_table_whatever_nodes_are_called() -> None:
+    names = {"conv": "node_engine_x", "pool": "fifo0_pool", "dense": "u_steps"}
+    graph, design = renamed(names)
+    x = images_of(graph, 2)
+    engines = engines_of(render_rtl(graph, design, small_board(), x, golden.run(graph, x)))
+    assert [(e.name, e.nodes) for e in engines] == [(n, (n,)) for n in names.values()]
+    text = "".join(
+        f"buffer TOP.accel.{engine.rtl}.u_feed.g_buffer.u_lines depth 64 peak {10 + i} now 0 steps {200 * (i + 1)}\n"
+        for i, engine in enumerate(engines)
+    )
+    text += "buffer TOP.accel.u_fifo0_node_engine_x depth 4 peak 3 now 1 steps 70\n"
+    text += f"engine TOP.accel.{engines[1].rtl} steps 90\n"  # its own word counts more than its feed's
+    assert _engine_cycles(text, engines, 2) == {"node_engine_x": 100, "fifo0_pool": 45, "u_steps": 300}
+    peaks = {name: figures["peak"] for name, figures in _buffers(text, engines).items()}
+    assert peaks == {"node_engine_x": 10, "fifo0_pool": 11, "u_steps": 12, "fifo0_node_engine_x": 3}
+    with pytest.raises(ToolError, match="the test bench printed no steps of u_engine_node_engine_x"):
+        _engine_cycles("", engines, 2)
+
+
+def test_an_rtl_project_without_its_table_is_refused() -> None:
+    project = small_rtl(2)
+    for content in (None, "[", '[{"name": 3}]'):
+        files = {n: c for n, c in project.files.items() if n != ENGINES_FILE}
+        with pytest.raises(ConfigError, match=r"rtl/engines\.json"):
+            engines_of(Project(files if content is None else {**files, ENGINES_FILE: content}))
 
 
 def images_of(graph: Graph, count: int) -> IntArray:

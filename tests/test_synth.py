@@ -22,6 +22,8 @@ from codesign.ir import files
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
+from codesign.machine.elaborate import elaborate
+from codesign.machine.names import engine_names
 from codesign.model import golden
 from codesign.sim import synth, yosys_parts
 from codesign.sim.synth import reading_script, synthesize
@@ -229,7 +231,7 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         kept = tmp_path / f"kept{products}"
         kept.mkdir()
         argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
-        argv += [kept, "yosys"]
+        argv += [kept, "yosys", *(engine.rtl for engine in engine_names(elaborate(graph, design)))]
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
     assert [pieces for pieces, _ in found] == [0, 2]
