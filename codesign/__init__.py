@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from codesign.ops.shapes import Window
     from codesign.search.goal import Goal
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "Board",
     "Built",
