@@ -61,20 +61,6 @@ def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
     assert np.std([a - x for a, x in pairs]) < 0.15  # the formula errs by a tenth
 
 
-def test_prices_find_a_design_that_is_nearly_as_quick_as_the_exact_programs(board: Board) -> None:
-    space = load_space("fashion")
-    graph = skeleton(derive(space, middle(space), "n", Shape(28, 28, 1), tuple("abcdefghij")))
-    fastest = search_design(graph, board, explain=False)
-    budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
-    engines = design_space(graph, board)
-    rows = quick_rows(engines, budget, (fastest.interval_cycles,))
-    assert rows is not None
-    exact = search_design(graph, board, Goal.LATENCY, explain=False, time_limit_s=5.0).objective
-    quick = latency_of(engines, rows)
-    # A choice by prices is off by what whole options are apart; what it is for is to beat where one would begin.
-    assert exact <= quick < min(1.15 * exact, 0.9 * fastest.latency_estimate_cycles)
-
-
 @pytest.mark.parametrize("objective", list(Objective))
 def test_with_both_demands_the_more_pressing_counts(board: Board, objective: Objective) -> None:
     late = Pricing(tiny_space(), SHAPE, 3, board, 100, objective, demanded=False, latency=300)

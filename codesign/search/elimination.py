@@ -5,6 +5,7 @@ place of times, and least that of plus. Networks of chains and branches need no 
 table over three, `plan` drops the pair that spans most variables; sums without it are lower bounds.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,7 @@ def _order(sizes: Sequence[int], pairs: Sequence[Pair]) -> tuple[Step, ...] | No
     steps: list[Step] = []
 
     def work(v: int) -> tuple[int, int, int]:
-        return len(near[v]), sizes[v] * int(np.prod([sizes[n] for n in near[v]], dtype=np.int64)), v
+        return len(near[v]), sizes[v] * math.prod(sizes[n] for n in near[v]), v
 
     while near:
         v = min(near, key=work)
@@ -119,7 +120,8 @@ def marginals(found: Least) -> Tables:
     for back in reversed(found.left):
         v, around = back.step.variable, back.step.neighbours
         if not around:
-            single[v] = back.made + (found.total - back.made.min())
+            others = found.total - back.made.min() if np.isfinite(found.total) else np.inf
+            single[v] = back.made + others
         elif len(around) == 1:
             (n,) = around
             through = back.tables[0] + _without(single[n], back.made)[:, None]

@@ -62,8 +62,11 @@ class Cheapest(NamedTuple):
     shares: FloatArray
 
 
-def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray]) -> Menu:
-    """Return the menu of those rows of every site, at least one each. `limit` [5]: what options may take together."""
+def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Plan | None = None) -> Menu:
+    """Return the menu of those rows of every site, at least one each.
+
+    `limit` [5]: what options may take together. `steps`: those of a larger menu of the space, which serve as well.
+    """
     scale = 1.0 / whole(limit)
     rows, intos, outs, starts, lanes = [], [], [], [], []
     count = 0
@@ -107,7 +110,7 @@ def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray]) -> Menu:
         groups=groups,
         lanes=tuple(lanes),
         converters=converters,
-        plan=_plan(space, lanes),
+        plan=_plan(space, lanes) if steps is None else steps,
     )
 
 
@@ -152,7 +155,7 @@ def through(menu: Menu, prices: FloatArray, on_top: FloatArray) -> FloatArray:
 def keep(menu: Menu, stays: BoolArray) -> Menu | None:
     """Return the menu of the options that stay; None if a site keeps none."""
     kept = [menu.rows[a:b][stays[a:b]] for a, b in zip(menu.first[:-1], menu.first[1:], strict=True)]
-    return menu_of(menu.space, menu.limit, [np.sort(k) for k in kept]) if all(map(len, kept)) else None
+    return menu_of(menu.space, menu.limit, [np.sort(k) for k in kept], menu.plan) if all(map(len, kept)) else None
 
 
 def shares_of(menu: Menu, picks: IntArray) -> FloatArray:

@@ -86,30 +86,30 @@ def prune(quest: Quest, known: Known, limit: float) -> tuple[Quest, Known] | Non
     return _within(quest, known, stays)
 
 
-def narrow(quest: Quest, known: Known) -> tuple[Quest, Known]:
-    """Return the quest over a few options that cheap selections take, for a search that need not be complete."""
+def narrow(quest: Quest, known: Known, most: int = _NARROW) -> tuple[Quest, Known]:
+    """Return the quest over about `most` options that cheap selections take, for a search that need not be complete."""
     assert known.prices is not None
-    if quest.menu.shares.shape[1] <= _NARROW:
+    if quest.menu.shares.shape[1] <= most:
         return quest, known
     weights, _ = _terms(quest, known.prices)
     costs = through(quest.menu, known.prices + weights, quest.on_top)
-    smaller = _within(quest, known, costs <= np.partition(costs, _NARROW)[_NARROW])
+    smaller = _within(quest, known, costs <= np.partition(costs, most)[most])
     assert smaller is not None  # the cheapest selection of all stays
     return smaller
 
 
-def mend(menu: Menu, picks: IntArray, weights: FloatArray) -> IntArray | None:
+def mend(quest: Quest, picks: IntArray, weights: FloatArray) -> IntArray | None:
     """Return a selection within the budget, by changes of one option at a time; None if they end beyond it.
 
-    First the excess falls, then the cost at `weights` [5].
+    First the excess falls, then the cost: at `weights` [5], and on top of that.
     """
-    picks = picks.copy()
+    menu, on_top, picks = quest.menu, quest.on_top, picks.copy()
     site = np.repeat(np.arange(menu.sites), np.diff(menu.first))
     for _ in range(_MENDS):
         shares = shares_of(menu, picks)
         moved = _moved(menu, picks, site)
         excess, over = np.maximum(shares - 1.0, 0.0).sum(), np.maximum(shares[:, None] + moved - 1.0, 0.0).sum(axis=0)
-        costs = weights @ moved
+        costs = weights @ moved + on_top - on_top[picks][site]
         if excess > TINY:
             best = int(np.lexsort((costs, over))[0])
             if over[best] >= excess - TINY:

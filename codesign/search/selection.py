@@ -88,7 +88,7 @@ def fill(query: Query, menu: Menu | None, interval: int, prices: FloatArray | No
         quest, known = smaller
     few, shown = narrow(quest, known)
     for seen in shown.seen[::-1][:_TRIED]:
-        picks = mend(few.menu, seen.picks, _weights(query))
+        picks = mend(few, seen.picks, _weights(query))
         if picks is not None:
             return Filled(_selection(query, few.menu, picks, Verdict.FEASIBLE, -np.inf), quest)
     return Filled(_exact(query, quest.menu, costly=False, gap=1.0), quest)
@@ -103,7 +103,7 @@ def frugal(query: Query, filled: Filled, gap: float) -> Selection:
     ask(quest, known)
     few, shown = narrow(quest, known)
     for seen in shown.seen[::-1][:_TRIED]:
-        picks = mend(few.menu, seen.picks, _weights(query))
+        picks = mend(few, seen.picks, _weights(query))
         if picks is not None:
             found = _selection(query, few.menu, picks, Verdict.FEASIBLE, known.bound)
             best = min(best, found, key=lambda s: s.objective)
@@ -136,7 +136,7 @@ def nearest(query: Query, interval: int) -> tuple[int, ...]:
         found = fill(wider, menu_within(wider, interval), interval, known.prices).selection
         if found.rows is not None:
             return found.rows
-    return _rows(menu, min(known.seen, key=lambda seen: float(seen.shares.max())).picks)
+    return rows_of(menu, min(known.seen, key=lambda seen: float(seen.shares.max())).picks)
 
 
 def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
@@ -175,12 +175,13 @@ def _weights(query: Query) -> FloatArray:
     return query.weights * whole(query.limit)
 
 
-def _rows(menu: Menu, picks: IntArray) -> tuple[int, ...]:
+def rows_of(menu: Menu, picks: IntArray) -> tuple[int, ...]:
+    """Return the row of every site that is picked."""
     return tuple(int(row) for row in menu.rows[picks])
 
 
 def _selection(query: Query, menu: Menu, picks: IntArray, verdict: Verdict, bound: float) -> Selection:
-    return Selection(verdict, _rows(menu, picks), float(_weights(query) @ shares_of(menu, picks)), bound)
+    return Selection(verdict, rows_of(menu, picks), float(_weights(query) @ shares_of(menu, picks)), bound)
 
 
 def _exact(query: Query, menu: Menu, *, costly: bool, gap: float) -> Selection:
@@ -189,6 +190,6 @@ def _exact(query: Query, menu: Menu, *, costly: bool, gap: float) -> Selection:
     answer, picks = solve(menu, weights, gap=gap, nodes=query.nodes)
     if picks is None:
         return Selection(answer.verdict, None, np.inf, answer.bound)
-    if (counts_of(query.space, _rows(menu, picks)) > query.budget).any():
+    if (counts_of(query.space, rows_of(menu, picks)) > query.budget).any():
         return Selection(Verdict.UNKNOWN, None, np.inf, answer.bound)  # the solver's tolerance was exceeded
     return _selection(query, menu, picks, answer.verdict, answer.bound)
