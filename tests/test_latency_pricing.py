@@ -11,18 +11,13 @@ from codesign.cosearch.chooser import Chooser  # noqa: E402
 from codesign.cosearch.config import Objective  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
-from codesign.model import resource  # noqa: E402
-from codesign.model.space import design_space, need_share  # noqa: E402
+from codesign.model.space import need_share  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
-from codesign.networks.space import derive, middle  # noqa: E402
+from codesign.networks.space import derive  # noqa: E402
 from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
-from codesign.search.design import search_design  # noqa: E402
-from codesign.search.goal import Goal  # noqa: E402
-from codesign.search.selection import latency_of  # noqa: E402
 from codesign.search.sized import quick_sized_design  # noqa: E402
-from codesign.search.waits import quick_rows  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch

@@ -24,7 +24,8 @@ _STAGES = 4  # each with fewer options than the one before
 _ROUNDS = 60  # of mixtures and prices in a stage, at most
 _MENDED = 3  # every so many rounds a selection is brought within the budget
 _CLOSE = 1e-3  # of the bound: nearer to what no mixture can exceed is not looked for
-_EXACT = 1200  # options, at most, that the exact program chooses from
+_EXACT = 1200  # options, at most, that the exact program chooses from,
+_A_NODE = 10  # and of each node that it may open
 _MOST = 1e3  # of a price, in latencies
 
 
@@ -169,7 +170,7 @@ def _exactly(query: Query, menu: Menu, told: _Told, bound: float, gap: float) ->
     It proves nothing where it chooses from a few options only.
     """
     quest = Quest(menu, np.zeros(len(NAMES)), told.costs)
-    few = narrow(quest, Known(prices=told.prices), _EXACT)[0].menu
+    few = narrow(quest, Known(prices=told.prices), min(_EXACT, _A_NODE * query.nodes))[0].menu
     whole = len(few.rows) == len(menu.rows)
     limit = Latency(told.latency * (1 - gap))
     answer, picks = solve(few, np.zeros(len(NAMES)), gap=gap, nodes=query.nodes, latency=limit)

@@ -32,7 +32,7 @@ class _Effort:
 
 
 _NOTHING = Resources()
-_ONCE = _Effort(_LADDER, 40, _NOTHING)
+_ONCE = _Effort(_LADDER, 20, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
