@@ -6,7 +6,7 @@ python -m codesign.front.operators_page > docs/operators.md
 import sys
 
 from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES, OperatorRule
-from codesign.front.tflite_source import TFLITE_OPERATORS
+from codesign.front.tflite_rules import TFLITE_OPERATORS
 
 _HEAD = """# Operators of files of other tools
 
