@@ -228,9 +228,7 @@ def exact_intervals(graphs: list[Graph], say: Callable[[str], None]) -> FloatArr
             found.append(float("inf"))
         say(f"[{i + 1}/{len(graphs)}] designed for it")
     if unproved:
-        raise SystemExit(
-            f"{unproved} of the designs are not proved to be the fastest"
-        )
+        raise SystemExit(f"{unproved} of the designs are not proved to be the fastest")
     return np.array(found)
 
 
