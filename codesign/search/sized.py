@@ -32,7 +32,7 @@ class _Effort:
 
 
 _NOTHING = Resources()
-_ONCE = _Effort(_LADDER, 20, _NOTHING)
+_ONCE = _Effort(_LADDER, 10, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -76,7 +76,7 @@ def quick_sized_design(
     fits.
     """
     best = _fitting(graph, board, Goal.INTERVAL, max_interval, reserve=reserve)
-    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 20, reserve))
+    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 10, reserve))
 
 
 def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, effort: _Effort) -> _Sized:
