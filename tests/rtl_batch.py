@@ -25,7 +25,19 @@ from strategies import random_design, random_graph, random_inputs
 
 WORKERS = 2
 PER_BUILD = 20
-_HEADERS = ("algorithm", "cstdio", "cstdlib", "cstring", "fstream", "memory", "random", "sstream", "string", "vector", "type_traits")
+_HEADERS = (
+    "algorithm",
+    "cstdio",
+    "cstdlib",
+    "cstring",
+    "fstream",
+    "memory",
+    "random",
+    "sstream",
+    "string",
+    "vector",
+    "type_traits",
+)
 _PORT = re.compile(r"^  (input|output) +logic +(\[\d+:0\])? *(\w+),?$", re.MULTILINE)
 
 

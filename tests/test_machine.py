@@ -28,7 +28,9 @@ def drawn(seed: int) -> tuple[Graph, Design, Machine]:
 def test_every_channel_has_one_producer_and_one_consumer(seed: int) -> None:
     _, _, machine = drawn(seed)
     produced = Counter([machine.source.channel.name, *(name for i in machine.instances for name in i.outputs)])
-    consumed = Counter([*(sink.channel.name for sink in machine.sinks), *(name for i in machine.instances for name in i.inputs)])
+    consumed = Counter(
+        [*(sink.channel.name for sink in machine.sinks), *(name for i in machine.instances for name in i.inputs)]
+    )
     assert produced == consumed == Counter(list(machine.channels))
     assert len({i.name for i in machine.instances}) == len(machine.instances)
 

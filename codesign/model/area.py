@@ -61,7 +61,7 @@ class Coefficients:
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
     repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
-    output_end: float = 40.0  # its count of images, up and down, and the test for zero
+    output_end: float = 47.0  # its count of images, up and down, and the test for zero
 
 
 FIT = Coefficients()

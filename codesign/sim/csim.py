@@ -26,8 +26,8 @@ def csim(project: Project, work: Path, *, timeout_s: float = 600.0, sanitize: bo
     """Compile and run the test bench of the files below `hls/`, in the folder `work`.
 
     outputs[N,OY,OX,K] are those of the images in tb/data; of several outputs all elements, [N, elements]. `seconds` is
-    the processor time inside the top function, on one core. With `sanitize`, undefined behaviour and wrong addresses are
-    errors.
+    the processor time inside the top function, on one core. With `sanitize`, undefined behaviour and wrong addresses
+    are errors.
 
     Raise MismatchError, naming layer, index, expected and got, if a word differs from the golden model's. Raise
     ToolError if compiler or bench fail or take longer than timeout_s seconds each.

@@ -6,7 +6,7 @@ module output_ends
   import codesign_pkg::*;
 #(
   parameter int OUTPUTS = 2,
-  parameter logic [OUTPUTS-1:0][31:0] BEATS = '1  // per image
+  parameter logic [32*OUTPUTS-1:0] BEATS = '1  // per image, of output 0 in the low bits
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -19,7 +19,7 @@ module output_ends
   assign image_o = &given;
 
   for (genvar i = 0; i < OUTPUTS; i++) begin : g_output
-    localparam int Beats = int'(BEATS[i]);
+    localparam int Beats = BEATS[32*i+:32];
     localparam int Bits = counter_bits(Beats);
     logic [Bits-1:0] beat_q;
     logic [31:0] ahead_q;  // images that this output has given and another has not
