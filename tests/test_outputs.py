@@ -1,5 +1,6 @@
 """Several outputs of a graph: one stream each, exact in both spellings, in the predicted cycles."""
 
+import importlib.util
 import subprocess
 import sys
 from dataclasses import replace
@@ -228,6 +229,51 @@ def test_what_tells_the_ends_of_images_takes_what_is_predicted(
     predicted = to_resources(sum(area(module, family) for module in modules))
     assert predicted.ff == found.ff
     assert abs(predicted.lut / found.lut - 1) < 0.05
+
+
+@pytest.mark.torch
+def test_the_torch_module_gives_a_tuple_equal_to_golden(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from test_torch_module import written
+
+    graph = two_headed()
+    module = written(graph, tmp_path / "network")
+    x = random_inputs(graph, np.random.default_rng(6), 3)
+    images, expected = torch.from_numpy(x).permute(0, 3, 1, 2), golden.run_outputs(graph, x)
+    found = module.load().integers(images)
+    assert [np.array_equal(a.numpy(), b) for a, b in zip(found, expected, strict=True)] == [True, True]
+    real = module.load().double()(images)
+    for values, integers, scale in zip(real, expected, (0.5, 0.25), strict=True):
+        assert np.array_equal(values.detach().permute(0, 2, 3, 1).numpy(), integers * scale)
+    np.save(tmp_path / "images.npy", x)
+    argv = [sys.executable, str(tmp_path / "network" / "model.py"), "images.npy", "out.npz"]
+    subprocess.run(argv, cwd=tmp_path, check=True, timeout=200)
+    with np.load(tmp_path / "out.npz") as held:
+        assert [np.array_equal(held[f"arr_{i}"], y) for i, y in enumerate(expected)] == [True, True]
+
+
+def test_an_onnx_file_of_several_outputs_is_read_exactly_and_runs(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from codesign.front.onnx_file import compare_onnx, read_onnx, write_onnx
+
+    graph, path = two_headed(), tmp_path / "two.onnx"
+    write_onnx(graph, path)
+    assert read_onnx(path).digest() == graph.digest()
+    ends = [(o.name, [d.dim_value for d in o.type.tensor_type.shape.dim][1:]) for o in onnx.load(path).graph.output]
+    assert ends == [("output0", [5]), ("output1", [2, 9, 7])]
+    if importlib.util.find_spec("onnxruntime"):
+        x = random_inputs(graph, np.random.default_rng(7), 5)
+        assert compare_onnx(path, graph, x).differing_words == 0
+
+
+def test_an_onnx_file_of_one_output_says_nothing_of_several(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from codesign.front.onnx_file import write_onnx
+
+    write_onnx(small_graph(), tmp_path / "one.onnx")
+    model = onnx.load(tmp_path / "one.onnx")
+    assert not any("outputs" in p.value or "output_scales" in p.value for p in model.metadata_props)
+    assert [o.name for o in model.graph.output] == ["output"]
 
 
 def test_the_report_tells_outputs_apart_and_says_what_is_not_rendered(tmp_path: Path) -> None:
