@@ -24,12 +24,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.errors import ConfigError, UnsupportedError
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
-from codesign.model import golden
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
@@ -74,17 +73,6 @@ class _Header:
         return dict(zip(names, self.output_scales or (self.output_scale,) * len(names), strict=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxComparison:
-    """onnxruntime against the golden model: of all words and all predictions of the images, how many differ."""
-
-    images: int
-    words: int
-    differing_words: int
-    differing_predictions: int
-    largest_difference: int
-
-
 def write_onnx(graph: Graph, path: Path) -> None:
     """Write the graph as ONNX. Input: integers [N,C,IY,IX]; output: real values, [N,K] if the last map is 1x1.
 
@@ -125,45 +113,6 @@ def read_onnx(path: Path) -> Graph:
     return graph
 
 
-def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
-    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the output, as golden.run_joined does.
-
-    Raise ToolError if onnxruntime is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ToolError("onnxruntime is not installed; `pip install onnxruntime` brings it") from error
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtype = _container(graph.input.otype)[1]
-    parts = []
-    for i in range(0, len(x), batch):
-        images = np.ascontiguousarray(x[i : i + batch].transpose(0, 3, 1, 2).astype(dtype))
-        parts.append(session.run(None, {graph.input.name: images}))
-    found = []
-    for node, scale, *batches in zip(graph.output_nodes, graph.scales, *parts, strict=True):
-        out = node.oshape
-        values = np.concatenate(batches).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
-        found.append(np.floor(values.astype(np.float64) / scale + 0.5).astype(np.int64))
-    return golden.joined(found)
-
-
-def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
-    """Run the file in onnxruntime and the graph in the golden model on x[N,IY,IX,C]."""
-    found, expected = run_onnx(path, graph, x), golden.run_joined(graph, x)
-    flat = [a.reshape(len(x), -1) for a in (found, expected)]
-    return OnnxComparison(
-        images=len(x),
-        words=flat[0].size,
-        differing_words=int((flat[0] != flat[1]).sum()),
-        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
-        largest_difference=int(np.abs(flat[0] - flat[1]).max()),
-    )
-
-
 def to_onnx(graph: Graph) -> Any:
     """Return the graph as an onnx.ModelProto."""
     builder = _Builder(graph)
@@ -176,7 +125,7 @@ def to_onnx(graph: Graph) -> Any:
         graph.name,
         [
             helper.make_tensor_value_info(
-                entry.name, _container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
+                entry.name, container_of(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
             )
         ],
         ends,
@@ -291,7 +240,7 @@ class _Builder:
             self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
             tensor = f"{name}.clip"
         self._constant(f"{name}.scale", np.array(scale, np.float32))
-        self._constant(f"{name}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{name}.zero", np.zeros((), container_of(qtype)[1]))
         inputs = [tensor, f"{name}.scale", f"{name}.zero"]
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
@@ -304,7 +253,7 @@ class _Builder:
     def dequantize(self, integers: str, real: str, scale: float, qtype: QType) -> None:
         """Append a DequantizeLinear."""
         self._constant(f"{real}.scale", np.array(scale, np.float32))
-        self._constant(f"{real}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{real}.zero", np.zeros((), container_of(qtype)[1]))
         inputs = [integers, f"{real}.scale", f"{real}.zero"]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
 
@@ -372,7 +321,8 @@ def _window(node: Conv | Pool) -> dict[str, list[int]]:
     }
 
 
-def _container(qtype: QType) -> tuple[int, Any]:
+def container_of(qtype: QType) -> tuple[int, Any]:
+    """Return the ONNX type and the numpy type that hold an integer type."""
     return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
 
 
