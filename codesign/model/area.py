@@ -25,6 +25,7 @@ from codesign.machine.modules import (
     Fork,
     MacArray,
     Module,
+    OutputEnds,
     PoolArray,
     Requantize,
     Scale,
@@ -60,10 +61,12 @@ class Coefficients:
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
     repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
+    output_end: float = 47.0  # its count of images, up and down, and the test for zero
 
 
 FIT = Coefficients()
 CONTROL_FF = 387
+OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
 
 
 def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (one row for every kind)
@@ -99,6 +102,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return counts(module.beats, lut=2, ff=counter_ff(module.beats))
         case Control():
             return counts(0, lut=FIT.control, ff=CONTROL_FF)
+        case OutputEnds():
+            return counts(0, lut=len(module.beats) * FIT.output_end, ff=len(module.beats) * OUTPUT_END_FF)
 
 
 def total_area(modules: Iterable[Module], family: Family) -> IntArray:
