@@ -172,10 +172,11 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
         return
     for name, needed, available in cost.resources.excess(board.budget):
         yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
-    if settings.min_fps is not None and cost.fps(board.clock_mhz) < settings.min_fps:
+    demand = settings.demand(board.clock_mhz)
+    if demand.slow(cost.interval_cycles):
         yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
-    latency_us = cost.latency_cycles / board.clock_mhz
-    if settings.max_latency_us is not None and latency_us > settings.max_latency_us:
+    if demand.late(cost.latency_cycles):
+        latency_us = cost.latency_cycles / board.clock_mhz
         yield f"too late: {latency_us:,.2f} µs for an image, demanded are {settings.max_latency_us:,} µs"
 
 

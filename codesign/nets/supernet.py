@@ -288,9 +288,9 @@ class SuperNet(nn.Module):
     def forward(self, x: Tensor, draws: Sequence[Chosen]) -> Tensor:
         """Compute logits [B,labels] of images x uint8 [B,C,Y,X], with a draw for each decision of the space."""
         value = x.to(torch.float32)
-        if not self.space.resolutions:
+        if self.slots.resolution is None:
             return self._logits(value, draws, 0)
-        return mixture(draws[0], lambda i: self._logits(self._reduced(value, i), draws, i))
+        return mixture(draws[self.slots.resolution], lambda i: self._logits(self._reduced(value, i), draws, i))
 
     def _reduced(self, x: Tensor, resolution: int) -> Tensor:
         """Return the images at that resolution, in whole steps of a pixel; as datasets.resize does, but for ties."""
@@ -299,11 +299,11 @@ class SuperNet(nn.Module):
 
     def _logits(self, pixels: Tensor, draws: Sequence[Chosen], resolution: int) -> Tensor:
         value, before = pixels * 2.0**-8, None
-        for stage, where, blocks in zip(self.space.stages, self.slots, self.blocks, strict=True):
+        for stage, where, blocks in zip(self.space.stages, self.slots.stages, self.blocks, strict=True):
             value, before = self._stage(stage, draws, where, blocks, value, before)
-        weight_bits = Bits(self.space.head_weight_bits, draws[-1])
+        weight_bits = Bits(self.space.head_weight_bits, draws[self.slots.head_weight_bits])
         first = resolution * len(self.space.head_pools)
-        return mixture(draws[-2], lambda i: self.heads[first + i](value, weight_bits))
+        return mixture(draws[self.slots.head_pool], lambda i: self.heads[first + i](value, weight_bits))
 
     def _stage(self, stage: StageSpace, draws: Sequence[Chosen], where, blocks, value, before):  # type: ignore[no-untyped-def]
         width = Width(stage.widths, draws[where.width])

@@ -197,21 +197,33 @@ def decisions(space: Space) -> tuple[Decision, ...]:
     return tuple(row)
 
 
-def slots(space: Space) -> tuple[StageSlots, ...]:
-    """Return the places of every stage's decisions; a resolution is the first of all, the last two are the head's."""
-    found, free = [], itertools.count(1 if space.resolutions else 0)
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Where the decisions are in the row of all. `resolution`: None where samples stay as they are."""
+
+    resolution: int | None
+    stages: tuple[StageSlots, ...]
+    head_pool: int
+    head_weight_bits: int
+
+
+def slots(space: Space) -> Slots:
+    """Return the places of all decisions."""
+    found, free = [], itertools.count()
+    resolution = next(free) if space.resolutions else None
     for stage in space.stages:
         width, bits = next(free), next(free)
         blocks = [(next(free), next(free), next(free) if b.activation_bits else None) for b in stage.blocks]
         operators, weight_bits, inner_bits = zip(*blocks, strict=True)
         found.append(StageSlots(width, bits, operators, weight_bits, inner_bits))
-    return tuple(found)
+    return Slots(resolution, tuple(found), head_pool=next(free), head_weight_bits=next(free))
 
 
 def branches(space: Space) -> tuple[int, ...]:
     """Return where options are different computations, not parts or roundings of one: resolution, operators, pool."""
-    first = (0,) if space.resolutions else ()
-    return (*first, *(at for where in slots(space) for at in where.operators), len(decisions(space)) - 2)
+    where = slots(space)
+    first = () if where.resolution is None else (where.resolution,)
+    return (*first, *(at for stage in where.stages for at in stage.operators), where.head_pool)
 
 
 def middle(space: Space) -> tuple[int, ...]:
@@ -228,23 +240,24 @@ def bit_widths(space: Space) -> tuple[int, ...]:
 def sizes(space: Space) -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Return where activation bits, widths and weight bits are decided, in this order, and their options by size."""
     every, found = decisions(space), []
-    for at in (*_activation_bits(space), *(w.width for w in slots(space)), *_weight_bits(space)):
+    for at in (*_activation_bits(space), *(w.width for w in slots(space).stages), *_weight_bits(space)):
         numbers = [int(text) for text in every[at].options]
         found.append((at, tuple(sorted(range(len(numbers)), key=numbers.__getitem__))))
     return tuple(found)
 
 
 def _activation_bits(space: Space) -> list[int]:
-    return [at for where in slots(space) for at in (where.bits, *where.inner_bits) if at is not None]
+    return [at for where in slots(space).stages for at in (where.bits, *where.inner_bits) if at is not None]
 
 
 def _weight_bits(space: Space) -> list[int]:
-    return [at for where in slots(space) for at in where.weight_bits] + [len(decisions(space)) - 1]
+    where = slots(space)
+    return [at for stage in where.stages for at in stage.weight_bits] + [where.head_weight_bits]
 
 
 def skips(space: Space) -> list[tuple[int, int]]:
     """Return (decision, option) of every block that can be skipped."""
-    pairs = ((k, at) for s, w in zip(space.stages, slots(space), strict=True)
+    pairs = ((k, at) for s, w in zip(space.stages, slots(space).stages, strict=True)
              for k, at in zip(s.blocks, w.operators, strict=True))  # fmt: skip
     return [(at, i) for block, at in pairs for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
 
@@ -265,12 +278,12 @@ def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tu
     layers: list[Layer] = []
     shape = chosen_shape(space, row, input_shapes(space, shape))
     source, channels = INPUT, shape.c
-    for i, (stage, where) in enumerate(zip(space.stages, slots(space), strict=True)):
+    for i, (stage, where) in enumerate(zip(space.stages, slots(space).stages, strict=True)):
         for j in range(len(stage.blocks)):
             made = chosen_block(space, row, i, j, source, channels, name=f"s{i}b{j}")
             layers += made
             source, channels = (made[-1].name, stage.widths[row[where.width]]) if made else (source, channels)
-    head = head_layers(source, space.head_pools[row[-2]], len(labels), space.head_weight_bits[row[-1]])
+    head = chosen_head(space, row, source, len(labels))
     return Network(name=name, shape=shape, layers=(*layers, *head), labels=labels)
 
 
@@ -278,7 +291,7 @@ def chosen_block(
     space: Space, row: Sequence[int], i: int, j: int, source: str, channels: int, *, name: str
 ) -> list[Layer]:
     """Return the layers of block j of stage i for a row of choices, behind a source of so many channels."""
-    stage, where = space.stages[i], slots(space)[i]
+    stage, where = space.stages[i], slots(space).stages[i]
     block, inner = stage.blocks[j], where.inner_bits[j]
     bits = stage.activation_bits[row[where.bits]]
     return block_layers(
@@ -344,8 +357,10 @@ def block_layers(
     return made
 
 
-def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:
-    """Return the classifier, and the pooling before it."""
+def chosen_head(space: Space, row: Sequence[int], source: str, labels: int) -> list[Layer]:
+    """Return the classifier of a row of choices for that many labels, and the pooling before it."""
+    where = slots(space)
+    pool, weight_bits = space.head_pools[row[where.head_pool]], space.head_weight_bits[row[where.head_weight_bits]]
     before: list[Layer] = []
     if pool is HeadPool.MAXIMUM:
         before = [PoolLayer(name="pool", source=source, op=PoolOp.MAX, kernel=2)]
@@ -386,7 +401,8 @@ def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
 
 def chosen_shape(space: Space, row: Sequence[int], shapes: Sequence[Shape]) -> Shape:
     """Return the one of input_shapes that a row of choices takes."""
-    return shapes[row[0] if space.resolutions else 0]
+    at = slots(space).resolution
+    return shapes[0 if at is None else row[at]]
 
 
 def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
