@@ -403,7 +403,7 @@ from dataclasses import replace
 from codesign.ir.boards import load_board
 from codesign.ops.shapes import Shape
 from codesign.networks.network import skeleton
-from codesign.networks.space import derive
+from codesign.networks.derive import derive
 from codesign.networks.spaces import load_space
 from codesign.ir.cost import Resources
 from codesign.search.design import search_design

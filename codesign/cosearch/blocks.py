@@ -9,17 +9,9 @@ import numpy.typing as npt
 
 from codesign.cosearch.row import Row
 from codesign.errors import ConfigError
+from codesign.networks.derive import chosen_block, chosen_head, chosen_shape, input_shapes, map_shapes
 from codesign.networks.network import INPUT, INPUT_TYPE, Layer, layer_node
-from codesign.networks.space import (
-    Space,
-    chosen_block,
-    chosen_head,
-    chosen_shape,
-    decisions,
-    input_shapes,
-    map_shapes,
-    slots,
-)
+from codesign.networks.space import Space, decisions, slots
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.qtype import QType

@@ -125,7 +125,7 @@ def _score(trainer: Trainer, row: Row, batches: list[torch.Tensor], held: Images
     """Return the share of held images that the network gets right with shared weights and its own statistics, and its
     loss.
     """
-    draws = certain(trainer.task, row, trainer.device)
+    draws = certain(trainer.task.space, row, trainer.device)
     recalibrate(trainer.net, batches, draws)
     part = Images(held.x[:_SCORE_IMAGES], held.y[:_SCORE_IMAGES])
     hits, loss = 0, 0.0

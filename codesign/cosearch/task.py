@@ -6,8 +6,9 @@ from codesign.cosearch.row import Row
 from codesign.ir.board import Board
 from codesign.ir.dataset import Dataset
 from codesign.ir.demand import NO_DEMAND, Demand
+from codesign.networks.derive import derive
 from codesign.networks.network import Network
-from codesign.networks.space import Decision, Space, decisions, derive
+from codesign.networks.space import Decision, Space, decisions
 from codesign.ops.shapes import Shape
 
 

@@ -21,7 +21,7 @@ from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import check_sound, cosine_rate
-from codesign.networks.space import bit_widths, branches
+from codesign.networks.space import Space, bit_widths, branches, decisions
 from codesign.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class Trainer:
 
     def _weight_draws(self, row: Row, temperature: float, rng: torch.Generator) -> list[Draw]:
         """Return the draws of that network, with blends of bit widths where weights are to see all of them."""
-        draws = certain(self.task, row, self.device)
+        draws = certain(self.task.space, row, self.device)
         if self.config.heterogeneous:
             draws = [
                 blend(self.chooser.open_logits(i), temperature, rng) if i in self.bits else d
@@ -225,6 +225,6 @@ def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Image
         yield from shuffled(images, batch, rng, flip=False)
 
 
-def certain(task: Task, row: Row, device: torch.device) -> list[Draw]:
+def certain(space: Space, row: Row, device: torch.device) -> list[Draw]:
     """Return the draws that give exactly the row's network."""
-    return [fixed(i, len(d.options), device) for i, d in zip(row.network, task.decisions, strict=True)]
+    return [fixed(i, len(d.options), device) for i, d in zip(row.network, decisions(space), strict=True)]

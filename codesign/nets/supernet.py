@@ -12,19 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
+from codesign.networks.derive import input_shapes, map_shapes, residual_bits
 from codesign.networks.network import same_window
-from codesign.networks.space import (
-    BlockSpace,
-    HeadPool,
-    Kind,
-    Operator,
-    Space,
-    StageSpace,
-    input_shapes,
-    map_shapes,
-    residual_bits,
-    slots,
-)
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace, slots
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape, Window
 

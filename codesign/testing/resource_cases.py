@@ -14,8 +14,9 @@ from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
 from codesign.model.resource import NAMES, design_resources
 from codesign.model.schedule import size_buffers
+from codesign.networks.derive import derive
 from codesign.networks.network import SPREAD, Network, skeleton
-from codesign.networks.space import decisions, derive
+from codesign.networks.space import decisions
 from codesign.networks.spaces import load_space
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv, accumulator_bounds
