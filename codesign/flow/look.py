@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import codesign
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import rendered
 from codesign.flow.folder import RunFolder, Settings
 from codesign.ir import files
@@ -172,7 +172,11 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
         return
     for name, needed, available in cost.resources.excess(board.budget):
         yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
-    demand = settings.demand(board.clock_mhz)
+    try:
+        demand = settings.demand(board.clock_mhz)
+    except InfeasibleError as error:  # the design is by hand: no search found it
+        yield str(error)
+        return
     if demand.slow(cost.interval_cycles):
         yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
     if demand.late(cost.latency_cycles):
