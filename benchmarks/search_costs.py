@@ -86,9 +86,9 @@ def design_points_a_second() -> float:
     blocks = choice_blocks(load_space("fbnet-cifar"), Shape(32, 32, 3), 100)
     nodes = sorted({n for b in blocks for made in b.nodes.ravel() for n in made or () if isinstance(n, Conv)}, key=repr)
     rng, points, begun = np.random.default_rng(0), 0, time.process_time()
-    family = load_board("pynq-z2").family
+    technology = load_board("pynq-z2").fabric
     while time.process_time() - begun < POINTS_S:
-        points += len(node_options(nodes[int(rng.integers(len(nodes)))], family))
+        points += len(node_options(nodes[int(rng.integers(len(nodes)))], technology))
     return points / (time.process_time() - begun)
 
 

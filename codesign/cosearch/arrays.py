@@ -79,7 +79,7 @@ class BlockArrays:
         self._tables: dict[tuple[Operation, ...], ArrayTable] = {}
         budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
         reserve = np.array([RESERVE if name in ("bram18", "lut", "ff") else 0.0 for name in resource.NAMES])
-        self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.family)
+        self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.fabric)
         self._weights = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
 
     @property
@@ -146,7 +146,7 @@ class BlockArrays:
 
     def _of(self, node: Operation) -> Options:
         if node not in self._options:
-            self._options[node] = node_options(node, self.board.family)
+            self._options[node] = node_options(node, self.board.fabric)
         return self._options[node]
 
     def _block_rows(self, nodes: tuple[Operation, ...], array: Array) -> list[int]:

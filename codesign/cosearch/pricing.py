@@ -24,8 +24,8 @@ from codesign.cosearch.costing import FloatArray
 from codesign.cosearch.row import Row
 from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
-from codesign.ir.board import Family
 from codesign.ir.cost import Resources
+from codesign.ir.technology import Technology
 from codesign.model import resource
 from codesign.model.space import need_share, node_options
 from codesign.ops.node import Operation
@@ -81,7 +81,7 @@ class Pricing:
         )
         self._intervals = np.maximum(np.floor(self.reference * np.exp(self._log_grid) + 1e-6).astype(np.int64), 1)
         self._groups = choice_blocks(task.space, task.shape, len(task.labels))
-        self._engines = _engines(self._groups, board.family, self._has)
+        self._engines = _engines(self._groups, board.fabric, self._has)
         self._prices = self._has / self._has.sum()
         self.capacity, self._lag = 1.0, 0.0
         self._tabulate()
@@ -287,14 +287,16 @@ def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: F
     return found
 
 
-def _engines(groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]) -> dict[Operation, _Engines]:
+def _engines(
+    groups: tuple[ChoiceBlock, ...], technology: Technology, has: npt.NDArray[np.bool_]
+) -> dict[Operation, _Engines]:
     """Return the engines of every node in the groups that take only resources that the board `has`."""
     found: dict[Operation, _Engines] = {}
     for group in groups:
         for nodes in group.nodes.ravel():
             for node in nodes or ():
                 if node not in found:
-                    options = node_options(node, family)
+                    options = node_options(node, technology)
                     order = np.argsort(options.interval, kind="stable")
                     order = order[~options.counts[order][:, ~has].any(axis=1)]
                     found[node] = _Engines(options.interval[order], options.counts[order].astype(np.int32))

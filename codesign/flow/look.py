@@ -171,7 +171,8 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
     if cost is None:
         return
     for name, needed, available in cost.resources.excess(board.budget):
-        yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
+        label = getattr(board.fabric.labels, name)
+        yield f"does not fit {board.name}: needs {needed:,} {label}, available are {available:,}"
     try:
         demand = settings.demand(board.clock_mhz)
     except InfeasibleError as error:  # the design is by hand: no search found it

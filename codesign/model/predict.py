@@ -1,9 +1,10 @@
 """What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per node and in total."""
 
-from codesign.ir.board import Board, Family
 from codesign.ir.cost import Cost, NodeCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.target import Target
+from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
@@ -12,15 +13,15 @@ from codesign.model.resource import node_resources, shell_resources
 from codesign.model.schedule import schedule
 
 
-def predict(graph: Graph, design: Design, board: Board) -> Cost:
-    """Return the cost of the design on the board; raises ConfigError if the design does not fit the graph.
+def predict(graph: Graph, design: Design, target: Target) -> Cost:
+    """Return the cost of the design on the target; raises ConfigError if the design does not fit the graph.
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    nodes = tuple(_node_cost(unit, board.family) for unit in machine.units)
-    shell = shell_resources(machine, board.family)
+    nodes = tuple(_node_cost(unit, target.fabric) for unit in machine.units)
+    shell = shell_resources(machine, target.fabric)
     total = shell
     for cost in nodes:
         total = total + cost.resources
@@ -34,14 +35,14 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     )
 
 
-def _node_cost(unit: Unit, family: Family) -> NodeCost:
+def _node_cost(unit: Unit, technology: Technology) -> NodeCost:
     node, engine = unit.node, unit.engine
     return NodeCost(
         node=node.name,
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
         macs=node.macs,
-        resources=node_resources(node, engine, family),
+        resources=node_resources(node, engine, technology),
     )
 
 

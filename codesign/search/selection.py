@@ -94,7 +94,7 @@ def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
     for edge in space.edges:
         lanes_in = space.sites[edge.producer].options.lanes_out[rows[edge.producer]]
         lanes_out = space.sites[edge.consumer].options.lanes_in[rows[edge.consumer]]
-        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits)
+        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits, space.technology)
     return np.asarray(total)
 
 
@@ -145,7 +145,12 @@ def _converters(space: Space, kept: list[_Kept]) -> list[IntArray]:
     """Return counts [A, B, 5] of the converter of every edge, for A widths of the producer and B of the consumer."""
     return [
         converter_columns(
-            kept[e.producer].lanes_out[:, None], kept[e.consumer].lanes_in[None, :], e.packet_in, e.packet_out, e.bits
+            kept[e.producer].lanes_out[:, None],
+            kept[e.consumer].lanes_in[None, :],
+            e.packet_in,
+            e.packet_out,
+            e.bits,
+            space.technology,
         )
         for e in space.edges
     ]

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.board import Board, Family
+from codesign.ir.board import Board
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.model.resource import NAMES, design_resources
 from codesign.model.schedule import size_buffers
@@ -30,7 +31,7 @@ from codesign.testing.random_machines import random_design, random_graph
 SHAPE = Shape(28, 28, 1)
 LABELS = tuple("0123456789")
 SEARCH_LIMIT_S = 30.0
-BOARDS = {Family.SERIES7: "pynq-z2", Family.ULTRASCALE_PLUS: "ultra96-v2"}
+BOARDS = {"xc7": "pynq-z2", "xcup": "ultra96-v2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class Case:
     """
 
     seed: int
-    family: Family
+    family: str
     share: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.family.value} {'random' if self.share is None else 'network'} {self.seed}"
+        return f"{self.family} {'random' if self.share is None else 'network'} {self.seed}"
 
     @property
     def board(self) -> Board:
@@ -97,7 +98,7 @@ def compare(case: Case, work: Path) -> Row:
     return Row(
         case=case,
         multipliers=sum(e.pe * e.simd for e in engines),
-        predicted=design_resources(elaborate(graph, design), case.family),
+        predicted=design_resources(elaborate(graph, design), technology_of(case.family)),
         found=measured.resources,
         tool=measured.version,
     )
