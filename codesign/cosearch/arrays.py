@@ -24,7 +24,6 @@ from codesign.model.area import area
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Options, design_space, node_options
-from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 
 FloatArray = npt.NDArray[np.float64]
@@ -151,7 +150,7 @@ class BlockArrays:
 
     def _block_rows(self, nodes: tuple[Operation, ...], array: Array) -> list[int]:
         """Return the option of every node of a block with that array."""
-        allowed = [_within(node, self._of(node), array) for node in nodes]
+        allowed = [_within(self._of(node), array) for node in nodes]
         every = [self._of(node).interval for node in nodes]
         slowest = max((int(e[a].min()) for e, a in zip(every, allowed, strict=True)), default=0)
         rows = []
@@ -168,18 +167,14 @@ class BlockArrays:
         return np.sum(found, axis=0) if found else np.zeros(len(resource.NAMES), np.int64)
 
 
-def _within(node: Operation, options: Options, array: Array) -> npt.NDArray[np.bool_]:
+def _within(options: Options, array: Array) -> npt.NDArray[np.bool_]:
     """Return which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
     lanes = options.engines.pe * options.engines.simd
-    allowed = lanes <= array.lanes
-    if isinstance(node, Conv):
-        same = options.engines.dsp == array.dsp
-        allowed &= same if same.any() else True
-        # an engine that no other beats may exist for one kind of multiplier only
-        if not allowed.any():
-            allowed = lanes <= array.lanes
-    return allowed
+    within, same = lanes <= array.lanes, options.engines.dsp == array.dsp
+    # An engine that no other beats may exist for one kind of multiplier only; without multipliers there is one kind.
+    both = within & same
+    return both if both.any() else within
 
 
 def _narrowest(options: Options, interval: int) -> int:

@@ -111,9 +111,12 @@ def _priced(layers: list[Layer], source: Input) -> tuple[Operation, ...] | None:
     None if the machine has no such node.
     """
     before: dict[str, Node] = {source.name: source}
+    made: list[Operation] = []
     try:
         for layer in layers:
-            before[layer.name] = layer_node(layer, before)
+            node = layer_node(layer, before)
+            before[layer.name] = node
+            made.append(node.nameless())
     except ConfigError:
         return None
-    return tuple(n.nameless() for n in before.values() if not isinstance(n, Input))
+    return tuple(made)

@@ -14,7 +14,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.requantize import MAX_ACC_BITS, Scaling, scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
@@ -231,3 +231,29 @@ def conv_node(
         otype=otype,
     )
     return node, {"weight": weight, "bias": bias, "multiplier": factors}
+
+
+def untrained_conv(
+    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
+) -> Conv:
+    """Return a convolution as good as known without weights.
+
+    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
+    """
+    taps = window.positions * source.oshape.c // groups
+    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
+    return Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window,
+        groups=groups,
+        wtype=wtype,
+        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
+        scaling=Scaling.POWER_OF_TWO,
+        multiplier_bits=spread + 1,
+        shift=max(worst.bit_length() - otype.bits, spread),
+        otype=otype,
+    )
