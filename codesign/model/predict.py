@@ -1,6 +1,6 @@
-"""What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per node and in total."""
+"""What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
-from codesign.ir.cost import Cost, NodeCost
+from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.target import Target
@@ -9,7 +9,7 @@ from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.course import first_image_latency
-from codesign.model.resource import node_resources, shell_resources
+from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
 
 
@@ -20,29 +20,30 @@ def predict(graph: Graph, design: Design, target: Target) -> Cost:
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    nodes = tuple(_node_cost(unit, target.fabric) for unit in machine.units)
+    engines = tuple(_engine_cost(unit, target.fabric) for unit in machine.units)
     shell = shell_resources(machine, target.fabric)
     total = shell
-    for cost in nodes:
+    for cost in engines:
         total = total + cost.resources
     return Cost(
         latency_cycles=first_image_latency(machine),
         interval_cycles=schedule(machine).interval_cycles,
         resources=total,
         dram_bytes=_stream_bytes(graph),
-        nodes=nodes,
+        engines=engines,
         shell=shell,
     )
 
 
-def _node_cost(unit: Unit, technology: Technology) -> NodeCost:
+def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:
     node, engine = unit.node, unit.engine
-    return NodeCost(
-        node=node.name,
+    return EngineCost(
+        name=engine.name,
+        nodes=engine.nodes,
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
         macs=node.macs,
-        resources=node_resources(node, engine, technology),
+        resources=unit_resources(unit, technology),
     )
 
 

@@ -97,6 +97,11 @@ def chosen_head(space: Space, row: Sequence[int], source: str, labels: int) -> l
     """Return the classifier of a row of choices for that many labels, and the pooling before it."""
     where = slots(space)
     pool, weight_bits = space.head_pools[row[where.head_pool]], space.head_weight_bits[row[where.head_weight_bits]]
+    return head_layers(source, pool, labels, weight_bits)
+
+
+def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:
+    """Return the classifier, and the pooling before it."""
     before: list[Layer] = []
     if pool is HeadPool.MAXIMUM:
         before = [PoolLayer(name="pool", source=source, op=PoolOp.MAX, kernel=2)]
