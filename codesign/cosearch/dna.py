@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from codesign.cosearch.arrays import ARRAYS, ArrayTable, BlockArrays
 from codesign.cosearch.costing import FloatArray
-from codesign.cosearch.pricing import reference_of
 from codesign.cosearch.row import Row
 from codesign.cosearch.task import Task
 
@@ -28,7 +27,7 @@ class ArrayPricing:
     def __init__(self, task: Task, *, reference: int | None = None) -> None:
         """`reference`: the interval that costs are counted from, where none is demanded."""
         self.arrays = BlockArrays(task)
-        self.reference = reference_of(task, reference)
+        self.reference = task.reference(reference)
         self.networks = len(task.decisions)
         self.sizes = (*(len(d.options) for d in task.decisions), *[len(ARRAYS)] * self.arrays.blocks)
         self._floor = (

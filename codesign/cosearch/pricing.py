@@ -63,7 +63,7 @@ class Pricing:
 
         `reference`: the interval around which costs are known, where none is demanded.
         """
-        self.reference = reference_of(task, reference)
+        self.reference = task.reference(reference)
         self.objective, self.demand, board = objective, task.demand, task.board
         self.sizes = tuple(len(d.options) for d in task.decisions)
         budget = _row(board.budget)
@@ -267,14 +267,6 @@ class Pricing:
             prices /= prices.sum()
             mean += prices if i >= _ROUNDS // 2 else 0.0
         return mean / mean.sum()
-
-
-def reference_of(task: Task, reference: int | None) -> int:
-    """Return the demanded interval, or the one given where none is demanded. Raise ValueError without either."""
-    found = task.demand.interval_cycles or reference
-    if found is None:
-        raise ValueError("reference: expected an interval in cycles where none is demanded, got none")
-    return found
 
 
 def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: FloatArray) -> FloatArray:

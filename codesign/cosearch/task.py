@@ -42,6 +42,13 @@ class Task:
         """The same without a demand."""
         return replace(self, demand=NO_DEMAND)
 
+    def reference(self, otherwise: int | None) -> int:
+        """Return the demanded interval in cycles, or another where none is demanded. Raise ValueError without one."""
+        found = self.demand.interval_cycles or otherwise
+        if found is None:
+            raise ValueError("reference: expected an interval in cycles where none is demanded, got none")
+        return found
+
     def network(self, row: Row) -> Network:
         """Return the network of a row of choices."""
         return derive(self.space, row.network, self.name, self.shape, self.labels)

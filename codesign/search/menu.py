@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codesign.model.resource import NAMES, converter_columns
-from codesign.model.space import Space
+from codesign.model.resource import converter_columns
+from codesign.model.space import Edge, Space
 from codesign.ops.arrays import BoolArray, IntArray
 from codesign.search.elimination import FloatArray, Least, Pair, Plan, Tables, least, marginals, plan
-
 
 _NONE = 0.25  # stands for a limit of 0, so that one of the resource takes more than there is
 _ENDLESS = 1e9  # stands for no limit: no design takes so much
@@ -62,6 +61,12 @@ class Cheapest(NamedTuple):
     shares: FloatArray
 
 
+def _converters(space: Space, edge: Edge, lanes_in: IntArray, lanes_out: IntArray) -> IntArray:
+    """Return counts [A, B, 5] of the converter of an edge, for A widths of the producer and B of the consumer."""
+    widths = (lanes_in[:, None], lanes_out[None, :])
+    return converter_columns(*widths, edge.packet_in, edge.packet_out, edge.bits, space.technology)
+
+
 def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Plan | None = None) -> Menu:
     """Return the menu of those rows of every site, at least one each.
 
@@ -86,22 +91,8 @@ def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Pl
     counts = np.concatenate([s.options.counts[r] for s, r in zip(space.sites, rows, strict=True)])
     first = np.cumsum([0, *map(len, rows)])
     groups = np.cumsum([0, *map(len, starts)])
-    converters = tuple(
-        scale[:, None, None]
-        * np.moveaxis(
-            converter_columns(
-                lanes[e.producer][1][:, None],
-                lanes[e.consumer][0][None, :],
-                e.packet_in,
-                e.packet_out,
-                e.bits,
-                space.technology,
-            ),
-            2,
-            0,
-        )
-        for e in space.edges
-    )
+    tables = (_converters(space, e, lanes[e.producer][1], lanes[e.consumer][0]) for e in space.edges)
+    converters = tuple(scale[:, None, None] * np.moveaxis(table, 2, 0) for table in tables)
     return Menu(
         space=space,
         limit=limit,
