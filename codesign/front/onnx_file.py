@@ -10,7 +10,7 @@ value is an odd number of half steps, never a tie. So the file computes the grap
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
 
 Runtimes may fuse the pattern into integer kernels. Some of these saturate 16-bit intermediate sums on older processors,
-so `run_onnx` turns that off.
+so `run_onnx` turns that off. Long because both directions stand here, operator by operator.
 """
 
 import json
