@@ -169,10 +169,10 @@ def test_a_binding_resource_buys_what_the_result_says(seed):
 
 
 def test_the_same_search_twice_gives_the_same_design_whatever_else_the_machine_does():
-    first = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+    first = [search_design(network(), BOARD, goal, nodes=5, explain=False) for goal in SEARCHED]
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
     try:
-        second = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+        second = [search_design(network(), BOARD, goal, nodes=5, explain=False) for goal in SEARCHED]
     finally:
         for process in busy:
             process.kill()

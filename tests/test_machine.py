@@ -19,7 +19,7 @@ SEEDS = range(60)
 
 def drawn(seed: int) -> tuple[Graph, Design, Machine]:
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng)
+    graph = random_graph(rng, several_outputs=True)
     design = random_design(graph, rng)
     return graph, design, elaborate(graph, design)
 
@@ -28,7 +28,9 @@ def drawn(seed: int) -> tuple[Graph, Design, Machine]:
 def test_every_channel_has_one_producer_and_one_consumer(seed: int) -> None:
     _, _, machine = drawn(seed)
     produced = Counter([machine.source.channel.name, *(name for i in machine.instances for name in i.outputs)])
-    consumed = Counter([machine.sink.channel.name, *(name for i in machine.instances for name in i.inputs)])
+    consumed = Counter(
+        [*(sink.channel.name for sink in machine.sinks), *(name for i in machine.instances for name in i.inputs)]
+    )
     assert produced == consumed == Counter(list(machine.channels))
     assert len({i.name for i in machine.instances}) == len(machine.instances)
 
@@ -56,7 +58,9 @@ def test_words_and_elements_are_kept(seed: int) -> None:
         if isinstance(instance.block, Converter):
             assert (instance.block.lanes_in, instance.block.lanes_out) == (given.lanes, made.lanes)
     assert machine.source.channel.lanes == design.input_lanes
-    assert machine.sink.channel.words * design.output_lanes >= graph.output.oshape.elements
+    for sink, node, lanes in zip(machine.sinks, graph.output_nodes, design.output_lanes, strict=True):
+        assert sink.node == node
+        assert sink.channel.words == -(-node.oshape.elements // lanes)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

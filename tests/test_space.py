@@ -97,7 +97,7 @@ def test_options_left_out_are_beaten_by_one_of_the_same_pe_and_simd(graph):
             kept = options.counts[(engines.pe == engines.pe[row]) & (engines.simd == engines.simd[row])]
             for kind in space._kinds(node):
                 engine = dataclasses.replace(
-                    engines.engine(row), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT
+                    engines.engine(row, node.name), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT
                 )
                 memories = [Memory.BRAM if bit else Memory.LUT for bit in kind[1:]]
                 engine = dataclasses.replace(engine, weight_memory=memories[0], buffer_memory=memories[1])
@@ -183,6 +183,8 @@ def test_options_taken_are_those_of_their_rows(graph, data):
     options = space.node_options(node, technology_of("xc7"))
     rows = np.array(data.draw(st.lists(st.integers(0, len(options) - 1), min_size=1, max_size=5)))
     taken = options.take(rows)
-    assert [taken.engines.engine(i) for i in range(len(rows))] == [options.engines.engine(int(row)) for row in rows]
+    assert [taken.engines.engine(i, "n") for i in range(len(rows))] == [
+        options.engines.engine(int(row), "n") for row in rows
+    ]
     assert (taken.counts == options.counts[rows]).all()
     assert (taken.interval == options.interval[rows]).all()

@@ -86,7 +86,13 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim=simulated.get("RTL simulation"),
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
-        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale), *unreadable, *spoilt_cost),
+        remarks=(
+            *_without_host(graph),
+            *_misfits(cost, settings, board),
+            *_stale_remark(stale),
+            *unreadable,
+            *spoilt_cost,
+        ),
         wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
 
@@ -172,6 +178,15 @@ def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
             yield f"{name} failed: {m.failure}"
         elif m.mismatches:
             yield f"{name}: {m.mismatches:,} words differ from the golden model"
+
+
+def _without_host(graph: Graph | None) -> Iterable[str]:
+    """Return what is not rendered for this network."""
+    if graph is not None and len(graph.output_nodes) > 1:
+        yield (
+            f"{len(graph.output_nodes)} outputs: host code and vendor scripts take one so far, and are not rendered; "
+            "both spellings and their simulations are"
+        )
 
 
 def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[str]:

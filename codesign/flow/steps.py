@@ -220,14 +220,14 @@ def rtlsim_step(run: Run) -> None:
 def csim_of(run: Run, x: IntArray) -> Measurement:
     """Simulate the C++ with images x[N,IY,IX,C] of the caller's; the run's own measurement stays. Raises as csim."""
     graph, design = load_machine(run.folder)
-    project = _render_hls(graph, design, run.board, x, golden.run(graph, x))
+    project = _render_hls(graph, design, run.board, x, golden.run_joined(graph, x))
     return csim(project, run.folder.work / "csim_of", timeout_s=run.settings.proof.time_limit_s)
 
 
 def rtlsim_of(run: Run, x: IntArray, stall_seed: int | None) -> Measurement:
     """Simulate the SystemVerilog with images x[N,IY,IX,C] of the caller's; see csim_of. Raises as rtlsim."""
     graph, design = load_machine(run.folder)
-    project = render_rtl(graph, design, run.board, x, golden.run(graph, x))
+    project = render_rtl(graph, design, run.board, x, golden.run_joined(graph, x))
     limit = run.settings.proof.time_limit_s
     return rtlsim(project, run.folder.work / "rtlsim_of", stall_seed=stall_seed, timeout_s=limit)
 

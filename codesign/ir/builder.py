@@ -1,5 +1,6 @@
 """Builds integer graphs node by node: widths, scaling and names follow from what is given."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -165,9 +166,24 @@ class GraphBuilder:
         output_scale: float = 1.0,
         labels: tuple[str, ...] = (),
         encoding: Encoding = IDENTITY,
+        outputs: Sequence[Node] = (),
+        output_scales: tuple[float, ...] = (),
     ) -> Graph:
-        """Return the graph, checked; its output is the node that was added last. Raise UnsupportedError."""
-        return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
+        """Return the graph, checked; its output is the node that was added last, unless `outputs` has others.
+
+        `output_scales`: the real value of one step of each of several outputs. Raise UnsupportedError.
+        """
+        return Graph(
+            self.name,
+            tuple(self.nodes),
+            dict(self.params),
+            input_scale,
+            output_scale,
+            labels,
+            encoding,
+            outputs=tuple(node.name for node in outputs),
+            output_scales=output_scales,
+        )
 
     def _pool(
         self, source: Node, op: PoolOp, window: Window, multiplier: int, shift: int, otype: QType, name: str

@@ -22,6 +22,7 @@ from codesign.machine.modules import (
     Fork,
     MacArray,
     Module,
+    OutputEnds,
     PoolArray,
     Requantize,
     Scale,
@@ -38,6 +39,7 @@ SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.
 
 
 CONTROL_FF = 387
+OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
 
 
 def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR0912 (one row for every kind)
@@ -73,6 +75,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return counts(module.beats, lut=2, ff=counter_ff(module.beats))
         case Control():
             return counts(0, lut=technology.fitted.control, ff=CONTROL_FF)
+        case OutputEnds():
+            return counts(0, lut=len(module.beats) * technology.fitted.output_end, ff=len(module.beats) * OUTPUT_END_FF)
 
 
 def total_area(modules: Iterable[Module], technology: Technology) -> IntArray:

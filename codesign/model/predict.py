@@ -9,6 +9,7 @@ from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.course import first_image_latency
+from codesign.model.limit import stream_bytes
 from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
 
@@ -29,7 +30,7 @@ def predict(graph: Graph, design: Design, target: Target) -> Cost:
         latency_cycles=first_image_latency(machine),
         interval_cycles=schedule(machine).interval_cycles,
         resources=total,
-        dram_bytes=_stream_bytes(graph),
+        dram_bytes=stream_bytes(graph),
         engines=engines,
         shell=shell,
     )
@@ -45,8 +46,3 @@ def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:
         macs=node.macs,
         resources=unit_resources(unit, technology),
     )
-
-
-def _stream_bytes(graph: Graph) -> int:
-    ends = ((graph.input.shape, graph.input.otype), (graph.output.oshape, graph.output.otype))
-    return sum(shape.elements * (1 if otype.bits <= 8 else 2) for shape, otype in ends)

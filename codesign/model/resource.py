@@ -13,7 +13,7 @@ from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
-from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, StreamPort
+from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, OutputEnds, StreamPort
 from codesign.model.area import NAMES as NAMES
 from codesign.model.area import area, multiply_luts, total_area
 from codesign.model.memory import ceil_log2
@@ -102,7 +102,8 @@ def port_columns(lanes: IntArray, elements: int, technology: Technology) -> IntA
 
 def shell_resources(machine: Machine, technology: Technology) -> Resources:
     """Return what lies around the engines: control, ports, forks, width converters, FIFOs where branches meet."""
-    modules: list[Module] = [machine.control, machine.source.port, machine.sink.port, *machine.between]
+    modules: list[Module] = [machine.control, machine.source.port, *(s.port for s in machine.sinks), *machine.between]
+    modules += [] if machine.ends is None else [machine.ends]
     return to_resources(total_area(modules, technology))
 
 
@@ -116,6 +117,8 @@ def design_resources(machine: Machine, technology: Technology) -> Resources:
 
 def base_resources(graph: Graph, technology: Technology) -> Resources:
     """Return what every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
-    forks = sum(len(node.inputs) - 1 for node in graph.operations)
+    forks = sum(len(node.inputs) - 1 for node in graph.operations) + len(graph.output_nodes) - 1
     alike: list[Module] = [Control(beats_in=1, beats_out=1), *[Fork(word_bits=1)] * forks]
+    if len(graph.output_nodes) > 1:
+        alike.append(OutputEnds(beats=(1,) * len(graph.output_nodes)))
     return to_resources(total_area(alike, technology))

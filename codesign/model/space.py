@@ -87,7 +87,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
-    """All designs of a graph on a target: the first site is the input stream, the last the output stream."""
+    """All designs of a graph on a target: the first site is the input stream, the last ones are the output streams."""
 
     graph: Graph
     sites: tuple[Site, ...]
@@ -105,7 +105,8 @@ class Space:
         """Return the design that takes option rows[i] of site i."""
         engines: list[LineEngine] = []
         fifos: list[Fifo] = []
-        for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
+        ends = 1 + len(self.graph.operations)
+        for site, row in zip(self.sites[1:ends], rows[1:ends], strict=True):
             assert site.options.engines is not None
             engines.append(site.options.engines.engine(row, site.name))
         for node, engine in zip(self.graph.operations, engines, strict=True):
@@ -116,7 +117,9 @@ class Space:
             engines=tuple(engines),
             fifos=tuple(fifos),
             input_lanes=int(self.sites[0].options.lanes_out[rows[0]]),
-            output_lanes=int(self.sites[-1].options.lanes_in[rows[-1]]),
+            output_lanes=tuple(
+                int(site.options.lanes_in[row]) for site, row in zip(self.sites[ends:], rows[ends:], strict=True)
+            ),
         )
 
 
@@ -129,7 +132,7 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     pixels = fifo_pixels(graph)
     if least_buffers:
         pixels = dict.fromkeys(pixels, 0)
-    first, last = graph.input, graph.output
+    first = graph.input
     sites = [Site("", stream_options(first.shape, first.otype.bits, target))]
     index = {first.name: 0}
     edges: list[Edge] = []
@@ -142,11 +145,11 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
             edges.append(Edge(index[source], len(sites), packet, ishape.c, itype.bits))
         index[node.name] = len(sites)
         sites.append(Site(node.name, options, need_share(node), _last_share(node)))
-    edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
-    sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
-    return Space(
-        graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph, target.fabric), target.fabric
-    )
+    for last in graph.output_nodes:
+        edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
+        sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
+    base = resource.base_resources(graph, target.fabric)
+    return Space(graph, tuple(sites), tuple(edges), pixels, base, target.fabric)
 
 
 def lane_choices(extent: int) -> IntArray:

@@ -33,7 +33,7 @@ class _Effort:
 
 
 _NOTHING = Resources()
-_ONCE = _Effort(_LADDER, 20, _NOTHING)
+_ONCE = _Effort(_LADDER, 10, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -74,7 +74,7 @@ def quick_sized_design(graph: Graph, board: Board, demand: Demand, reserve: Reso
     fits.
     """
     best = _fitting(graph, board, Goal.INTERVAL, demand.interval_cycles, reserve=reserve)
-    return _quick(best, graph, board, demand, _Effort(_LADDER[:1], 20, reserve))
+    return _quick(best, graph, board, demand, _Effort(_LADDER[:1], 10, reserve))
 
 
 def _quick(best: _Sized, graph: Graph, board: Board, demand: Demand, effort: _Effort) -> _Sized:
