@@ -88,7 +88,7 @@ class Fitted:
     - `constant_product`: share of a multiplier that is left where its weight is a constant.
     - `repeated_words`: row repeater, saved where a pixel has several words.
     - `control`: the whole control block, but its counters of beats.
-    - `output_end`: of one of several outputs, its count of images, up and down, and the test for zero.
+    - `output_end`: of each of several outputs, its count of images, up and down, and the test for zero.
     - `choice`: an input of a choice of more bits than one LUT chooses from.
     - `bank`: a bank of memory in LUTs where there are several.
     """

@@ -76,7 +76,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
         case Control():
             return counts(0, lut=technology.fitted.control, ff=CONTROL_FF)
         case OutputEnds():
-            return counts(0, lut=len(module.beats) * technology.fitted.output_end, ff=len(module.beats) * OUTPUT_END_FF)
+            ends = len(module.beats)
+            return counts(0, lut=ends * technology.fitted.output_end, ff=ends * OUTPUT_END_FF)
 
 
 def total_area(modules: Iterable[Module], technology: Technology) -> IntArray:

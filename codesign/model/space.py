@@ -148,8 +148,9 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     for last in graph.output_nodes:
         edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
         sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
-    base = resource.base_resources(graph, target.fabric)
-    return Space(graph, tuple(sites), tuple(edges), pixels, base, target.fabric)
+    return Space(
+        graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph, target.fabric), target.fabric
+    )
 
 
 def lane_choices(extent: int) -> IntArray:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codesign.ir.technology import Technology
 from codesign.model.resource import converter_columns
 from codesign.model.space import Edge, Site, Space
 from codesign.ops.arrays import BoolArray, IntArray
@@ -94,7 +93,7 @@ def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Pl
         first=first,
         groups=np.cumsum([0, *(len(part.starts) for part in parts)]),
         lanes=lanes,
-        converters=tuple(_converter_shares(edge, lanes, scale, space.technology) for edge in space.edges),
+        converters=tuple(_converter_shares(space, edge, lanes, scale) for edge in space.edges),
         plan=_plan(space, lanes) if steps is None else steps,
     )
 
@@ -109,11 +108,11 @@ def _part(site: Site, rows: IntArray) -> _Part:
 
 
 def _converter_shares(
-    edge: Edge, lanes: Sequence[tuple[IntArray, IntArray]], scale: FloatArray, technology: Technology
+    space: Space, edge: Edge, lanes: Sequence[tuple[IntArray, IntArray]], scale: FloatArray
 ) -> FloatArray:
     """Return the shares [5, A, B] of the edge's converter, for A widths of its producer and B of its consumer."""
     leave, enter = lanes[edge.producer][1][:, None], lanes[edge.consumer][0][None, :]
-    counts = converter_columns(leave, enter, edge.packet_in, edge.packet_out, edge.bits, technology)
+    counts = converter_columns(leave, enter, edge.packet_in, edge.packet_out, edge.bits, space.technology)
     return np.asarray(scale[:, None, None] * np.moveaxis(counts, 2, 0))
 
 
