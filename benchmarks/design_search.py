@@ -20,8 +20,9 @@ from codesign.ir.boards import load_board
 from codesign.ir.files import write_text
 from codesign.ir.graph import Graph
 from codesign.model.space import design_space
+from codesign.networks.derive import block_layers, derive, head_layers
 from codesign.networks.network import INPUT, AddLayer, ConvLayer, Layer, Network, skeleton
-from codesign.networks.space import HeadPool, Kind, Operator, block_layers, derive, head_layers, middle
+from codesign.networks.space import HeadPool, Kind, Operator, middle
 from codesign.networks.spaces import load_space
 from codesign.ops.shapes import Shape
 from codesign.search.design import SearchResult, search_design

@@ -28,7 +28,19 @@ from strategies import random_design, random_graph, random_inputs
 _KEPT = tempfile.TemporaryDirectory(prefix="codesign-verilator-")  # removed when Python ends
 WORKERS = 2
 PER_BUILD = 20
-_HEADERS = ("cstdio", "cstdlib", "cstring", "fstream", "memory", "random", "sstream", "string", "vector", "type_traits")
+_HEADERS = (
+    "algorithm",
+    "cstdio",
+    "cstdlib",
+    "cstring",
+    "fstream",
+    "memory",
+    "random",
+    "sstream",
+    "string",
+    "vector",
+    "type_traits",
+)
 _PORT = re.compile(r"^  (input|output) +logic +(\[\d+:0\])? *(\w+),?$", re.MULTILINE)
 
 
@@ -78,7 +90,7 @@ def random_machine(
     `at_own_pace` sends an image every interval, evenly, instead of all at once.
     """
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, extreme=extreme, every_operator=every_operator)
+    graph = random_graph(rng, extreme=extreme, every_operator=every_operator, several_outputs=every_operator)
     design = size_buffers(graph, random_design(graph, rng))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
@@ -136,7 +148,7 @@ def verilator_root() -> Path:
 
 def _write_case(machine: Machine, index: int, work: Path) -> list[tuple[str, str, str]]:
     """Write the project's files below work, the top level renamed; its ports as (direction, range, name)."""
-    y = golden.run(machine.graph, machine.x)
+    y = golden.run_joined(machine.graph, machine.x)
     files = render_rtl(machine.graph, machine.design, small_board(), machine.x, y).files
     top = ""
     for name, content in files.items():

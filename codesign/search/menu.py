@@ -93,7 +93,7 @@ def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Pl
         first=first,
         groups=np.cumsum([0, *(len(part.starts) for part in parts)]),
         lanes=lanes,
-        converters=tuple(_converter_shares(edge, lanes, scale) for edge in space.edges),
+        converters=tuple(_converter_shares(space, edge, lanes, scale) for edge in space.edges),
         plan=_plan(space, lanes) if steps is None else steps,
     )
 
@@ -107,10 +107,12 @@ def _part(site: Site, rows: IntArray) -> _Part:
     return _Part(rows[order], starts, into[order][starts], out[order][starts], lanes_in, lanes_out)
 
 
-def _converter_shares(edge: Edge, lanes: Sequence[tuple[IntArray, IntArray]], scale: FloatArray) -> FloatArray:
+def _converter_shares(
+    space: Space, edge: Edge, lanes: Sequence[tuple[IntArray, IntArray]], scale: FloatArray
+) -> FloatArray:
     """Return the shares [5, A, B] of the edge's converter, for A widths of its producer and B of its consumer."""
     leave, enter = lanes[edge.producer][1][:, None], lanes[edge.consumer][0][None, :]
-    counts = converter_columns(leave, enter, edge.packet_in, edge.packet_out, edge.bits)
+    counts = converter_columns(leave, enter, edge.packet_in, edge.packet_out, edge.bits, space.technology)
     return np.asarray(scale[:, None, None] * np.moveaxis(counts, 2, 0))
 
 

@@ -147,7 +147,7 @@ def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
     for edge in space.edges:
         lanes_in = space.sites[edge.producer].options.lanes_out[rows[edge.producer]]
         lanes_out = space.sites[edge.consumer].options.lanes_in[rows[edge.consumer]]
-        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits)
+        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits, space.technology)
     return np.asarray(total)
 
 
