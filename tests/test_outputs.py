@@ -32,12 +32,14 @@ from codesign.model import golden
 from codesign.model.area import area
 from codesign.model.limit import stream_bytes
 from codesign.model.predict import predict
-from codesign.model.resource import to_resources
-from codesign.model.schedule import schedule, size_buffers
+from codesign.model.resource import design_resources, to_resources
+from codesign.model.schedule import interval_cycles, schedule, size_buffers
+from codesign.model.space import design_space
 from codesign.ops.node import Node
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Window
 from codesign.search.design import search_design
+from codesign.search.selection import counts_of, interval_of
 from codesign.sim.csim import csim
 from codesign.sim.rtlsim import rtlsim
 from codesign.sim.synth import count_resources, read_cells, synthesis_script
@@ -131,6 +133,20 @@ def test_the_search_finds_the_best_design_with_all_streams() -> None:
     assert found.proved_optimal
     assert predict(graph, found.design, board).interval_cycles == found.interval_cycles
     assert len(found.design.output_lanes) == 2
+
+
+@pytest.mark.parametrize("seed", [2, 7, 8, 9, 12, 15])
+def test_any_choice_of_options_costs_their_sum(seed: int) -> None:
+    rng, board = np.random.default_rng(seed), small_board()
+    graph = random_graph(rng, several_outputs=True)
+    assert len(graph.output_nodes) > 1
+    space = design_space(graph, board)
+    rows = tuple(int(rng.integers(len(site.options))) for site in space.sites)
+    design = space.design(rows)
+    check_design(design, graph)
+    machine = elaborate(graph, design)
+    assert to_resources(counts_of(space, rows)) == design_resources(machine, board.family)
+    assert interval_of(space, rows) == interval_cycles(machine)
 
 
 def test_bytes_of_all_outputs_cross_the_streams() -> None:
