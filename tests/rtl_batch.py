@@ -5,9 +5,11 @@ Only the machine whose clock moves costs time. The test bench is the project's o
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from codesign.ops.arrays import IntArray
 from projects import small_board
 from strategies import random_design, random_graph, random_inputs
 
+_KEPT = tempfile.TemporaryDirectory(prefix="codesign-verilator-")  # removed when Python ends
 WORKERS = 2
 PER_BUILD = 20
 _HEADERS = (
@@ -95,7 +98,7 @@ def random_machine(
 
 def run_batch(machines: Sequence[Machine], work: Path) -> list[Result]:
     """Run the machines, PER_BUILD in a build, WORKERS builds at a time."""
-    runtime = build_runtime(work)
+    runtime = build_runtime()
     groups = [machines[i : i + PER_BUILD] for i in range(0, len(machines), PER_BUILD)]
 
     def run(index: int) -> list[Result]:
@@ -126,8 +129,10 @@ def run_group(
     return [_result(machine, index, run.stdout) for index, machine in enumerate(machines)]
 
 
-def build_runtime(work: Path) -> Path:
-    """Verilator's run-time library, compiled once."""
+@cache
+def build_runtime() -> Path:
+    """Verilator's run-time library, compiled once in a process."""
+    work = Path(_KEPT.name)
     include = verilator_root() / "include"
     sources = "".join(f'#include "{include / name}"\n' for name in ("verilated.cpp", "verilated_threads.cpp"))
     (work / "runtime.cpp").write_text(sources)

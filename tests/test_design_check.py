@@ -217,7 +217,7 @@ def test_the_search_offers_no_engine_that_hls_cannot_hold(board) -> None:
     graph, _ = wide(700, 20, c=700)
     node = graph.node("up")
     assert isinstance(node, Conv)
-    options = node_options(node, board.family)
+    options = node_options(node, board.fabric)
     assert options.engines is not None
     assert int(options.engines.pe.max()) * 20 <= MAX_WORD_BITS
     pairs = int(options.lanes_in.max()), int(options.lanes_out.max())

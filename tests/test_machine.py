@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from codesign.ir.board import Family
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.modules import Converter, Fifo, Fork
@@ -66,10 +66,10 @@ def test_words_and_elements_are_kept(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_resources_are_the_sum_of_engines_and_what_lies_between(seed: int) -> None:
     _, _, machine = drawn(seed)
-    total = shell_resources(machine, Family.SERIES7)
+    total = shell_resources(machine, technology_of("xc7"))
     for unit in machine.units:
-        total = total + unit_resources(unit, Family.SERIES7)
-    assert total == design_resources(machine, Family.SERIES7)
+        total = total + unit_resources(unit, technology_of("xc7"))
+    assert total == design_resources(machine, technology_of("xc7"))
 
 
 def test_nodes_are_run_in_the_order_of_the_graph() -> None:

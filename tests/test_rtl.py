@@ -212,7 +212,7 @@ def run_branched(work: Path, alter: Callable[[Path], None] | None, design: Desig
     graph, sized = branched()
     design = design or sized
     pace = ("--pace", str(interval_cycles(elaborate(graph, design))), "--patience", "20000")
-    return run_group([Machine(0, graph, design, images_of(graph, 6), pace)], work, build_runtime(work), alter)[0]
+    return run_group([Machine(0, graph, design, images_of(graph, 6), pace)], work, build_runtime(), alter)[0]
 
 
 @pytest.mark.verilator
@@ -267,7 +267,7 @@ def scaled_by(multipliers: tuple[int, int]) -> Machine:
 @pytest.mark.gxx
 def test_an_addition_multiplies_by_every_bit_of_its_multipliers(tmp_path: Path) -> None:
     machines = [scaled_by(pair) for pair in ((70_000, 3), (1, (1 << 24) - 2), (1 << 16, 1 << 23))]
-    for result in run_group(machines, tmp_path, build_runtime(tmp_path)):
+    for result in run_group(machines, tmp_path, build_runtime()):
         assert result.status == 0, result.text
 
 

@@ -30,6 +30,7 @@ from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
+from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Scaling, signed_bits
 
@@ -215,7 +216,7 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     }
 
 
-def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
+def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
     window, out = node.window, node.oshape
     return {
         "IY": node.ishape.y,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import codesign
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import rendered
 from codesign.flow.folder import RunFolder, Settings
 from codesign.ir import files
@@ -194,11 +194,17 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
     if cost is None:
         return
     for name, needed, available in cost.resources.excess(board.budget):
-        yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
-    if settings.min_fps is not None and cost.fps(board.clock_mhz) < settings.min_fps:
+        label = getattr(board.fabric.labels, name)
+        yield f"does not fit {board.name}: needs {needed:,} {label}, available are {available:,}"
+    try:
+        demand = settings.demand(board.clock_mhz)
+    except InfeasibleError as error:  # the design is by hand: no search found it
+        yield str(error)
+        return
+    if demand.slow(cost.interval_cycles):
         yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
-    latency_us = cost.latency_cycles / board.clock_mhz
-    if settings.max_latency_us is not None and latency_us > settings.max_latency_us:
+    if demand.late(cost.latency_cycles):
+        latency_us = cost.latency_cycles / board.clock_mhz
         yield f"too late: {latency_us:,.2f} µs for an image, demanded are {settings.max_latency_us:,} µs"
 
 

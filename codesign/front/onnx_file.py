@@ -34,7 +34,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
-from codesign.ops.node import Node, Operation
+from codesign.ops.node import Node, Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.resize import Resize
@@ -188,7 +188,7 @@ class _Builder:
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
-    def _conv(self, node: Conv | Pool, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
+    def _conv(self, node: Windowed, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
         """Add weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
         name, source = node.name, self._scale(node.source)
         x = self._source(node.source, name, source)
@@ -312,7 +312,7 @@ def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
     return (((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << shift)).astype(np.int64)
 
 
-def _window(node: Conv | Pool) -> dict[str, list[int]]:
+def _window(node: Windowed) -> dict[str, list[int]]:
     window = node.window
     return {
         "kernel_shape": [window.fy, window.fx],

@@ -15,7 +15,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.requantize import MAX_ACC_BITS, Scaling, scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
@@ -78,33 +78,20 @@ class GraphBuilder:
         Defaults: no bias, no padding, stride 1, and the narrowest weights and accumulators that hold all values.
         A fully connected layer is a weight[K,IY,IX,C]. Raise UnsupportedError if the source has other channels.
         """
-        name = name or self._fresh("conv")
-        weight = np.asarray(weight, dtype=np.int64)
-        if weight.ndim != 4 or weight.shape[3] * groups != source.oshape.c:
-            raise UnsupportedError(
-                f"node {name!r}: expected weights [K, FY, FX, {source.oshape.c} / groups], got {list(weight.shape)} "
-                f"in {groups} groups"
-            )
-        k = len(weight)
-        bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
-        factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
-        needed = signed_bits(int(weight.min()), int(weight.max()))
-        node = Conv(
-            name=name,
-            source=source.name,
-            ishape=source.oshape,
-            itype=source.otype,
-            k=k,
-            window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
-            groups=groups,
-            wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
-            acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
-            scaling=scaling_of(factors),
-            multiplier_bits=int(factors.max()).bit_length(),
-            shift=shift,
+        node, params = conv_node(
+            name or self._fresh("conv"),
+            source,
+            weight,
+            bias,
             otype=otype,
+            window=window,
+            groups=groups,
+            multiplier=multiplier,
+            shift=shift,
+            weight_bits=weight_bits,
+            acc_bits=acc_bits,
         )
-        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": factors}
+        self.params |= {f"{node.name}.{key}": value for key, value in params.items()}
         self.nodes.append(node)
         return node
 
@@ -217,3 +204,72 @@ class GraphBuilder:
 
     def _fresh(self, kind: str) -> str:
         return f"{kind}_{len(self.nodes)}"
+
+
+def conv_node(
+    name: str,
+    source: Node,
+    weight: IntArray,
+    bias: IntArray | None = None,
+    *,
+    otype: QType,
+    window: Window | None = None,
+    groups: int = 1,
+    multiplier: IntArray | int = 1,
+    shift: int = 0,
+    weight_bits: int | None = None,
+    acc_bits: int | None = None,
+) -> tuple[Conv, dict[str, IntArray]]:
+    """Return a convolution and its parameters by name; see GraphBuilder.conv. Raise UnsupportedError."""
+    weight = np.asarray(weight, dtype=np.int64)
+    if weight.ndim != 4 or weight.shape[3] * groups != source.oshape.c:
+        raise UnsupportedError(
+            f"node {name!r}: expected weights [K, FY, FX, {source.oshape.c} / groups], got {list(weight.shape)} "
+            f"in {groups} groups"
+        )
+    k = len(weight)
+    bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
+    factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
+    needed = signed_bits(int(weight.min()), int(weight.max()))
+    node = Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
+        groups=groups,
+        wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
+        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
+        scaling=scaling_of(factors),
+        multiplier_bits=int(factors.max()).bit_length(),
+        shift=shift,
+        otype=otype,
+    )
+    return node, {"weight": weight, "bias": bias, "multiplier": factors}
+
+
+def untrained_conv(
+    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
+) -> Conv:
+    """Return a convolution as good as known without weights.
+
+    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
+    """
+    taps = window.positions * source.oshape.c // groups
+    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
+    return Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window,
+        groups=groups,
+        wtype=wtype,
+        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
+        scaling=Scaling.POWER_OF_TWO,
+        multiplier_bits=spread + 1,
+        shift=max(worst.bit_length() - otype.bits, spread),
+        otype=otype,
+    )

@@ -1,9 +1,10 @@
 """What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
-from codesign.ir.board import Board, Family
 from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.target import Target
+from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
@@ -13,15 +14,15 @@ from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
 
 
-def predict(graph: Graph, design: Design, board: Board) -> Cost:
-    """Return the cost of the design on the board; raises ConfigError if the design does not fit the graph.
+def predict(graph: Graph, design: Design, target: Target) -> Cost:
+    """Return the cost of the design on the target; raises ConfigError if the design does not fit the graph.
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    engines = tuple(_engine_cost(unit, board.family) for unit in machine.units)
-    shell = shell_resources(machine, board.family)
+    engines = tuple(_engine_cost(unit, target.fabric) for unit in machine.units)
+    shell = shell_resources(machine, target.fabric)
     total = shell
     for cost in engines:
         total = total + cost.resources
@@ -35,7 +36,7 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     )
 
 
-def _engine_cost(unit: Unit, family: Family) -> EngineCost:
+def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:
     node, engine = unit.node, unit.engine
     return EngineCost(
         name=engine.name,
@@ -43,5 +44,5 @@ def _engine_cost(unit: Unit, family: Family) -> EngineCost:
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
         macs=node.macs,
-        resources=unit_resources(unit, family),
+        resources=unit_resources(unit, technology),
     )
