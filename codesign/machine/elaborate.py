@@ -84,7 +84,7 @@ class End:
 class Machine:
     """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results.
 
-    `ends` tells the images that several sinks have given, and `control` then counts these; None where there is one sink.
+    `ends` tells the images that several sinks have given, and `control` then counts these. One sink needs none.
     """
 
     channels: dict[str, Channel]
