@@ -20,11 +20,11 @@ from codesign.flow import look, steps
 from codesign.flow.config import Step
 from codesign.flow.verbs import bring
 from codesign.ir import files
-from codesign.ir.board import Family
 from codesign.ir.builder import GraphBuilder
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ir.technology import families, technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.modules import OutputEnds, StreamPort
@@ -145,7 +145,7 @@ def test_any_choice_of_options_costs_their_sum(seed: int) -> None:
     design = space.design(rows)
     check_design(design, graph)
     machine = elaborate(graph, design)
-    assert to_resources(counts_of(space, rows)) == design_resources(machine, board.family)
+    assert to_resources(counts_of(space, rows)) == design_resources(machine, board.fabric)
     assert interval_of(space, rows) == interval_cycles(machine)
 
 
@@ -167,7 +167,7 @@ def test_rtl_simulation_gives_every_word_in_the_predicted_cycles(tmp_path: Path)
     plan = schedule(elaborate(graph, design))
     arguments: tuple[tuple[str, ...], ...] = ((), ("--stalls", "7"), ("--pace", str(plan.interval_cycles)))
     machines = [Machine(i, graph, design, random_inputs(graph, rng, 6), a) for i, a in enumerate(arguments)]
-    calm, stalled, paced = run_group(machines, tmp_path, build_runtime(tmp_path))
+    calm, stalled, paced = run_group(machines, tmp_path, build_runtime())
     for result in (calm, stalled, paced):
         check_words(result)
     check_cycles(calm)
@@ -228,10 +228,10 @@ def test_host_code_is_refused_in_one_line_and_the_rest_of_the_project_rendered()
 
 
 @pytest.mark.yosys
-@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize("beats", [(5, 9), (100, 3, 17)])
 def test_what_tells_the_ends_of_images_takes_what_is_predicted(
-    beats: tuple[int, ...], family: Family, tmp_path: Path
+    beats: tuple[int, ...], family: str, tmp_path: Path
 ) -> None:
     texts = {"OUTPUTS": str(len(beats)), "BEATS": literal(beats).replace(" ", "")}
     script = synthesis_script(folder("templates") / "rtl", family, "output_ends", tmp_path / "stat.json", texts)
@@ -242,7 +242,7 @@ def test_what_tells_the_ends_of_images_takes_what_is_predicted(
     subprocess.run(argv, cwd=folder("templates") / "rtl", check=True, capture_output=True, timeout=300)
     found = count_resources(read_cells(tmp_path / "stat.json"))
     modules = [OutputEnds(beats=beats), *(StreamPort(beats=count) for count in beats)]
-    predicted = to_resources(sum(area(module, family) for module in modules))
+    predicted = to_resources(sum(area(module, technology_of(family)) for module in modules))
     assert predicted.ff == found.ff
     assert abs(predicted.lut / found.lut - 1) < 0.05
 
