@@ -9,6 +9,8 @@ at half the scale. The bias gets one such half step more where the output is coa
 value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
 Where the machine rounds down or up, a Floor or a Ceil stands before QuantizeLinear. Zero points are those of ONNX.
+
+Long because both directions stand here, operator by operator.
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed."""
+"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed.
+
+Long because every operator is drawn here with its corner cases.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
