@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
@@ -34,13 +36,22 @@ from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
 from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool, PoolOp
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, scaling_of, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
-Value = int | str | bool | tuple[int, ...]
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """An integer of 64 bits."""
+
+    value: int
+
+
+Value = int | Long | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +198,12 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "ACC_BITS": node.acc_bits,
         "SCALING": _SCALING[node.scaling],
         "MULTIPLIER_BITS": factor_bits(node),
-        "SUM_BITS": sum_bits(node.acc_bits, largest, node.shift),
+        "SUM_BITS": sum_bits(node, largest),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
+        **_rule_values(node),
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }
@@ -198,8 +211,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     average = node.op is PoolOp.AVERAGE
-    is_power = node.multiplier & (node.multiplier - 1) == 0
-    scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
+    scaling = Scaling.GENERAL if node.by_count else scaling_of(np.array([node.multiplier]))
     stored = factor(scaling, node.multiplier)
     return {
         "C": node.ishape.c,
@@ -209,13 +221,24 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "X_SIGNED": node.itype.signed,
         "ACC_BITS": node.sum_bits,
         "SCALING": _SCALING[scaling],
-        "MULTIPLIER_BITS": max(1, stored.bit_length()),
+        "MULTIPLIER_BITS": max(1, node.largest_multiplier.bit_length() if node.by_count else stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(node.sum_bits, node.multiplier, node.shift),
+        "SUM_BITS": sum_bits(node, node.largest_multiplier),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0)}),
+        **_rule_values(node),
+        **_count_values(node),
     }
+
+
+def _count_values(node: Pool) -> dict[str, Value]:
+    """Return what tells the constants of every count of positions inside the map, where that matters."""
+    if not node.by_count:
+        return {}
+    table = tuple(node.multipliers.get(count, 0) for count in range(node.window.positions + 1))
+    return {"COUNTS": len(table), "MULTIPLIERS": table, "ADDED": node.added}
 
 
 def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
@@ -231,6 +254,7 @@ def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
         "STRIDE_X": window.stride_x,
         "PAD_TOP": window.pad_top,
         "PAD_LEFT": window.pad_left,
+        **_differing({"DILATION_Y": (window.dilation_y, 1), "DILATION_X": (window.dilation_x, 1)}),
         "PE": engine.pe,
         "EMIT": engine.emit,
         "STREAMING": is_streaming(node, engine),
@@ -241,8 +265,9 @@ def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
 
 def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     (a, b), (am, bm) = node.itypes, node.multipliers
-    half = (1 << node.shift) >> 1
-    bits = signed_bits(a.qmin * am + b.qmin * bm, a.qmax * am + b.qmax * bm + half)
+    offset = node.added + output_offset(node.rule, node.shift)
+    low, high = (sum(ends) for ends in zip(_products(a, am), _products(b, bm), strict=True))
+    bits = signed_bits(min(low, low + offset), max(high, high + offset))
     return {
         "PE": engine.pe,
         "A_BITS": a.bits,
@@ -255,7 +280,38 @@ def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_rule_values(node),
     }
+
+
+def _products(itype: QType, multiplier: int) -> tuple[int, int]:
+    """Return the least and the largest product of an input and its multiplier."""
+    low, high = sorted((itype.qmin * multiplier, itype.qmax * multiplier))
+    return low, high
+
+
+def _rule_values(node: Conv | Pool | Add) -> dict[str, Value]:
+    """Return the parameters of a requantizer that differ from its module's own; a Conv's offsets are in a memory."""
+    rule, otype = node.rule, node.otype
+    (low, high), usual = rule.limits(otype), output_offset(HALF_UP, node.shift)
+    ties = 0 if rule.rounding is not Rounding.HALF_EVEN or node.shift == 0 else 2 if rule.zero % 2 else 1
+    found: dict[str, tuple[Value, Value]] = {
+        "TIES": (ties, 0),
+        "LOWEST": (low, otype.qmin),
+        "HIGHEST": (high, otype.qmax),
+    }
+    if isinstance(node, Conv):
+        return _differing(found)
+    times = 1
+    if isinstance(node, Pool):
+        times = 0 if node.by_count else node.multiplier
+    offset = node.added * times + output_offset(rule, node.shift)
+    return _differing(found | {"OFFSET": (Long(offset), Long(usual))})
+
+
+def _differing(values: Mapping[str, tuple[Value, Value]]) -> dict[str, Value]:
+    """Return the values that are not what the module takes by itself: of pairs of both."""
+    return {name: value for name, (value, usual) in values.items() if value != usual}
 
 
 def _ends(ends: OutputEnds, names: tuple[str, ...]) -> ModuleText:
@@ -326,6 +382,8 @@ def literal(value: Value, *, quote: bool = True) -> str:
         return "1'b1" if value else "1'b0"
     if isinstance(value, tuple):
         return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
+    if isinstance(value, Long):
+        return f"{'-' if value.value < 0 else ''}64'sd{abs(value.value)}"
     return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 

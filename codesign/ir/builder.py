@@ -1,7 +1,8 @@
 """Builds integer graphs node by node: widths, scaling and names follow from what is given."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -10,14 +11,14 @@ from codesign.ir.graph import IDENTITY, Encoding, Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import MAX_ACC_BITS, Scaling, scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, MAX_ACC_BITS, OutputRule, Scaling, scaling_of, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 
 
 @dataclass(slots=True)
@@ -71,6 +72,9 @@ class GraphBuilder:
         shift: int = 0,
         weight_bits: int | None = None,
         acc_bits: int | None = None,
+        zero_in: int = 0,
+        bias_fraction: int = 0,
+        rule: OutputRule = HALF_UP,
         name: str = "",
     ) -> Conv:
         """Add a convolution with weight[K,FY,FX,C/G] and bias[K]; see Conv for its formula.
@@ -90,6 +94,9 @@ class GraphBuilder:
             shift=shift,
             weight_bits=weight_bits,
             acc_bits=acc_bits,
+            zero_in=zero_in,
+            bias_fraction=bias_fraction,
+            rule=rule,
         )
         self.params |= {f"{node.name}.{key}": value for key, value in params.items()}
         self.nodes.append(node)
@@ -107,15 +114,39 @@ class GraphBuilder:
         multiplier: int = 1,
         shift: int = 0,
         otype: QType | None = None,
+        zero_in: int = 0,
+        rule: OutputRule = HALF_UP,
+        by_count: Mapping[int, int] = MappingProxyType({}),
         name: str = "",
     ) -> Pool:
-        """Add sum * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
-        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros.
+
+        `by_count`: where padding does not count, a multiplier for every smaller count of positions inside the map.
+        Counts that no window has may be there too.
+        """
+        node = self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        counts = np.unique(window_counts(window, source.oshape)).tolist()
+        used = tuple((n, by_count[n]) for n in counts if n in by_count and n < window.positions)
+        made = replace(node, zero_in=zero_in, rule=rule, by_count=used)
+        self.nodes[-1] = made
+        return made
 
     def add(
-        self, a: Node, b: Node, *, otype: QType, multipliers: tuple[int, int] = (1, 1), shift: int = 0, name: str = ""
+        self,
+        a: Node,
+        b: Node,
+        *,
+        otype: QType,
+        multipliers: tuple[int, int] = (1, 1),
+        shift: int = 0,
+        zeros: tuple[int, int] = (0, 0),
+        rule: OutputRule = HALF_UP,
+        name: str = "",
     ) -> Add:
-        """Add the sum of two maps, each times a multiplier, shifted and rounded."""
+        """Add the sum of two maps, each less its zero point and times a multiplier, shifted and rounded.
+
+        Multipliers of two signs make a difference.
+        """
         node = Add(
             name=name or self._fresh("add"),
             sources=(a.name, b.name),
@@ -124,6 +155,8 @@ class GraphBuilder:
             multipliers=multipliers,
             shift=shift,
             otype=otype,
+            zeros=zeros,
+            rule=rule,
         )
         self.nodes.append(node)
         return node
@@ -219,6 +252,9 @@ def conv_node(
     shift: int = 0,
     weight_bits: int | None = None,
     acc_bits: int | None = None,
+    zero_in: int = 0,
+    bias_fraction: int = 0,
+    rule: OutputRule = HALF_UP,
 ) -> tuple[Conv, dict[str, IntArray]]:
     """Return a convolution and its parameters by name; see GraphBuilder.conv. Raise UnsupportedError."""
     weight = np.asarray(weight, dtype=np.int64)
@@ -231,6 +267,7 @@ def conv_node(
     bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
     factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
     needed = signed_bits(int(weight.min()), int(weight.max()))
+    added = added_bias(weight, bias, zero_in, bias_fraction) >> bias_fraction
     node = Conv(
         name=name,
         source=source.name,
@@ -240,11 +277,14 @@ def conv_node(
         window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
         groups=groups,
         wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
-        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
+        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, added)), 2),
         scaling=scaling_of(factors),
         multiplier_bits=int(factors.max()).bit_length(),
         shift=shift,
         otype=otype,
+        zero_in=zero_in,
+        bias_fraction=bias_fraction,
+        rule=rule,
     )
     return node, {"weight": weight, "bias": bias, "multiplier": factors}
 
