@@ -63,7 +63,7 @@ def test_the_boards_are_known_by_name() -> None:
 
 def test_a_prediction_needs_no_program_and_no_golden_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(golden, "run", None)
+    monkeypatch.setattr(golden, "run_all", None)
     found = built()
     assert found.graph.digest() == small_graph().digest()
     assert found.cost.interval_cycles == found.summary()["predicted"]["interval_cycles"]
