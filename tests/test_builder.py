@@ -81,6 +81,17 @@ def test_maps_of_two_types_are_not_joined_and_the_remedy_is_named() -> None:
         build.concat(build.input, other)
 
 
+def test_values_are_looked_up_in_the_table_of_all_channels_or_of_each() -> None:
+    build = GraphBuilder("looked_up", (1, 1, 2), QType(2, signed=True))
+    shared = build.lookup(build.input, np.array([3, 0, 1, 2]), otype=QType(2, signed=False))
+    build.lookup(shared, np.array([[9, 8, 7, 6], [-1, -2, -3, -4]]), otype=QType(5, signed=True))
+    x = np.array([[[[-2, 1]]], [[[0, -1]]]])
+    assert golden.run(build.graph(), x).tolist() == [[[[6, -3]]], [[[8, -1]]]]
+    for table in (np.zeros(3), np.zeros((3, 4))):
+        with pytest.raises(UnsupportedError, match=r"'lookup_3': expected a table of 4 entries, or 2 of them, got \[3"):
+            build.lookup(shared, table, otype=U8)
+
+
 def test_nodes_without_a_name_get_different_ones() -> None:
     build = GraphBuilder("names", (2, 2, 1), U8)
     first = build.conv(build.input, np.ones((1, 1, 1, 1)), otype=U8)

@@ -217,6 +217,7 @@ COUNTED = """
 #include "channel_mux.hpp"
 #include "conv.hpp"
 #include "convert.hpp"
+#include "lookup.hpp"
 #include "pool.hpp"
 #include "requantize.hpp"
 #include "row_repeater.hpp"
@@ -244,6 +245,10 @@ struct Repeated {
   static constexpr int FOLD = 1, X = 1 << 11, FY = 2, FX = 2, DEPTH = 1 << 11, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1;
   static constexpr int OBITS = 8, EMIT = 1;
 };
+struct Looked {
+  static constexpr int FOLD = 1, IN_BITS = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+  static constexpr bool OSIGNED = false;
+};
 template <bool STREAM>
 struct Window {
   static constexpr int IY = 4096, IX = 4096, OY = 4096, OX = 4096, FY = 1, FX = 1, STRIDE_Y = 1, STRIDE_X = 1;
@@ -266,6 +271,7 @@ int main(int, char** argv) {
   static ap_uint<8> memory[Repeated::DEPTH];
   const number<2, true>::type bias[1][1] = {{0}};
   const number<1, false>::type factor[1][1] = {{0}};
+  const out_lane<Looked> table[256][1] = {{0}};
   switch (argv[1][0]) {
     case '0': fork_words<ap_uint<8>, 1 << 24>(in, out, out2, 256); break;
     case '1': read_axis<Port>(axis, out, 256); break;
@@ -276,6 +282,7 @@ int main(int, char** argv) {
     case '6': pooled<true>(); break;
     case '7': channel_mux<Joined, 1, 1>(out, 256, in, in2); break;
     case '8': row_repeater<Repeated>(out, memory, 256, in); break;
+    case '9': lookup<Looked>(out, table, 256, in); break;
     default: pooled<false>();
   }
 }
@@ -290,7 +297,7 @@ def test_every_process_counts_more_words_than_32_bits_hold(tmp_path: Path) -> No
     command = ["g++", *OPTIONS, *include, "counted.cpp", "-o", "counted"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    for process in range(10):
+    for process in range(11):
         run = subprocess.run(
             [tmp_path / "counted", str(process)], capture_output=True, text=True, timeout=60, check=False
         )

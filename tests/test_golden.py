@@ -19,6 +19,7 @@ from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup, function_table
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -302,6 +303,25 @@ def test_a_resize_equals_naive_loops(shape: Shape, fy: int, fx: int, seed: int) 
     expected = [[[image[y // fy][x // fx] for x in range(shape.x * fx)] for y in range(shape.y * fy)] for image in maps]
     assert node.evaluate([array(maps)], {}).tolist() == expected
     assert array(expected).shape[1:] == (node.oshape.y, node.oshape.x, node.oshape.c)
+
+
+@given(shapes(), qtypes(10), qtypes(), st.booleans(), st.integers(0, 2**32))
+def test_a_lookup_equals_naive_loops(shape: Shape, itype: QType, otype: QType, per_channel: bool, seed: int) -> None:
+    node = Lookup(name="node", source="x", ishape=shape, itype=itype, per_channel=per_channel, otype=otype)
+    rng = random.Random(seed)
+    maps, table = images(rng, itype, shape), values(rng, otype, (shape.c if per_channel else 1, 2**itype.bits))
+    expected = [
+        [[[table[c if per_channel else 0][x - low(itype)] for c, x in enumerate(pixel)] for pixel in row]
+         for row in image]
+        for image in maps
+    ]  # fmt: skip
+    assert node.evaluate([array(maps)], {"table": array(table)}).tolist() == expected
+
+
+def test_the_table_of_a_function_rounds_half_up_and_saturates() -> None:
+    itype, otype = QType(3, signed=True), QType(3, signed=False)
+    table = function_table(lambda x: np.where(x < 0, x / -8, 3 * x), itype, 0.5, otype, 0.5)
+    assert table.tolist() == [1, 0, 0, 0, 0, 3, 6, 7]  # 4/8, 3/8, 2/8, 1/8, 0, 3, 6, 9
 
 
 def saturates_low(case: Case) -> bool:

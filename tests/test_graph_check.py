@@ -2,7 +2,7 @@
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +18,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -39,6 +40,8 @@ POOL = Pool(
 ADD = Add(name="add", sources=("x", "conv"), ishape=X.shape, itypes=(U8, U8), multipliers=(1, 1), shift=1, otype=U8)
 CONCAT = Concat(name="concat", sources=("x", "conv"), ishapes=(X.shape, CONV.oshape), otype=U8)
 RESIZE = Resize(name="resize", source="conv", ishape=CONV.oshape, fy=2, fx=3, otype=U8)
+LOOKUP = Lookup(name="lookup", source="conv", ishape=CONV.oshape, itype=U8, per_channel=True, otype=S8)
+TABLE = {"lookup.table": np.full((2, 256), -128, dtype=np.int64)}
 PARAMS = {
     "conv.weight": np.array([[[[1, -2]]], [[[3, 127]]]], dtype=np.int64),
     "conv.bias": np.array([0, 5], dtype=np.int64),
@@ -46,10 +49,10 @@ PARAMS = {
 }
 
 
-def graph(*nodes: Node, **params: object) -> Graph:
-    """A graph of these nodes with the parameters of CONV, some of them replaced; None takes one away."""
+def graph(*nodes: Node, others: Mapping[str, object] | None = None, **params: object) -> Graph:
+    """A graph of these nodes with the parameters of CONV, some of them replaced, and others; None takes one away."""
     changed = {f"conv.{key}": value for key, value in params.items()}
-    held = {key: value for key, value in {**PARAMS, **changed}.items() if value is not None}
+    held = {key: value for key, value in {**PARAMS, **changed, **(others or {})}.items() if value is not None}
     return Graph("case", nodes, {key: np.array(value) for key, value in held.items()})
 
 
@@ -124,6 +127,12 @@ CASES: dict[str, Refused] = {
         lambda: changed(RESIZE, fy=0), ValueError, "resize: expected whole factors of at least 1, got 0 and 3"),
     "a resize by less than nothing": (
         lambda: changed(RESIZE, fx=-2), ValueError, "resize: expected whole factors of at least 1, got 2 and -2"),
+    "a table of eleven bits": (
+        lambda: changed(LOOKUP, itype=QType(11, signed=True)), ValueError,
+        r"lookup: a table has an entry for each of 2\*\*11 values of int11; expected an input of at most 10 bits"),
+    "a table entry outside its type": (
+        lambda: graph(X, CONV, LOOKUP, others={"lookup.table": TABLE["lookup.table"] + 256}), UnsupportedError,
+        "node 'lookup': an entry of its table lies outside int8"),
     # the input's encoding
     "a step of 0": (lambda: Encoding(step=0), ValueError, "encoding: expected a finite offset and a positive step"),
     "a step that is no number": (lambda: Encoding(step=float("nan")), ValueError, "a positive step, got 0.0, nan"),
@@ -209,6 +218,7 @@ def test_what_the_cases_change_is_legal_itself() -> None:
     assert graph(X, CONV, ADD).output is ADD
     assert graph(X, CONV, CONCAT).output is CONCAT
     assert graph(X, CONV, RESIZE).output is RESIZE
+    assert graph(X, CONV, LOOKUP, others=TABLE).output is LOOKUP
     assert graph(X, CONV, changed(CONCAT, sources=("conv", "conv"))).output.oshape == Shape(4, 4, 4)
 
 

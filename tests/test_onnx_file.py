@@ -16,9 +16,11 @@ pytest.importorskip("onnxruntime")
 
 from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
 from codesign.front.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa: E402
+from codesign.ir.builder import GraphBuilder  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
+from codesign.ops.qtype import QType  # noqa: E402
 from test_nets import networks, quantized  # noqa: E402
 from test_unet import unet  # noqa: E402
 
@@ -76,6 +78,31 @@ def test_joined_and_resized_maps_survive_the_file_and_onnxruntime_agrees_on_ever
     onnx.checker.check_model(str(path), full_check=True)
     assert {"Concat", "Resize"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
     x = np.random.default_rng(0).integers(0, 16, (20, 15, 9, 2))
+    assert compare_onnx(path, graph, x).differing_words == 0
+
+
+def elementwise() -> Graph:
+    """Values looked up in a table of all channels, then in one of each."""
+    rng, s5 = np.random.default_rng(3), QType(5, signed=True)
+    build = GraphBuilder("looked_up", (3, 4, 2), s5)
+    shared = build.lookup(build.input, rng.integers(0, 1024, 32), otype=QType(10, signed=False))
+    build.lookup(shared, rng.integers(-16, 16, (2, 1024)), otype=s5)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+OPERATORS: dict[str, tuple[Callable[[], Graph], set[str]]] = {"lookup": (elementwise, {"Gather"})}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_survives_the_file_and_onnxruntime_agrees_on_every_word(folder: Path, name: str) -> None:
+    make, kinds = OPERATORS[name]
+    graph, path = make(), folder / f"{name}.onnx"
+    write_onnx(graph, path)
+    assert read_onnx(path).digest() == graph.digest()
+    onnx.checker.check_model(str(path), full_check=True)
+    assert kinds <= {node.op_type for node in onnx.load(str(path)).graph.node}
+    shape, otype = graph.input.shape, graph.input.otype
+    x = np.random.default_rng(0).integers(otype.qmin, otype.qmax + 1, (20, shape.y, shape.x, shape.c))
     assert compare_onnx(path, graph, x).differing_words == 0
 
 

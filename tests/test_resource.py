@@ -14,7 +14,7 @@ from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import RowRepeater
-from codesign.machine.modules import ChannelMux, Fifo, MacArray, WeightRom
+from codesign.machine.modules import ChannelMux, Fifo, LookupTable, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, node_resources, to_resources
@@ -108,16 +108,23 @@ ALONE = [
     RowRepeater(ishape=Shape(3, 7, 4), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False),
     RowRepeater(ishape=Shape(8, 8, 4), fy=1, fx=2, fold=1, word_bits=8, depth=16, block_ram=False),
     RowRepeater(ishape=Shape(9, 9, 4), fy=2, fx=1, fold=8, word_bits=32, depth=256, block_ram=True),
+    LookupTable(pe=3, fold=1, in_bits=8, out_bits=8, per_lane=False, block_ram=False),
+    LookupTable(pe=2, fold=1, in_bits=6, out_bits=10, per_lane=True, block_ram=False),
+    LookupTable(pe=2, fold=3, in_bits=7, out_bits=4, per_lane=True, block_ram=False),
+    LookupTable(pe=2, fold=4, in_bits=8, out_bits=12, per_lane=True, block_ram=True),
 ]
 
 
 @pytest.mark.yosys
-@pytest.mark.parametrize("module", ALONE, ids=lambda m: f"{m.name}{m.word_bits}")
+@pytest.mark.parametrize("module", ALONE, ids=[f"{i}-{m.name}" for i, m in enumerate(ALONE)])
 @pytest.mark.parametrize("family", list(Family))
 def test_a_module_that_is_an_engine_takes_what_is_predicted(
-    module: ChannelMux | RowRepeater, family: Family, tmp_path: Path
+    module: ChannelMux | LookupTable | RowRepeater, family: Family, tmp_path: Path
 ) -> None:
     texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
+    if module.tables:
+        texts["FILE"] = f'"{tmp_path}/table_"'
+        write_random_tables(module, tmp_path)
     script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)
     (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
     code = "import sys; from pyosys import libyosys as ys; d = ys.Design(); "
@@ -127,6 +134,14 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     found, predicted = count_resources(read_cells(tmp_path / "stat.json")), to_resources(area(module, family))
     assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
     assert abs(predicted.lut / found.lut - 1) < TOLERANCE
+
+
+def write_random_tables(module: LookupTable, folder: Path) -> None:
+    """Contents that synthesis cannot make smaller."""
+    words, rng = int(module.fold) << module.in_bits, np.random.default_rng(0)
+    for lane in range(module.tables):
+        lines = (f"{value:x}" for value in rng.integers(0, 1 << module.out_bits, words))
+        (folder / f"table_{lane:04d}.hex").write_text("\n".join(lines) + "\n")
 
 
 def test_a_width_converter_between_equal_words_is_a_wire() -> None:

@@ -12,7 +12,8 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import ADDRESS_BITS
-from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
+from codesign.emit.rtl_words import channel_words, factor, factor_bits, hex_lines, weight_words
+from codesign.emit.tables import memory_table
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
@@ -26,6 +27,7 @@ from codesign.machine.modules import Control, Converter, Fifo, Fork
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
+from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Scaling, signed_bits
 
@@ -110,7 +112,19 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         if isinstance(unit.node, Conv):
             files[f"rtl/{_weight_file(unit.node)}"] = weight_words(unit.node, unit.engine, graph.params)
             files[f"rtl/{_channel_file(unit.node)}"] = channel_words(unit.node, unit.engine, graph.params)
+        files |= _table_files(unit, graph.params)
     return Project(files)
+
+
+def _table_files(unit: Unit, params: Mapping[str, IntArray]) -> dict[str, str]:
+    """Return the memories of an engine that is one module with a table; a name ends in the lane, of four digits."""
+    match unit.modules:
+        case (Whole(tables=count),) if count:
+            table = memory_table(unit.node, unit.engine, params)
+            columns = (table.values[:, lane : lane + 1] for lane in range(count))
+            name = f"rtl/{_table_file(unit.node)}"
+            return {f"{name}{lane:04d}.hex": hex_lines(column, table.bits) for lane, column in enumerate(columns)}
+    return {}
 
 
 def _settle(machine: Machine) -> int:
@@ -152,6 +166,7 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
             ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
         case Unit(modules=(Whole() as whole,)):
             module, values, ports = whole.name, {**whole.parameters}, ports + _sinks(ins) + _source(outs[0])
+            values |= {"FILE": _table_file(instance.block.node)} if whole.tables else {}
         case Unit() as unit:
             module, values = _engine(unit, graph.params)
             sides = ("a_", "b_") if len(ins) == 2 else ("",)
@@ -355,6 +370,10 @@ def literal(value: Value, *, quote: bool = True) -> str:
 
 def _weight_file(node: Conv) -> str:
     return f"data/{node.name}_weights.hex"
+
+
+def _table_file(node: Operation) -> str:
+    return f"data/{node.name}_table_"
 
 
 def _channel_file(node: Conv) -> str:

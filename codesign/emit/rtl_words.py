@@ -22,7 +22,7 @@ def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
     padded[: node.k, :, :, : node.c_per_group] = weight
     lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
     words = lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe * engine.simd)
-    return _hex_lines(words, node.wtype.bits)
+    return hex_lines(words, node.wtype.bits)
 
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
@@ -70,6 +70,7 @@ def _words_of(lanes: IntArray, bits: int) -> list[int]:
     return [sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes]
 
 
-def _hex_lines(lanes: IntArray, bits: int) -> str:
+def hex_lines(lanes: IntArray, bits: int) -> str:
+    """Return rows of lanes [words, lanes] as the lines of a $readmemh file, lane 0 lowest."""
     digits = ceil_div(lanes.shape[1] * bits, 4)
     return "".join(f"{word:0{digits}x}\n" for word in _words_of(lanes, bits))

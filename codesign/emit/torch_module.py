@@ -20,6 +20,7 @@ from codesign.ir.project import Project
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.resize import Resize
@@ -125,6 +126,9 @@ def _layer(node: Operation) -> Layer:
             return Layer(name, "", repeated)
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
+        case Lookup():
+            rows, entries = node.parameters["table"]
+            return Layer(name, f"Lookup({rows}, {entries}, {node.itype.qmin})", f"self.{name}({sources})")
 
 
 def _window(window: Window) -> str:
@@ -143,6 +147,8 @@ def _weights(graph: Graph) -> dict[str, FloatArray]:
             found[f"{name}.weight"] = weight.transpose(0, 3, 1, 2) * scale[:, None, None, None]
             found[f"{name}.bias"] = bias * scale
             found[f"{name}.scale"] = scale
+        if isinstance(node, Lookup):
+            found[f"{python_name(node.name)}.table"] = graph.params[f"{node.name}.table"].astype(np.float64)
     return found
 
 

@@ -35,6 +35,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -229,6 +230,8 @@ class _Builder:
                 maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
                 self._finish(node, f"{name}.acc")
+            case Lookup():
+                self._lookup(node)
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -273,6 +276,20 @@ class _Builder:
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         self.nodes.append(helper.make_node("Resize", inputs, [f"{name}.acc"], name=name, **how))
         self._finish(node, f"{name}.acc")
+
+    def _lookup(self, node: Lookup) -> None:
+        """Add the table, row after row, and the place of every value in it; no real value comes in between."""
+        name, table = node.name, self.graph.params[f"{node.name}.table"]
+        first = np.arange(len(table))[:, None, None] * table.shape[1] - node.itype.qmin
+        self._constant(f"{name}.table", table.ravel().astype(_container(node.otype)[1]))
+        self._constant(f"{name}.first", first[None].astype(np.int32))
+        is_input = node.source == self.graph.input.name
+        wide, index = f"{name}.wide", f"{name}.index"
+        cast = helper.make_node(
+            "Cast", [node.source if is_input else f"{node.source}.q"], [wide], name=wide, to=TensorProto.INT32
+        )
+        self.nodes += [cast, helper.make_node("Add", [wide, f"{name}.first"], [index], name=index)]
+        self.nodes.append(helper.make_node("Gather", [f"{name}.table", index], [f"{name}.q"], name=name, axis=0))
 
     def _finish(self, node: Operation, tensor: str) -> None:
         """Clamp to the type if its container is larger, and quantize."""
@@ -325,6 +342,9 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
             params[f"{node.name}.weight"] = weight.transpose(0, 2, 3, 1).astype(np.int64) // 2
             params[f"{node.name}.bias"] = bias.astype(np.int64) // 2
             params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
+        if isinstance(node, Lookup):
+            table = held[f"{node.name}.table"].reshape(node.parameters["table"])
+            params[f"{node.name}.table"] = table.astype(np.int64)
     return params
 
 
@@ -397,4 +417,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
+    known |= {"Cast", "Gather"}
     return next((op for op in operators if op not in known), "")

@@ -11,6 +11,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -168,6 +169,30 @@ class GraphBuilder:
             fx=fx,
             otype=source.otype,
         )
+        self.nodes.append(node)
+        return node
+
+    def lookup(self, source: Node, table: IntArray, *, otype: QType, name: str = "") -> Lookup:
+        """Add a map of table entries; table[2**bits] for all channels, or table[C, 2**bits], from the least input on.
+
+        `ops.lookup.function_table` makes one of a function of reals. Raise UnsupportedError if it has other extents.
+        """
+        name = name or self._fresh("lookup")
+        rows = np.atleast_2d(np.asarray(table, dtype=np.int64))
+        if rows.shape not in ((1, 1 << source.otype.bits), (source.oshape.c, 1 << source.otype.bits)):
+            raise UnsupportedError(
+                f"node {name!r}: expected a table of {1 << source.otype.bits} entries, or {source.oshape.c} of them, "
+                f"got {list(np.shape(table))}"
+            )
+        node = Lookup(
+            name=name,
+            source=source.name,
+            ishape=source.oshape,
+            itype=source.otype,
+            per_channel=len(rows) > 1,
+            otype=otype,
+        )
+        self.params[f"{name}.table"] = rows
         self.nodes.append(node)
         return node
 

@@ -13,6 +13,7 @@ from codesign.machine.modules import (
     ChannelRom,
     Collector,
     EngineModule,
+    LookupTable,
     MacArray,
     PoolArray,
     Requantize,
@@ -24,6 +25,7 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -175,7 +177,7 @@ def is_streaming(node: Operation, engine: LineEngine) -> bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
     """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
-    return (engine.pe >= node.oshape.c) & node.in_order
+    return (engine.pe >= node.oshape.c) & node.in_order | node.passes
 
 
 @overload
@@ -206,6 +208,8 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
         case Resize():
             return (_row_repeater(node, engine),)
+        case Lookup():
+            return (_lookup(node, engine),)
 
 
 def can_use_dsp(node: Conv) -> bool:
@@ -267,6 +271,17 @@ def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
         word_bits=engine.pe * node.otype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
+    )
+
+
+def _lookup(node: Lookup, engine: Choices) -> LookupTable:
+    return LookupTable(
+        pe=engine.pe,
+        fold=input_fold(node, engine) if node.per_channel else 1,
+        in_bits=node.itype.bits,
+        out_bits=node.otype.bits,
+        per_lane=node.per_channel,
+        block_ram=engine.weight_bram,
     )
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from math import gcd
 
 from codesign.machine.feeds import AnyFeed
-from codesign.machine.kinds import Joint, Whole
+from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
@@ -108,7 +108,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requantize:
+class Requantize(Stage):
     """Scales, rounds and clamps `lanes` sums a word; `constant`: one set of factors for all words. requantize.sv."""
 
     lanes: Int
@@ -162,6 +162,44 @@ class ChannelMux(Whole, Joint):
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
         return tuple((index,) for index, words in enumerate(self.words) for _ in range(int(words)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupTable(Whole, Stage):
+    """PE lanes that replace values by table entries. lookup.sv.
+
+    `fold`: words of a pixel where each channel has a table of its own, else 1.
+    """
+
+    pe: Int
+    fold: Int
+    in_bits: int
+    out_bits: int
+    per_lane: bool
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "lookup"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        return {
+            "PE": int(self.pe),
+            "FOLD": int(self.fold),
+            "IN_BITS": self.in_bits,
+            "OUT_BITS": self.out_bits,
+            "PER_LANE": self.per_lane,
+            "BLOCK_ROM": bool(self.block_ram),
+        }
+
+    @property
+    def tables(self) -> int:
+        return int(self.pe) if self.per_lane else 1
+
+    @property
+    def delay(self) -> int:
+        return 1
 
 
 class Conversion(Enum):
@@ -253,7 +291,8 @@ class Control:
     beats_out: int
 
 
-EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum | ChannelMux
+ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize
+EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control
 

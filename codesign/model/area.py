@@ -23,6 +23,7 @@ from codesign.machine.modules import (
     Converter,
     Fifo,
     Fork,
+    LookupTable,
     MacArray,
     Module,
     PoolArray,
@@ -89,6 +90,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _scaled_sum(module)
         case ChannelMux():
             return _channel_mux(module)
+        case LookupTable():
+            return _lookup(module)
         case Converter():
             return _converter(module)
         case Fifo():
@@ -291,6 +294,15 @@ def _channel_mux(mux: ChannelMux) -> IntArray:
     return counts(
         mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
     )
+
+
+def _lookup(table: LookupTable) -> IntArray:
+    """A memory and its register for every lane, in block RAM or in LUTs, and which word of the pixel it is."""
+    pe, words, in_bram = table.pe, table.fold << table.in_bits, table.block_ram
+    word = counter_ff(table.fold)
+    lut = 2 + word + np.where(in_bram, 0, pe * rom_luts(table.out_bits, words))
+    ff = 1 + word + np.where(in_bram, 0, pe * table.out_bits)
+    return counts(pe, bram18=np.where(in_bram, pe * bram18_count(table.out_bits, words), 0), lut=lut, ff=ff)
 
 
 def _converter(converter: Converter) -> IntArray:

@@ -8,8 +8,9 @@ from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.pool import Pool
 from codesign.ops.resize import Resize
 
-Operation = Conv | Pool | Add | Concat | Resize  # a node that computes
+Operation = Conv | Pool | Add | Concat | Resize | Lookup  # a node that computes
 Node = Input | Operation

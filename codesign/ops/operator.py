@@ -53,6 +53,11 @@ class Operator(ABC):
         return positions, positions
 
     @property
+    def passes(self) -> bool:
+        """Whether words pass one by one, so that an engine of any number of lanes needs no line buffer."""
+        return False
+
+    @property
     def joins(self) -> bool:
         """Whether several inputs meet here; each waits in a FIFO, and there is no line buffer."""
         return False
@@ -71,6 +76,10 @@ class Operator(ABC):
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
         return {}
+
+    def memory(self, params: Mapping[str, IntArray], lanes: int) -> IntArray:
+        """Return [words, lanes]: what every lane of a module with a table reads, by address; none without a table."""
+        return np.zeros((0, lanes), np.int64)
 
     def check(self, params: Mapping[str, IntArray]) -> None:  # noqa: B027 (most have nothing to check)
         """Raise UnsupportedError, naming the node, if values of its parameters do not fit it."""

@@ -14,6 +14,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
 from codesign.ops.input import Input
+from codesign.ops.lookup import MAX_LOOKUP_BITS, Lookup
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -44,7 +45,7 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
     build = _Builder(rng, dense, extreme)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat, build.resize]
+        blocks += [build.concat, build.resize, build.lookup]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
         build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
@@ -160,6 +161,25 @@ class _Builder:
             fy, fx = 1, 1
         name = self.fresh("resize")
         return self.add_node(Resize(name=name, source=source.name, ishape=shape, fy=fy, fx=fx, otype=source.otype))
+
+    def lookup(self, source: Node) -> Node:
+        """Replace values by entries of random tables, of all channels or of each; a wide map becomes narrower first."""
+        if source.otype.bits > MAX_LOOKUP_BITS:
+            source = self._conv(source, 2, Window(fy=1, fx=1), otype=QType(int(self.rng.integers(2, 9)), True))
+        name, otype = self.fresh("lookup"), self.activation()
+        per_channel = bool(self.rng.random() < 0.4)
+        node = Lookup(
+            name=name,
+            source=source.name,
+            ishape=source.oshape,
+            itype=source.otype,
+            per_channel=per_channel,
+            otype=otype,
+        )
+        self.params[f"{name}.table"] = self.rng.integers(
+            otype.qmin, otype.qmax + 1, node.parameters["table"], dtype=np.int64
+        )
+        return self.add_node(node)
 
     def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))

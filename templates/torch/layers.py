@@ -67,6 +67,26 @@ class Conv(nn.Module):
         return rounded(total).clamp(*self.outputs)
 
 
+class Lookup(nn.Module):
+    """Every value of x[B,C,Y,X] replaced by its entry of a table, of all channels or of its own.
+
+    `least`: the value of the first entry. The gradient is the slope between the neighbouring entries.
+    """
+
+    def __init__(self, rows: int, entries: int, least: int) -> None:
+        super().__init__()
+        self.least = least
+        self.register_buffer("table", torch.zeros(rows, entries, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, entries = self.table.shape
+        index = (x.detach() - self.least).long()
+        row = torch.arange(rows, device=x.device)[:, None, None] * entries
+        low, high = (index - 1).clamp(min=0), (index + 1).clamp(max=entries - 1)
+        y, below, above = (self.table.flatten()[i + row] for i in (index, low, high))
+        return y + (above - below) / (high - low) * (x - x.detach())
+
+
 def maximum(
     x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], least: int
 ) -> Tensor:
