@@ -92,6 +92,12 @@ def test_values_are_looked_up_in_the_table_of_all_channels_or_of_each() -> None:
             build.lookup(shared, table, otype=U8)
 
 
+def test_channels_are_taken_from_start_to_stop() -> None:
+    build = GraphBuilder("sliced", (1, 1, 3), U8)
+    build.concat(build.slice(build.input, 1, 3), build.slice(build.input, 0, 1))
+    assert golden.run(build.graph(), np.array([[[[7, 8, 9]]]])).tolist() == [[[[8, 9, 7]]]]
+
+
 def test_nodes_without_a_name_get_different_ones() -> None:
     build = GraphBuilder("names", (2, 2, 1), U8)
     first = build.conv(build.input, np.ones((1, 1, 1, 1)), otype=U8)

@@ -220,6 +220,7 @@ COUNTED = """
 #include "lookup.hpp"
 #include "pool.hpp"
 #include "requantize.hpp"
+#include "rearranger.hpp"
 #include "row_repeater.hpp"
 struct Port {
   static constexpr int BITS = 8, CONTAINER = 8, LANES = 1, WORDS = 1 << 24, TAIL = 1;
@@ -244,6 +245,10 @@ struct Joined {
 struct Repeated {
   static constexpr int FOLD = 1, X = 1 << 11, FY = 2, FX = 2, DEPTH = 1 << 11, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1;
   static constexpr int OBITS = 8, EMIT = 1;
+};
+struct Rearranged {
+  static constexpr int LOOPS = 2, FIRST = 0, FREE = 1, PASS = 2, IMAGE = 1 << 24, DEPTH = 1 << 11, PIXELS = 1 << 24;
+  static constexpr int OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
 };
 struct Looked {
   static constexpr int FOLD = 1, IN_BITS = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
@@ -283,6 +288,7 @@ int main(int, char** argv) {
     case '7': channel_mux<Joined, 1, 1>(out, 256, in, in2); break;
     case '8': row_repeater<Repeated>(out, memory, 256, in); break;
     case '9': lookup<Looked>(out, table, 256, in); break;
+    case 'a': rearranger<Rearranged, 1, 1 << 24, 1, 1>(out, memory, 256, in); break;
     default: pooled<false>();
   }
 }
@@ -297,10 +303,8 @@ def test_every_process_counts_more_words_than_32_bits_hold(tmp_path: Path) -> No
     command = ["g++", *OPTIONS, *include, "counted.cpp", "-o", "counted"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    for process in range(11):
-        run = subprocess.run(
-            [tmp_path / "counted", str(process)], capture_output=True, text=True, timeout=60, check=False
-        )
+    for process in "0123456789ab":
+        run = subprocess.run([tmp_path / "counted", process], capture_output=True, text=True, timeout=60, check=False)
         assert (run.returncode, "read from an empty stream" in run.stderr) == (3, True), process
 
 

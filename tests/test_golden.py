@@ -26,6 +26,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, requantize
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.slice import Slice
 from codesign.testing.small import small_graph
 
 Map = list[list[list[int]]]  # [Y][X][C]
@@ -322,6 +323,17 @@ def test_the_table_of_a_function_rounds_half_up_and_saturates() -> None:
     itype, otype = QType(3, signed=True), QType(3, signed=False)
     table = function_table(lambda x: np.where(x < 0, x / -8, 3 * x), itype, 0.5, otype, 0.5)
     assert table.tolist() == [1, 0, 0, 0, 0, 3, 6, 7]  # 4/8, 3/8, 2/8, 1/8, 0, 3, 6, 9
+
+
+@given(shapes(), st.integers(0, 2**32))
+def test_a_slice_equals_naive_loops(shape: Shape, seed: int) -> None:
+    rng, otype = random.Random(seed), QType(7, signed=True)
+    start = rng.randrange(shape.c)
+    node = Slice(name="node", source="x", ishape=shape, start=start, stop=rng.randint(start + 1, shape.c), otype=otype)
+    maps = images(rng, otype, shape)
+    expected = [[[[pixel[node.start + k] for k in range(node.oshape.c)] for pixel in row] for row in image]
+                for image in maps]  # fmt: skip
+    assert node.evaluate([array(maps)], {}).tolist() == expected
 
 
 def saturates_low(case: Case) -> bool:

@@ -25,6 +25,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.slice import Slice
 from codesign.testing.small import small_graph
 
 S8, U8 = QType(8, signed=True), QType(8, signed=False)
@@ -41,6 +42,7 @@ ADD = Add(name="add", sources=("x", "conv"), ishape=X.shape, itypes=(U8, U8), mu
 CONCAT = Concat(name="concat", sources=("x", "conv"), ishapes=(X.shape, CONV.oshape), otype=U8)
 RESIZE = Resize(name="resize", source="conv", ishape=CONV.oshape, fy=2, fx=3, otype=U8)
 LOOKUP = Lookup(name="lookup", source="conv", ishape=CONV.oshape, itype=U8, per_channel=True, otype=S8)
+SLICE = Slice(name="slice", source="conv", ishape=CONV.oshape, start=1, stop=2, otype=U8)
 TABLE = {"lookup.table": np.full((2, 256), -128, dtype=np.int64)}
 PARAMS = {
     "conv.weight": np.array([[[[1, -2]]], [[[3, 127]]]], dtype=np.int64),
@@ -133,6 +135,9 @@ CASES: dict[str, Refused] = {
     "a table entry outside its type": (
         lambda: graph(X, CONV, LOOKUP, others={"lookup.table": TABLE["lookup.table"] + 256}), UnsupportedError,
         "node 'lookup': an entry of its table lies outside int8"),
+    "a slice of no channels": (lambda: changed(SLICE, start=2), ValueError, "slice: expected .* got 2 to 2"),
+    "a slice of channels that are not there": (
+        lambda: changed(SLICE, stop=3), ValueError, "at most the 2 that there are; got 1 to 3"),
     # the input's encoding
     "a step of 0": (lambda: Encoding(step=0), ValueError, "encoding: expected a finite offset and a positive step"),
     "a step that is no number": (lambda: Encoding(step=float("nan")), ValueError, "a positive step, got 0.0, nan"),
@@ -218,6 +223,7 @@ def test_what_the_cases_change_is_legal_itself() -> None:
     assert graph(X, CONV, ADD).output is ADD
     assert graph(X, CONV, CONCAT).output is CONCAT
     assert graph(X, CONV, RESIZE).output is RESIZE
+    assert graph(X, CONV, SLICE).output.oshape == Shape(4, 4, 1)
     assert graph(X, CONV, LOOKUP, others=TABLE).output is LOOKUP
     assert graph(X, CONV, changed(CONCAT, sources=("conv", "conv"))).output.oshape == Shape(4, 4, 4)
 

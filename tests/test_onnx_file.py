@@ -90,7 +90,18 @@ def elementwise() -> Graph:
     return build.graph(input_scale=0.5, output_scale=0.25)
 
 
-OPERATORS: dict[str, tuple[Callable[[], Graph], set[str]]] = {"lookup": (elementwise, {"Gather"})}
+def parts() -> Graph:
+    """Channels of a map in three parts, put together in another order."""
+    build = GraphBuilder("parts", (3, 4, 5), QType(8, signed=True))
+    first, second, third = (build.slice(build.input, *ends) for ends in ((0, 2), (2, 3), (3, 5)))
+    build.slice(build.concat(third, first, second), 1, 5)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+OPERATORS: dict[str, tuple[Callable[[], Graph], set[str]]] = {
+    "lookup": (elementwise, {"Gather"}),
+    "slice": (parts, {"Slice"}),
+}
 
 
 @pytest.mark.parametrize("name", OPERATORS)

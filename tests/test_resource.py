@@ -13,7 +13,7 @@ from codesign.emit.rtl import literal
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import RowRepeater
+from codesign.machine.feeds import Rearranger, RowRepeater
 from codesign.machine.modules import ChannelMux, Fifo, LookupTable, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
@@ -101,6 +101,24 @@ def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers
     assert to_resources(area(large, XC7)).bram18 == 2
 
 
+def rearranged(
+    *,
+    counts: tuple[int, ...],
+    strides: tuple[int, ...],
+    image: int,
+    free: int,
+    word_bits: int,
+    depth: int,
+    first: int = 0,
+    last_pass: int | None = None,
+    block_ram: bool = False,
+) -> Rearranger:
+    return Rearranger(
+        counts=counts, strides=strides, first=first, image=image, fold=counts[0], free=free, last_pass=last_pass,
+        word_bits=word_bits, depth=depth, block_ram=block_ram,
+    )  # fmt: skip
+
+
 # What a module takes by open synthesis alone: registers exact, LUTs within a quarter.
 ALONE = [
     ChannelMux(word_bits=32, words=(3, 5)),
@@ -108,6 +126,11 @@ ALONE = [
     RowRepeater(ishape=Shape(3, 7, 4), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False),
     RowRepeater(ishape=Shape(8, 8, 4), fy=1, fx=2, fold=1, word_bits=8, depth=16, block_ram=False),
     RowRepeater(ishape=Shape(9, 9, 4), fy=2, fx=1, fold=8, word_bits=32, depth=256, block_ram=True),
+    rearranged(counts=(3, 49), strides=(1, 8), first=2, image=392, free=1, word_bits=16, depth=32),
+    rearranged(
+        counts=(2, 2, 7, 2, 5), strides=(1, 2, 8, 4, 56), image=280, free=2, last_pass=3, word_bits=8, depth=64
+    ),
+    rearranged(counts=(2, 8, 30), strides=(8, 1, 16), image=480, free=2, word_bits=12, depth=2048, block_ram=True),
     LookupTable(pe=3, fold=1, in_bits=8, out_bits=8, per_lane=False, block_ram=False),
     LookupTable(pe=2, fold=1, in_bits=6, out_bits=10, per_lane=True, block_ram=False),
     LookupTable(pe=2, fold=3, in_bits=7, out_bits=4, per_lane=True, block_ram=False),
@@ -119,10 +142,10 @@ ALONE = [
 @pytest.mark.parametrize("module", ALONE, ids=[f"{i}-{m.name}" for i, m in enumerate(ALONE)])
 @pytest.mark.parametrize("family", list(Family))
 def test_a_module_that_is_an_engine_takes_what_is_predicted(
-    module: ChannelMux | LookupTable | RowRepeater, family: Family, tmp_path: Path
+    module: ChannelMux | LookupTable | Rearranger | RowRepeater, family: Family, tmp_path: Path
 ) -> None:
     texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
-    if module.tables:
+    if isinstance(module, LookupTable):
         texts["FILE"] = f'"{tmp_path}/table_"'
         write_random_tables(module, tmp_path)
     script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)

@@ -25,6 +25,7 @@ from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Window
+from codesign.ops.slice import Slice
 
 # Names that model.py or torch.nn.Module use for something else; a node of such a name gets an underscore behind it.
 TAKEN = frozenset(
@@ -126,6 +127,8 @@ def _layer(node: Operation) -> Layer:
             return Layer(name, "", repeated)
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
+        case Slice():
+            return Layer(name, "", f"{sources}[:, {node.start}:{node.stop}]")
         case Lookup():
             rows, entries = node.parameters["table"]
             return Layer(name, f"Lookup({rows}, {entries}, {node.itype.qmin})", f"self.{name}({sources})")

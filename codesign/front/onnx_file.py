@@ -40,6 +40,7 @@ from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.resize import Resize
+from codesign.ops.slice import Slice
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -232,6 +233,13 @@ class _Builder:
                 self._finish(node, f"{name}.acc")
             case Lookup():
                 self._lookup(node)
+            case Slice():
+                for key, value in (("start", node.start), ("stop", node.stop), ("axis", 1)):
+                    self._constant(f"{name}.{key}", np.array([value], np.int64))
+                inputs = [self._source(node.source, name, self._scale(name))]
+                inputs += [f"{name}.{key}" for key in ("start", "stop", "axis")]
+                self.nodes.append(helper.make_node("Slice", inputs, [f"{name}.acc"], name=name))
+                self._finish(node, f"{name}.acc")
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -417,5 +425,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Cast", "Gather"}
+    known |= {"Cast", "Gather", "Slice"}
     return next((op for op in operators if op not in known), "")

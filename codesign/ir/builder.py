@@ -18,6 +18,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.slice import Slice
 
 
 @dataclass(slots=True)
@@ -193,6 +194,19 @@ class GraphBuilder:
             otype=otype,
         )
         self.params[f"{name}.table"] = rows
+        self.nodes.append(node)
+        return node
+
+    def slice(self, source: Node, start: int, stop: int, *, name: str = "") -> Slice:
+        """Add the channels of a map from `start` to `stop`, without `stop` itself."""
+        node = Slice(
+            name=name or self._fresh("slice"),
+            source=source.name,
+            ishape=source.oshape,
+            start=start,
+            stop=stop,
+            otype=source.otype,
+        )
         self.nodes.append(node)
         return node
 

@@ -103,7 +103,80 @@ class RowRepeater(Whole, Replay):
         )
 
 
-AnyFeed = Feed | RowRepeater
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rearranger(Whole, Replay):
+    """A memory that is read in nested loops, the innermost first. rearranger.sv.
+
+    Loop i makes `counts[i]` turns, each `strides[i]` words further on than the one before; all begins at word `first`.
+    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are given up when all loops
+    below `free` end; with `last_pass`, only in the last turn of that loop. `depth`: words of the memory.
+    """
+
+    counts: tuple[Int, ...]
+    strides: tuple[Int, ...]
+    first: Int
+    image: Int
+    fold: Int
+    free: int
+    last_pass: int | None
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "rearranger"
+
+    @property
+    def jumps(self) -> tuple[Int, ...]:
+        """How far the address moves where each loop goes on; the last one: to the next image."""
+        spans = [(count - 1) * stride for count, stride in zip(self.counts, self.strides, strict=True)]
+        return tuple(step - sum(spans[:i]) for i, step in enumerate((*self.strides, self.image)))
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        loops = len(self.counts)
+        return {
+            "WORD_BITS": int(self.word_bits),
+            "LOOPS": loops,
+            "FIRST": int(self.first),
+            "FREE": self.free,
+            "PASS": loops if self.last_pass is None else self.last_pass,
+            "IMAGE": int(self.image),
+            "DEPTH": int(self.depth),
+            "BLOCK_RAM": bool(self.block_ram),
+            "COUNTS": tuple(map(int, self.counts)),
+            "STRIDES": tuple(map(int, self.strides)),
+        }
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    def walk(self) -> Walk:
+        need = np.array([int(self.first)])
+        last_pass = np.array([self.last_pass is None])
+        for i, (count, stride) in enumerate(zip(self.counts, self.strides, strict=True)):
+            turn = np.arange(int(count))[:, None]
+            need = (need + turn * int(stride)).ravel()
+            last_pass = (last_pass | ((turn == int(count) - 1) & (i == self.last_pass))).ravel()
+        steps, fold = np.arange(len(need)), int(self.fold)
+        below = int(np.prod([int(count) for count in self.counts[: self.free]], dtype=np.int64))
+        following = np.append(need[1:], int(self.image) + int(self.first))
+        gives_up = ((steps + 1) % below == 0) & last_pass
+        freed = np.maximum.accumulate(np.where(gives_up, following, 0))
+        return Walk(
+            steps=len(need),
+            words=int(self.image),
+            results=fold,
+            step=steps,
+            need=need,
+            result=steps,
+            freed=freed[fold - 1 :: fold],
+        )
+
+
+AnyFeed = Feed | RowRepeater | Rearranger
 
 
 def _window_walk(feed: Feed) -> Walk:

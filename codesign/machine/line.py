@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Feed, RowRepeater
+from codesign.machine.feeds import Feed, Rearranger, RowRepeater
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -31,6 +31,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
 from codesign.ops.resize import Resize
+from codesign.ops.slice import Slice
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
@@ -210,6 +211,10 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             return (_row_repeater(node, engine),)
         case Lookup():
             return (_lookup(node, engine),)
+        case Slice():
+            fold, kept = input_fold(node, engine), ceil_div(node.oshape.c, engine.pe)
+            loops = (kept, 1), (node.ishape.y * node.ishape.x, fold)
+            return (_rearranger(node, engine, loops, free=1, first=node.start // engine.pe),)
 
 
 def can_use_dsp(node: Conv) -> bool:
@@ -268,6 +273,30 @@ def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
         fy=node.fy,
         fx=node.fx,
         fold=input_fold(node, engine),
+        word_bits=engine.pe * node.otype.bits,
+        depth=engine.buffer_words,
+        block_ram=engine.buffer_bram,
+    )
+
+
+def _rearranger(
+    node: Slice,
+    engine: Choices,
+    loops: tuple[tuple[Int, Int], ...],
+    *,
+    free: int,
+    last_pass: int | None = None,
+    first: Int = 0,
+) -> Rearranger:
+    """Return the engine of a node that reads words of its input in loops: turns and words between turns of each."""
+    return Rearranger(
+        counts=tuple(count for count, _ in loops),
+        strides=tuple(stride for _, stride in loops),
+        first=first,
+        image=words_in(node, engine),
+        fold=ceil_div(node.oshape.c, engine.pe),
+        free=free,
+        last_pass=last_pass,
         word_bits=engine.pe * node.otype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
-from codesign.machine.feeds import Feed, RowRepeater
+from codesign.machine.feeds import Feed, Rearranger, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
@@ -59,6 +59,8 @@ class Coefficients:
     fifo_pointer: float = 1.5  # a bit of its pointers
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
+    loop_pointer: float = 2.5  # rearranger, a bit of its pointers
+    loop: float = 1.5  # rearranger, a bit of its loops' counters
     repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
 
@@ -74,6 +76,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _feed(module, family)
         case RowRepeater():
             return _row_repeater(module, family)
+        case Rearranger():
+            return _rearranger(module, family)
         case WeightRom():
             return _weight_rom(module, family)
         case MacArray():
@@ -256,6 +260,21 @@ def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
     lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
     lut = lut - FIT.repeated_words * (np.asarray(module.fold) > 1)
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+
+
+def _rearranger(module: Rearranger, family: Family) -> IntArray:
+    """Its memory with the register behind it, three pointers, and a counter for each loop.
+
+    The outermost loop has none where the address moves as far to its next turn as to the next image.
+    """
+    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
+    pointer = ceil_log2(depth + largest(module.first, *module.jumps)) + 1
+    endless = np.equal(module.jumps[-2], module.jumps[-1])
+    loops = sum(counter_ff(count) for count in module.counts) - endless * counter_ff(module.counts[-1])
+    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
+    lut = FIT.fifo + FIT.loop_pointer * pointer + FIT.loop * loops
+    lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
 

@@ -11,6 +11,7 @@ from codesign.ops.input import Input
 from codesign.ops.lookup import Lookup
 from codesign.ops.pool import Pool
 from codesign.ops.resize import Resize
+from codesign.ops.slice import Slice
 
-Operation = Conv | Pool | Add | Concat | Resize | Lookup  # a node that computes
+Operation = Conv | Pool | Add | Concat | Resize | Lookup | Slice  # a node that computes
 Node = Input | Operation

@@ -40,6 +40,11 @@ class Operator(ABC):
         return 1
 
     @property
+    def channels_read(self) -> int | None:
+        """Channels of a pixel up to the last that is read; None where all are."""
+        return None
+
+    @property
     def in_order(self) -> bool:
         """Whether every input pixel is read once, in raster order."""
         return True

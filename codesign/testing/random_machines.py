@@ -21,6 +21,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.slice import Slice
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
     build = _Builder(rng, dense, extreme)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat, build.resize, build.lookup]
+        blocks += [build.concat, build.resize, build.lookup, build.split]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
         build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
@@ -179,6 +180,28 @@ class _Builder:
         self.params[f"{name}.table"] = self.rng.integers(
             otype.qmin, otype.qmax + 1, node.parameters["table"], dtype=np.int64
         )
+        return self.add_node(node)
+
+    def split(self, source: Node) -> Node:
+        """Take some channels, or join two parts the other way round."""
+        c = source.oshape.c
+        ends = sorted(int(self.rng.integers(0, c + 1)) for _ in range(2))
+        if ends[0] == ends[1] or self.rng.random() < 0.5:
+            start = int(self.rng.integers(c))
+            return self.slice(source, start, int(self.rng.integers(start, c)) + 1)
+        parts = self.slice(source, 0, max(ends[0], 1)), self.slice(source, min(ends[0], c - 1), c)
+        return self.add_node(
+            Concat(
+                name=self.fresh("concat"),
+                sources=(parts[1].name, parts[0].name),
+                ishapes=(parts[1].oshape, parts[0].oshape),
+                otype=source.otype,
+            )
+        )
+
+    def slice(self, source: Node, start: int, stop: int) -> Node:
+        name, shape = self.fresh("slice"), source.oshape
+        node = Slice(name=name, source=source.name, ishape=shape, start=start, stop=stop, otype=source.otype)
         return self.add_node(node)
 
     def same_extent_window(self) -> Window:
