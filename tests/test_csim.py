@@ -217,7 +217,9 @@ COUNTED = """
 #include "channel_mux.hpp"
 #include "conv.hpp"
 #include "convert.hpp"
+#include "gate.hpp"
 #include "lookup.hpp"
+#include "padder.hpp"
 #include "pool.hpp"
 #include "requantize.hpp"
 #include "rearranger.hpp"
@@ -249,6 +251,15 @@ struct Repeated {
 struct Rearranged {
   static constexpr int LOOPS = 2, FIRST = 0, FREE = 1, PASS = 2, IMAGE = 1 << 24, DEPTH = 1 << 11, PIXELS = 1 << 24;
   static constexpr int OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+};
+struct Gated {
+  static constexpr int FOLD = 1, REPEAT = 1, A_BITS = 8, B_BITS = 8, SCALING = 0, MULTIPLIER = 0, SUM_BITS = 17;
+  static constexpr int SHIFT = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+  static constexpr bool A_SIGNED = false, B_SIGNED = false, OSIGNED = false;
+};
+struct Padded {
+  static constexpr int LANES = 1, BITS = 8, FOLD = 1, IY = 4096, IX = 4096, PAD_OY = 4096, PAD_OX = 4096, TOP = 0;
+  static constexpr int LEFT = 0, STRIDE_Y = 1, STRIDE_X = 1, VALUE = 0, DEPTH = 1 << 11, OBITS = 8, EMIT = 1;
 };
 struct Looked {
   static constexpr int FOLD = 1, IN_BITS = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
@@ -289,6 +300,8 @@ int main(int, char** argv) {
     case '8': row_repeater<Repeated>(out, memory, 256, in); break;
     case '9': lookup<Looked>(out, table, 256, in); break;
     case 'a': rearranger<Rearranged, 1, 1 << 24, 1, 1>(out, memory, 256, in); break;
+    case 'b': gate<Gated>(out, 256, in, in2); break;
+    case 'c': padder<Padded>(out, memory, 256, in); break;
     default: pooled<false>();
   }
 }
@@ -303,7 +316,7 @@ def test_every_process_counts_more_words_than_32_bits_hold(tmp_path: Path) -> No
     command = ["g++", *OPTIONS, *include, "counted.cpp", "-o", "counted"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    for process in "0123456789ab":
+    for process in "0123456789abcd":
         run = subprocess.run([tmp_path / "counted", process], capture_output=True, text=True, timeout=60, check=False)
         assert (run.returncode, "read from an empty stream" in run.stderr) == (3, True), process
 

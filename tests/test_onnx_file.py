@@ -21,6 +21,7 @@ from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
 from codesign.ops.qtype import QType  # noqa: E402
+from codesign.ops.shapes import Window  # noqa: E402
 from test_nets import networks, quantized  # noqa: E402
 from test_unet import unet  # noqa: E402
 
@@ -98,9 +99,40 @@ def parts() -> Graph:
     return build.graph(input_scale=0.5, output_scale=0.25)
 
 
+def gated() -> Graph:
+    """Squeeze and excite, and a product of two maps with a factor that is no power of two."""
+    rng = np.random.default_rng(4)
+    build = GraphBuilder("gated", (3, 4, 2), QType(5, signed=True))
+    wide = build.conv(build.input, rng.integers(-8, 8, (3, 1, 1, 2)), otype=QType(6, signed=False), shift=2)
+    mean = build.average_pool(wide, Window(fy=3, fx=4), shift=3)
+    factors = build.conv(mean, rng.integers(-8, 8, (3, 1, 1, 3)), otype=QType(4, signed=True), shift=5)
+    other = build.gate(wide, factors, otype=QType(8, signed=True), shift=1)
+    build.gate(other, wide, otype=QType(8, signed=True), multiplier=5, shift=9)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def moved() -> Graph:
+    """Pixels apart, values around them, and blocks of pixels as channels and back, in another order."""
+    build = GraphBuilder("moved", (2, 3, 1), QType(5, signed=True))
+    wide = build.pad(build.pad(build.input, strides=(3, 2)), (1, 0, 3, 1), value=-7)
+    build.depth_to_space(build.shuffle(build.space_to_depth(wide, 2), 2), 2)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def turned() -> Graph:
+    """A transposed convolution."""
+    build, rng = GraphBuilder("turned", (2, 3, 2), QType(5, signed=True)), np.random.default_rng(5)
+    weight = rng.integers(-8, 8, (3, 3, 3, 2))
+    build.conv_transpose(build.input, weight, otype=QType(8, signed=True), strides=(2, 2), pads=(1, 1, 1, 1), shift=2)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
 OPERATORS: dict[str, tuple[Callable[[], Graph], set[str]]] = {
     "lookup": (elementwise, {"Gather"}),
     "slice": (parts, {"Slice"}),
+    "gate": (gated, {"Mul"}),
+    "moved": (moved, {"ConvTranspose", "Pad", "SpaceToDepth", "Transpose", "DepthToSpace"}),
+    "conv_transpose": (turned, {"ConvTranspose"}),
 }
 
 

@@ -13,8 +13,8 @@ from codesign.emit.rtl import literal
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Rearranger, RowRepeater
-from codesign.machine.modules import ChannelMux, Fifo, LookupTable, MacArray, WeightRom
+from codesign.machine.feeds import Padder, Rearranger, RowRepeater
+from codesign.machine.modules import ChannelMux, Fifo, GateArray, LookupTable, MacArray, Scale, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, node_resources, to_resources
@@ -119,6 +119,27 @@ def rearranged(
     )  # fmt: skip
 
 
+def padded(
+    *, place: tuple[int, int], strides: tuple[int, int], value: int, fold: int, depth: int, block_ram: bool = False
+) -> Padder:
+    """Words of four lanes of 5 bits; as much below and on the right as above and on the left."""
+    given = Shape(9, 13, 4 * fold)
+    rows, columns = (
+        2 * p + (extent - 1) * s + 1 for p, extent, s in zip(place, (given.y, given.x), strides, strict=True)
+    )
+    return Padder(ishape=given, oshape=Shape(rows, columns, given.c), place=place, strides=strides, value=value, bits=5,
+                  lanes=4, fold=fold, depth=depth, block_ram=block_ram)  # fmt: skip
+
+
+def gated(*, pe: int, fold: int, repeat: int, in_dsp: bool, factor: int) -> GateArray:
+    """8-bit maps times 6-bit gates, to 8 bits; a factor of 0 is none."""
+    bits = 15 + factor.bit_length()
+    scale = Scale(acc_bits=15, factor_bits=factor.bit_length(), general=factor > 0, sum_bits=bits + 1, shift=bits - 9,
+                  out_bits=8, out_signed=False)  # fmt: skip
+    return GateArray(pe=pe, fold=fold, repeat=repeat, types=((8, True), (6, False)), in_dsp=in_dsp, scale=scale,
+                     factor=factor)  # fmt: skip
+
+
 # What a module takes by open synthesis alone: registers exact, LUTs within a quarter.
 ALONE = [
     ChannelMux(word_bits=32, words=(3, 5)),
@@ -127,10 +148,15 @@ ALONE = [
     RowRepeater(ishape=Shape(8, 8, 4), fy=1, fx=2, fold=1, word_bits=8, depth=16, block_ram=False),
     RowRepeater(ishape=Shape(9, 9, 4), fy=2, fx=1, fold=8, word_bits=32, depth=256, block_ram=True),
     rearranged(counts=(3, 49), strides=(1, 8), first=2, image=392, free=1, word_bits=16, depth=32),
-    rearranged(
-        counts=(2, 2, 7, 2, 5), strides=(1, 2, 8, 4, 56), image=280, free=2, last_pass=3, word_bits=8, depth=64
-    ),
+    rearranged(counts=(2, 2, 7, 2, 5), strides=(1, 2, 8, 4, 56), image=280, free=2, last_pass=3, word_bits=8, depth=64),
     rearranged(counts=(2, 8, 30), strides=(8, 1, 16), image=480, free=2, word_bits=12, depth=2048, block_ram=True),
+    padded(place=(2, 1), strides=(1, 1), value=3, fold=3, depth=16),
+    padded(place=(0, 0), strides=(2, 3), value=0, fold=1, depth=64),
+    padded(place=(5, 9), strides=(1, 1), value=0, fold=2, depth=2048, block_ram=True),
+    gated(pe=2, fold=4, repeat=20, in_dsp=True, factor=0),
+    gated(pe=2, fold=4, repeat=20, in_dsp=False, factor=0),
+    gated(pe=3, fold=1, repeat=20, in_dsp=True, factor=77),
+    gated(pe=2, fold=3, repeat=1, in_dsp=False, factor=77),
     LookupTable(pe=3, fold=1, in_bits=8, out_bits=8, per_lane=False, block_ram=False),
     LookupTable(pe=2, fold=1, in_bits=6, out_bits=10, per_lane=True, block_ram=False),
     LookupTable(pe=2, fold=3, in_bits=7, out_bits=4, per_lane=True, block_ram=False),
@@ -142,7 +168,7 @@ ALONE = [
 @pytest.mark.parametrize("module", ALONE, ids=[f"{i}-{m.name}" for i, m in enumerate(ALONE)])
 @pytest.mark.parametrize("family", list(Family))
 def test_a_module_that_is_an_engine_takes_what_is_predicted(
-    module: ChannelMux | LookupTable | Rearranger | RowRepeater, family: Family, tmp_path: Path
+    module: ChannelMux | GateArray | LookupTable | Padder | Rearranger | RowRepeater, family: Family, tmp_path: Path
 ) -> None:
     texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
     if isinstance(module, LookupTable):

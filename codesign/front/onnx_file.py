@@ -34,13 +34,18 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
 from codesign.ops.lookup import Lookup
-from codesign.ops.node import Node, Operation
+from codesign.ops.node import Moving, Node, Operation
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.resize import Resize
+from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -223,23 +228,19 @@ class _Builder:
                 c, window = node.ishape.c, node.window
                 ones = np.ones((c, window.fy, window.fx, 1), np.int64)
                 self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
-            case Add():
-                self._add(node)
-            case Resize():
-                self._resize(node)
+            case Add(multipliers=(a, b)):
+                step = self._scale(name) / 2.0**node.shift
+                self._pair(node, "Add", (a * step, b * step))
+            case Gate():
+                self._pair(node, "Mul", (node.multiplier * self._scale(name) / 2.0**node.shift, 1.0))
             case Concat():
                 maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
                 self._finish(node, f"{name}.acc")
             case Lookup():
                 self._lookup(node)
-            case Slice():
-                for key, value in (("start", node.start), ("stop", node.stop), ("axis", 1)):
-                    self._constant(f"{name}.{key}", np.array([value], np.int64))
-                inputs = [self._source(node.source, name, self._scale(name))]
-                inputs += [f"{name}.{key}" for key in ("start", "stop", "axis")]
-                self.nodes.append(helper.make_node("Slice", inputs, [f"{name}.acc"], name=name))
-                self._finish(node, f"{name}.acc")
+            case Resize() | Pad() | Slice() | DepthToSpace() | SpaceToDepth() | Shuffle():
+                self._moved(node)
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -262,11 +263,11 @@ class _Builder:
         self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
         self._finish(node, f"{name}.acc")
 
-    def _add(self, node: Add) -> None:
+    def _pair(self, node: Add | Gate, operator: str, scales: tuple[float, float]) -> None:
+        """Add a sum or product of two maps, and half of its finest step more, so that there are no ties."""
         name, own = node.name, self._scale(node.name)
-        scales = [m / 2.0**node.shift * own for m in node.multipliers]
         pair = [self._source(s, f"{name}.{i}", scales[i]) for i, s in enumerate(node.sources)]
-        self.nodes.append(helper.make_node("Add", pair, [f"{name}.acc"], name=name))
+        self.nodes.append(helper.make_node(operator, pair, [f"{name}.acc"], name=name))
         if node.shift == 0:
             self._finish(node, f"{name}.acc")
             return
@@ -276,14 +277,59 @@ class _Builder:
         )
         self._finish(node, f"{name}.up")
 
-    def _resize(self, node: Resize) -> None:
-        """Nearest neighbour, pixel floor(o / factor); there is no region of interest."""
+    def _moved(self, node: Moving) -> None:
+        """Add a node that moves values, or leaves some out, and computes nothing."""
         name = node.name
-        self._constant(f"{name}.factors", np.array([1, 1, node.fy, node.fx], np.float32))
-        inputs = [self._source(node.source, name, self._scale(name)), "", f"{name}.factors"]
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        self.nodes.append(helper.make_node("Resize", inputs, [f"{name}.acc"], name=name, **how))
-        self._finish(node, f"{name}.acc")
+        x, y = self._source(node.source, name, self._scale(name)), f"{name}.acc"
+        match node:
+            case Resize():  # pixel floor(o / factor); there is no region of interest
+                how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+                factors = np.array([1, 1, node.fy, node.fx], np.float32)
+                self._operator("Resize", [x, ""], y, name, {"factors": factors}, **how)
+            case Pad():
+                self._pad(node, x)
+            case Slice():
+                ends = {"start": [node.start], "stop": [node.stop], "axis": [1]}
+                self._operator("Slice", [x], y, name, {key: np.array(value) for key, value in ends.items()})
+            case DepthToSpace() | SpaceToDepth():
+                self._operator(type(node).__name__, [x], y, name, {}, blocksize=node.block)
+            case Shuffle(ishape=shape, groups=groups):
+                apart = np.array([0, groups, shape.c // groups, shape.y, shape.x])
+                self._operator("Reshape", [x], f"{name}.apart", f"{name}.apart", {"shape": apart})
+                self._operator(
+                    "Transpose", [f"{name}.apart"], f"{name}.turned", f"{name}.turned", {}, perm=[0, 2, 1, 3, 4]
+                )
+                self._operator(
+                    "Reshape", [f"{name}.turned"], y, name, {"shape": np.array([0, shape.c, shape.y, shape.x])}
+                )
+        self._finish(node, y)
+
+    def _operator(
+        self,
+        kind: str,
+        inputs: list[str],
+        output: str,
+        name: str,
+        constants: dict[str, npt.NDArray[Any]],
+        **how: object,
+    ) -> None:
+        """Append an ONNX node with constants as its last inputs."""
+        for key, value in constants.items():
+            self._constant(f"{name}.{key}", value)
+        given = [*inputs, *(f"{name}.{key}" for key in constants)]
+        self.nodes.append(helper.make_node(kind, given, [output], name=name, **how))
+
+    def _pad(self, node: Pad, x: str) -> None:
+        """Add zeros between pixels by a transposed convolution with ones, then the value around the map."""
+        name, strides, pads = node.name, [node.stride_y, node.stride_x], (node.top, node.left, node.bottom, node.right)
+        if max(strides) > 1:
+            ones = {"ones": np.ones((node.ishape.c, 1, 1, 1), np.float32)}
+            apart = f"{name}.apart"
+            self._operator("ConvTranspose", [x], apart, apart, ones, strides=strides, group=node.ishape.c)
+            x = apart
+        around = {"pads": np.array([0, 0, *pads[:2], 0, 0, *pads[2:]])}
+        around["value"] = np.array(node.value * self._scale(name), np.float32)
+        self._operator("Pad", [x], f"{name}.acc", name, around)
 
     def _lookup(self, node: Lookup) -> None:
         """Add the table, row after row, and the place of every value in it; no real value comes in between."""
@@ -425,5 +471,6 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Cast", "Gather", "Slice"}
+    known |= {"Cast", "ConvTranspose", "DepthToSpace", "Gather", "Mul", "Pad", "Reshape", "Slice"}
+    known |= {"SpaceToDepth", "Transpose"}
     return next((op for op in operators if op not in known), "")

@@ -10,15 +10,20 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
 from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 
 @dataclass(slots=True)
@@ -109,6 +114,60 @@ class GraphBuilder:
         self.nodes.append(node)
         return node
 
+    def conv_transpose(
+        self,
+        source: Node,
+        weight: IntArray,
+        bias: IntArray | None = None,
+        *,
+        otype: QType,
+        strides: tuple[int, int],
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        extra: tuple[int, int] = (0, 0),
+        groups: int = 1,
+        multiplier: IntArray | int = 1,
+        shift: int = 0,
+        name: str = "",
+    ) -> Conv:
+        """Add a transposed convolution: zeros between the pixels, then a convolution with the weights turned around.
+
+        weight[K,FY,FX,C/G]: what a pixel gives to the outputs around it. `pads`: rows above, columns left, rows below
+        and columns right that are cut off the result; `extra`: rows below and columns right that are added to it. Raise
+        UnsupportedError where more is cut off than a pixel reaches.
+        """
+        name, weight = name or self._fresh("conv_transpose"), np.asarray(weight, dtype=np.int64)
+        fy, fx = weight.shape[1:3]
+        top, left, bottom, right = (reach - 1 - pad for reach, pad in zip((fy, fx, fy, fx), pads, strict=True))
+        bottom, right = bottom + extra[0], right + extra[1]
+        if min(top, left, bottom, right) < 0:
+            raise UnsupportedError(
+                f"node {name!r}: pads {pads} cut off more than a window of {fy} x {fx} reaches; a slice of rows or "
+                "columns is not supported"
+            )
+        beyond = max(bottom - fy + 1, 0), max(right - fx + 1, 0)
+        if max(*strides, *(1 + rows for rows in beyond)) > 1:
+            source = self.pad(source, (0, 0, *beyond), strides=strides, name=f"{name}_apart")
+        window = Window(
+            fy=fy,
+            fx=fx,
+            pad_top=top,
+            pad_left=left,
+            pad_bottom=bottom - beyond[0],
+            pad_right=right - beyond[1],
+        )
+        turned = weight[:, ::-1, ::-1]
+        return self.conv(
+            source,
+            turned,
+            bias,
+            otype=otype,
+            window=window,
+            groups=groups,
+            multiplier=multiplier,
+            shift=shift,
+            name=name,
+        )
+
     def max_pool(self, source: Node, window: Window, *, name: str = "") -> Pool:
         """Add a maximum over a window; padding never wins."""
         return self._pool(source, PoolOp.MAX, window, 1, 0, source.otype, name)
@@ -136,6 +195,23 @@ class GraphBuilder:
             ishape=a.oshape,
             itypes=(a.otype, b.otype),
             multipliers=multipliers,
+            shift=shift,
+            otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def gate(
+        self, source: Node, gate: Node, *, otype: QType, multiplier: int = 1, shift: int = 0, name: str = ""
+    ) -> Gate:
+        """Add a map times a gate of its shape, or of 1 x 1 x C, times multiplier / 2**shift, rounded."""
+        node = Gate(
+            name=name or self._fresh("gate"),
+            sources=(source.name, gate.name),
+            ishape=source.oshape,
+            gate_shape=gate.oshape,
+            itypes=(source.otype, gate.otype),
+            multiplier=multiplier,
             shift=shift,
             otype=otype,
         )
@@ -207,6 +283,57 @@ class GraphBuilder:
             stop=stop,
             otype=source.otype,
         )
+        self.nodes.append(node)
+        return node
+
+    def pad(
+        self,
+        source: Node,
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        *,
+        strides: tuple[int, int] = (1, 1),
+        value: int = 0,
+        name: str = "",
+    ) -> Pad:
+        """Add a map with `value` around it: rows above, columns left, rows below, columns right.
+
+        With `strides`, its pixels lie so many rows and columns apart, with zeros between.
+        """
+        top, left, bottom, right = pads
+        node = Pad(
+            name=name or self._fresh("pad"),
+            source=source.name,
+            ishape=source.oshape,
+            top=top,
+            left=left,
+            bottom=bottom,
+            right=right,
+            stride_y=strides[0],
+            stride_x=strides[1],
+            value=value,
+            otype=source.otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def depth_to_space(self, source: Node, block: int, *, name: str = "") -> DepthToSpace:
+        """Add a map with every pixel made block x block pixels, which share its channels in order."""
+        name = name or self._fresh("depth_to_space")
+        node = DepthToSpace(name=name, source=source.name, ishape=source.oshape, block=block, otype=source.otype)
+        self.nodes.append(node)
+        return node
+
+    def space_to_depth(self, source: Node, block: int, *, name: str = "") -> SpaceToDepth:
+        """Add a map with every block x block pixels made one, with the channels of all of them in order."""
+        name = name or self._fresh("space_to_depth")
+        node = SpaceToDepth(name=name, source=source.name, ishape=source.oshape, block=block, otype=source.otype)
+        self.nodes.append(node)
+        return node
+
+    def shuffle(self, source: Node, groups: int, *, name: str = "") -> Shuffle:
+        """Add a map with the first channel of every group, then the second of every group, and so on."""
+        name = name or self._fresh("shuffle")
+        node = Shuffle(name=name, source=source.name, ishape=source.oshape, groups=groups, otype=source.otype)
         self.nodes.append(node)
         return node
 

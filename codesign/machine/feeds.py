@@ -176,7 +176,71 @@ class Rearranger(Whole, Replay):
         )
 
 
-AnyFeed = Feed | RowRepeater | Rearranger
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Padder(Whole, Replay):
+    """A queue whose words become a larger map, with a value around them or zeros between them. padder.sv.
+
+    `place`: row and column of the first pixel; `strides`: rows and columns from one pixel to the next. `fold`: words of
+    a pixel. `depth`: words of the queue.
+    """
+
+    ishape: Shape
+    oshape: Shape
+    place: tuple[int, int]
+    strides: tuple[int, int]
+    value: int
+    bits: int
+    lanes: Int
+    fold: Int
+    depth: Int
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "padder"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        return {
+            "LANES": int(self.lanes),
+            "BITS": self.bits,
+            "FOLD": int(self.fold),
+            "IY": self.ishape.y,
+            "IX": self.ishape.x,
+            "PAD_OY": self.oshape.y,
+            "PAD_OX": self.oshape.x,
+            "TOP": self.place[0],
+            "LEFT": self.place[1],
+            "STRIDE_Y": self.strides[0],
+            "STRIDE_X": self.strides[1],
+            "VALUE": self.value,
+            "DEPTH": int(self.depth),
+            "BLOCK_RAM": bool(self.block_ram),
+        }
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    def walk(self) -> Walk:
+        (top, left), (down, right), fold = self.place, self.strides, int(self.fold)
+        real = np.zeros((self.oshape.y, self.oshape.x, fold), np.int64)
+        real[top : top + self.ishape.y * down : down, left : left + self.ishape.x * right : right] = 1
+        given, words = np.cumsum(real), self.ishape.y * self.ishape.x * fold
+        need = given - real.ravel()
+        waits = np.flatnonzero(need < words)
+        return Walk(
+            steps=len(need),
+            words=words,
+            results=1,
+            step=waits,
+            need=need[waits],
+            result=np.arange(len(need)),
+            freed=given,
+        )
+
+
+AnyFeed = Feed | RowRepeater | Rearranger | Padder
 
 
 def _window_walk(feed: Feed) -> Walk:

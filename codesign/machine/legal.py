@@ -151,4 +151,4 @@ def _least_buffer_words(node: Operation, engine: LineEngine) -> int:
     first, last = node.spans()
     oldest = np.minimum.accumulate(first[::-1])[::-1]
     lanes, pixels = input_lanes(node, engine), int((last + 1 - oldest).max())
-    return (pixels - 1) * ceil_div(node.ishape.c, lanes) + ceil_div(node.channels_read or node.ishape.c, lanes)
+    return (pixels - 1) * ceil_div(node.ishape.c, lanes) + ceil_div(node.channels_held or node.ishape.c, lanes)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol, overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Feed, Rearranger, RowRepeater
+from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
     Collector,
     EngineModule,
+    GateArray,
     LookupTable,
     MacArray,
     PoolArray,
@@ -25,13 +26,18 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.lookup import Lookup
 from codesign.ops.node import Operation
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
 from codesign.ops.resize import Resize
+from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
@@ -211,15 +217,22 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             return (_row_repeater(node, engine),)
         case Lookup():
             return (_lookup(node, engine),)
-        case Slice():
-            fold, kept = input_fold(node, engine), ceil_div(node.oshape.c, engine.pe)
-            loops = (kept, 1), (node.ishape.y * node.ishape.x, fold)
-            return (_rearranger(node, engine, loops, free=1, first=node.start // engine.pe),)
+        case Gate():
+            return (_gate(node, engine),)
+        case Pad():
+            return (_padder(node, engine),)
+        case Slice() | DepthToSpace() | SpaceToDepth() | Shuffle():
+            return (_rearranger(node, engine),)
 
 
-def can_use_dsp(node: Conv) -> bool:
-    """Return whether the product of a weight and an activation is wide enough for a DSP."""
-    return operand_bits(node) + node.wtype.bits >= DSP_MIN_PRODUCT_BITS
+def can_use_dsp(node: Operation) -> bool:
+    """Return whether the engine multiplies two operands that together are wide enough for a DSP."""
+    match node:
+        case Conv():
+            return operand_bits(node) + node.wtype.bits >= DSP_MIN_PRODUCT_BITS
+        case Gate():
+            return sum(itype.bits + (not itype.signed) for itype in node.itypes) >= DSP_MIN_PRODUCT_BITS
+    return False
 
 
 def operand_bits(node: Conv) -> int:
@@ -264,7 +277,7 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
     if not average:
         return feed, array, collector
-    return feed, array, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True)
+    return feed, array, collector, Requantize(lanes=engine.emit, scale=_constant_scale(node), constant=True)
 
 
 def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
@@ -279,20 +292,44 @@ def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
     )
 
 
-def _rearranger(
-    node: Slice,
-    engine: Choices,
-    loops: tuple[tuple[Int, Int], ...],
-    *,
-    free: int,
-    last_pass: int | None = None,
-    first: Int = 0,
-) -> Rearranger:
-    """Return the engine of a node that reads words of its input in loops: turns and words between turns of each."""
+def _padder(node: Pad, engine: Choices) -> Padder:
+    return Padder(
+        ishape=node.ishape,
+        oshape=node.oshape,
+        place=(node.top, node.left),
+        strides=(node.stride_y, node.stride_x),
+        value=node.value,
+        bits=node.otype.bits,
+        lanes=engine.pe,
+        fold=input_fold(node, engine),
+        depth=engine.buffer_words,
+        block_ram=engine.buffer_bram,
+    )
+
+
+def _gate(node: Gate, engine: Choices) -> GateArray:
+    scale = _constant_scale(node)
+    a, b = ((itype.bits, itype.signed) for itype in node.itypes)
+    return GateArray(
+        pe=engine.pe,
+        fold=input_fold(node, engine),
+        repeat=node.repeat,
+        types=(a, b),
+        in_dsp=engine.dsp & can_use_dsp(node),
+        scale=scale,
+        factor=node.multiplier if scale.general else node.multiplier.bit_length() - 1,
+    )
+
+
+_Rearranged = Slice | DepthToSpace | SpaceToDepth | Shuffle
+
+
+def _rearranger(node: _Rearranged, engine: Choices) -> Rearranger:
+    loops, free, last_pass = _loops(node, engine)
     return Rearranger(
         counts=tuple(count for count, _ in loops),
         strides=tuple(stride for _, stride in loops),
-        first=first,
+        first=node.start // engine.pe if isinstance(node, Slice) else 0,
         image=words_in(node, engine),
         fold=ceil_div(node.oshape.c, engine.pe),
         free=free,
@@ -301,6 +338,23 @@ def _rearranger(
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
     )
+
+
+def _loops(node: _Rearranged, engine: Choices) -> tuple[tuple[tuple[Int, Int], ...], int, int | None]:
+    """Return the loops in which a rearranger reads, as turns and words between turns, the innermost first.
+
+    With it, Rearranger.free and last_pass.
+    """
+    y, x, fold, kept = node.ishape.y, node.ishape.x, input_fold(node, engine), ceil_div(node.oshape.c, engine.pe)
+    match node:
+        case Slice():
+            return ((kept, 1), (y * x, fold)), 1, None
+        case Shuffle(groups=groups):
+            return ((groups, fold // groups), (fold // groups, 1), (y * x, fold)), 2, None
+        case DepthToSpace(block=b):
+            return ((b * kept, 1), (x, fold), (b, b * kept), (y, x * fold)), 1, 2
+        case SpaceToDepth(block=b):
+            return ((b * fold, 1), (b, x * fold), (x // b, b * fold), (y // b, b * x * fold)), 2, None
 
 
 def _lookup(node: Lookup, engine: Choices) -> LookupTable:
@@ -344,8 +398,8 @@ def _conv_scale(node: Conv) -> Scale:
             return _scale(node.acc_bits, (1 << bits) - 1, node.shift, node.otype, factor_bits=bits, general=True)
 
 
-def _pool_scale(node: Pool) -> Scale:
-    """Return the requantizer of an average pooling, whose factor is constant; a power of two is part of the wiring."""
+def _constant_scale(node: Pool | Gate) -> Scale:
+    """Return a requantizer whose factor is constant; a power of two is part of the wiring."""
     general = node.multiplier & (node.multiplier - 1) != 0
     bits = node.multiplier.bit_length() if general else 0
     return _scale(node.acc_bits, node.multiplier, node.shift, node.otype, factor_bits=bits, general=general)

@@ -202,6 +202,58 @@ class LookupTable(Whole, Stage):
         return 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateArray(Whole, Joint):
+    """PE lanes that multiply a map with a gate, then scale, round and clamp. gate.sv.
+
+    `fold`: words of a pixel; `repeat`: pixels for which one pixel of the gate serves; `types`: bits of an operand, and
+    whether it is signed. `factor`: the scale's constant factor as requantize takes it.
+    """
+
+    pe: Int
+    fold: Int
+    repeat: int
+    types: tuple[tuple[int, bool], tuple[int, bool]]
+    in_dsp: Bool
+    scale: Scale
+    factor: int
+
+    @property
+    def name(self) -> str:
+        return "gate"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        (a_bits, a_signed), (b_bits, b_signed) = self.types
+        return {
+            "PE": int(self.pe),
+            "FOLD": int(self.fold),
+            "REPEAT": self.repeat,
+            "A_BITS": a_bits,
+            "A_SIGNED": a_signed,
+            "B_BITS": b_bits,
+            "B_SIGNED": b_signed,
+            "USE_DSP": bool(self.in_dsp),
+            "ACC_BITS": self.scale.acc_bits,
+            "SCALING": 2 if self.scale.general else int(self.factor > 0),
+            "MULTIPLIER_BITS": max(1, self.factor.bit_length()),
+            "MULTIPLIER": self.factor,
+            "SUM_BITS": self.scale.sum_bits,
+            "SHIFT": self.scale.shift,
+            "OUT_BITS": self.scale.out_bits,
+            "OUT_SIGNED": self.scale.out_signed,
+        }
+
+    @property
+    def delay(self) -> int:
+        return 4 if self.scale.general else 3
+
+    @property
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        fold = int(self.fold)
+        return ((0, 1),) * fold + ((0,),) * (fold * (self.repeat - 1))
+
+
 class Conversion(Enum):
     """How words of one width become words of another."""
 
@@ -292,7 +344,7 @@ class Control:
 
 
 ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize
-EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable
+EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
-from codesign.machine.feeds import Feed, Rearranger, RowRepeater
+from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
@@ -23,6 +23,7 @@ from codesign.machine.modules import (
     Converter,
     Fifo,
     Fork,
+    GateArray,
     LookupTable,
     MacArray,
     Module,
@@ -61,6 +62,8 @@ class Coefficients:
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
     loop_pointer: float = 2.5  # rearranger, a bit of its pointers
     loop: float = 1.5  # rearranger, a bit of its loops' counters
+    gate_product: float = 1.35  # of a multiplier, where both of its operands change
+    place: float = 1.5  # padder, a bit of its rows and columns
     repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
 
@@ -76,6 +79,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _feed(module, family)
         case RowRepeater():
             return _row_repeater(module, family)
+        case Padder():
+            return _padder(module, family)
         case Rearranger():
             return _rearranger(module, family)
         case WeightRom():
@@ -94,6 +99,8 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
             return _scaled_sum(module)
         case ChannelMux():
             return _channel_mux(module)
+        case GateArray():
+            return _gate(module, family)
         case LookupTable():
             return _lookup(module)
         case Converter():
@@ -278,6 +285,23 @@ def _rearranger(module: Rearranger, family: Family) -> IntArray:
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
 
+def _padder(module: Padder, family: Family) -> IntArray:
+    """Its memory with the register behind it, two pointers, and two rows and columns: the present and the next real."""
+    width, depth, in_bram = module.lanes * module.bits, module.depth, module.block_ram
+    pointer = ceil_log2(depth) + 1
+    places = sum(2 * int(ceil_log2(extent + 1)) for extent in (module.oshape.y, module.oshape.x))
+    loops = places + counter_ff(module.fold)
+    lut = (
+        FIT.fifo
+        + FIT.fifo_pointer * pointer
+        + FIT.place * places
+        + np.where(in_bram, 0, lutram_luts(width, depth, family))
+    )
+    lut = lut + width * (module.value != 0)
+    ff = 2 * pointer + loops + 1 + (module.value != 0) + np.where(in_bram, 0, width)
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+
+
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
     """Return the registers of the row or column of a window's start; even strides never change its lowest bits."""
     if out == 1:
@@ -313,6 +337,31 @@ def _channel_mux(mux: ChannelMux) -> IntArray:
     return counts(
         mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
     )
+
+
+def _gate(gate: GateArray, family: Family) -> IntArray:
+    """A multiplier a lane and its requantizer; the gate's pixel where it is kept, and which word and pixel it is.
+
+    A DSP48E1 takes in the product register, and the sum behind it where no other factor comes in between. Bits below
+    the rounding half have no registers.
+    """
+    pe, scale, in_dsp = gate.pe, gate.scale, gate.in_dsp
+    (a_bits, a_signed), (b_bits, b_signed) = gate.types
+    x_bits, w_bits = a_bits + (not a_signed), b_bits + (not b_signed)
+    in_48e1, unread = family is Family.SERIES7, max(scale.shift - 1 - (0 if scale.general else gate.factor), 0)
+    lut = np.where(in_dsp, 0, FIT.gate_product * multiply_luts(x_bits, w_bits))
+    if scale.general:
+        ff = 0 * pe if in_48e1 else 0 * pe + scale.acc_bits - unread
+    else:
+        ff = np.where(in_dsp & in_48e1, -scale.high_bits, scale.acc_bits - unread)
+    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 1)
+    table = table + _requantize(Requantize(lanes=pe, scale=scale, constant=True), family)
+    if gate.repeat > 1:
+        width, one = pe * b_bits, np.asarray(gate.fold == 1)
+        counters = counter_ff(gate.fold) + counter_ff(gate.repeat)
+        kept = np.where(one, 0, lutram_luts(width, gate.fold, family))
+        table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
+    return table
 
 
 def _lookup(table: LookupTable) -> IntArray:

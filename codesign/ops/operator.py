@@ -40,8 +40,8 @@ class Operator(ABC):
         return 1
 
     @property
-    def channels_read(self) -> int | None:
-        """Channels of a pixel up to the last that is read; None where all are."""
+    def channels_held(self) -> int | None:
+        """Channels of a window's last pixel that must lie in the buffer at once; None where all must."""
         return None
 
     @property

@@ -27,7 +27,7 @@ class Slice(Operator):
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= self.ishape.c:
             raise ValueError(
-                f"{self.name}: expected at least one channel, from 0 on, of at most the {self.ishape.c} that there are; "
+                f"{self.name}: expected at least one channel from 0 on, of at most the {self.ishape.c} that there are; "
                 f"got {self.start} to {self.stop}"
             )
 
@@ -54,7 +54,7 @@ class Slice(Operator):
         return False
 
     @property
-    def channels_read(self) -> int | None:
+    def channels_held(self) -> int | None:
         return self.stop
 
     @property

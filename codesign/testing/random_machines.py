@@ -13,15 +13,20 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
 from codesign.ops.lookup import MAX_LOOKUP_BITS, Lookup
 from codesign.ops.node import Node, Operation
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -46,7 +51,7 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
     build = _Builder(rng, dense, extreme)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat, build.resize, build.lookup, build.split]
+        blocks += [build.concat, build.resize, build.lookup, build.split, build.gate, build.pad, build.reorder]
     for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
         build.head = _pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
@@ -203,6 +208,76 @@ class _Builder:
         name, shape = self.fresh("slice"), source.oshape
         node = Slice(name=name, source=source.name, ishape=shape, start=start, stop=stop, otype=source.otype)
         return self.add_node(node)
+
+    def gate(self, source: Node) -> Node:
+        """Multiply a map with a convolution of it, or with the factors that a global pooling and a dense layer give."""
+        if source.otype.bits > 12:
+            source = self._conv(source, 3, Window(fy=1, fx=1), otype=QType(int(self.rng.integers(2, 9)), True))
+        otype, c = QType(int(self.rng.integers(2, 9)), bool(self.rng.random() < 0.4)), source.oshape.c
+        if self.rng.random() < 0.6:
+            gate = self._conv(self.global_pool(source), c, Window(fy=1, fx=1), otype=otype)
+        else:
+            gate = self._conv(source, c, self.same_extent_window(), otype=otype)
+        multiplier = _pick(self.rng, (1, 1, 8, int(self.rng.integers(1, 200))))
+        made, bound = self.activation(), multiplier << (source.otype.bits + otype.bits - 1)
+        return self.add_node(
+            Gate(
+                name=self.fresh("gate"),
+                sources=(source.name, gate.name),
+                ishape=source.oshape,
+                gate_shape=gate.oshape,
+                itypes=(source.otype, otype),
+                multiplier=multiplier,
+                shift=self.shift(bound, made),
+                otype=made,
+            )
+        )
+
+    def pad(self, source: Node) -> Node:
+        """Put a value around a map, or move its pixels apart, unless it would become large."""
+        shape, otype = source.oshape, source.otype
+        pads = [_pick(self.rng, (0, 0, 1, 2, 4)) for _ in range(4)]
+        strides = [_pick(self.rng, (1, 1, 1, 2, 3)) if extent <= 5 else 1 for extent in (shape.y, shape.x)]
+        value = 0 if max(strides) > 1 else _pick(self.rng, (0, otype.qmin, int(self.rng.integers(otype.qmax + 1))))
+        return self.add_node(
+            Pad(
+                name=self.fresh("pad"),
+                source=source.name,
+                ishape=shape,
+                top=pads[0],
+                left=pads[1],
+                bottom=pads[2],
+                right=pads[3],
+                stride_y=strides[0],
+                stride_x=strides[1],
+                value=value,
+                otype=otype,
+            )
+        )
+
+    def reorder(self, source: Node) -> Node:
+        """Exchange channels and pixels, or shuffle channels; a convolution gives the channels that it takes."""
+        shape, name = source.oshape, self.fresh("reorder")
+        blocks = [b for b in (2, 3) if shape.y % b == shape.x % b == 0 and shape.c * b * b <= 18]
+        kind = _pick(self.rng, ("shuffle", "depth", "space"))
+        if kind == "space" and blocks:
+            block = _pick(self.rng, blocks)
+            return self.add_node(
+                SpaceToDepth(name=name, source=source.name, ishape=shape, block=block, otype=source.otype)
+            )
+        if kind == "depth" and max(shape.y, shape.x) <= 6:
+            wide = self._conv(source, 4 * int(self.rng.integers(1, 4)), Window(fy=1, fx=1))
+            return self.add_node(
+                DepthToSpace(
+                    name=self.fresh("reorder"), source=wide.name, ishape=wide.oshape, block=2, otype=wide.otype
+                )
+            )
+        if shape.c < 4:
+            source = self._conv(source, _pick(self.rng, (4, 6, 8)), Window(fy=1, fx=1))
+        shape, groups = source.oshape, _pick(self.rng, _divisors(source.oshape.c))
+        return self.add_node(
+            Shuffle(name=self.fresh("reorder"), source=source.name, ishape=shape, groups=groups, otype=source.otype)
+        )
 
     def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))

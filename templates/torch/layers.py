@@ -107,6 +107,28 @@ def average(
     return rounded(total * scale).clamp(*outputs)
 
 
+def spread(x: Tensor, strides: tuple[int, int], padding: tuple[int, int, int, int], value: int) -> Tensor:
+    """The pixels so many rows and columns apart, with zeros between, and a value around them."""
+    b, c, rows, columns = x.shape
+    apart = x.new_zeros(b, c, (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1)
+    apart[:, :, :: strides[0], :: strides[1]] = x
+    return functional.pad(apart, padding, value=float(value))
+
+
+def depth_to_space(x: Tensor, block: int) -> Tensor:
+    """Every pixel as block x block pixels, which share its channels in order."""
+    b, c, rows, columns = x.shape
+    parts = x.reshape(b, block, block, c // block**2, rows, columns).permute(0, 3, 4, 1, 5, 2)
+    return parts.reshape(b, c // block**2, rows * block, columns * block)
+
+
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    """Every block x block pixels as one, with the channels of all of them in order."""
+    b, c, rows, columns = x.shape
+    parts = x.reshape(b, c, rows // block, block, columns // block, block).permute(0, 3, 5, 1, 2, 4)
+    return parts.reshape(b, c * block**2, rows // block, columns // block)
+
+
 def add(a: Tensor, b: Tensor, scales: tuple[float, float], outputs: tuple[int, int]) -> Tensor:
     """The weighted sum of two maps."""
     return rounded(a * scales[0] + b * scales[1]).clamp(*outputs)
