@@ -64,7 +64,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
     """Return the run as far as it has come; what is not of the design as it is now is left out, and said."""
     graph = files.load_graph(folder.graph) if folder.graph.exists() else None
     design = files.load_design(folder.design) if folder.design.exists() else None
-    cost = files.load_cost(folder.cost) if folder.cost.exists() else None
+    cost, spoilt_cost = _cost(folder)
     network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
     digest, spoilt = _project(folder, graph, design)
     stored, unreadable = _stored(folder)
@@ -86,7 +86,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim=simulated.get("RTL simulation"),
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
-        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale), *unreadable),
+        remarks=(*_misfits(cost, settings, board), *_stale_remark(stale), *unreadable, *spoilt_cost),
         wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
 
@@ -108,6 +108,14 @@ def measured_file(folder: RunFolder, column: Column) -> Path:
 
 def _kept(folder: RunFolder, column: Column) -> Path:
     return folder.measured / f"{column.name.lower()}.json"
+
+
+def _cost(folder: RunFolder) -> tuple[Cost | None, tuple[str, ...]]:
+    """Return the prediction, if there is one, and what is wrong with its file: that must not keep the rest back."""
+    try:
+        return (files.load_cost(folder.cost) if folder.cost.exists() else None), ()
+    except ConfigError as error:
+        return None, (f"{error}; left out of the report, `codesign predict` predicts again",)
 
 
 def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> tuple[str, tuple[str, ...]]:
