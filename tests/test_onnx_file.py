@@ -15,7 +15,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
-from codesign.front.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa: E402
+from codesign.front.onnx_file import read_onnx, write_onnx  # noqa: E402
+from codesign.front.onnx_run import compare_onnx  # noqa: E402
 from codesign.ir.builder import GraphBuilder  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402

@@ -17,7 +17,8 @@ from codesign.machine.elaborate import Unit
 from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.line import line_modules
 from codesign.machine.modules import ChannelMux, Fifo, GateArray, LookupTable, MacArray, Scale, WeightRom
-from codesign.model.area import area, multiply_luts
+from codesign.model.area import area
+from codesign.model.area_whole import multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
 from codesign.ops.conv import Conv

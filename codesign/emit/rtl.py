@@ -30,7 +30,6 @@ from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
-from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Scaling, signed_bits
 

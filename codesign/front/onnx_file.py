@@ -8,9 +8,6 @@ QuantizeLinear rounds halves to even and the machine rounds them up, so halves a
 at half the scale. The bias gets one such half step more where the output is coarser than the accumulator. Every such
 value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
-
-Runtimes may fuse the pattern into integer kernels. Some of these saturate 16-bit intermediate sums on older processors,
-so `run_onnx` turns that off.
 """
 
 import json
@@ -24,12 +21,12 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.errors import ConfigError, UnsupportedError
+from codesign.front.onnx_moves import Made, looked_up, moved
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
-from codesign.model import golden
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
@@ -38,7 +35,7 @@ from codesign.ops.depth_to_space import DepthToSpace
 from codesign.ops.gate import Gate
 from codesign.ops.input import Input
 from codesign.ops.lookup import Lookup
-from codesign.ops.node import Moving, Node, Operation
+from codesign.ops.node import Node, Operation
 from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -71,17 +68,6 @@ class _Header:
     output_scale: float
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxComparison:
-    """onnxruntime against the golden model: of all words and all predictions of the images, how many differ."""
-
-    images: int
-    words: int
-    differing_words: int
-    differing_predictions: int
-    largest_difference: int
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
@@ -125,42 +111,6 @@ def read_onnx(path: Path) -> Graph:
     return graph
 
 
-def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
-    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the last node's type, [N,OY,OX,K].
-
-    Raise ToolError if onnxruntime is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ToolError("onnxruntime is not installed; `pip install onnxruntime` brings it") from error
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtype = _container(graph.input.otype)[1]
-    parts = []
-    for i in range(0, len(x), batch):
-        images = np.ascontiguousarray(x[i : i + batch].transpose(0, 3, 1, 2).astype(dtype))
-        parts.append(session.run(None, {graph.input.name: images})[0])
-    out = graph.output.oshape
-    values = np.concatenate(parts).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
-    return np.floor(values.astype(np.float64) / graph.output_scale + 0.5).astype(np.int64)
-
-
-def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
-    """Run the file in onnxruntime and the graph in the golden model on x[N,IY,IX,C]."""
-    found, expected = run_onnx(path, graph, x), golden.run(graph, x)
-    flat = [a.reshape(len(x), -1) for a in (found, expected)]
-    return OnnxComparison(
-        images=len(x),
-        words=flat[0].size,
-        differing_words=int((flat[0] != flat[1]).sum()),
-        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
-        largest_difference=int(np.abs(flat[0] - flat[1]).max()),
-    )
-
-
 def to_onnx(graph: Graph) -> Any:
     """Return the graph as an onnx.ModelProto."""
     builder = _Builder(graph)
@@ -180,7 +130,7 @@ def to_onnx(graph: Graph) -> Any:
         graph.name,
         [
             helper.make_tensor_value_info(
-                entry.name, _container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
+                entry.name, container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
             )
         ],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
@@ -238,9 +188,14 @@ class _Builder:
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
                 self._finish(node, f"{name}.acc")
             case Lookup():
-                self._lookup(node)
+                is_input = node.source == self.graph.input.name
+                integers = node.source if is_input else f"{node.source}.q"
+                table = self.graph.params[f"{name}.table"]
+                self._extend(looked_up(node, integers, table, container(node.otype)[1]))
             case Resize() | Pad() | Slice() | DepthToSpace() | SpaceToDepth() | Shuffle():
-                self._moved(node)
+                scale = self._scale(name)
+                self._extend(moved(node, self._source(node.source, name, scale), scale))
+                self._finish(node, f"{name}.acc")
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
@@ -277,73 +232,11 @@ class _Builder:
         )
         self._finish(node, f"{name}.up")
 
-    def _moved(self, node: Moving) -> None:
-        """Add a node that moves values, or leaves some out, and computes nothing."""
-        name = node.name
-        x, y = self._source(node.source, name, self._scale(name)), f"{name}.acc"
-        match node:
-            case Resize():  # pixel floor(o / factor); there is no region of interest
-                how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-                factors = np.array([1, 1, node.fy, node.fx], np.float32)
-                self._operator("Resize", [x, ""], y, name, {"factors": factors}, **how)
-            case Pad():
-                self._pad(node, x)
-            case Slice():
-                ends = {"start": [node.start], "stop": [node.stop], "axis": [1]}
-                self._operator("Slice", [x], y, name, {key: np.array(value) for key, value in ends.items()})
-            case DepthToSpace() | SpaceToDepth():
-                self._operator(type(node).__name__, [x], y, name, {}, blocksize=node.block)
-            case Shuffle(ishape=shape, groups=groups):
-                apart = np.array([0, groups, shape.c // groups, shape.y, shape.x])
-                self._operator("Reshape", [x], f"{name}.apart", f"{name}.apart", {"shape": apart})
-                self._operator(
-                    "Transpose", [f"{name}.apart"], f"{name}.turned", f"{name}.turned", {}, perm=[0, 2, 1, 3, 4]
-                )
-                self._operator(
-                    "Reshape", [f"{name}.turned"], y, name, {"shape": np.array([0, shape.c, shape.y, shape.x])}
-                )
-        self._finish(node, y)
-
-    def _operator(
-        self,
-        kind: str,
-        inputs: list[str],
-        output: str,
-        name: str,
-        constants: dict[str, npt.NDArray[Any]],
-        **how: object,
-    ) -> None:
-        """Append an ONNX node with constants as its last inputs."""
-        for key, value in constants.items():
-            self._constant(f"{name}.{key}", value)
-        given = [*inputs, *(f"{name}.{key}" for key in constants)]
-        self.nodes.append(helper.make_node(kind, given, [output], name=name, **how))
-
-    def _pad(self, node: Pad, x: str) -> None:
-        """Add zeros between pixels by a transposed convolution with ones, then the value around the map."""
-        name, strides, pads = node.name, [node.stride_y, node.stride_x], (node.top, node.left, node.bottom, node.right)
-        if max(strides) > 1:
-            ones = {"ones": np.ones((node.ishape.c, 1, 1, 1), np.float32)}
-            apart = f"{name}.apart"
-            self._operator("ConvTranspose", [x], apart, apart, ones, strides=strides, group=node.ishape.c)
-            x = apart
-        around = {"pads": np.array([0, 0, *pads[:2], 0, 0, *pads[2:]])}
-        around["value"] = np.array(node.value * self._scale(name), np.float32)
-        self._operator("Pad", [x], f"{name}.acc", name, around)
-
-    def _lookup(self, node: Lookup) -> None:
-        """Add the table, row after row, and the place of every value in it; no real value comes in between."""
-        name, table = node.name, self.graph.params[f"{node.name}.table"]
-        first = np.arange(len(table))[:, None, None] * table.shape[1] - node.itype.qmin
-        self._constant(f"{name}.table", table.ravel().astype(_container(node.otype)[1]))
-        self._constant(f"{name}.first", first[None].astype(np.int32))
-        is_input = node.source == self.graph.input.name
-        wide, index = f"{name}.wide", f"{name}.index"
-        cast = helper.make_node(
-            "Cast", [node.source if is_input else f"{node.source}.q"], [wide], name=wide, to=TensorProto.INT32
-        )
-        self.nodes += [cast, helper.make_node("Add", [wide, f"{name}.first"], [index], name=index)]
-        self.nodes.append(helper.make_node("Gather", [f"{name}.table", index], [f"{name}.q"], name=name, axis=0))
+    def _extend(self, made: Made) -> None:
+        """Append nodes, and the constants that they read."""
+        self.nodes += made.nodes
+        for name, value in made.constants.items():
+            self._constant(name, value)
 
     def _finish(self, node: Operation, tensor: str) -> None:
         """Clamp to the type if its container is larger, and quantize."""
@@ -355,7 +248,7 @@ class _Builder:
             self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
             tensor = f"{name}.clip"
         self._constant(f"{name}.scale", np.array(scale, np.float32))
-        self._constant(f"{name}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{name}.zero", np.zeros((), container(qtype)[1]))
         inputs = [tensor, f"{name}.scale", f"{name}.zero"]
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
@@ -368,7 +261,7 @@ class _Builder:
     def dequantize(self, integers: str, real: str, scale: float, qtype: QType) -> None:
         """Append a DequantizeLinear."""
         self._constant(f"{real}.scale", np.array(scale, np.float32))
-        self._constant(f"{real}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{real}.zero", np.zeros((), container(qtype)[1]))
         inputs = [integers, f"{real}.scale", f"{real}.zero"]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
 
@@ -426,7 +319,8 @@ def _window(node: Conv | Pool) -> dict[str, list[int]]:
     }
 
 
-def _container(qtype: QType) -> tuple[int, Any]:
+def container(qtype: QType) -> tuple[int, Any]:
+    """Return the ONNX type and the numpy type that hold integers of a type."""
     return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
 
 

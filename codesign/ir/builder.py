@@ -144,18 +144,11 @@ class GraphBuilder:
                 f"node {name!r}: pads {pads} cut off more than a window of {fy} x {fx} reaches; a slice of rows or "
                 "columns is not supported"
             )
-        beyond = max(bottom - fy + 1, 0), max(right - fx + 1, 0)
-        if max(*strides, *(1 + rows for rows in beyond)) > 1:
-            source = self.pad(source, (0, 0, *beyond), strides=strides, name=f"{name}_apart")
-        window = Window(
-            fy=fy,
-            fx=fx,
-            pad_top=top,
-            pad_left=left,
-            pad_bottom=bottom - beyond[0],
-            pad_right=right - beyond[1],
-        )
-        turned = weight[:, ::-1, ::-1]
+        below, beside = max(bottom - fy + 1, 0), max(right - fx + 1, 0)  # what padding of the window cannot hold
+        if strides != (1, 1) or below or beside:
+            source = self.pad(source, (0, 0, below, beside), strides=strides, name=f"{name}_apart")
+        around = {"pad_top": top, "pad_left": left, "pad_bottom": bottom - below, "pad_right": right - beside}
+        window, turned = Window(fy=fy, fx=fx, **around), weight[:, ::-1, ::-1]
         return self.conv(
             source,
             turned,

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
-from codesign.ops.arrays import Int, IntArray
+from codesign.ops.arrays import Bool, Int, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +87,27 @@ class Whole(ABC):
     def tables(self) -> int:
         """How many memories there are: none, one that all lanes repeat, or one for each lane."""
         return 0
+
+
+class Lanes(Protocol):
+    """What decides the cycles of an engine; a LineEngine, or columns of them."""
+
+    @property
+    def pe(self) -> Int: ...
+    @property
+    def simd(self) -> Int: ...
+    @property
+    def emit(self) -> Int: ...
+
+
+class Choices(Lanes, Protocol):
+    """What decides the modules of an engine."""
+
+    @property
+    def dsp(self) -> Bool: ...
+    @property
+    def weight_bram(self) -> Bool: ...
+    @property
+    def buffer_bram(self) -> Bool: ...
+    @property
+    def buffer_words(self) -> Int: ...

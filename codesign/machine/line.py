@@ -4,17 +4,16 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 """
 
 from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
+from codesign.machine.feeds import Feed
+from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.modules import (
-    ChannelMux,
     ChannelRom,
     Collector,
     EngineModule,
     GateArray,
-    LookupTable,
     MacArray,
     PoolArray,
     Requantize,
@@ -22,48 +21,17 @@ from codesign.machine.modules import (
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
-from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
-from codesign.ops.depth_to_space import DepthToSpace
 from codesign.ops.gate import Gate
-from codesign.ops.lookup import Lookup
 from codesign.ops.node import Operation
-from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
-from codesign.ops.resize import Resize
-from codesign.ops.shuffle import Shuffle
-from codesign.ops.slice import Slice
-from codesign.ops.space_to_depth import SpaceToDepth
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
-
-
-class Lanes(Protocol):
-    """What decides the cycles of an engine; a LineEngine, or columns of them."""
-
-    @property
-    def pe(self) -> Int: ...
-    @property
-    def simd(self) -> Int: ...
-    @property
-    def emit(self) -> Int: ...
-
-
-class Choices(Lanes, Protocol):
-    """What decides the modules of an engine."""
-
-    @property
-    def dsp(self) -> Bool: ...
-    @property
-    def weight_bram(self) -> Bool: ...
-    @property
-    def buffer_bram(self) -> Bool: ...
-    @property
-    def buffer_words(self) -> Int: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -211,19 +179,10 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
-        case Concat():
-            words = tuple(ceil_div(shape.c, engine.pe) for shape in node.ishapes)
-            return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
-        case Resize():
-            return (_row_repeater(node, engine),)
-        case Lookup():
-            return (_lookup(node, engine),)
         case Gate():
             return (_gate(node, engine),)
-        case Pad():
-            return (_padder(node, engine),)
-        case Slice() | DepthToSpace() | SpaceToDepth() | Shuffle():
-            return (_rearranger(node, engine),)
+        case whole:
+            return (whole_module(whole, engine, input_fold(whole, engine)),)
 
 
 def can_use_dsp(node: Operation) -> bool:
@@ -281,33 +240,6 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     return feed, array, collector, Requantize(lanes=engine.emit, scale=_constant_scale(node), constant=True)
 
 
-def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
-    return RowRepeater(
-        ishape=node.ishape,
-        fy=node.fy,
-        fx=node.fx,
-        fold=input_fold(node, engine),
-        word_bits=engine.pe * node.otype.bits,
-        depth=engine.buffer_words,
-        block_ram=engine.buffer_bram,
-    )
-
-
-def _padder(node: Pad, engine: Choices) -> Padder:
-    return Padder(
-        ishape=node.ishape,
-        oshape=node.oshape,
-        place=(node.top, node.left),
-        strides=(node.stride_y, node.stride_x),
-        value=node.value,
-        bits=node.otype.bits,
-        lanes=engine.pe,
-        fold=input_fold(node, engine),
-        depth=engine.buffer_words,
-        block_ram=engine.buffer_bram,
-    )
-
-
 def _gate(node: Gate, engine: Choices) -> GateArray:
     scale = _constant_scale(node)
     a, b = ((itype.bits, itype.signed) for itype in node.itypes)
@@ -319,53 +251,6 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
         in_dsp=engine.dsp & can_use_dsp(node),
         scale=scale,
         factor=node.multiplier if scale.general else node.multiplier.bit_length() - 1,
-    )
-
-
-_Rearranged = Slice | DepthToSpace | SpaceToDepth | Shuffle
-
-
-def _rearranger(node: _Rearranged, engine: Choices) -> Rearranger:
-    loops, free, last_pass = _loops(node, engine)
-    return Rearranger(
-        counts=tuple(count for count, _ in loops),
-        strides=tuple(stride for _, stride in loops),
-        first=node.start // engine.pe if isinstance(node, Slice) else 0,
-        image=words_in(node, engine),
-        fold=ceil_div(node.oshape.c, engine.pe),
-        free=free,
-        last_pass=last_pass,
-        word_bits=engine.pe * node.otype.bits,
-        depth=engine.buffer_words,
-        block_ram=engine.buffer_bram,
-    )
-
-
-def _loops(node: _Rearranged, engine: Choices) -> tuple[tuple[tuple[Int, Int], ...], int, int | None]:
-    """Return the loops in which a rearranger reads, as turns and words between turns, the innermost first.
-
-    With it, Rearranger.free and last_pass.
-    """
-    y, x, fold, kept = node.ishape.y, node.ishape.x, input_fold(node, engine), ceil_div(node.oshape.c, engine.pe)
-    match node:
-        case Slice():
-            return ((kept, 1), (y * x, fold)), 1, None
-        case Shuffle(groups=groups):
-            return ((groups, fold // groups), (fold // groups, 1), (y * x, fold)), 2, None
-        case DepthToSpace(block=b):
-            return ((b * kept, 1), (x, fold), (b, b * kept), (y, x * fold)), 1, 2
-        case SpaceToDepth(block=b):
-            return ((b * fold, 1), (b, x * fold), (x // b, b * fold), (y // b, b * x * fold)), 2, None
-
-
-def _lookup(node: Lookup, engine: Choices) -> LookupTable:
-    return LookupTable(
-        pe=engine.pe,
-        fold=input_fold(node, engine) if node.per_channel else 1,
-        in_bits=node.itype.bits,
-        out_bits=node.otype.bits,
-        per_lane=node.per_channel,
-        block_ram=engine.weight_bram,
     )
 
 

@@ -6,10 +6,8 @@ left is in Coefficients, fitted to Yosys. A module whose fields are arrays [N] h
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.ir.board import Family
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
@@ -34,7 +32,18 @@ from codesign.machine.modules import (
     StreamPort,
     WeightRom,
 )
-from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts, rom_luts
+from codesign.model.area_whole import (
+    channel_mux_area,
+    gate_area,
+    gate_scale,
+    lookup_area,
+    multiply_luts,
+    padder_area,
+    rearranger_area,
+    row_repeater_area,
+)
+from codesign.model.counts import counter_ff, counts
+from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
 # Operand widths of one DSP48, signed: the wide port by family, the narrow port is 18 in both.
@@ -60,11 +69,6 @@ class Coefficients:
     fifo_pointer: float = 1.5  # a bit of its pointers
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
-    loop_pointer: float = 2.5  # rearranger, a bit of its pointers
-    loop: float = 1.5  # rearranger, a bit of its loops' counters
-    gate_product: float = 1.35  # of a multiplier, where both of its operands change
-    place: float = 1.5  # padder, a bit of its rows and columns
-    repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
 
 
@@ -78,11 +82,11 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
         case Feed():
             return _feed(module, family)
         case RowRepeater():
-            return _row_repeater(module, family)
+            return row_repeater_area(module, family)
         case Padder():
-            return _padder(module, family)
+            return padder_area(module, family)
         case Rearranger():
-            return _rearranger(module, family)
+            return rearranger_area(module, family)
         case WeightRom():
             return _weight_rom(module, family)
         case MacArray():
@@ -98,11 +102,11 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
         case ScaledSum():
             return _scaled_sum(module)
         case ChannelMux():
-            return _channel_mux(module)
+            return channel_mux_area(module)
         case GateArray():
-            return _gate(module, family)
+            return gate_area(module, family) + area(gate_scale(module), family)
         case LookupTable():
-            return _lookup(module)
+            return lookup_area(module)
         case Converter():
             return _converter(module)
         case Fifo():
@@ -118,31 +122,6 @@ def area(module: Module, family: Family) -> IntArray:  # noqa: C901, PLR0912 (on
 def total_area(modules: Iterable[Module], family: Family) -> IntArray:
     """Return the sum of the counts of modules, [5] or [N, 5]."""
     return np.asarray(sum((area(module, family) for module in modules), np.zeros(len(NAMES), np.int64)))
-
-
-def counts(
-    like: Int,
-    *,
-    dsp: Int = 0,
-    bram18: Int = 0,
-    lut: npt.NDArray[np.floating[Any]] | Int | float = 0,
-    ff: Int = 0,
-) -> IntArray:
-    """Return a table [..., 5] in the order of NAMES, rounded; single numbers are spread over the shape of `like`."""
-    table = np.zeros((*np.shape(like), len(NAMES)), dtype=np.int64)
-    for name, column in (("dsp", dsp), ("bram18", bram18), ("lut", np.rint(lut)), ("ff", ff)):
-        table[..., NAMES.index(name)] = column
-    return table
-
-
-def counter_ff(count: Int) -> IntArray:
-    """Return the registers of a counter that takes `count` values; none for one."""
-    return ceil_log2(np.maximum(count, 1))
-
-
-def multiply_luts(x_bits: int, w_bits: int) -> int:
-    """Return the LUTs of multiply.sv without DSP: a row of x_bits + 1 for every two bits of the weight. Exact."""
-    return (w_bits + 1) // 2 * (x_bits + 1) - 1 - w_bits % 2
 
 
 def _mac_array(array: MacArray, family: Family) -> IntArray:
@@ -258,50 +237,6 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
 
 
-def _row_repeater(module: RowRepeater, family: Family) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop; columns for rows only."""
-    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
-    pointer = ceil_log2(depth) + 1
-    columns = module.ishape.x if module.fy > 1 else 1
-    loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
-    lut = FIT.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
-    lut = lut - FIT.repeated_words * (np.asarray(module.fold) > 1)
-    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
-
-
-def _rearranger(module: Rearranger, family: Family) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop.
-
-    The outermost loop has none where the address moves as far to its next turn as to the next image.
-    """
-    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
-    pointer = ceil_log2(depth + largest(module.first, *module.jumps)) + 1
-    endless = np.equal(module.jumps[-2], module.jumps[-1])
-    loops = sum(counter_ff(count) for count in module.counts) - endless * counter_ff(module.counts[-1])
-    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    lut = FIT.fifo + FIT.loop_pointer * pointer + FIT.loop * loops
-    lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
-
-
-def _padder(module: Padder, family: Family) -> IntArray:
-    """Its memory with the register behind it, two pointers, and two rows and columns: the present and the next real."""
-    width, depth, in_bram = module.lanes * module.bits, module.depth, module.block_ram
-    pointer = ceil_log2(depth) + 1
-    places = sum(2 * int(ceil_log2(extent + 1)) for extent in (module.oshape.y, module.oshape.x))
-    loops = places + counter_ff(module.fold)
-    lut = (
-        FIT.fifo
-        + FIT.fifo_pointer * pointer
-        + FIT.place * places
-        + np.where(in_bram, 0, lutram_luts(width, depth, family))
-    )
-    lut = lut + width * (module.value != 0)
-    ff = 2 * pointer + loops + 1 + (module.value != 0) + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
-
-
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
     """Return the registers of the row or column of a window's start; even strides never change its lowest bits."""
     if out == 1:
@@ -329,48 +264,6 @@ def _scaled_sum(module: ScaledSum) -> IntArray:
     adders = sum(m.bit_count() for m in module.multipliers) - 1
     lane = adders * (module.bits + 2) + _clamp_luts(scale)
     return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
-
-
-def _channel_mux(mux: ChannelMux) -> IntArray:
-    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
-    word = ceil_log2(np.asarray(sum(mux.words)))
-    return counts(
-        mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
-    )
-
-
-def _gate(gate: GateArray, family: Family) -> IntArray:
-    """A multiplier a lane and its requantizer; the gate's pixel where it is kept, and which word and pixel it is.
-
-    A DSP48E1 takes in the product register, and the sum behind it where no other factor comes in between. Bits below
-    the rounding half have no registers.
-    """
-    pe, scale, in_dsp = gate.pe, gate.scale, gate.in_dsp
-    (a_bits, a_signed), (b_bits, b_signed) = gate.types
-    x_bits, w_bits = a_bits + (not a_signed), b_bits + (not b_signed)
-    in_48e1, unread = family is Family.SERIES7, max(scale.shift - 1 - (0 if scale.general else gate.factor), 0)
-    lut = np.where(in_dsp, 0, FIT.gate_product * multiply_luts(x_bits, w_bits))
-    if scale.general:
-        ff = 0 * pe if in_48e1 else 0 * pe + scale.acc_bits - unread
-    else:
-        ff = np.where(in_dsp & in_48e1, -scale.high_bits, scale.acc_bits - unread)
-    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 1)
-    table = table + _requantize(Requantize(lanes=pe, scale=scale, constant=True), family)
-    if gate.repeat > 1:
-        width, one = pe * b_bits, np.asarray(gate.fold == 1)
-        counters = counter_ff(gate.fold) + counter_ff(gate.repeat)
-        kept = np.where(one, 0, lutram_luts(width, gate.fold, family))
-        table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
-    return table
-
-
-def _lookup(table: LookupTable) -> IntArray:
-    """A memory and its register for every lane, in block RAM or in LUTs, and which word of the pixel it is."""
-    pe, words, in_bram = table.pe, table.fold << table.in_bits, table.block_ram
-    word = counter_ff(table.fold)
-    lut = 2 + word + np.where(in_bram, 0, pe * rom_luts(table.out_bits, words))
-    ff = 1 + word + np.where(in_bram, 0, pe * table.out_bits)
-    return counts(pe, bram18=np.where(in_bram, pe * bram18_count(table.out_bits, words), 0), lut=lut, ff=ff)
 
 
 def _converter(converter: Converter) -> IntArray:

@@ -15,7 +15,8 @@ from codesign.machine.line import (
 )
 from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, StreamPort
 from codesign.model.area import NAMES as NAMES
-from codesign.model.area import area, multiply_luts, total_area
+from codesign.model.area import area, total_area
+from codesign.model.area_whole import multiply_luts
 from codesign.model.memory import ceil_log2
 from codesign.ops.arrays import BoolArray, Int, IntArray, ceil_div
 from codesign.ops.conv import Conv

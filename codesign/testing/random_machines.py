@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 
@@ -13,23 +13,16 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds
-from codesign.ops.depth_to_space import DepthToSpace
-from codesign.ops.gate import Gate
 from codesign.ops.input import Input
-from codesign.ops.lookup import MAX_LOOKUP_BITS, Lookup
 from codesign.ops.node import Node, Operation
-from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
-from codesign.ops.shuffle import Shuffle
-from codesign.ops.slice import Slice
-from codesign.ops.space_to_depth import SpaceToDepth
+from codesign.testing.random_operators import divisors, gate, lookup, pad, pick, reorder, split
 
 Rng = np.random.Generator
-T = TypeVar("T")
 
 
 def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
@@ -51,9 +44,9 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
     build = _Builder(rng, dense, extreme)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat, build.resize, build.lookup, build.split, build.gate, build.pad, build.reorder]
-    for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
-        build.head = _pick(rng, blocks)(build.head)
+        blocks += [build.concat, build.resize, *(partial(draw, build) for draw in (lookup, split, gate, pad, reorder))]
+    for _ in range(pick(rng, (1, 1, 2, 3, 4))):
+        build.head = pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
         build.head = build.global_pool(build.head)
     if rng.random() < 0.4 or len(build.nodes) == 1:
@@ -90,13 +83,13 @@ class _Builder:
 
     def __post_init__(self) -> None:
         y, x = (int(self.rng.integers(1, 10)) for _ in range(2))
-        c = _pick(self.rng, (1, 1, 2, 3, 4, 5, 6))
+        c = pick(self.rng, (1, 1, 2, 3, 4, 5, 6))
         self.nodes.append(Input(name="image", shape=Shape(y, x, c), otype=self.activation()))
         self.head: Node = self.nodes[0]
 
     def activation(self) -> QType:
         if self.is_extreme:
-            return QType(_pick(self.rng, (2, 3, 8, 15, 16)), bool(self.rng.random() < 0.5))
+            return QType(pick(self.rng, (2, 3, 8, 15, 16)), bool(self.rng.random() < 0.5))
         bits = 16 if self.rng.random() < 0.06 else int(self.rng.integers(2, 9))
         return QType(bits, bool(self.rng.random() < 0.4))
 
@@ -112,23 +105,23 @@ class _Builder:
         window = _window(shape, self.rng, 4)
         if not self.is_extreme:
             return window
-        return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
+        return replace(window, stride_y=pick(self.rng, (1, 3, 5, 11)), stride_x=pick(self.rng, (1, 2, 5, 11)))
 
     def shift(self, bound: int, otype: QType) -> int:
         """Return a shift that brings `bound` to about the output's range, or an extreme one."""
         if self.is_extreme and self.rng.random() < 0.5:
-            return _pick(self.rng, (0, 1, 31, 32, 47))
+            return pick(self.rng, (0, 1, 31, 32, 47))
         return _shift(bound, otype, self.rng)
 
     def conv(self, source: Node) -> Node:
         window = self.window(source.oshape)
-        return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
+        return self._conv(source, pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
 
     def grouped(self, source: Node) -> Node:
         """Return a convolution of as many groups as divide the channels, often as many as channels; at most nine come
         out.
         """
-        groups = _pick(self.rng, _divisors(source.oshape.c))
+        groups = pick(self.rng, divisors(source.oshape.c))
         k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
         return self._conv(source, k, self.window(source.oshape), groups)
 
@@ -142,11 +135,11 @@ class _Builder:
 
     def concat(self, source: Node) -> Node:
         """Join two or three maps: the source itself, once or twice, and convolutions of it or of one another."""
-        maps = [source] * _pick(self.rng, (0, 1, 1, 1, 2))
-        count, longest = _pick(self.rng, (2, 2, 3)), source
+        maps = [source] * pick(self.rng, (0, 1, 1, 1, 2))
+        count, longest = pick(self.rng, (2, 2, 3)), source
         while len(maps) < count:
-            k, window = _pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
-            longest = self._conv(_pick(self.rng, (source, longest)), k, window, otype=source.otype)
+            k, window = pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
+            longest = self._conv(pick(self.rng, (source, longest)), k, window, otype=source.otype)
             maps.append(longest)
         chosen = [maps[i] for i in self.rng.permutation(len(maps)).tolist()]
         return self.add_node(
@@ -161,122 +154,17 @@ class _Builder:
     def resize(self, source: Node) -> Node:
         """Repeat rows and pixels, unless the map would become large."""
         shape = source.oshape
-        fy, fx = (_pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
+        fy, fx = (pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
         if shape.y * fy > 12 or shape.x * fx > 12:
             fy, fx = 1, 1
         name = self.fresh("resize")
         return self.add_node(Resize(name=name, source=source.name, ishape=shape, fy=fy, fx=fx, otype=source.otype))
 
-    def lookup(self, source: Node) -> Node:
-        """Replace values by entries of random tables, of all channels or of each; a wide map becomes narrower first."""
-        if source.otype.bits > MAX_LOOKUP_BITS:
-            source = self._conv(source, 2, Window(fy=1, fx=1), otype=QType(int(self.rng.integers(2, 9)), True))
-        name, otype = self.fresh("lookup"), self.activation()
-        per_channel = bool(self.rng.random() < 0.4)
-        node = Lookup(
-            name=name,
-            source=source.name,
-            ishape=source.oshape,
-            itype=source.otype,
-            per_channel=per_channel,
-            otype=otype,
-        )
-        self.params[f"{name}.table"] = self.rng.integers(
-            otype.qmin, otype.qmax + 1, node.parameters["table"], dtype=np.int64
-        )
-        return self.add_node(node)
+    def pointwise(self, source: Node, k: int, otype: QType | None = None) -> Node:
+        return self._conv(source, k, Window(fy=1, fx=1), otype=otype)
 
-    def split(self, source: Node) -> Node:
-        """Take some channels, or join two parts the other way round."""
-        c = source.oshape.c
-        ends = sorted(int(self.rng.integers(0, c + 1)) for _ in range(2))
-        if ends[0] == ends[1] or self.rng.random() < 0.5:
-            start = int(self.rng.integers(c))
-            return self.slice(source, start, int(self.rng.integers(start, c)) + 1)
-        parts = self.slice(source, 0, max(ends[0], 1)), self.slice(source, min(ends[0], c - 1), c)
-        return self.add_node(
-            Concat(
-                name=self.fresh("concat"),
-                sources=(parts[1].name, parts[0].name),
-                ishapes=(parts[1].oshape, parts[0].oshape),
-                otype=source.otype,
-            )
-        )
-
-    def slice(self, source: Node, start: int, stop: int) -> Node:
-        name, shape = self.fresh("slice"), source.oshape
-        node = Slice(name=name, source=source.name, ishape=shape, start=start, stop=stop, otype=source.otype)
-        return self.add_node(node)
-
-    def gate(self, source: Node) -> Node:
-        """Multiply a map with a convolution of it, or with the factors that a global pooling and a dense layer give."""
-        if source.otype.bits > 12:
-            source = self._conv(source, 3, Window(fy=1, fx=1), otype=QType(int(self.rng.integers(2, 9)), True))
-        otype, c = QType(int(self.rng.integers(2, 9)), bool(self.rng.random() < 0.4)), source.oshape.c
-        if self.rng.random() < 0.6:
-            gate = self._conv(self.global_pool(source), c, Window(fy=1, fx=1), otype=otype)
-        else:
-            gate = self._conv(source, c, self.same_extent_window(), otype=otype)
-        multiplier = _pick(self.rng, (1, 1, 8, int(self.rng.integers(1, 200))))
-        made, bound = self.activation(), multiplier << (source.otype.bits + otype.bits - 1)
-        return self.add_node(
-            Gate(
-                name=self.fresh("gate"),
-                sources=(source.name, gate.name),
-                ishape=source.oshape,
-                gate_shape=gate.oshape,
-                itypes=(source.otype, otype),
-                multiplier=multiplier,
-                shift=self.shift(bound, made),
-                otype=made,
-            )
-        )
-
-    def pad(self, source: Node) -> Node:
-        """Put a value around a map, or move its pixels apart, unless it would become large."""
-        shape, otype = source.oshape, source.otype
-        pads = [_pick(self.rng, (0, 0, 1, 2, 4)) for _ in range(4)]
-        strides = [_pick(self.rng, (1, 1, 1, 2, 3)) if extent <= 5 else 1 for extent in (shape.y, shape.x)]
-        value = 0 if max(strides) > 1 else _pick(self.rng, (0, otype.qmin, int(self.rng.integers(otype.qmax + 1))))
-        return self.add_node(
-            Pad(
-                name=self.fresh("pad"),
-                source=source.name,
-                ishape=shape,
-                top=pads[0],
-                left=pads[1],
-                bottom=pads[2],
-                right=pads[3],
-                stride_y=strides[0],
-                stride_x=strides[1],
-                value=value,
-                otype=otype,
-            )
-        )
-
-    def reorder(self, source: Node) -> Node:
-        """Exchange channels and pixels, or shuffle channels; a convolution gives the channels that it takes."""
-        shape, name = source.oshape, self.fresh("reorder")
-        blocks = [b for b in (2, 3) if shape.y % b == shape.x % b == 0 and shape.c * b * b <= 18]
-        kind = _pick(self.rng, ("shuffle", "depth", "space"))
-        if kind == "space" and blocks:
-            block = _pick(self.rng, blocks)
-            return self.add_node(
-                SpaceToDepth(name=name, source=source.name, ishape=shape, block=block, otype=source.otype)
-            )
-        if kind == "depth" and max(shape.y, shape.x) <= 6:
-            wide = self._conv(source, 4 * int(self.rng.integers(1, 4)), Window(fy=1, fx=1))
-            return self.add_node(
-                DepthToSpace(
-                    name=self.fresh("reorder"), source=wide.name, ishape=wide.oshape, block=2, otype=wide.otype
-                )
-            )
-        if shape.c < 4:
-            source = self._conv(source, _pick(self.rng, (4, 6, 8)), Window(fy=1, fx=1))
-        shape, groups = source.oshape, _pick(self.rng, _divisors(source.oshape.c))
-        return self.add_node(
-            Shuffle(name=self.fresh("reorder"), source=source.name, ishape=shape, groups=groups, otype=source.otype)
-        )
+    def same_extent_conv(self, source: Node, k: int, otype: QType) -> Node:
+        return self._conv(source, k, self.same_extent_window(), otype=otype)
 
     def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))
@@ -287,7 +175,7 @@ class _Builder:
         """Return a convolution that keeps the shape, dense, grouped or depthwise."""
         window = self.same_extent_window()
         c = source.oshape.c
-        groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
+        groups = pick(self.rng, divisors(c)) if self.rng.random() < 0.5 else 1
         return self._conv(source, c, window, groups)
 
     def pool(self, source: Node) -> Node:
@@ -330,7 +218,7 @@ class _Builder:
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
         if self.is_extreme and self.rng.random() < 0.3:
             acc_bits = 32
-        scaling = _pick(self.rng, tuple(Scaling))
+        scaling = pick(self.rng, tuple(Scaling))
         multiplier = _multipliers(k, scaling, min(16, 48 - acc_bits), self.rng)
         if self.is_extreme:
             multiplier = _largest_multipliers(scaling, multiplier, min(16, 48 - acc_bits), self.rng)
@@ -362,7 +250,7 @@ class _Builder:
             op, otype, shift = PoolOp.AVERAGE, self.activation(), int(self.rng.integers(4, 14))
             multiplier = max(1, (1 << shift) // window.positions)
             if self.is_extreme:
-                shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
+                shift, multiplier = self.shift(1 << 30, otype), pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -378,25 +266,21 @@ class _Builder:
         )
 
 
-def _divisors(extent: int) -> tuple[int, ...]:
-    return tuple(n for n in range(1, extent + 1) if extent % n == 0)
-
-
 def _engine(node: Operation, rng: Rng) -> LineEngine:
     k, c = node.oshape.c, node.reduced_channels
     if node.aligned_lanes is not None:
-        pe, simd = (_pick(rng, _divisors(lanes)) for lanes in node.aligned_lanes)
+        pe, simd = (pick(rng, divisors(lanes)) for lanes in node.aligned_lanes)
     else:
-        pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
-        simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
+        pe = pick(rng, (1, k, int(rng.integers(1, k + 1))))
+        simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
     narrowest = emit_lanes(node, pe, simd)
-    emit = _pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
+    emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
     engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
     return replace(
         engine,
-        multiplier=_pick(rng, tuple(Multiplier)),
-        weight_memory=_pick(rng, tuple(Memory)),
-        buffer_memory=_pick(rng, tuple(Memory)),
+        multiplier=pick(rng, tuple(Multiplier)),
+        weight_memory=pick(rng, tuple(Memory)),
+        buffer_memory=pick(rng, tuple(Memory)),
         buffer_words=_power_of_two(2 * words_in(node, engine) + 16),
     )
 
@@ -405,7 +289,7 @@ def _window(shape: Shape, rng: Rng, limit: int) -> Window:
     """Return a window of at most limit x limit that fits the padded map; pads and strides at random."""
     fy, top, bottom = _extent(shape.y, rng, limit)
     fx, left, right = _extent(shape.x, rng, limit)
-    sy, sx = (_pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
+    sy, sx = (pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
     return Window(
         fy=fy,
         fx=fx,
@@ -459,7 +343,7 @@ def _large_multiplier(itype: QType, rng: Rng) -> int:
     """Return an addition's multiplier of any width, at most as large as leaves room for another in 32 bits."""
     most = (1 << 30) // max(-itype.qmin, itype.qmax + 1)
     bits = int(rng.integers(1, most.bit_length() + 1))
-    return _pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
+    return pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
 
 
 def _largest_multipliers(scaling: Scaling, drawn: IntArray, limit_bits: int, rng: Rng) -> IntArray:
@@ -486,7 +370,3 @@ def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _power_of_two(least: int) -> int:
     return max(2, 1 << (least - 1).bit_length())
-
-
-def _pick(rng: Rng, options: Sequence[T]) -> T:
-    return options[int(rng.integers(len(options)))]
