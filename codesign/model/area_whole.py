@@ -83,7 +83,7 @@ def gate_area(gate: GateArray, family: Family) -> IntArray:
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 1)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
-        counters = counter_ff(gate.fold) + counter_ff(gate.repeat)
+        counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat)  # the memory has an address of its own
         kept = np.where(one, 0, lutram_luts(width, gate.fold, family))
         table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
     return table
