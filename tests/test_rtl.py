@@ -275,7 +275,7 @@ def test_an_addition_multiplies_by_every_bit_of_its_multipliers(tmp_path: Path) 
 def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) -> None:
     """Machines that between them have all modules, in a bench of plain Verilog with pauses at both ends."""
     modules: set[str] = set()
-    for seed in (8, 9, 11):
+    for seed in (6, 32, 41, 45):
         rng = np.random.default_rng(seed)
         graph = random_graph(rng)
         x = random_inputs(graph, rng, 3)

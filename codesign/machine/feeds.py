@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.machine.kinds import Replay, Walk, Whole
-from codesign.ops.arrays import Bool, Int, IntArray
+from codesign.ops.arrays import Bool, Int, IntArray, largest
 from codesign.ops.shapes import Shape, Window
 
 
@@ -134,6 +134,11 @@ class Rearranger(Whole, Replay):
         return tuple(step - sum(spans[:i]) for i, step in enumerate((*self.strides, self.image)))
 
     @property
+    def reach(self) -> Int:
+        """The furthest that the address moves forward in a step, or lies ahead at first."""
+        return largest(self.first, *self.jumps)
+
+    @property
     def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
         loops = len(self.counts)
         return {
@@ -143,6 +148,7 @@ class Rearranger(Whole, Replay):
             "FREE": self.free,
             "PASS": loops if self.last_pass is None else self.last_pass,
             "IMAGE": int(self.image),
+            "REACH": int(self.reach),
             "DEPTH": int(self.depth),
             "BLOCK_RAM": bool(self.block_ram),
             "COUNTS": tuple(map(int, self.counts)),

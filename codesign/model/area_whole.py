@@ -9,7 +9,7 @@ from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.modules import ChannelMux, GateArray, LookupTable, Requantize
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts, rom_luts
-from codesign.ops.arrays import IntArray, largest
+from codesign.ops.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def rearranger_area(module: Rearranger, family: Family) -> IntArray:
     The outermost loop has none where the address moves as far to its next turn as to the next image.
     """
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
-    pointer = ceil_log2(depth + largest(module.first, *module.jumps)) + 1
+    pointer = ceil_log2(depth + module.reach) + 1
     endless = np.equal(module.jumps[-2], module.jumps[-1])
     loops = sum(counter_ff(count) for count in module.counts) - endless * counter_ff(module.counts[-1])
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)

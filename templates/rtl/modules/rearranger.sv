@@ -2,7 +2,8 @@
 // Reads the words of a map in another order, or only some of them: nested loops over a circular memory.
 //
 // Loop 0 is the innermost. Loop i makes COUNTS[i] turns, each STRIDES[i] words further on than the one before; all begins
-// at word FIRST of an image of IMAGE words. A step gives a word and costs a cycle.
+// at word FIRST of an image of IMAGE words. A step gives a word and costs a cycle. REACH: the furthest that the address
+// moves forward in a step, and with it ahead of what has been written.
 //
 // A memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
@@ -19,6 +20,7 @@ module rearranger
   parameter int FREE = 0,
   parameter int PASS = LOOPS,  // as many as there are loops: none
   parameter int IMAGE = 1,
+  parameter int REACH = 1,
   parameter int DEPTH = 4,
   parameter bit BLOCK_RAM = 0,
   parameter logic [32*LOOPS-1:0] COUNTS = {LOOPS{32'd1}},
@@ -46,15 +48,8 @@ module rearranger
     return sum;
   endfunction
 
-  // The furthest that the address moves forward, and with it ahead of what has been written.
-  function automatic int reach();
-    int most = FIRST;
-    for (int i = 0; i <= LOOPS; i++) most = max(most, jump_of(i));
-    return most;
-  endfunction
-
   localparam int AddressBits = $clog2(DEPTH);
-  localparam int PtrBits = $clog2(DEPTH + reach()) + 1;
+  localparam int PtrBits = $clog2(DEPTH + REACH) + 1;
   typedef logic signed [PtrBits-1:0] ptr_t;
 
   ptr_t write_q, read_q, limit_q, behind, room;
@@ -66,9 +61,13 @@ module rearranger
   assign step    = behind[PtrBits-1] && (!valid_o || ready_i);
 
   // Bit i: loop i is in its last turn; bit i of `ends`: so are all loops below it.
-  logic [LOOPS:0] last, ends;
-  assign last[LOOPS] = 1'b1;
-  assign ends[0]     = 1'b1;
+  logic [LOOPS:0] last;
+  logic [LOOPS+1:0] ends;
+  logic gives_up;
+  assign last[LOOPS]   = 1'b1;
+  assign ends[0]       = 1'b1;
+  assign ends[LOOPS+1] = 1'b0;
+  assign gives_up      = ends[FREE] && last[PASS];
   for (genvar i = 0; i < LOOPS; i++) begin : g_loop
     localparam int Count = int'(COUNTS[32*i+:32]);
     assign ends[i+1] = &last[i:0];
@@ -92,8 +91,8 @@ module rearranger
   ptr_t read_d;
   assign read_d = read_q + ptr_t'(jump);
   always_comb begin
-    jump = jumps[LOOPS];
-    for (int i = LOOPS - 1; i >= 0; i--) begin
+    jump = '0;
+    for (int i = LOOPS; i >= 0; i--) begin
       if (!ends[i+1]) jump = jumps[i];
     end
   end
@@ -107,7 +106,7 @@ module rearranger
     end else begin
       if (accept) write_q <= write_q + 1'b1;
       if (step) read_q <= read_d;
-      if (step && ends[FREE] && last[PASS]) limit_q <= read_d + ptr_t'(DEPTH);
+      if (step && gives_up) limit_q <= read_d + ptr_t'(DEPTH);
       if (step) valid_o <= 1'b1;
       else if (ready_i) valid_o <= 1'b0;
     end
