@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-search-costs lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-cosearch: setup ## our co-search beside its rivals -> docs/cosearch.md (ho
 	@$(BIN)/python benchmarks/cosearch.py --tiny
 	@$(BIN)/python benchmarks/cosearch.py
 	@$(BIN)/python benchmarks/cosearch.py --page
+
+bench-design-search: setup ## the best design of known networks, and how long its proof takes -> docs/design_search.md (minutes)
+	@$(BIN)/python benchmarks/design_search.py
 
 bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
 	@$(BIN)/python benchmarks/search_costs.py

@@ -50,7 +50,7 @@ def save_images(folder: RunFolder, x: IntArray) -> None:
 
 def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
     """Write images for the simulations with what the golden model makes of them."""
-    files.save_arrays(folder.vectors, {"x": x, "y": golden.run(graph, x)})
+    files.save_arrays(folder.vectors, {"x": x, "y": golden.run_joined(graph, x)})
     stamp(folder, "vectors", _vectors_inputs(folder, graph))
 
 
@@ -76,7 +76,7 @@ def _vectors_inputs(folder: RunFolder, graph: Graph) -> list[str]:
 
 
 def load_vectors(folder: RunFolder) -> tuple[IntArray, IntArray]:
-    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
+    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K], as golden.run_joined has it."""
     arrays = files.load_arrays(folder.vectors)
     return arrays["x"], arrays["y"]
 

@@ -26,7 +26,7 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
-from codesign.ops.node import Operation
+from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling, signed_bits
@@ -254,7 +254,7 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
     )
 
 
-def _feed(node: Conv | Pool, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices) -> Feed:
     inner, passes = group_walk(node, engine)
     return Feed(
         window=node.window,

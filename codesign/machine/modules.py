@@ -245,6 +245,12 @@ class GateArray(Whole, Joint):
         }
 
     @property
+    def operand_bits(self) -> tuple[int, int]:
+        """Widths of both operands as signed ones."""
+        (a_bits, a_signed), (b_bits, b_signed) = self.types
+        return a_bits + (not a_signed), b_bits + (not b_signed)
+
+    @property
     def delay(self) -> int:
         return 4 if self.scale.general else 3
 
@@ -343,10 +349,17 @@ class Control:
     beats_out: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputEnds:
+    """Marks the ends of images on several outputs, of so many beats, and tells when all have left. output_ends.sv."""
+
+    beats: tuple[int, ...]
+
+
 ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
 StreamModule = Converter | Fifo | Fork | StreamPort
-Module = EngineModule | StreamModule | Control
+Module = EngineModule | StreamModule | Control | OutputEnds
 
 
 def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:

@@ -4,21 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.ir.board import Family
-from codesign.machine.feeds import Padder, Rearranger, RowRepeater
-from codesign.machine.modules import ChannelMux, GateArray, LookupTable, Requantize
+from codesign.ir.technology import Technology
+from codesign.machine.feeds import Padder, Rearranger
+from codesign.machine.modules import GateArray, LookupTable, Requantize
 from codesign.model.counts import counter_ff, counts
-from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts, rom_luts
+from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """LUTs that are fitted, not counted: to these modules alone, as area.Coefficients."""
+    """LUTs that are fitted, not counted: to these modules alone, whatever the family."""
 
-    handshake: float = 4.0  # of a memory of words
-    queue_pointer: float = 1.5  # padder, a bit of its pointers
-    repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     loop_pointer: float = 2.5  # rearranger, a bit of its pointers
     loop: float = 1.5  # rearranger, a bit of its loops' counters
     place: float = 1.5  # padder, a bit of its rows and columns
@@ -28,12 +25,7 @@ class Coefficients:
 FIT = Coefficients()
 
 
-def multiply_luts(x_bits: int, w_bits: int) -> int:
-    """Return the LUTs of multiply.sv without DSP: a row of x_bits + 1 for every two bits of the weight. Exact."""
-    return (w_bits + 1) // 2 * (x_bits + 1) - 1 - w_bits % 2
-
-
-def rearranger_area(module: Rearranger, family: Family) -> IntArray:
+def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
     """Its memory with the register behind it, three pointers, and a counter for each loop.
 
     The outermost loop has none where the address moves as far to its next turn as to the next image.
@@ -43,79 +35,58 @@ def rearranger_area(module: Rearranger, family: Family) -> IntArray:
     endless = np.equal(module.jumps[-2], module.jumps[-1])
     loops = sum(counter_ff(count) for count in module.counts) - endless * counter_ff(module.counts[-1])
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    lut = FIT.handshake + FIT.loop_pointer * pointer + FIT.loop * loops
-    lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, family))
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+    lut = technology.fitted.fifo + FIT.loop_pointer * pointer + FIT.loop * loops
+    lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
 
-def padder_area(module: Padder, family: Family) -> IntArray:
+def padder_area(module: Padder, technology: Technology) -> IntArray:
     """Its memory with the register behind it, two pointers, and two rows and columns: the present and the next real."""
     width, depth, in_bram = module.lanes * module.bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
     places = sum(2 * int(ceil_log2(extent + 1)) for extent in (module.oshape.y, module.oshape.x))
     loops = places + counter_ff(module.fold)
     lut = (
-        FIT.handshake
-        + FIT.queue_pointer * pointer
+        technology.fitted.fifo
+        + technology.fitted.fifo_pointer * pointer
         + FIT.place * places
-        + np.where(in_bram, 0, lutram_luts(width, depth, family))
+        + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     )
     lut = lut + width * (module.value != 0)
     ff = 2 * pointer + loops + 1 + (module.value != 0) + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
+    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
 
-def gate_area(gate: GateArray, family: Family) -> IntArray:
+def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray:
     """A multiplier a lane, without the requantizer behind it; where one is kept, the gate's pixel and two counters.
 
-    A DSP48E1 takes in the product register, and the sum behind it where no other factor comes in between. Bits below
-    the rounding half have no registers.
+    A DSP that packs takes in the product register, and the sum behind it where no other factor comes in between. Bits
+    below the rounding half have no registers.
     """
     pe, scale, in_dsp = gate.pe, gate.scale, gate.in_dsp
-    (a_bits, a_signed), (b_bits, b_signed) = gate.types
-    x_bits, w_bits = a_bits + (not a_signed), b_bits + (not b_signed)
-    in_48e1, unread = family is Family.SERIES7, max(scale.shift - 1 - (0 if scale.general else gate.factor), 0)
-    lut = np.where(in_dsp, 0, FIT.gate_product * multiply_luts(x_bits, w_bits))
+    b_bits = gate.types[1][0]
+    packs, unread = technology.multiplier.packs, max(scale.shift - 1 - (0 if scale.general else gate.factor), 0)
+    lut = np.where(in_dsp, 0, FIT.gate_product * product)
     if scale.general:
-        ff = 0 * pe if in_48e1 else 0 * pe + scale.acc_bits - unread
+        ff = 0 * pe if packs else 0 * pe + scale.acc_bits - unread
     else:
-        ff = np.where(in_dsp & in_48e1, -scale.high_bits, scale.acc_bits - unread)
+        ff = np.where(in_dsp & packs, -scale.high_bits, scale.acc_bits - unread)
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 1)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
         counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat)  # the memory has an address of its own
-        kept = np.where(one, 0, lutram_luts(width, gate.fold, family))
+        kept = np.where(one, 0, lutram_luts(width, gate.fold, technology))
         table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
     return table
 
 
-def lookup_area(table: LookupTable) -> IntArray:
+def lookup_area(table: LookupTable, technology: Technology) -> IntArray:
     """A memory and its register for every lane, in block RAM or in LUTs, and which word of the pixel it is."""
     pe, words, in_bram = table.pe, table.fold << table.in_bits, table.block_ram
     word = counter_ff(table.fold)
-    lut = 2 + word + np.where(in_bram, 0, pe * rom_luts(table.out_bits, words))
+    lut = 2 + word + np.where(in_bram, 0, pe * rom_luts(table.out_bits, words, technology))
     ff = 1 + word + np.where(in_bram, 0, pe * table.out_bits)
-    return counts(pe, bram18=np.where(in_bram, pe * bram18_count(table.out_bits, words), 0), lut=lut, ff=ff)
-
-
-def row_repeater_area(module: RowRepeater, family: Family) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop; columns for rows only."""
-    width, depth, in_bram = module.word_bits, module.depth, module.block_ram
-    pointer = ceil_log2(depth) + 1
-    columns = module.ishape.x if module.fy > 1 else 1
-    loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
-    lut = FIT.handshake + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, family))
-    lut = lut - FIT.repeated_words * (np.asarray(module.fold) > 1)
-    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth), 0), lut=lut, ff=ff)
-
-
-def channel_mux_area(mux: ChannelMux) -> IntArray:
-    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
-    word = ceil_log2(np.asarray(sum(mux.words)))
-    return counts(
-        mux.word_bits, lut=mux.word_bits * choice_luts(len(mux.words)) + 4 + word, ff=mux.word_bits + 1 + word
-    )
+    return counts(pe, bram18=np.where(in_bram, pe * bram18_count(table.out_bits, words, technology), 0), lut=lut, ff=ff)
 
 
 def gate_scale(gate: GateArray) -> Requantize:

@@ -18,6 +18,7 @@ from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
 from codesign.ops.space_to_depth import SpaceToDepth
 
+Windowed = Conv | Pool  # what reads the windows of one map
 Moving = Resize | Slice | Pad | DepthToSpace | SpaceToDepth | Shuffle  # values change their places only
 Operation = Conv | Pool | Add | Concat | Lookup | Gate | Moving  # a node that computes
 Node = Input | Operation
