@@ -5,6 +5,7 @@ import pytest
 
 from codesign.errors import UnsupportedError
 from codesign.ir.builder import GraphBuilder
+from codesign.ir.compose import conv_transpose
 from codesign.model import golden
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
@@ -142,14 +143,14 @@ def test_a_transposed_convolution_gives_what_every_pixel_gives(
     weight, x = rng.integers(-8, 8, (2, 3, 3, 3)), rng.integers(0, 256, (1, 3, 4, 3))
     build = GraphBuilder("transposed", (3, 4, 3), U8)
     otype = QType(16, signed=True)
-    build.conv_transpose(build.input, weight, otype=otype, strides=strides, pads=pads, extra=extra)
+    conv_transpose(build, build.input, weight, otype=otype, strides=strides, pads=pads, extra=extra)
     assert golden.run(build.graph(), x)[0].tolist() == transposed(x[0], weight, strides, pads, extra).tolist()
 
 
 def test_a_transposed_convolution_that_cuts_off_pixels_is_refused_by_name() -> None:
     build = GraphBuilder("wrong", (4, 4, 1), U8)
     with pytest.raises(UnsupportedError, match=r"'conv_transpose_1': pads \(2, 0, 0, 0\) cut off more than a window"):
-        build.conv_transpose(build.input, np.ones((1, 2, 2, 1)), otype=U8, strides=(2, 2), pads=(2, 0, 0, 0))
+        conv_transpose(build, build.input, np.ones((1, 2, 2, 1)), otype=U8, strides=(2, 2), pads=(2, 0, 0, 0))
 
 
 def test_nodes_without_a_name_get_different_ones() -> None:

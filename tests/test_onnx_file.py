@@ -18,6 +18,7 @@ from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
 from codesign.front.onnx_file import read_onnx, write_onnx  # noqa: E402
 from codesign.front.onnx_run import compare_onnx  # noqa: E402
 from codesign.ir.builder import GraphBuilder  # noqa: E402
+from codesign.ir.compose import conv_transpose  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
@@ -124,7 +125,7 @@ def turned() -> Graph:
     """A transposed convolution."""
     build, rng = GraphBuilder("turned", (2, 3, 2), QType(5, signed=True)), np.random.default_rng(5)
     weight = rng.integers(-8, 8, (3, 3, 3, 2))
-    build.conv_transpose(build.input, weight, otype=QType(8, signed=True), strides=(2, 2), pads=(1, 1, 1, 1), shift=2)
+    conv_transpose(build, build.input, weight, otype=QType(8, signed=True), strides=(2, 2), pads=(1, 1, 1, 1), shift=2)
     return build.graph(input_scale=0.5, output_scale=0.25)
 
 

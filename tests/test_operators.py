@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from codesign.ir.builder import GraphBuilder
+from codesign.ir.compose import conv_transpose
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
@@ -68,8 +69,8 @@ def upsampled(seed: int = 0) -> Graph:
     """A transposed convolution of stride 2, with a value around its map, and a slope of its own for each channel."""
     rng = np.random.default_rng(seed)
     build = GraphBuilder("upsampled", (3, 4, 3), S6)
-    wide = build.conv_transpose(
-        build.pad(build.input, (1, 0, 0, 2), value=-3), weights(rng, 4, 4, 4, 3), otype=S6, strides=(2, 2),
+    wide = conv_transpose(
+        build, build.pad(build.input, (1, 0, 0, 2), value=-3), weights(rng, 4, 4, 4, 3), otype=S6, strides=(2, 2),
         pads=(1, 1, 1, 1), shift=4,
     )  # fmt: skip
     values = np.arange(-32, 32)
@@ -140,5 +141,5 @@ def test_planted_bugs_are_found(module: str, tmp_path: Path) -> None:
     graph, rng = make(), np.random.default_rng(4)
     design = size_buffers(graph, random_design(graph, np.random.default_rng(3)))
     machine = Machine(0, graph, design, random_inputs(graph, rng, 4), ("--patience", "20000"))
-    result = run_group([machine], tmp_path, build_runtime(tmp_path), planted(old, new, module))[0]
+    result = run_group([machine], tmp_path, build_runtime(), planted(old, new, module))[0]
     assert result.status == 1

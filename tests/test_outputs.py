@@ -151,7 +151,7 @@ def test_rtl_simulation_gives_every_word_in_the_predicted_cycles(tmp_path: Path)
     plan = schedule(elaborate(graph, design))
     arguments: tuple[tuple[str, ...], ...] = ((), ("--stalls", "7"), ("--pace", str(plan.interval_cycles)))
     machines = [Machine(i, graph, design, random_inputs(graph, rng, 6), a) for i, a in enumerate(arguments)]
-    calm, stalled, paced = run_group(machines, tmp_path, build_runtime(tmp_path))
+    calm, stalled, paced = run_group(machines, tmp_path, build_runtime())
     for result in (calm, stalled, paced):
         check_words(result)
     check_cycles(calm)

@@ -102,53 +102,6 @@ class GraphBuilder:
         self.nodes.append(node)
         return node
 
-    def conv_transpose(
-        self,
-        source: Node,
-        weight: IntArray,
-        bias: IntArray | None = None,
-        *,
-        otype: QType,
-        strides: tuple[int, int],
-        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
-        extra: tuple[int, int] = (0, 0),
-        groups: int = 1,
-        multiplier: IntArray | int = 1,
-        shift: int = 0,
-        name: str = "",
-    ) -> Conv:
-        """Add a transposed convolution: zeros between the pixels, then a convolution with the weights turned around.
-
-        weight[K,FY,FX,C/G]: what a pixel gives to the outputs around it. `pads`: rows above, columns left, rows below
-        and columns right that are cut off the result; `extra`: rows below and columns right that are added to it. Raise
-        UnsupportedError where more is cut off than a pixel reaches.
-        """
-        name, weight = name or self._fresh("conv_transpose"), np.asarray(weight, dtype=np.int64)
-        fy, fx = weight.shape[1:3]
-        top, left, bottom, right = (reach - 1 - pad for reach, pad in zip((fy, fx, fy, fx), pads, strict=True))
-        bottom, right = bottom + extra[0], right + extra[1]
-        if min(top, left, bottom, right) < 0:
-            raise UnsupportedError(
-                f"node {name!r}: pads {pads} cut off more than a window of {fy} x {fx} reaches; a slice of rows or "
-                "columns is not supported"
-            )
-        below, beside = max(bottom - fy + 1, 0), max(right - fx + 1, 0)  # what padding of the window cannot hold
-        if strides != (1, 1) or below or beside:
-            source = self.pad(source, (0, 0, below, beside), strides=strides, name=f"{name}_apart")
-        around = {"pad_top": top, "pad_left": left, "pad_bottom": bottom - below, "pad_right": right - beside}
-        window, turned = Window(fy=fy, fx=fx, **around), weight[:, ::-1, ::-1]
-        return self.conv(
-            source,
-            turned,
-            bias,
-            otype=otype,
-            window=window,
-            groups=groups,
-            multiplier=multiplier,
-            shift=shift,
-            name=name,
-        )
-
     def max_pool(self, source: Node, window: Window, *, name: str = "") -> Pool:
         """Add a maximum over a window; padding never wins."""
         return self._pool(source, PoolOp.MAX, window, 1, 0, source.otype, name)
