@@ -238,8 +238,8 @@ struct Wide {
 struct Emit {
   static constexpr int PE = 1, EMIT = 1, PIXELS = 1 << 20, OUT_PIXEL_WORDS = 16, SUM_BITS = 10, BIAS_BITS = 2;
   static constexpr int BIAS_WORDS = 1, MULTIPLIER_BITS = 1, MULTIPLIER_WORDS = 1, PRODUCT_BITS = 12, SHIFT = 1;
-  static constexpr int OBITS = 8;
-  static constexpr bool OSIGNED = false, MULTIPLY = false;
+  static constexpr int OBITS = 8, BIAS_FRACTION = 0, ROUNDING = 0, ZERO = 0, LOWEST = 0, HIGHEST = 255, K = 16;
+  static constexpr bool OSIGNED = false, MULTIPLY = false, COUNTED = false;
 };
 struct Joined {
   static constexpr int PIXELS = 1 << 23, OUT_PIXEL_WORDS = 2, OBITS = 8, EMIT = 1;

@@ -2,11 +2,15 @@
 
 The modules themselves are plain SystemVerilog and are copied as they are; this file only chooses their parameters and
 joins their streams.
+
+Long because every kind of module has a row of parameters here.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from codesign.data import folder
 from codesign.emit.environment import render
@@ -14,8 +18,7 @@ from codesign.emit.identity import design_hash
 from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
 from codesign.emit.rtl_ports import rtl_ports
-from codesign.emit.rtl_words import channel_words, factor, factor_bits, hex_lines, weight_words
-from codesign.emit.tables import memory_table
+from codesign.emit.rtl_words import channel_words, factor, factor_bits, table_file, table_files, weight_words
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
@@ -33,13 +36,22 @@ from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
 from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool, PoolOp
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, scaling_of, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
-Value = int | str | bool | tuple[int, ...]
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """An integer of 64 bits."""
+
+    value: int
+
+
+Value = int | Long | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +103,8 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         if isinstance(unit.node, Conv):
             files[f"rtl/{_weight_file(unit.engine)}"] = weight_words(unit.node, unit.engine, graph.params)
             files[f"rtl/{_channel_file(unit.engine)}"] = channel_words(unit.node, unit.engine, graph.params)
-        files |= _table_files(unit, graph.params)
+        files |= table_files(unit, graph.params)
     return Project(files)
-
-
-def _table_files(unit: Unit, params: Mapping[str, IntArray]) -> dict[str, str]:
-    """Return the memories of an engine that is one module with a table; a name ends in the lane, of four digits."""
-    match unit.modules:
-        case (Whole(tables=count),) if count:
-            table = memory_table(unit.node, unit.engine, params)
-            columns = (table.values[:, lane : lane + 1] for lane in range(count))
-            name = f"rtl/{_table_file(unit.engine)}"
-            return {f"{name}{lane:04d}.hex": hex_lines(column, table.bits) for lane, column in enumerate(columns)}
-    return {}
 
 
 def _entry(graph: Graph, design: Design) -> dict[str, object]:
@@ -154,7 +155,7 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
             ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
         case Unit(modules=(Whole() as whole,)):
             module, values, ports = whole.name, {**whole.parameters}, ports + _sinks(ins) + _source(outs[0])
-            values |= {"FILE": _table_file(instance.block.engine)} if whole.tables else {}
+            values |= {"FILE": table_file(instance.block.engine)} if whole.tables else {}
         case Unit() as unit:
             module, values = _engine(unit, graph.params)
             sides = ("a_", "b_") if len(ins) == 2 else ("",)
@@ -199,10 +200,12 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "ACC_BITS": node.acc_bits,
         "SCALING": _SCALING[node.scaling],
         "MULTIPLIER_BITS": factor_bits(node),
-        "SUM_BITS": sum_bits(node.acc_bits, largest, node.shift),
+        "SUM_BITS": sum_bits(node, largest),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
+        **_rule_values(node),
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }
@@ -210,8 +213,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     average = node.op is PoolOp.AVERAGE
-    is_power = node.multiplier & (node.multiplier - 1) == 0
-    scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
+    scaling = Scaling.GENERAL if node.by_count else scaling_of(np.array([node.multiplier]))
     stored = factor(scaling, node.multiplier)
     return {
         "C": node.ishape.c,
@@ -221,13 +223,24 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "X_SIGNED": node.itype.signed,
         "ACC_BITS": node.sum_bits,
         "SCALING": _SCALING[scaling],
-        "MULTIPLIER_BITS": max(1, stored.bit_length()),
+        "MULTIPLIER_BITS": max(1, node.largest_multiplier.bit_length() if node.by_count else stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(node.sum_bits, node.multiplier, node.shift),
+        "SUM_BITS": sum_bits(node, node.largest_multiplier),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0)}),
+        **_rule_values(node),
+        **_count_values(node),
     }
+
+
+def _count_values(node: Pool) -> dict[str, Value]:
+    """Return what tells the constants of every count of positions inside the map, where that matters."""
+    if not node.by_count:
+        return {}
+    table = tuple(node.multipliers.get(count, 0) for count in range(node.window.positions + 1))
+    return {"COUNTS": len(table), "MULTIPLIERS": table, "ADDED": node.added}
 
 
 def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
@@ -243,6 +256,7 @@ def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
         "STRIDE_X": window.stride_x,
         "PAD_TOP": window.pad_top,
         "PAD_LEFT": window.pad_left,
+        **_differing({"DILATION_Y": (window.dilation_y, 1), "DILATION_X": (window.dilation_x, 1)}),
         "PE": engine.pe,
         "EMIT": engine.emit,
         "STREAMING": is_streaming(node, engine),
@@ -253,8 +267,9 @@ def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
 
 def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     (a, b), (am, bm) = node.itypes, node.multipliers
-    half = (1 << node.shift) >> 1
-    bits = signed_bits(a.qmin * am + b.qmin * bm, a.qmax * am + b.qmax * bm + half)
+    offset = node.added + output_offset(node.rule, node.shift)
+    low, high = (sum(ends) for ends in zip(_products(a, am), _products(b, bm), strict=True))
+    bits = signed_bits(min(low, low + offset), max(high, high + offset))
     return {
         "PE": engine.pe,
         "A_BITS": a.bits,
@@ -267,7 +282,38 @@ def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_rule_values(node),
     }
+
+
+def _products(itype: QType, multiplier: int) -> tuple[int, int]:
+    """Return the least and the largest product of an input and its multiplier."""
+    low, high = sorted((itype.qmin * multiplier, itype.qmax * multiplier))
+    return low, high
+
+
+def _rule_values(node: Conv | Pool | Add) -> dict[str, Value]:
+    """Return the parameters of a requantizer that differ from its module's own; a Conv's offsets are in a memory."""
+    rule, otype = node.rule, node.otype
+    (low, high), usual = rule.limits(otype), output_offset(HALF_UP, node.shift)
+    ties = 0 if rule.rounding is not Rounding.HALF_EVEN or node.shift == 0 else 2 if rule.zero % 2 else 1
+    found: dict[str, tuple[Value, Value]] = {
+        "TIES": (ties, 0),
+        "LOWEST": (low, otype.qmin),
+        "HIGHEST": (high, otype.qmax),
+    }
+    if isinstance(node, Conv):
+        return _differing(found)
+    times = 1
+    if isinstance(node, Pool):
+        times = 0 if node.by_count else node.multiplier
+    offset = node.added * times + output_offset(rule, node.shift)
+    return _differing(found | {"OFFSET": (Long(offset), Long(usual))})
+
+
+def _differing(values: Mapping[str, tuple[Value, Value]]) -> dict[str, Value]:
+    """Return the values that are not what the module takes by itself: of pairs of both."""
+    return {name: value for name, (value, usual) in values.items() if value != usual}
 
 
 def _ends(ends: OutputEnds, names: tuple[str, ...]) -> ModuleText:
@@ -338,15 +384,13 @@ def literal(value: Value, *, quote: bool = True) -> str:
         return "1'b1" if value else "1'b0"
     if isinstance(value, tuple):
         return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
+    if isinstance(value, Long):
+        return f"{'-' if value.value < 0 else ''}64'sd{abs(value.value)}"
     return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 
 def _weight_file(engine: LineEngine) -> str:
     return f"data/{engine.name}_weights.hex"
-
-
-def _table_file(engine: LineEngine) -> str:
-    return f"data/{engine.name}_table_"
 
 
 def _channel_file(engine: LineEngine) -> str:

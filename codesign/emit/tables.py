@@ -52,13 +52,19 @@ def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
     """Return one word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
-    bias = params[f"{node.name}.bias"] if isinstance(node, Conv) else np.zeros(node.oshape.c, np.int64)
-    values = _output_words(bias, engine.emit, 0)
+    values = _output_words(_added(node, params), engine.emit, 0)
     return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
 
 
 def multiplier_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Return multipliers, or exponents if all are powers of two: one word per output word, or one if all are alike."""
+    """Return multipliers, or exponents if all are powers of two: one word per output word, or one if all are alike.
+
+    Where padding does not count, a word is for a count of positions inside the map.
+    """
+    if isinstance(node, Pool) and node.by_count:
+        counted = [node.multipliers.get(count, 0) for count in range(node.window.positions + 1)]
+        table = np.repeat(np.array(counted, np.int64)[:, None], engine.emit, axis=1)
+        return Table("multiplier", max(1, node.largest_multiplier.bit_length()), False, table)
     channels = _multipliers(node, params)
     values = _output_words(channels if multiplies(node) else _exponents(channels), engine.emit, None)
     return Table("multiplier", max(1, int(values.max()).bit_length()), False, values)
@@ -70,9 +76,16 @@ def multiplies(node: Scaled) -> bool:
         case Conv():
             return node.scaling is Scaling.GENERAL
         case Pool():
-            return node.multiplier & (node.multiplier - 1) != 0
+            return bool(node.by_count) or node.multiplier & (node.multiplier - 1) != 0
         case Add():
             return False
+
+
+def _added(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:
+    """Return what is added to the sums of each channel: bias, and the inputs' zero points."""
+    if isinstance(node, Conv):
+        return node.added({key: params[f"{node.name}.{key}"] for key in node.parameters})
+    return np.full(node.oshape.c, node.added, np.int64)
 
 
 def _multipliers(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:

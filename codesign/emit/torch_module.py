@@ -26,6 +26,7 @@ from codesign.ops.lookup import Lookup
 from codesign.ops.node import Moving, Operation
 from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import OutputRule, Rounding
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Window
 from codesign.ops.shuffle import Shuffle
@@ -44,14 +45,22 @@ TAKEN = frozenset(
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
     register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded save self set_extra_state
-    set_submodule share_memory space_to_depth spread state_dict steps str super sys to to_empty torch train training
-    tuple type weight xpu zero_grad
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded rounded_down rounded_even
+    rounded_up save self set_extra_state set_submodule share_memory space_to_depth spread state_dict steps str super sys
+    to to_empty torch train training tuple type weight xpu zero_grad
     """.split()  # noqa: SIM905
 )
 
 FloatArray = npt.NDArray[np.float64]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
+
+
+_ROUNDING = {
+    Rounding.HALF_UP: "rounded",
+    Rounding.HALF_EVEN: "rounded_even",
+    Rounding.FLOOR: "rounded_down",
+    Rounding.CEIL: "rounded_up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +124,43 @@ def python_name(name: str) -> str:
 def _layer(node: Operation) -> Layer:
     name = python_name(node.name)
     sources = ", ".join(python_name(source) for source in node.inputs)
-    outputs = f"({node.otype.qmin}, {node.otype.qmax})"
     match node:
         case Conv():
             groups = f", groups={node.groups}" if node.groups > 1 else ""
             weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
+            fine = f", bias_steps={1 << node.bias_fraction}" if node.bias_fraction else ""
             made = (
                 f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
-                f"weights={weights}, outputs={outputs}{groups})"
+                f"weights={weights}, outputs={outputs}{groups}{rest}{fine})"
             )
             return Layer(name, made, f"self.{name}({sources})")
         case Pool(op=PoolOp.MAX):
-            return Layer(name, "", f"maximum({sources}, {_window(node.window)}, {node.itype.qmin})")
+            window = f"{_window(node.window)}, {node.itype.qmin}{_dilation(node.window)}"
+            return Layer(name, "", f"maximum({sources}, {window})")
         case Pool():
             scale = f"{node.multiplier} / {1 << node.shift}"
-            return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs})")
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
+            counted = {count: m / (1 << node.shift) for count, m in node.by_count}
+            rest += f", by_count={counted}" if counted else ""
+            return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs}{rest})")
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
-            return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+            zeros = f", zeros={node.zeros}" if any(node.zeros) else ""
+            return Layer(name, "", f"add({sources}, ({a}, {b}), {_outputs(node)}{zeros}{_rule(node.rule)})")
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
         case Gate():
             a, b = (python_name(source) for source in node.inputs)
-            return Layer(name, "", f"rounded({a} * {b} * ({node.multiplier} / {1 << node.shift})).clamp{outputs}")
+            return Layer(
+                name, "", f"rounded({a} * {b} * ({node.multiplier} / {1 << node.shift})).clamp{_outputs(node)}"
+            )
         case Lookup():
             rows, entries = node.parameters["table"]
             return Layer(name, f"Lookup({rows}, {entries}, {node.itype.qmin})", f"self.{name}({sources})")
@@ -163,6 +186,31 @@ def _moved(node: Moving, source: str) -> str:
             return f"{source}[:, {node.start}:{node.stop}]"
 
 
+def _dilation(window: Window) -> str:
+    dilation = (window.dilation_y, window.dilation_x)
+    return "" if dilation == (1, 1) else f", dilation={dilation}"
+
+
+def _outputs(node: Conv | Pool | Add | Gate) -> str:
+    low, high = node.rule.limits(node.otype)
+    return f"({low}, {high})"
+
+
+def _window_rest(node: Conv | Pool) -> str:
+    """Return the arguments of a window's sum that differ from the usual."""
+    return _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+
+
+def _rule(rule: OutputRule) -> str:
+    """Return the arguments that tell how sums become outputs, where they differ from the usual."""
+    rounding = "" if rule.rounding is Rounding.HALF_UP else f", rounding={_ROUNDING[rule.rounding]}"
+    return _differing({"zero": rule.zero}) + rounding
+
+
+def _differing(values: dict[str, int]) -> str:
+    return "".join(f", {name}={value}" for name, value in values.items() if value)
+
+
 def _window(window: Window) -> str:
     pads = (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom)
     return f"({window.fy}, {window.fx}), ({window.stride_y}, {window.stride_x}), {pads}"
@@ -174,10 +222,11 @@ def _weights(graph: Graph) -> dict[str, FloatArray]:
     for node in graph.nodes:
         if isinstance(node, Conv):
             weight, bias, multiplier = (graph.params[f"{node.name}.{key}"] for key in ("weight", "bias", "multiplier"))
-            scale = multiplier / float(1 << node.shift)
+            step = multiplier / float(1 << node.shift)  # of the bias
+            scale = step * float(1 << node.bias_fraction)
             name = python_name(node.name)
             found[f"{name}.weight"] = weight.transpose(0, 3, 1, 2) * scale[:, None, None, None]
-            found[f"{name}.bias"] = bias * scale
+            found[f"{name}.bias"] = bias * step
             found[f"{name}.scale"] = scale
         if isinstance(node, Lookup):
             found[f"{python_name(node.name)}.table"] = graph.params[f"{node.name}.table"].astype(np.float64)

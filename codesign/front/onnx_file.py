@@ -4,10 +4,13 @@ Opset 21, IR version 10. A node becomes DequantizeLinear -> Conv, MaxPool or Add
 8 or 16 bits live in the next larger container behind a Clip. An average pooling becomes the depthwise convolution that
 it is.
 
-QuantizeLinear rounds halves to even and the machine rounds them up, so halves are avoided. Weights are stored doubled
+QuantizeLinear rounds halves to even. Where the machine rounds them up, halves are avoided: weights are stored doubled
 at half the scale. The bias gets one such half step more where the output is coarser than the accumulator. Every such
 value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
+Where the machine rounds down or up, a Floor or a Ceil stands before QuantizeLinear. Zero points are those of ONNX.
+
+Long because both directions stand here, operator by operator.
 """
 
 import json
@@ -23,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.front.onnx_moves import Made, looked_up, moved
+from codesign.front.onnx_numbers import ROUNDERS, container_of, fitting, half_steps, own_scale, window_attributes
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
@@ -39,6 +43,7 @@ from codesign.ops.node import Node, Operation, Windowed
 from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
+from codesign.ops.requantize import HALF_UP, Rounding
 from codesign.ops.resize import Resize
 from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
@@ -49,12 +54,6 @@ OPSET, IR_VERSION = 21, 10
 _FORMAT = 2
 _FORMAT_WITHOUT_CANONICAL_DIGEST = 1  # its digest cannot be made again; nodes and weights are compared all the same
 _HEADER, _DIGEST = "codesign.graph", "codesign.digest"
-_CONTAINERS = {
-    (8, False): (TensorProto.UINT8, np.uint8),
-    (8, True): (TensorProto.INT8, np.int8),
-    (16, False): (TensorProto.UINT16, np.uint16),
-    (16, True): (TensorProto.INT16, np.int16),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,17 +175,21 @@ class _Builder:
                 self._conv(node, weight, bias, multiplier, node.groups)
             case Pool() if node.op is PoolOp.MAX:
                 x = self._source(node.source, name, self._scale(name))
-                self.nodes.append(helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **_window(node)))
+                self.nodes.append(
+                    helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **window_attributes(node))
+                )
                 self._finish(node, f"{name}.acc")
             case Pool():
                 c, window = node.ishape.c, node.window
-                ones = np.ones((c, window.fy, window.fx, 1), np.int64)
-                self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
-            case Add(multipliers=(a, b)):
-                step = self._scale(name) / 2.0**node.shift
-                self._pair(node, "Add", (a * step, b * step))
+                ones, counted = np.ones((c, window.fy, window.fx, 1), np.int64), bool(node.by_count)
+                factor = 1 << node.shift if counted else node.multiplier
+                self._conv(node, ones, np.zeros(c, np.int64), np.full(c, factor, np.int64), c)
+            case Add():
+                self._pair(node, "Add", [self._term(node, i, self._scale(name)) for i in range(2)])
             case Gate():
-                self._pair(node, "Mul", (node.multiplier * self._scale(name) / 2.0**node.shift, 1.0))
+                scales = (node.multiplier * self._scale(name) / 2.0**node.shift, 1.0)
+                factors = zip(node.sources, scales, strict=True)
+                self._pair(node, "Mul", [self._source(s, f"{name}.{i}", v) for i, (s, v) in enumerate(factors)])
             case Concat():
                 maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
@@ -206,28 +209,43 @@ class _Builder:
     def _conv(self, node: Windowed, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
         """Add weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
         name, source = node.name, self._scale(node.source)
-        x = self._source(node.source, name, source)
+        x = self._source(node.source, name, source, node.zero_in)
+        fraction = node.bias_fraction if isinstance(node, Conv) else 0
         step = multiplier / 2.0 ** (node.shift + 1) * self._scale(name)
-        doubled = _fitting(2 * weight.transpose(0, 3, 1, 2), name)
+        doubled = fitting(2 * weight.transpose(0, 3, 1, 2), name)
         self._constant(f"{name}.weight", doubled)
-        self._constant(f"{name}.weight_scale", (step / source).astype(np.float32))
+        self._constant(f"{name}.weight_scale", (step * 2.0**fraction / source).astype(np.float32))
         self._constant(f"{name}.weight_zero", np.zeros(len(step), doubled.dtype))
-        self._constant(f"{name}.bias", _fitting(2 * bias + _half_steps(multiplier, node.shift), name, np.int32))
+        self._constant(f"{name}.bias", fitting(2 * bias + half_steps(node, multiplier), name, np.int32))
         self._constant(f"{name}.bias_scale", step.astype(np.float32))
         for part, zero in (("weight", [f"{name}.weight_zero"]), ("bias", [])):
             inputs = [f"{name}.{part}", f"{name}.{part}_scale", *zero]
             made = helper.make_node("DequantizeLinear", inputs, [f"{name}.{part}.r"], name=f"{name}.{part}.dq", axis=0)
             self.nodes.append(made)
         inputs = [x, f"{name}.weight.r", f"{name}.bias.r"]
-        self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
-        self._finish(node, f"{name}.acc")
+        self.nodes.append(
+            helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **window_attributes(node))
+        )
+        self._finish(node, self._scaled_by_count(node) if isinstance(node, Pool) and node.by_count else f"{name}.acc")
 
-    def _pair(self, node: Add | Gate, operator: str, scales: tuple[float, float]) -> None:
+    def _scaled_by_count(self, node: Pool) -> str:
+        """Multiply each position's sum by a factor of its own, and round halves up; return the tensor."""
+        name, found = node.name, f"{node.name}.mean"
+        factors = node.multiplier_map().transpose(2, 0, 1)[None] / 2.0**node.shift
+        self._constant(f"{name}.factors", factors.astype(np.float32))
+        self.nodes.append(helper.make_node("Mul", [f"{name}.acc", f"{name}.factors"], [found], name=f"{name}.by_count"))
+        if node.rule.rounding is not Rounding.HALF_UP:
+            return found
+        self._constant(f"{name}.half", np.array(0.5, np.float32))
+        self.nodes.append(helper.make_node("Add", [found, f"{name}.half"], [f"{name}.up"], name=f"{name}.half_up"))
+        self.nodes.append(helper.make_node("Floor", [f"{name}.up"], [f"{name}.rounded"], name=f"{name}.floor"))
+        return f"{name}.rounded"
+
+    def _pair(self, node: Add | Gate, operator: str, pair: list[str]) -> None:
         """Add a sum or product of two maps, and half of its finest step more, so that there are no ties."""
         name, own = node.name, self._scale(node.name)
-        pair = [self._source(s, f"{name}.{i}", scales[i]) for i, s in enumerate(node.sources)]
         self.nodes.append(helper.make_node(operator, pair, [f"{name}.acc"], name=name))
-        if node.shift == 0:
+        if node.shift == 0 or node.rule.rounding is not Rounding.HALF_UP:
             self._finish(node, f"{name}.acc")
             return
         self._constant(f"{name}.half", np.array(0.5 ** (node.shift + 1) * own, np.float32))
@@ -242,30 +260,45 @@ class _Builder:
         for name, value in made.constants.items():
             self._constant(name, value)
 
+    def _term(self, node: Add, index: int, own: float) -> str:
+        """Return the real tensor of an input times its multiplier; scales are positive, so a Neg makes the sign."""
+        multiplier, term = node.multipliers[index], f"{node.name}.{index}"
+        real = self._source(node.sources[index], term, abs(multiplier) / 2.0**node.shift * own, node.zeros[index])
+        if multiplier > 0:
+            return real
+        self.nodes.append(helper.make_node("Neg", [real], [f"{term}.minus"], name=f"{term}.neg"))
+        return f"{term}.minus"
+
     def _finish(self, node: Operation, tensor: str) -> None:
-        """Clamp to the type if its container is larger, and quantize."""
+        """Round where QuantizeLinear does it otherwise, clamp unless the container does, and quantize."""
         name, qtype, scale = node.name, node.otype, self._scale(node.name)
-        if qtype.bits not in (8, 16):
-            self._constant(f"{name}.low", np.array(qtype.qmin * scale, np.float32))
-            self._constant(f"{name}.high", np.array(qtype.qmax * scale, np.float32))
+        rule = node.rule if isinstance(node, Conv | Pool | Add) else HALF_UP
+        if rule.rounding in ROUNDERS:
+            made = helper.make_node(ROUNDERS[rule.rounding], [tensor], [f"{name}.whole"], name=f"{name}.round")
+            self.nodes.append(made)
+            tensor = f"{name}.whole"
+        low, high = rule.limits(qtype)
+        if qtype.bits not in (8, 16) or (low, high) != (qtype.qmin, qtype.qmax):
+            self._constant(f"{name}.low", np.array((low - rule.zero) * scale, np.float32))
+            self._constant(f"{name}.high", np.array((high - rule.zero) * scale, np.float32))
             inputs = [tensor, f"{name}.low", f"{name}.high"]
             self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
             tensor = f"{name}.clip"
         self._constant(f"{name}.scale", np.array(scale, np.float32))
-        self._constant(f"{name}.zero", np.zeros((), container_of(qtype)[1]))
+        self._constant(f"{name}.zero", np.array(rule.zero, container_of(qtype)[1]))
         inputs = [tensor, f"{name}.scale", f"{name}.zero"]
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
-    def _source(self, source: str, reader: str, scale: float) -> str:
+    def _source(self, source: str, reader: str, scale: float, zero: int = 0) -> str:
         """Dequantize the output of a node for one reader; return the real tensor's name."""
-        is_input = source == self.graph.input.name
-        self.dequantize(source if is_input else f"{source}.q", f"{reader}.x", scale, self.graph.node(source).otype)
+        integers = source if source == self.graph.input.name else f"{source}.q"
+        self.dequantize(integers, f"{reader}.x", scale, self.graph.node(source).otype, zero)
         return f"{reader}.x"
 
-    def dequantize(self, integers: str, real: str, scale: float, qtype: QType) -> None:
+    def dequantize(self, integers: str, real: str, scale: float, qtype: QType, zero: int = 0) -> None:
         """Append a DequantizeLinear."""
         self._constant(f"{real}.scale", np.array(scale, np.float32))
-        self._constant(f"{real}.zero", np.zeros((), container_of(qtype)[1]))
+        self._constant(f"{real}.zero", np.array(zero, container_of(qtype)[1]))
         inputs = [integers, f"{real}.scale", f"{real}.zero"]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
 
@@ -285,7 +318,7 @@ class _Builder:
         if name == self.graph.input.name:
             return self.graph.input_scale
         scales = zip(self.graph.output_nodes, self.graph.scales, strict=True)
-        return next((scale for node, scale in scales if node.name == name), 1.0)
+        return next((own_scale(node, scale) for node, scale in scales if node.name == name), 1.0)
 
     def _constant(self, name: str, array: npt.NDArray[Any]) -> None:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
@@ -299,12 +332,12 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
     params: dict[str, IntArray] = {}
     for node in header.nodes:
         if isinstance(node, Conv):
-            own = scales.get(node.name, 1.0)
+            own = own_scale(node, scales[node.name]) if node.name in scales else 1.0
             weight, bias = (_kept(held, f"{node.name}.{part}", "i", 2.0**31) for part in ("weight", "bias"))
             scale = _kept(held, f"{node.name}.bias_scale", "f", 2.0**16 * own / 2.0 ** (node.shift + 1))
             multiplier = scale.astype(np.float64) * 2.0 ** (node.shift + 1) / own
             params[f"{node.name}.weight"] = weight.transpose(0, 2, 3, 1).astype(np.int64) // 2
-            params[f"{node.name}.bias"] = bias.astype(np.int64) // 2
+            params[f"{node.name}.bias"] = bias.astype(np.int64) // 2  # the half step falls away
             params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
         if isinstance(node, Lookup):
             table = held[f"{node.name}.table"].reshape(node.parameters["table"])
@@ -320,35 +353,6 @@ def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) 
     if array.dtype.kind != kind or not (np.abs(array.astype(np.float64)) <= most).all():
         raise ValueError(f"tensor {name!r} is not of the type or the range that was written")
     return array
-
-
-def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
-    """Return 1 for channels whose output step is the accumulator's times a power of two above 1, else 0."""
-    return (((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << shift)).astype(np.int64)
-
-
-def _window(node: Windowed) -> dict[str, list[int]]:
-    window = node.window
-    return {
-        "kernel_shape": [window.fy, window.fx],
-        "strides": [window.stride_y, window.stride_x],
-        "pads": [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right],
-    }
-
-
-def container_of(qtype: QType) -> tuple[int, Any]:
-    """Return the ONNX type and the numpy type that hold an integer type."""
-    return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
-
-
-def _fitting(array: IntArray, name: str, *types: Any) -> npt.NDArray[Any]:
-    """Return the array in the smallest of the types that holds it."""
-    for dtype in types or (np.int8, np.int16):
-        if array.min() >= np.iinfo(dtype).min and array.max() <= np.iinfo(dtype).max:
-            return array.astype(dtype)
-    raise UnsupportedError(
-        f"node {name!r}: a doubled weight or bias, {np.abs(array).max()}, is too large for its ONNX type"
-    )
 
 
 def _parsed(path: Path) -> Any:
@@ -382,6 +386,7 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Cast", "ConvTranspose", "DepthToSpace", "Gather", "Mul", "Pad", "Reshape", "Slice"}
+    known |= {"Cast", "ConvTranspose", "DepthToSpace", "Gather", "Pad", "Reshape", "Slice"}
     known |= {"SpaceToDepth", "Transpose"}
+    known |= {"Ceil", "Floor", "Mul", "Neg"}
     return next((op for op in operators if op not in known), "")

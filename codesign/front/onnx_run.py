@@ -1,4 +1,8 @@
-"""A file of ours in onnxruntime, and how far it is from the golden model."""
+"""ONNX files of ours run in onnxruntime, beside the golden model.
+
+Runtimes may fuse quantize and dequantize nodes into integer kernels. Some of these saturate 16-bit intermediate sums on
+older processors, so `run_onnx` turns that off.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.errors import ToolError
-from codesign.front.onnx_file import container_of
+from codesign.front.onnx_numbers import container_of
 from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.ops.arrays import IntArray

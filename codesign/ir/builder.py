@@ -1,7 +1,8 @@
 """Builds integer graphs node by node: widths, scaling and names follow from what is given."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from codesign.ir.graph import IDENTITY, Encoding, Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.depth_to_space import DepthToSpace
 from codesign.ops.gate import Gate
 from codesign.ops.input import Input
@@ -19,9 +20,9 @@ from codesign.ops.node import Node
 from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import MAX_ACC_BITS, Scaling, scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, scaling_of, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
 from codesign.ops.space_to_depth import SpaceToDepth
@@ -78,6 +79,9 @@ class GraphBuilder:
         shift: int = 0,
         weight_bits: int | None = None,
         acc_bits: int | None = None,
+        zero_in: int = 0,
+        bias_fraction: int = 0,
+        rule: OutputRule = HALF_UP,
         name: str = "",
     ) -> Conv:
         """Add a convolution with weight[K,FY,FX,C/G] and bias[K]; see Conv for its formula.
@@ -97,6 +101,9 @@ class GraphBuilder:
             shift=shift,
             weight_bits=weight_bits,
             acc_bits=acc_bits,
+            zero_in=zero_in,
+            bias_fraction=bias_fraction,
+            rule=rule,
         )
         self.params |= {f"{node.name}.{key}": value for key, value in params.items()}
         self.nodes.append(node)
@@ -114,15 +121,39 @@ class GraphBuilder:
         multiplier: int = 1,
         shift: int = 0,
         otype: QType | None = None,
+        zero_in: int = 0,
+        rule: OutputRule = HALF_UP,
+        by_count: Mapping[int, int] = MappingProxyType({}),
         name: str = "",
     ) -> Pool:
-        """Add sum * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
-        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros.
+
+        `by_count`: where padding does not count, a multiplier for every smaller count of positions inside the map.
+        Counts that no window has may be there too.
+        """
+        node = self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        counts = np.unique(window_counts(window, source.oshape)).tolist()
+        used = tuple((n, by_count[n]) for n in counts if n in by_count and n < window.positions)
+        made = replace(node, zero_in=zero_in, rule=rule, by_count=used)
+        self.nodes[-1] = made
+        return made
 
     def add(
-        self, a: Node, b: Node, *, otype: QType, multipliers: tuple[int, int] = (1, 1), shift: int = 0, name: str = ""
+        self,
+        a: Node,
+        b: Node,
+        *,
+        otype: QType,
+        multipliers: tuple[int, int] = (1, 1),
+        shift: int = 0,
+        zeros: tuple[int, int] = (0, 0),
+        rule: OutputRule = HALF_UP,
+        name: str = "",
     ) -> Add:
-        """Add the sum of two maps, each times a multiplier, shifted and rounded."""
+        """Add the sum of two maps, each less its zero point and times a multiplier, shifted and rounded.
+
+        Multipliers of two signs make a difference.
+        """
         node = Add(
             name=name or self._fresh("add"),
             sources=(a.name, b.name),
@@ -131,6 +162,8 @@ class GraphBuilder:
             multipliers=multipliers,
             shift=shift,
             otype=otype,
+            zeros=zeros,
+            rule=rule,
         )
         self.nodes.append(node)
         return node
@@ -209,14 +242,8 @@ class GraphBuilder:
 
     def slice(self, source: Node, start: int, stop: int, *, name: str = "") -> Slice:
         """Add the channels of a map from `start` to `stop`, without `stop` itself."""
-        node = Slice(
-            name=name or self._fresh("slice"),
-            source=source.name,
-            ishape=source.oshape,
-            start=start,
-            stop=stop,
-            otype=source.otype,
-        )
+        name, shape = name or self._fresh("slice"), source.oshape
+        node = Slice(name=name, source=source.name, ishape=shape, start=start, stop=stop, otype=source.otype)
         self.nodes.append(node)
         return node
 
@@ -331,6 +358,9 @@ def conv_node(
     shift: int = 0,
     weight_bits: int | None = None,
     acc_bits: int | None = None,
+    zero_in: int = 0,
+    bias_fraction: int = 0,
+    rule: OutputRule = HALF_UP,
 ) -> tuple[Conv, dict[str, IntArray]]:
     """Return a convolution and its parameters by name; see GraphBuilder.conv. Raise UnsupportedError."""
     weight = np.asarray(weight, dtype=np.int64)
@@ -343,6 +373,7 @@ def conv_node(
     bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
     factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
     needed = signed_bits(int(weight.min()), int(weight.max()))
+    added = added_bias(weight, bias, zero_in, bias_fraction) >> bias_fraction
     node = Conv(
         name=name,
         source=source.name,
@@ -352,36 +383,13 @@ def conv_node(
         window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
         groups=groups,
         wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
-        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
+        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, added)), 2),
         scaling=scaling_of(factors),
         multiplier_bits=int(factors.max()).bit_length(),
         shift=shift,
         otype=otype,
+        zero_in=zero_in,
+        bias_fraction=bias_fraction,
+        rule=rule,
     )
     return node, {"weight": weight, "bias": bias, "multiplier": factors}
-
-
-def untrained_conv(
-    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
-) -> Conv:
-    """Return a convolution as good as known without weights.
-
-    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
-    """
-    taps = window.positions * source.oshape.c // groups
-    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
-    return Conv(
-        name=name,
-        source=source.name,
-        ishape=source.oshape,
-        itype=source.otype,
-        k=k,
-        window=window,
-        groups=groups,
-        wtype=wtype,
-        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
-        scaling=Scaling.POWER_OF_TWO,
-        multiplier_bits=spread + 1,
-        shift=max(worst.bit_length() - otype.bits, spread),
-        otype=otype,
-    )

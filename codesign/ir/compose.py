@@ -1,4 +1,4 @@
-"""Operations that are built of several nodes."""
+"""Operations that are built of several nodes, and convolutions that have no weights yet."""
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
 from codesign.ops.node import Node
 from codesign.ops.qtype import QType
+from codesign.ops.requantize import MAX_ACC_BITS, Scaling
 from codesign.ops.shapes import Window
 
 
@@ -56,4 +57,30 @@ def conv_transpose(
         multiplier=multiplier,
         shift=shift,
         name=name,
+    )
+
+
+def untrained_conv(
+    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
+) -> Conv:
+    """Return a convolution as good as known without weights.
+
+    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
+    """
+    taps = window.positions * source.oshape.c // groups
+    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
+    return Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window,
+        groups=groups,
+        wtype=wtype,
+        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
+        scaling=Scaling.POWER_OF_TWO,
+        multiplier_bits=spread + 1,
+        shift=max(worst.bit_length() - otype.bits, spread),
+        otype=otype,
     )

@@ -214,7 +214,7 @@ def _check_elements(node: Node) -> None:
 def _check_reach(node: Operation) -> None:
     """Raise UnsupportedError if a window spans more than the machine's 32-bit numbers count."""
     window, shape = node.window, node.ishape
-    rows, columns = shape.y + window.fy + window.stride_y, shape.x + window.fx + window.stride_x
+    rows, columns = shape.y + window.span_y + window.stride_y, shape.x + window.span_x + window.stride_x
     if not node.joins and rows * columns * shape.c > MAX_REACH:
         raise UnsupportedError(
             f"node {node.name!r}: its map, window and stride span {rows} rows, {columns} columns and {shape.c} "

@@ -1,6 +1,8 @@
 """The line engine: which modules it is made of for a node, and the cycles that follow from its lanes.
 
 Every function takes a single LineEngine or columns of engines; with columns, its results are columns.
+
+Long because every operator has its modules here.
 """
 
 from dataclasses import dataclass
@@ -28,8 +30,7 @@ from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
-from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
@@ -176,7 +177,7 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
         case Pool():
             return _pool_modules(node, engine)
         case Add():
-            scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+            scale = _scale(node, 1, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
         case Gate():
@@ -200,10 +201,18 @@ def operand_bits(node: Conv) -> int:
     return node.itype.bits + (0 if node.itype.signed else 1)
 
 
-def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
-    """Return the signed width of acc * multiplier plus the rounding half."""
-    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
-    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
+def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
+    """Return the signed width of a sum times the multiplier, and what rounding and zero points add to it."""
+    bound, added, offset = 1 << (node.sum_bits - 1), 0, output_offset(node.rule, node.shift)
+    match node:
+        case Conv():
+            bound <<= node.bias_fraction
+        case Pool() | Add():
+            added = node.added
+        case Gate():
+            pass
+    low, high = min(added, 0) - bound, max(added, 0) + bound - 1
+    return signed_bits(low * largest_multiplier + min(offset, 0), high * largest_multiplier + max(offset, 0))
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
@@ -233,15 +242,25 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
-    array = PoolArray(pe=engine.pe, average=average, x_bits=node.itype.bits, acc_bits=bits, has_floor=has_floor)
+    scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
+    array = PoolArray(
+        pe=engine.pe,
+        average=average,
+        x_bits=node.itype.bits,
+        acc_bits=bits,
+        has_floor=has_floor,
+        counts=counts,
+        held=engine.emit < engine.pe,
+        constant_bits=scale.factor_bits + scale.sum_bits,
+    )
     collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
     if not average:
         return feed, array, collector
-    return feed, array, collector, Requantize(lanes=engine.emit, scale=_constant_scale(node), constant=True)
+    return feed, array, collector, Requantize(lanes=engine.emit, scale=scale, constant=not counts)
 
 
 def _gate(node: Gate, engine: Choices) -> GateArray:
-    scale = _constant_scale(node)
+    scale = _gate_scale(node)
     a, b = ((itype.bits, itype.signed) for itype in node.itypes)
     return GateArray(
         pe=engine.pe,
@@ -274,30 +293,40 @@ def _conv_scale(node: Conv) -> Scale:
     """Return the requantizer of a convolution. Of general factors only the width is known: the largest is assumed."""
     match node.scaling:
         case Scaling.SHIFT:
-            return _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+            return _scale(node, 1, factor_bits=0, general=False)
         case Scaling.POWER_OF_TWO:
             exponent = node.multiplier_bits - 1
             bits = max(1, exponent.bit_length())
-            return _scale(node.acc_bits, 1 << exponent, node.shift, node.otype, factor_bits=bits, general=False)
+            return _scale(node, 1 << exponent, factor_bits=bits, general=False)
         case Scaling.GENERAL:
             bits = node.multiplier_bits
-            return _scale(node.acc_bits, (1 << bits) - 1, node.shift, node.otype, factor_bits=bits, general=True)
+            return _scale(node, (1 << bits) - 1, factor_bits=bits, general=True)
 
 
-def _constant_scale(node: Pool | Gate) -> Scale:
-    """Return a requantizer whose factor is constant; a power of two is part of the wiring."""
+def _pool_scale(node: Pool) -> Scale:
+    """Return the requantizer of an average pooling; a single factor that is a power of two is part of the wiring."""
+    largest = node.largest_multiplier
+    general = bool(node.by_count) or largest & (largest - 1) != 0
+    return _scale(node, largest, factor_bits=largest.bit_length() if general else 0, general=general)
+
+
+def _gate_scale(node: Gate) -> Scale:
+    """Return the requantizer of a gate; a factor that is a power of two is part of the wiring."""
     general = node.multiplier & (node.multiplier - 1) != 0
-    bits = node.multiplier.bit_length() if general else 0
-    return _scale(node.acc_bits, node.multiplier, node.shift, node.otype, factor_bits=bits, general=general)
+    return _scale(node, node.multiplier, factor_bits=node.multiplier.bit_length() if general else 0, general=general)
 
 
-def _scale(acc_bits: int, factor: int, shift: int, otype: QType, *, factor_bits: int, general: bool) -> Scale:
+def _scale(node: Conv | Pool | Add | Gate, factor: int, *, factor_bits: int, general: bool) -> Scale:
+    otype, rule = node.otype, node.rule
     return Scale(
-        acc_bits=acc_bits,
+        acc_bits=node.acc_bits,
         factor_bits=factor_bits,
         general=general,
-        sum_bits=sum_bits(acc_bits, factor, shift),
-        shift=shift,
+        sum_bits=sum_bits(node, factor),
+        shift=node.shift,
         out_bits=otype.bits,
         out_signed=otype.signed,
+        fraction=node.bias_fraction if isinstance(node, Conv) else 0,
+        ties=rule.rounding is Rounding.HALF_EVEN and node.shift > 0,
+        bounded=rule.limits(otype) != (otype.qmin, otype.qmax),
     )

@@ -49,13 +49,20 @@ class MacArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolArray:
-    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv."""
+    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv.
+
+    `counts`: how many counts of positions inside the map there may be, each with constants of `constant_bits`; 0 where
+    they are not counted. `held`: the count is kept while results leave one by one.
+    """
 
     pe: Int
     average: bool
     x_bits: int
     acc_bits: int
     has_floor: bool
+    counts: int = 0
+    held: Bool = False
+    constant_bits: int = 0
 
     @property
     def delay(self) -> int:
@@ -85,7 +92,8 @@ class ChannelRom:
 class Scale:
     """How sums become outputs: widths of accumulator, factor and product, the shift and the output.
 
-    `factor_bits` is 0 without factors; `general` tells factors from exponents.
+    `factor_bits` is 0 without factors; `general` tells factors from exponents. `fraction`: bits of an offset below the
+    step of a sum. `ties`: halves go to even. `bounded`: outputs end before their type does.
     """
 
     acc_bits: int
@@ -95,11 +103,19 @@ class Scale:
     shift: int
     out_bits: int
     out_signed: bool
+    fraction: int = 0
+    ties: bool = False
+    bounded: bool = False
 
     @property
     def high_bits(self) -> int:
         """Bits that remain after the shift."""
         return max(self.sum_bits - self.shift, 1)
+
+    @property
+    def tie_bits(self) -> int:
+        """Bits below the shift that are kept to see whether a sum lies halfway."""
+        return self.shift if self.ties else 0
 
     @property
     def product_bits(self) -> int:

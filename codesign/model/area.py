@@ -61,7 +61,7 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
         case MacArray():
             return _mac_array(module, technology)
         case PoolArray():
-            return _pool_array(module)
+            return _pool_array(module, technology)
         case Collector():
             return _collector(module, technology)
         case ChannelRom():
@@ -69,7 +69,7 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
         case Requantize():
             return _requantize(module, technology)
         case ScaledSum():
-            return _scaled_sum(module)
+            return _scaled_sum(module, technology)
         case ChannelMux():
             return channel_mux_area(module, technology)
         case GateArray():
@@ -176,7 +176,8 @@ def _requantize(module: Requantize, technology: Technology) -> IntArray:
     dsps = tiles(scale.acc_bits, scale.factor_bits + 1, technology.multiplier) if in_dsp else 0
     packs = in_dsp and technology.multiplier.packs and scale.acc_bits <= technology.multiplier.wide_bits
     high = scale.high_bits
-    lut, ff, stages = np.where(constant, 0.0, float(scale.sum_bits)), np.asarray(high), 2
+    adder = float(scale.sum_bits - scale.fraction)  # the bits below a sum's step are the offset's own
+    lut, ff, stages = np.where(constant, 0.0, adder), np.asarray(high + scale.tie_bits), 2
     if scale.general:
         stages = 3
         inside = 0 if in_dsp else multiply_luts(scale.acc_bits, scale.factor_bits + 1)
@@ -187,28 +188,32 @@ def _requantize(module: Requantize, technology: Technology) -> IntArray:
         lut = lut + np.where(constant, 0.0, choice)
     if packs:
         lut, ff = lut * 0, ff * 0
-    lut, ff = lut + _clamp_luts(scale), ff + min(scale.out_bits, high)
+    lut, ff = lut + _clamp_luts(scale, technology), ff + min(scale.out_bits, high)
     return counts(lanes, dsp=lanes * dsps, lut=lanes * lut + 1, ff=lanes * ff + stages)
 
 
-def _clamp_luts(scale: Scale) -> int:
-    """Return the LUTs that compare with the rails and choose: none where the output holds all signed values."""
+def _clamp_luts(scale: Scale, technology: Technology) -> int:
+    """Return the LUTs that find ties, compare with the rails and choose: none where all signed values are outputs."""
     spare = scale.high_bits - scale.out_bits - (0 if scale.out_signed else 1)
+    ties = scale.ties + scale.tie_bits // (technology.lut_inputs - 1)
     if spare <= 0:
-        return 0 if scale.out_signed else 1
-    return scale.out_bits + (2 if scale.out_signed else 0) + spare // 2
+        return ties + (scale.out_bits // 2 if scale.bounded else 0 if scale.out_signed else 1)
+    return ties + scale.out_bits + (2 if scale.out_signed else 0) + 2 * scale.bounded + spare // 2
 
 
-def _pool_array(array: PoolArray) -> IntArray:
+def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
     """Count an adder per lane, or a comparator that lets the larger in; a floor is a choice in front of it."""
     pe, x_bits = array.pe, array.x_bits
     lane = array.acc_bits if array.average else x_bits + array.has_floor * (x_bits + 1)
-    return counts(pe, lut=pe * lane + 1, ff=pe * (array.acc_bits if array.average else x_bits) + 1)
+    bits = int(counter_ff(array.counts)) if array.counts else 0
+    table = rom_luts(array.constant_bits, array.counts, technology)  # constants of every count
+    ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
+    return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
 
 
-def _scaled_sum(module: ScaledSum) -> IntArray:
+def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:
     """Count, per lane, adders for all set bits of the two constant factors but one, rounding, and clamp: no DSP."""
     pe, scale = module.pe, module.scale
     adders = sum(m.bit_count() for m in module.multipliers) - 1
-    lane = adders * (module.bits + 2) + _clamp_luts(scale)
+    lane = adders * (module.bits + 2) + _clamp_luts(scale, technology)
     return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)

@@ -21,7 +21,7 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     width, depth, in_bram = feed.word_bits, feed.depth, feed.block_ram
     w, ix, iy, fold = feed.window, feed.ishape.x, feed.ishape.y, feed.fold
     oy, ox = feed.oshape.y, feed.oshape.x
-    span = ((w.fy - 1) * ix + w.fx - 1) * fold + feed.inner - 1
+    span = ((w.span_y - 1) * ix + w.span_x - 1) * fold + feed.inner - 1
     column, row = w.stride_x * fold, (w.stride_y * ix - (ox - 1) * w.stride_x) * fold
     image = ((iy - (oy - 1) * w.stride_y) * ix - (ox - 1) * w.stride_x) * fold
     pointer = ceil_log2(np.asarray(depth + largest(image, row) + span + column + 1)) + 1
@@ -29,7 +29,7 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     fixed = np.minimum(
         ceil_log2(np.asarray(step & -step, dtype=np.int64)), pointer
     )  # low bits of a window's start that never change
-    place = _place_bits(iy, w.fy, w.stride_y, oy) + _place_bits(ix, w.fx, w.stride_x, ox)
+    place = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     counters = counter_ff(feed.inner) + counter_ff(feed.passes) + counter_ff(ceil_div(fold, feed.inner))
     counters = counters + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
     ff = 4 * pointer - 2 * fixed + place + counters + 3 + feed.has_padding + np.where(in_bram, 0, width)

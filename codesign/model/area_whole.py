@@ -52,8 +52,7 @@ def padder_area(module: Padder, technology: Technology) -> IntArray:
         + FIT.place * places
         + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     )
-    lut = lut + width * (module.value != 0)
-    ff = 2 * pointer + loops + 1 + (module.value != 0) + np.where(in_bram, 0, width)
+    ff = 2 * pointer + loops + 1 + np.where(in_bram, 0, width)
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
 

@@ -3,6 +3,8 @@
 A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. A design takes one option
 per site. Its interval is the largest of the options'. Its counts are the sum of the options' and of one width converter
 per edge. A new kind of engine joins by adding its rows to `node_options`.
+
+Long because options, sites and estimates of buffers are one model.
 """
 
 from dataclasses import dataclass, replace
@@ -238,8 +240,8 @@ def stream_options(shape: Shape, bits: int, target: Target) -> Options:
 def need_share(node: Operation) -> float:
     """Return the share of the input map, row by row, that must have come in before the first result."""
     window = node.window
-    rows = min(max(window.fy - window.pad_top, 1), node.ishape.y)
-    columns = min(max(window.fx - window.pad_left, 1), node.ishape.x)
+    rows = min(max(window.span_y - window.pad_top, 1), node.ishape.y)
+    columns = min(max(window.span_x - window.pad_left, 1), node.ishape.x)
     return ((rows - 1) * node.ishape.x + columns) / (node.ishape.y * node.ishape.x)
 
 

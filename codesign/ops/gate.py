@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import check_requantize, requantize, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, requantize, signed_bits
 from codesign.ops.shapes import Shape
 
 
@@ -69,6 +69,11 @@ class Gate(Operator):
     def sum_bits(self) -> int:
         """Signed width of what an engine's array gives."""
         return self.acc_bits
+
+    @property
+    def rule(self) -> OutputRule:
+        """How products become outputs: rounded half up, with no zero point."""
+        return HALF_UP
 
     @property
     def title(self) -> str:

@@ -7,10 +7,10 @@ from enum import Enum
 import numpy as np
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import check_requantize, requantize
-from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
+from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
+from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_view
+from codesign.ops.windowed import WindowOperator
 
 
 class PoolOp(Enum):
@@ -21,12 +21,13 @@ class PoolOp(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool(Operator):
+class Pool(WindowOperator):
     """Maximum or average over a window, channel by channel; a global pooling's window covers the map.
 
-    Maximum: padding never wins; otype equals itype, multiplier 1, shift 0.
-    Average: y = clamp((sum * multiplier + 2**(shift-1)) >> shift), padding counts as zeros. The multiplier holds
-    1/(FY*FX) and the ratio of scales.
+    Maximum: padding never wins; otype equals itype, multiplier 1, shift 0, and nothing is rounded.
+    Average: y = clamp(round(sum of (x - zero_in) * multiplier / 2**shift) + zero); padding is `zero_in`, and counts.
+    The multiplier holds 1/(FY*FX) and the ratio of scales. `rule`: how to round, `zero`, and where outputs end.
+    Where padding does not count, `by_count` has a multiplier for every smaller count of positions inside the map.
     """
 
     name: str
@@ -38,18 +39,27 @@ class Pool(Operator):
     multiplier: int
     shift: int
     otype: QType
+    zero_in: int = 0  # the input's zero point
+    rule: OutputRule = HALF_UP
+    by_count: tuple[tuple[int, int], ...] = ()  # count and multiplier
 
     def __post_init__(self) -> None:
         if self.op is PoolOp.MAX and (self.multiplier != 1 or self.shift != 0 or self.otype != self.itype):
             raise ValueError(f"{self.name}: maximum pooling has multiplier 1, shift 0 and otype = itype")
-        if self.multiplier < 1:
-            raise ValueError(f"{self.name}: expected a positive multiplier, got {self.multiplier}")
-        check_requantize(self.name, self.acc_bits, self.multiplier.bit_length(), self.shift)
+        if self.op is PoolOp.MAX and (self.zero_in != 0 or self.rule != HALF_UP):
+            raise ValueError(f"{self.name}: maximum pooling gives its inputs as they are, without zero point or rule")
+        if min(self.multipliers.values()) < 1:
+            raise ValueError(f"{self.name}: expected a positive multiplier, got {min(self.multipliers.values())}")
+        check_requantize(self.name, self.acc_bits, self.largest_multiplier.bit_length(), self.shift)
+        check_zero(self.name, self.zero_in, self.itype)
+        check_rule(self.name, self.rule, self.shift, self.otype)
         check_output(self.name, self.ishape, self.window, self.ishape.c)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
+        counts = {int(n) for n in np.unique(window_counts(self.window, self.ishape))} - {0, self.window.positions}
+        if self.by_count and (self.op is PoolOp.MAX or sorted(counts) != sorted(n for n, _ in self.by_count)):
+            raise ValueError(
+                f"{self.name}: expected no multipliers by count, or in an average one for each of the counts "
+                f"{sorted(counts)}, got {[n for n, _ in self.by_count]}"
+            )
 
     @property
     def oshape(self) -> Shape:
@@ -62,32 +72,29 @@ class Pool(Operator):
         return (bound - 1).bit_length() + 1
 
     @property
+    def multipliers(self) -> dict[int, int]:
+        """The multiplier of every count of positions inside the map."""
+        return {self.window.positions: self.multiplier, **dict(self.by_count)}
+
+    @property
+    def largest_multiplier(self) -> int:
+        return max(self.multipliers.values())
+
+    @property
+    def added(self) -> int:
+        """What the machine adds to its sums of inputs: the zero point's part, taken away."""
+        return -self.zero_in * self.window.positions
+
+    @property
     def sum_bits(self) -> int:
         """Signed width of what an engine's array gives; a maximum needs no more than its inputs."""
         return self.acc_bits if self.op is PoolOp.AVERAGE else self.itype.bits + (not self.itype.signed)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.itype,)
 
     @property
     def title(self) -> str:
         w = self.window
         kind = "maximum" if self.op is PoolOp.MAX else "average"
         return f"global {kind}" if (w.fy, w.fx) == (self.ishape.y, self.ishape.x) else f"{kind} {w.fy}×{w.fx}"
-
-    @property
-    def in_order(self) -> bool:
-        return self.window.in_order(self.ishape)
-
-    def spans(self) -> tuple[IntArray, IntArray]:
-        return window_spans(self.window, self.ishape)
 
     def nameless(self) -> "Pool":
         """Return the node without names, so that equal nodes of different networks compare equal."""
@@ -98,5 +105,13 @@ class Pool(Operator):
         (x,) = maps
         if self.op is PoolOp.MAX:
             return np.asarray(window_view(x, self.window, self.itype.qmin).max(axis=(3, 4)))
-        total = window_view(x, self.window, 0).sum(axis=(3, 4))
-        return requantize(total, self.multiplier, self.shift, self.otype)
+        total = window_view(x - self.zero_in, self.window, 0).sum(axis=(3, 4))
+        return requantize(total, self.multiplier_map(), self.shift, self.otype, self.rule)
+
+    def multiplier_map(self) -> IntArray:
+        """Return the multiplier of every output position, [OY,OX,1]; where nothing is inside the map, any will do."""
+        counts = window_counts(self.window, self.ishape)[:, :, None]
+        found = np.full_like(counts, self.multiplier)
+        for count, multiplier in self.by_count:
+            found[counts == count] = multiplier
+        return found

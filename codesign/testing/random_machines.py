@@ -1,6 +1,8 @@
-"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed."""
+"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed.
 
-from collections.abc import Sequence
+Long because every operator is drawn here with its corner cases.
+"""
+
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,15 +14,29 @@ from codesign.machine.line import emit_lanes, words_in
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
-from codesign.testing.random_operators import divisors, gate, lookup, pad, pick, reorder, split
+from codesign.ops.shapes import Shape, Window, window_counts
+from codesign.testing.random_operators import gate, lookup, pad, reorder, split
+from codesign.testing.random_values import (
+    declared_scaling,
+    dilated_window,
+    divisors,
+    large_multiplier,
+    largest_multipliers,
+    pick,
+    power_of_two,
+    random_multipliers,
+    random_shift,
+    random_weights,
+    random_window,
+    weight_bits,
+)
 
 Rng = np.random.Generator
 
@@ -44,12 +60,13 @@ def random_graph(
 ) -> Graph:
     """Return a chain of random blocks, often ended by a global pool or a dense layer.
 
-    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others.
+    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others, with
+    one rounding and without zero points.
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
     `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
     `several_outputs`: now and then other nodes are outputs too; the rest is drawn as without.
     """
-    build = _Builder(rng, dense, extreme)
+    build = _Builder(rng, dense, extreme, not every_operator)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
         blocks += [build.concat, build.resize, *(partial(draw, build) for draw in (lookup, split, gate, pad, reorder))]
@@ -68,7 +85,7 @@ def random_design(graph: Graph, rng: Rng) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
     engines = tuple(_engine(node, rng) for node in graph.operations)
     fifos = tuple(
-        Fifo(n.name, i, _power_of_two(2 * words_in(n, e) + 2))
+        Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
         for n, e in zip(graph.operations, engines, strict=True)
         if n.joins
         for i in range(len(n.inputs))
@@ -88,6 +105,7 @@ class _Builder:
     rng: Rng
     is_dense: bool = False
     is_extreme: bool = False
+    is_plain: bool = False
     nodes: list[Node] = field(default_factory=list)
     params: dict[str, IntArray] = field(default_factory=dict)
 
@@ -112,7 +130,9 @@ class _Builder:
 
     def window(self, shape: Shape) -> Window:
         """Return a window that fits the padded map; extreme ones leave out most of it."""
-        window = _window(shape, self.rng, 4)
+        window = random_window(shape, self.rng, 4)
+        if not self.is_plain and self.rng.random() < 0.25:
+            window = dilated_window(window, shape, self.rng)
         if not self.is_extreme:
             return window
         return replace(window, stride_y=pick(self.rng, (1, 3, 5, 11)), stride_x=pick(self.rng, (1, 2, 5, 11)))
@@ -121,7 +141,27 @@ class _Builder:
         """Return a shift that brings `bound` to about the output's range, or an extreme one."""
         if self.is_extreme and self.rng.random() < 0.5:
             return pick(self.rng, (0, 1, 31, 32, 47))
-        return _shift(bound, otype, self.rng)
+        return random_shift(bound, otype, self.rng)
+
+    def zero(self, qtype: QType) -> int:
+        """Return a zero point: often 0, else any of the type."""
+        if self.is_plain or self.rng.random() < 0.5:
+            return 0
+        return int(self.rng.integers(qtype.qmin, qtype.qmax + 1))
+
+    def rule(self, otype: QType, shift: int) -> OutputRule:
+        """Return how outputs are made: often the usual way, else with a rounding, a zero point or bounds of its own."""
+        if self.is_plain or self.rng.random() < 0.3:
+            return HALF_UP
+        zero, bounds = self.zero(otype), None
+        if self.rng.random() < 0.3:
+            low, high = np.sort(self.rng.integers(otype.qmin, otype.qmax + 1, 2)).tolist()
+            bounds = low, high
+        return OutputRule(
+            rounding=pick(self.rng, tuple(Rounding)),
+            zero=zero if abs(zero) << shift < 1 << 47 else 0,
+            bounds=bounds,
+        )
 
     def conv(self, source: Node) -> Node:
         window = self.window(source.oshape)
@@ -203,9 +243,12 @@ class _Builder:
         pair = (long, short) if self.rng.random() < 0.5 else (short, long)
         multipliers = tuple(1 if self.rng.random() < 0.5 else int(self.rng.integers(1, 200)) for _ in pair)
         if self.is_extreme:
-            multipliers = tuple(_large_multiplier(source.otype, self.rng) for source in pair)
+            multipliers = tuple(large_multiplier(source.otype, self.rng) for source in pair)
+        if not self.is_plain:
+            multipliers = tuple(-m if self.rng.random() < 0.3 else m for m in multipliers)
         low, high = (sum(int(m * v) for m, v in zip(multipliers, ends, strict=True)) for ends in _ends(pair))
         otype = self.activation()
+        shift = self.shift(max(abs(low), abs(high)), otype)
         return self.add_node(
             Add(
                 name=self.fresh("add"),
@@ -213,26 +256,31 @@ class _Builder:
                 ishape=source.oshape,
                 itypes=(pair[0].otype, pair[1].otype),
                 multipliers=(multipliers[0], multipliers[1]),
-                shift=self.shift(max(-low, high), otype),
+                shift=shift,
                 otype=otype,
+                zeros=(self.zero(pair[0].otype), self.zero(pair[1].otype)),
+                rule=self.rule(otype, shift),
             )
         )
 
     def _conv(self, source: Node, k: int, window: Window, groups: int = 1, otype: QType | None = None) -> Node:
         shape, itype, otype = source.oshape, source.otype, otype or self.activation()
-        wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
+        wtype = QType(weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
-        weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        weight = random_weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
-        low, high = accumulator_bounds(itype, weight, bias)
+        zero, fraction = self.zero(itype), 0 if self.is_plain else pick(self.rng, (0, 0, 1, 5))
+        added = added_bias(weight, bias, zero, fraction) >> fraction
+        low, high = accumulator_bounds(itype, weight, added)
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
         if self.is_extreme and self.rng.random() < 0.3:
             acc_bits = 32
         scaling = pick(self.rng, tuple(Scaling))
-        multiplier = _multipliers(k, scaling, min(16, 48 - acc_bits), self.rng)
+        limit = min(16, 48 - acc_bits - fraction)
+        multiplier = random_multipliers(k, scaling, limit, self.rng)
         if self.is_extreme:
-            multiplier = _largest_multipliers(scaling, multiplier, min(16, 48 - acc_bits), self.rng)
-        bound = max(-low, high) * int(multiplier.max())
+            multiplier = largest_multipliers(scaling, multiplier, limit, self.rng)
+        shift = self.shift((max(-low, high) << fraction) * int(multiplier.max()), otype)
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         return self.add_node(
             Conv(
@@ -245,15 +293,20 @@ class _Builder:
                 groups=groups,
                 wtype=wtype,
                 acc_bits=acc_bits,
-                scaling=_declared_scaling(scaling, multiplier),
+                scaling=declared_scaling(scaling, multiplier),
                 multiplier_bits=int(multiplier.max()).bit_length(),
-                shift=self.shift(bound, otype),
+                shift=shift,
                 otype=otype,
+                zero_in=zero,
+                bias_fraction=fraction,
+                rule=self.rule(otype, shift),
             )
         )
 
     def _pool(self, source: Node, window: Window) -> Node:
         shape, itype = source.oshape, source.otype
+        zero, rule = 0, HALF_UP
+        by_count: tuple[tuple[int, int], ...] = ()
         if self.rng.random() < 0.5:
             op, otype, multiplier, shift = PoolOp.MAX, itype, 1, 0
         else:
@@ -261,6 +314,11 @@ class _Builder:
             multiplier = max(1, (1 << shift) // window.positions)
             if self.is_extreme:
                 shift, multiplier = self.shift(1 << 30, otype), pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
+            zero, rule = self.zero(itype), self.rule(otype, shift)
+            if not self.is_plain and self.rng.random() < 0.4:
+                counts = np.unique(window_counts(window, shape)).tolist()
+                by_count = tuple((n, max(1, (1 << shift) // n)) for n in counts if 0 < n < window.positions)
+                by_count = tuple((n, min(m, (1 << 16) - 1)) for n, m in by_count)
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -272,6 +330,9 @@ class _Builder:
                 multiplier=multiplier,
                 shift=shift,
                 otype=otype,
+                zero_in=zero,
+                rule=rule,
+                by_count=by_count,
             )
         )
 
@@ -299,92 +360,10 @@ def _engine(node: Operation, rng: Rng) -> LineEngine:
         multiplier=pick(rng, tuple(Multiplier)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
-        buffer_words=_power_of_two(2 * words_in(node, engine) + 16),
+        buffer_words=power_of_two(2 * words_in(node, engine) + 16),
     )
-
-
-def _window(shape: Shape, rng: Rng, limit: int) -> Window:
-    """Return a window of at most limit x limit that fits the padded map; pads and strides at random."""
-    fy, top, bottom = _extent(shape.y, rng, limit)
-    fx, left, right = _extent(shape.x, rng, limit)
-    sy, sx = (pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
-    return Window(
-        fy=fy,
-        fx=fx,
-        stride_y=sy,
-        stride_x=sx,
-        pad_top=top,
-        pad_left=left,
-        pad_bottom=bottom,
-        pad_right=right,
-    )
-
-
-def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
-    """Return kernel extent and the padding on both sides."""
-    kernel = int(rng.integers(1, limit + 1))
-    before, after = (int(rng.integers(kernel)) if rng.random() < 0.6 else 0 for _ in range(2))
-    if size + before + after < kernel:
-        return size, 0, 0
-    return kernel, before, after
-
-
-def _weight_bits(itype: QType, taps: int, rng: Rng) -> int:
-    """Return as many bits that a sum of `taps` products and a bias of their size fit an accumulator of 31 bits."""
-    wide = itype.bits <= 8 and rng.random() < 0.05
-    drawn = 16 if wide else int(rng.integers(2, 9))
-    return min(drawn, 31 - itype.bits - (taps + 1).bit_length())
-
-
-def _weights(shape: Sequence[int], wtype: QType, rng: Rng, *, dense: bool) -> IntArray:
-    """Return weights: uniform, or unless they must be dense mostly zero, all minimum, or only the extremes."""
-    kind = 1.0 if dense else rng.random()
-    if kind < 0.1:
-        return np.full(shape, wtype.qmin, dtype=np.int64)
-    if kind < 0.3:
-        return rng.choice(np.array([wtype.qmin, wtype.qmax], dtype=np.int64), shape)
-    weight = rng.integers(wtype.qmin, wtype.qmax + 1, shape, dtype=np.int64)
-    return np.where(rng.random(shape) < 0.7, 0, weight) if kind < 0.4 else weight
-
-
-def _multipliers(k: int, scaling: Scaling, limit_bits: int, rng: Rng) -> IntArray:
-    match scaling:
-        case Scaling.SHIFT:
-            return np.ones(k, dtype=np.int64)
-        case Scaling.POWER_OF_TWO:
-            return np.left_shift(1, rng.integers(0, min(limit_bits, 8), k, dtype=np.int64))
-        case Scaling.GENERAL:
-            return rng.integers(1, 1 << int(rng.integers(1, limit_bits + 1)), k, dtype=np.int64)
-
-
-def _large_multiplier(itype: QType, rng: Rng) -> int:
-    """Return an addition's multiplier of any width, at most as large as leaves room for another in 32 bits."""
-    most = (1 << 30) // max(-itype.qmin, itype.qmax + 1)
-    bits = int(rng.integers(1, most.bit_length() + 1))
-    return pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
-
-
-def _largest_multipliers(scaling: Scaling, drawn: IntArray, limit_bits: int, rng: Rng) -> IntArray:
-    """Return those drawn, or half of the time in each channel the largest that there is."""
-    most = {Scaling.SHIFT: 1, Scaling.POWER_OF_TWO: 1 << (limit_bits - 1), Scaling.GENERAL: (1 << limit_bits) - 1}
-    return np.where(rng.random(len(drawn)) < 0.5, most[scaling], drawn)
-
-
-def _declared_scaling(scaling: Scaling, multiplier: IntArray) -> Scaling:
-    """Return the kind drawn, or SHIFT where powers of two all came out as 1."""
-    return Scaling.SHIFT if scaling is Scaling.POWER_OF_TWO and (multiplier == 1).all() else scaling
-
-
-def _shift(bound: int, otype: QType, rng: Rng) -> int:
-    """Return a shift that brings `bound` to about the output's range: a little saturation, or some lost bits."""
-    fit = max(bound, 1).bit_length() - otype.bits
-    return int(np.clip(fit - rng.integers(-1, 4), 0, 47))
 
 
 def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:
     a, b = pair[0].otype, pair[1].otype
     return (a.qmin, b.qmin), (a.qmax, b.qmax)
-
-
-def _power_of_two(least: int) -> int:
-    return max(2, 1 << (least - 1).bit_length())

@@ -1,7 +1,6 @@
 """Random nodes of the operators that act on single values, or only move them."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
@@ -16,9 +15,9 @@ from codesign.ops.qtype import QType
 from codesign.ops.shuffle import Shuffle
 from codesign.ops.slice import Slice
 from codesign.ops.space_to_depth import SpaceToDepth
+from codesign.testing.random_values import divisors, pick
 
 Rng = np.random.Generator
-T = TypeVar("T")
 
 
 class Draws(Protocol):
@@ -34,16 +33,6 @@ class Draws(Protocol):
     def global_pool(self, source: Node) -> Node: ...
     def pointwise(self, source: Node, k: int, otype: QType | None = None) -> Node: ...
     def same_extent_conv(self, source: Node, k: int, otype: QType) -> Node: ...
-
-
-def pick(rng: Rng, options: Sequence[T]) -> T:
-    """Return one of the options."""
-    return options[int(rng.integers(len(options)))]
-
-
-def divisors(extent: int) -> tuple[int, ...]:
-    """Return all numbers that divide the extent."""
-    return tuple(n for n in range(1, extent + 1) if extent % n == 0)
 
 
 def lookup(build: Draws, source: Node) -> Node:

@@ -20,7 +20,9 @@ rounded to their grid on the way, and the gradient passes the rounding. To fine-
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -35,11 +37,27 @@ def rounded(x: Tensor) -> Tensor:
     return x - x.detach() + torch.floor(x.detach() + 0.5)
 
 
+def rounded_even(x: Tensor) -> Tensor:
+    """The nearest integer, of two the even one; the gradient is that of x."""
+    return x - x.detach() + torch.round(x.detach())
+
+
+def rounded_down(x: Tensor) -> Tensor:
+    """The next integer below; the gradient is that of x."""
+    return x - x.detach() + torch.floor(x.detach())
+
+
+def rounded_up(x: Tensor) -> Tensor:
+    """The next integer above; the gradient is that of x."""
+    return x - x.detach() + torch.ceil(x.detach())
+
+
 class Conv(nn.Module):
     """A convolution x[B,C,IY,IX] -> [B,K,OY,OX]; with groups = K a depthwise one, and dense where it covers its map.
 
-    `padding`: zeros left, right, above and below. `weights`, `outputs`: least and largest integer. One step of the
-    weights of output channel k is worth scale[k] steps of the output.
+    `padding`: inputs of value `zero_in` left, right, above and below. `weights`, `outputs`: least and largest integer.
+    One step of the weights of output channel k is worth scale[k] steps of the output; one of its bias `bias_steps`
+    times less. `zero_in`, `zero`: the integers that stand for 0. `rounding`: what makes integers of the sums.
     """
 
     def __init__(
@@ -51,10 +69,17 @@ class Conv(nn.Module):
         weights: tuple[int, int],
         outputs: tuple[int, int],
         groups: int = 1,
+        zero_in: int = 0,
+        zero: int = 0,
+        bias_steps: int = 1,
+        rounding: Callable[[Tensor], Tensor] = rounded,
+        dilation: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         c, k = channels
         self.stride, self.padding, self.weights, self.outputs, self.groups = stride, padding, weights, outputs, groups
+        self.zero_in, self.zero, self.bias_steps, self.rounding = zero_in, zero, bias_steps, rounding
+        self.dilation = dilation
         self.weight = nn.Parameter(torch.zeros(k, c // groups, *kernel, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(k, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(k, dtype=torch.float64))
@@ -62,9 +87,11 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = self.scale[:, None, None, None]
         weight = rounded(self.weight / scale).clamp(*self.weights) * scale
-        bias = rounded(self.bias / self.scale) * self.scale
-        total = functional.conv2d(functional.pad(x, self.padding), weight, bias, self.stride, groups=self.groups)
-        return rounded(total).clamp(*self.outputs)
+        step = self.scale / self.bias_steps
+        bias = rounded(self.bias / step) * step
+        inputs = functional.pad(x - self.zero_in, self.padding)
+        total = functional.conv2d(inputs, weight, bias, self.stride, 0, self.dilation, self.groups)
+        return (self.rounding(total) + self.zero).clamp(*self.outputs)
 
 
 class Lookup(nn.Module):
@@ -88,10 +115,15 @@ class Lookup(nn.Module):
 
 
 def maximum(
-    x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], least: int
+    x: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    least: int,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """The largest of every window; what is padded never is."""
-    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride)
+    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride, 0, dilation)
 
 
 def average(
@@ -101,10 +133,21 @@ def average(
     padding: tuple[int, int, int, int],
     scale: float,
     outputs: tuple[int, int],
+    zero_in: int = 0,
+    zero: int = 0,
+    rounding: Callable[[Tensor], Tensor] = rounded,
+    dilation: tuple[int, int] = (1, 1),
+    by_count: Mapping[int, float] = MappingProxyType({}),
 ) -> Tensor:
-    """The sum of every window times scale."""
-    total = functional.avg_pool2d(functional.pad(x, padding), kernel, stride, divisor_override=1)
-    return rounded(total * scale).clamp(*outputs)
+    """The sum of every window times scale; `by_count` has the scale of windows with so many positions in the map."""
+    ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+    inputs = functional.pad(x - zero_in, padding)
+    total = functional.conv2d(inputs, ones, None, stride, 0, dilation, x.shape[1])
+    scales = torch.full(total.shape[2:], scale, dtype=x.dtype)
+    counts = functional.conv2d(functional.pad(torch.ones_like(x[:1, :1]), padding), ones[:1], None, stride, 0, dilation)
+    for count, other in by_count.items():
+        scales[counts[0, 0] == count] = other
+    return (rounding(total * scales) + zero).clamp(*outputs)
 
 
 def spread(x: Tensor, strides: tuple[int, int], padding: tuple[int, int, int, int], value: int) -> Tensor:
@@ -129,9 +172,17 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
     return parts.reshape(b, c * block**2, rows // block, columns // block)
 
 
-def add(a: Tensor, b: Tensor, scales: tuple[float, float], outputs: tuple[int, int]) -> Tensor:
+def add(
+    a: Tensor,
+    b: Tensor,
+    scales: tuple[float, float],
+    outputs: tuple[int, int],
+    zeros: tuple[int, int] = (0, 0),
+    zero: int = 0,
+    rounding: Callable[[Tensor], Tensor] = rounded,
+) -> Tensor:
     """The weighted sum of two maps."""
-    return rounded(a * scales[0] + b * scales[1]).clamp(*outputs)
+    return (rounding((a - zeros[0]) * scales[0] + (b - zeros[1]) * scales[1]) + zero).clamp(*outputs)
 
 
 def encoded(values: np.ndarray, offset: float, step: float, inputs: tuple[int, int]) -> np.ndarray:

@@ -13,6 +13,9 @@
 template <class Cfg>
 struct gate_cfg : Cfg {
   static constexpr int PRODUCT_BITS = (Cfg::SUM_BITS > Cfg::SHIFT ? Cfg::SUM_BITS : Cfg::SHIFT) + 2;
+  static constexpr int ROUNDING = 0, ZERO = 0;  // halves up
+  static constexpr int HIGHEST = (1 << (Cfg::OSIGNED ? Cfg::OBITS - 1 : Cfg::OBITS)) - 1;
+  static constexpr int LOWEST = Cfg::OSIGNED ? -HIGHEST - 1 : 0;
 };
 
 template <class Cfg, class A, class B>

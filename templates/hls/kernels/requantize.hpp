@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT-0
-// Sums to activations: bias, scaling, rounding half up, clamping; EMIT channels a cycle.
+// Sums to activations: bias, scaling, rounding, zero point, clamping; EMIT channels a cycle.
 //
-//     y = clamp(floor((sum + bias) * multiplier / 2**SHIFT + 1/2))
+//     y = clamp(round((sum * 2**BIAS_FRACTION + bias) * multiplier / 2**SHIFT) + ZERO), LOWEST to HIGHEST
+//
+// ROUNDING: 0 to the nearest, of two the larger; 1 to the nearest, of two the even one; 2 down; 3 up.
 //
 // sums:       for every pixel ceil(K/PE) words of PE sums.
 // out:        for every pixel OUT_PIXEL_WORDS = ceil(K/EMIT) words of EMIT channels; zeros above K.
 // bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers,
-//             otherwise exponents of powers of two.
-// Cfg: PE EMIT PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
-//      MULTIPLIER_WORDS PRODUCT_BITS SHIFT OBITS OSIGNED.
+//             otherwise exponents of powers of two. COUNTED: a word of multipliers for each count of positions of a
+//             window inside the map; then Cfg has what line_buffer wants.
+// Cfg: PE EMIT K PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
+//      MULTIPLIER_WORDS COUNTED PRODUCT_BITS BIAS_FRACTION SHIFT ROUNDING ZERO LOWEST HIGHEST OBITS OSIGNED.
 // Mirrors codesign/ops/requantize.py.
 #pragma once
 
@@ -19,15 +22,61 @@ inline out_lane<Cfg> requantize(typename sum<Cfg::PRODUCT_BITS>::type product) {
   HLS_INLINE
   typedef typename sum<Cfg::PRODUCT_BITS>::type product_t;
   static_assert(Cfg::PRODUCT_BITS <= 64 && Cfg::SHIFT < Cfg::PRODUCT_BITS, "the product and its half fit");
-  const int64_t half = (int64_t(1) << Cfg::SHIFT) >> 1;
-  const int64_t most = (int64_t(1) << (Cfg::OSIGNED ? Cfg::OBITS - 1 : Cfg::OBITS)) - 1;
-  const int64_t least = Cfg::OSIGNED ? -most - 1 : 0;
-  product_t rounded = product;
-  rounded += half;
-  const product_t scaled = rounded >> Cfg::SHIFT;
-  const product_t clamped = scaled > most ? product_t(most) : scaled < least ? product_t(least) : scaled;
+  const int64_t one = int64_t(1) << Cfg::SHIFT;
+  const int64_t up = Cfg::ROUNDING == 2 ? 0 : Cfg::ROUNDING == 3 ? one - 1 : one >> 1;
+  product_t raised = product;
+  raised += up;
+  product_t scaled = raised >> Cfg::SHIFT;
+  const bool tie = Cfg::ROUNDING == 1 && Cfg::SHIFT > 0 && shift_left(scaled, Cfg::SHIFT) == raised;
+  if (tie) scaled = shift_left(product_t(scaled >> 1), 1);
+  scaled += Cfg::ZERO;
+  const product_t clamped = scaled > Cfg::HIGHEST ? product_t(Cfg::HIGHEST)
+                            : scaled < Cfg::LOWEST ? product_t(Cfg::LOWEST)
+                                                   : scaled;
   return out_lane<Cfg>(clamped);
 }
+
+// Which word of multipliers the present output word takes.
+template <class Cfg, bool COUNTED>
+class multiplier_word {
+ public:
+  int at(int word) const {
+    HLS_INLINE
+    return Cfg::MULTIPLIER_WORDS == 1 ? 0 : word;
+  }
+  void next_pixel() { HLS_INLINE }
+};
+template <class Cfg>
+class multiplier_word<Cfg, true> {
+ public:
+  multiplier_word() : oy_(0), ox_(0) {}
+  int at(int) const {
+    HLS_INLINE
+    return inside(oy_ * Cfg::STRIDE_Y - Cfg::PAD_TOP, Cfg::FY, Cfg::DILATION_Y, Cfg::IY) *
+           inside(ox_ * Cfg::STRIDE_X - Cfg::PAD_LEFT, Cfg::FX, Cfg::DILATION_X, Cfg::IX);
+  }
+  void next_pixel() {
+    HLS_INLINE
+    const bool row_done = ox_ == Cfg::OX - 1;
+    if (row_done) oy_ = oy_ == Cfg::OY - 1 ? 0 : oy_ + 1;
+    ox_ = row_done ? 0 : ox_ + 1;
+  }
+
+ private:
+  static int inside(int start, int kernel, int dilation, int extent) {
+    HLS_INLINE
+    int count = 0;
+  loop_positions:
+    for (int i = 0; i < kernel; ++i) {
+      HLS_UNROLL
+      const int at = start + i * dilation;
+      if (at >= 0 && at < extent) ++count;
+    }
+    return count;
+  }
+
+  int oy_, ox_;
+};
 
 template <class Cfg>
 void emit(sum_stream<Cfg>& sums, out_stream<Cfg>& out,
@@ -39,6 +88,7 @@ void emit(sum_stream<Cfg>& sums, out_stream<Cfg>& out,
   typedef typename sum<Cfg::PRODUCT_BITS>::type product_t;
   typename sum<Cfg::SUM_BITS>::type total[Cfg::PE] = {};
   HLS_REGISTERS(total)
+  multiplier_word<Cfg, Cfg::COUNTED> factors;
   int word = 0;  // of the pixel
   int part = 0;  // of the sums
 loop_words:
@@ -52,15 +102,18 @@ loop_words:
     for (int e = 0; e < Cfg::EMIT; ++e) {
       HLS_UNROLL
       product_t value = total[part * Cfg::EMIT + e];
+      value = shift_left(value, Cfg::BIAS_FRACTION);
       value += bias[Cfg::BIAS_WORDS == 1 ? 0 : word][e];
       const typename number<Cfg::MULTIPLIER_BITS, false>::type factor =
-          multiplier[Cfg::MULTIPLIER_WORDS == 1 ? 0 : word][e];
+          multiplier[factors.at(word)][e];
       const product_t product = Cfg::MULTIPLY ? product_t(value * factor) : shift_left(value, int(factor));
-      y[e] = requantize<Cfg>(product);
+      const bool beyond = word == Cfg::OUT_PIXEL_WORDS - 1 && (Cfg::OUT_PIXEL_WORDS - 1) * Cfg::EMIT + e >= Cfg::K;
+      y[e] = beyond ? out_lane<Cfg>(0) : requantize<Cfg>(product);
     }
     out.write(pack<Cfg::OBITS>(y));
     const bool pixel_done = word == Cfg::OUT_PIXEL_WORDS - 1;
     part = pixel_done || part == Cfg::PE / Cfg::EMIT - 1 ? 0 : part + 1;
     word = pixel_done ? 0 : word + 1;
+    if (pixel_done) factors.next_pixel();
   }
 }

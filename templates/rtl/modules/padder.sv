@@ -107,30 +107,18 @@ module padder
     end
   end
 
-  logic [LANES*BITS-1:0] read;
   simple_ram #(
-    .WORD_BITS(LANES * BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
+    .WORD_BITS(LANES * BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM), .FILL({LANES{BITS'(VALUE)}})
   ) u_memory (
     .clk_i,
     .write_i(accept),
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
     .read_i(step),
-    .zero_i(!real_word),
+    .fill_i(!real_word),
     .read_address_i(read_q[AddressBits-1:0]),
-    .data_o(read)
+    .data_o
   );
-  if (VALUE == 0) begin : g_zero
-    assign data_o = read;
-  end else begin : g_value
-    logic pad_q;
-    always_ff @(posedge clk_i) begin
-      if (step) pad_q <= !real_word;
-    end
-    // A pixel that is not of the input reads as zero.
-    assign data_o = read | (pad_q ? {LANES{BITS'(VALUE)}} : '0);
-  end
-
 `ifndef SYNTHESIS
   int peak;
   longint steps;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
 //
+// FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
+// COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
+// map, and their offset is OFFSET + ADDED * multiplier.
+//
 // Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
 module pool_engine
   import codesign_pkg::*;
@@ -31,7 +35,17 @@ module pool_engine
   parameter int SUM_BITS = 12,
   parameter int SHIFT = 0,
   parameter int OUT_BITS = 8,
-  parameter bit OUT_SIGNED = 0
+  parameter bit OUT_SIGNED = 0,
+  parameter int DILATION_Y = 1,
+  parameter int DILATION_X = 1,
+  parameter int FILL = 0,
+  parameter longint OFFSET = (SHIFT == 0) ? 64'sd0 : 64'sd1 << (SHIFT - 1),
+  parameter int COUNTS = 1,
+  parameter logic [32*COUNTS-1:0] MULTIPLIERS = {COUNTS{32'd0}},
+  parameter int ADDED = 0,
+  parameter int TIES = 0,
+  parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
+  parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
 ) (
   input  logic                           clk_i,
   input  logic                           rst_ni,
@@ -68,10 +82,12 @@ module pool_engine
       .FOLD(Passes),
       .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
       .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
+      .DILATION_Y(DILATION_Y), .DILATION_X(DILATION_X),
       .GROUPS(Passes),
       .PASSES(1),
       .DEPTH(BUFFER_DEPTH),
-      .BLOCK_RAM(BLOCK_BUFFER)
+      .BLOCK_RAM(BLOCK_BUFFER),
+      .FILL({PE{X_BITS'(FILL)}})
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
@@ -86,10 +102,11 @@ module pool_engine
 
   logic result_valid, result_ready;
   logic [PE-1:0][ACC_BITS-1:0] result;
+  logic [counter_bits(COUNTS)-1:0] count;
   assign advance = !result_valid || result_ready;
   pool_array #(
     .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
-    .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
+    .COUNTS(COUNTS), .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
     .enable_i(advance),
@@ -99,7 +116,8 @@ module pool_engine
     .pad_i(pad),
     .x_i(fed),
     .valid_o(result_valid),
-    .acc_o(result)
+    .acc_o(result),
+    .count_o(count)
   );
 
   logic word_valid, word_ready;
@@ -117,17 +135,43 @@ module pool_engine
   );
 
   if (AVERAGE) begin : g_average
-    localparam logic [SUM_BITS-1:0] Half = (SHIFT == 0) ? '0 : SUM_BITS'(64'd1 << (SHIFT - 1));
+    logic [MULTIPLIER_BITS-1:0] multiplier;
+    logic [SUM_BITS-1:0] offset;
+    if (COUNTS > 1) begin : g_counted
+      logic [counter_bits(COUNTS)-1:0] word_count;
+      if (PE == EMIT) begin : g_wire
+        assign word_count = count;
+      end else begin : g_held
+        always_ff @(posedge clk_i) begin
+          if (result_valid && result_ready) word_count <= count;
+        end
+      end
+      // A table of constants.
+      always_comb begin
+        multiplier = '0;
+        offset     = '0;
+        for (int n = 0; n < COUNTS; n++) begin
+          if (word_count == (counter_bits(COUNTS))'(n)) begin
+            multiplier = MULTIPLIER_BITS'(MULTIPLIERS[32*n+:32]);
+            offset     = SUM_BITS'(OFFSET + 64'(ADDED) * $signed({32'd0, MULTIPLIERS[32*n+:32]}));
+          end
+        end
+      end
+    end else begin : g_constant
+      assign multiplier = MULTIPLIER_BITS'(MULTIPLIER);
+      assign offset     = SUM_BITS'(OFFSET);
+    end
     requantize #(
       .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
-      .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+      .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
+      .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
     ) u_requantize (
       .clk_i, .rst_ni,
       .valid_i(word_valid),
       .ready_o(word_ready),
       .acc_i(word),
-      .multiplier_i({EMIT{MULTIPLIER_BITS'(MULTIPLIER)}}),
-      .offset_i({EMIT{Half}}),
+      .multiplier_i({EMIT{multiplier}}),
+      .offset_i({EMIT{offset}}),
       .valid_o, .ready_i, .data_o
     );
   end else begin : g_maximum
@@ -139,6 +183,6 @@ module pool_engine
   end
 
   logic unused;
-  assign unused = &{1'b0, issue};
+  assign unused = &{1'b0, issue, count};
 
 endmodule
