@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -166,17 +166,19 @@ def compile(
     proof: ProofConfig | Mapping[str, Any] | None = None,
     out: str | os.PathLike[str] | None = None,
     until: Step | str = Step.PREDICT,
+    input_shape: Sequence[int] | None = None,
     progress: Progress = silent,
 ) -> Built:
     """Search the best accelerator of a trained network on a board, and return both, with the predicted cost.
 
-    `model`: an ONNX file that codesign wrote, or a Graph; `board`: a Board, its name, or a .yaml file.
+    `model`: an ONNX or TFLite file of a quantized network, or a Graph; `board`: a Board, its name, or a .yaml file.
     `min_fps`: the cheapest design that is this fast; without it, the fastest. `max_latency_us`: the most microseconds
     for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource
     that may be taken, such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; random ones of
     `seed` otherwise. `proof`: how much is simulated, see ProofConfig. `out`: the run folder, where the same call goes
     on another time; without it, nothing stays but what `Built.write` writes. `until`: a step up to which all is done at
-    once. Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
+    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. Raises
+    InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
     """
     source = model if isinstance(model, Graph) else Path(model)
     stem = source.name if isinstance(source, Graph) else source.stem
@@ -188,6 +190,7 @@ def compile(
         "goal": goal.value if isinstance(goal, Goal) else goal,
         "seed": seed,
         "limits": _plain(board.limits if limits is None and isinstance(board, Board) else limits),
+        "input_shape": None if input_shape is None else list(input_shape),
         "proof": _plain(proof) if proof is not None or images is None else _proof_of(images),
     }
     config = parse(CompileConfig, {key: value for key, value in plain.items() if value is not None}, "codesign.compile")

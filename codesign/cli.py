@@ -113,19 +113,28 @@ def _compile(arguments: Arguments, display: Display) -> int:
             goal=None if arguments.goal is None else Goal(arguments.goal),
             limits=_limits(arguments.limit),
             proof=proof,
+            input_shape=_extents(arguments.input_shape),
         )
     except ValueError as error:
-        raise _of_option(arguments.model, error) from error
+        raise _of_option(error) from error
     out = arguments.out or Path("runs") / name
     return _finish(verbs.compile_model(arguments.model, config, out, display, arguments.images, arguments.until))
 
 
-def _of_option(model: Path, error: ValueError) -> ConfigError:
+def _of_option(error: ValueError) -> ConfigError:
     """Return the complaint about a setting, with the option that set it in place of its key."""
     key, _, rest = str(error).partition(": ")
-    if key == "name":
-        return ConfigError(f"{model}: its file name becomes the run's: {rest}; rename the file")
     return ConfigError(f"{key if key.startswith('--') else '--' + key.replace('_', '-')}: {rest}")
+
+
+def _extents(text: str | None) -> tuple[int, ...] | None:
+    """Return the extents of a text like 3,224,224. Raise ValueError."""
+    if text is None:
+        return None
+    numbers = text.split(",")
+    if not all(number.isdecimal() and len(number) < len(str(MOST)) for number in numbers):
+        raise ValueError(f"--input-shape: expected numbers between commas, such as 3,224,224, got {text!r}")
+    return tuple(int(number) for number in numbers)
 
 
 def _limits(texts: Sequence[str]) -> Limits:
@@ -217,6 +226,8 @@ def _finish(result: Any) -> int:
         a = s["accuracy"]
         others = "".join(f", {key} {a[key]:.2%}" for key in ("float", "quantized") if key in a)
         lines.append(f"accuracy   golden {a['golden']:.2%} of {a['test_images']:,} test images{others}")
+    if "source" in s:
+        lines.append(f"source     {s['source']['verdict']}")
     if "predicted" in s:
         p = s["predicted"]
         lines.append(
@@ -274,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     compile_ = commands.add_parser("compile", help="your trained network -> project, proof, report")
-    compile_.add_argument("model", type=Path, metavar="MODEL.onnx")
+    compile_.add_argument("model", type=Path, metavar="MODEL", help="an ONNX or TFLite file of a quantized network")
     compile_.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
     compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
     _add_until(compile_)
@@ -283,6 +294,9 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
     compile_.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
     compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
+    compile_.add_argument(
+        "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
+    )
     compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     compile_.set_defaults(command=_compile)

@@ -268,7 +268,8 @@ struct Looked {
 template <bool STREAM>
 struct Window {
   static constexpr int IY = 4096, IX = 4096, OY = 4096, OX = 4096, FY = 1, FX = 1, STRIDE_Y = 1, STRIDE_X = 1;
-  static constexpr int PAD_TOP = 0, PAD_LEFT = 0, DILATION_Y = 1, DILATION_X = 1, LANES = 1, PIXEL_WORDS = 1, INNER = 1, PASSES = 1, PE = 1;
+  static constexpr int PAD_TOP = 0, PAD_LEFT = 0, DILATION_Y = 1, DILATION_X = 1;
+  static constexpr int LANES = 1, PIXEL_WORDS = 1, INNER = 1, PASSES = 1, PE = 1;
   static constexpr int BUFFER_WORDS = 2, IBITS = 8, FILL = 0, SUM_BITS = 10, STEPS = 1;
   static constexpr bool ISIGNED = false, STREAMING = STREAM, MAXIMUM = true;
 };

@@ -17,6 +17,7 @@ import yaml
 from codesign.emit.environment import render
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ir.strict import to_plain
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
@@ -80,7 +81,8 @@ class TorchNetwork:
     input: str
     input_shape: tuple[int, int, int]
     input_range: tuple[int, int]
-    encoding: tuple[float, float]
+    encoding: tuple[float, float, bool]
+    formula: str
     outputs: tuple[str, ...]
     output_scales: tuple[float, ...]
     labels: tuple[str, ...]
@@ -100,7 +102,8 @@ def render_torch(graph: Graph) -> Project:
         input=python_name(graph.input.name),
         input_shape=(shape.c, shape.y, shape.x),
         input_range=(otype.qmin, otype.qmax),
-        encoding=(graph.encoding.offset, graph.encoding.step),
+        encoding=(graph.encoding.offset, graph.encoding.step, graph.encoding.half_even),
+        formula=graph.encoding.formula,
         outputs=tuple(python_name(node.name) for node in graph.output_nodes),
         output_scales=graph.scales,
         labels=graph.labels,
@@ -258,7 +261,7 @@ def _plain(graph: Graph) -> dict[str, object]:
             "shape": [shape.y, shape.x, shape.c],
             "type": str(graph.input.otype),
             "scale": graph.input_scale,
-            "encoding": {"offset": graph.encoding.offset, "step": graph.encoding.step},
+            "encoding": to_plain(graph.encoding),
         },
         **({"output": outputs[0]} if len(outputs) == 1 else {"outputs": outputs}),
         "layers": [_plain_layer(node) for node in graph.operations],

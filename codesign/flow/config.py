@@ -19,7 +19,9 @@ from codesign.networks.training import TrainConfig
 from codesign.search.goal import Goal
 
 LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
+_LONGEST_NAME = 48
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+_NO_NAME = re.compile(r"[^a-z0-9_-]+")
 
 
 class Step(Enum):
@@ -61,7 +63,7 @@ class CompileConfig:
 
     `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `goal`: what is minimised
     instead. `max_latency_us`: microseconds from the first pixel of an image to its last result. `limits`: resources
-    that a design may take.
+    that a design may take. `input_shape`: the extents of the input behind the batch, where the file leaves them open.
     """
 
     name: str
@@ -72,11 +74,14 @@ class CompileConfig:
     limits: Limits = field(default_factory=Limits)
     seed: int = 0
     proof: ProofConfig = field(default_factory=ProofConfig)
+    input_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_demands(self)
         check_range(self, 0, 2**63 - 1, "seed")
+        if self.input_shape is not None and not all(1 <= n < 2**31 for n in self.input_shape):
+            raise ValueError(f"input_shape: expected positive extents, got {list(self.input_shape)}")
 
 
 class LogKind(Enum):
@@ -123,8 +128,9 @@ def step_named(name: str) -> Step:
 
 
 def run_name(stem: str) -> str:
-    """Return the name of a run from that of a file or a network; check_name may still refuse it."""
-    return stem.lower().replace(".", "-")
+    """Return the name of a run for that of a file or a network: a small letter, then letters, digits, - and _."""
+    plain = _NO_NAME.sub("-", stem.lower()).strip("-_")
+    return (plain if plain[:1].isalpha() else f"net-{plain}".rstrip("-"))[:_LONGEST_NAME].rstrip("-_")
 
 
 def check_name(name: str) -> None:

@@ -38,8 +38,19 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The user's ONNX file, for `compile`."""
-        return self.path / "0-model.onnx"
+        """The user's file, for `compile`: ONNX, or TFLite where there is such a one."""
+        other = self.path / "0-model.tflite"
+        return other if other.exists() else self.path / "0-model.onnx"
+
+    @property
+    def origin(self) -> Path:
+        """What was read of a file of another tool: its format, its ends, which of its nodes became which."""
+        return self.path / "0-import.json"
+
+    @property
+    def source(self) -> Path:
+        """The golden model beside the file's own runtime."""
+        return self.path / "3-source.json"
 
     @property
     def network(self) -> Path:

@@ -9,6 +9,7 @@ import codesign
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import rendered
 from codesign.flow.folder import RunFolder, Settings
+from codesign.flow.origin import look_at
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
@@ -66,6 +67,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
     design = files.load_design(folder.design) if folder.design.exists() else None
     cost, spoilt_cost = _cost(folder)
     network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
+    origin = look_at(folder)
     digest, spoilt = _project(folder, graph, design)
     stored, unreadable = _stored(folder)
     now = [(name, column, m) for name, column, m in stored if m.project_digest == digest]
@@ -79,6 +81,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         graph=graph,
         design=design,
         cost=cost,
+        origin=origin,
         accuracy=_accuracy(folder),
         search=_search(folder, graph, design, network),
         course=(*network.course, *training.course),
@@ -87,6 +90,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
         remarks=(
+            *(() if origin is None else origin.notes),
             *_without_host(graph),
             *_misfits(cost, settings, board),
             *_stale_remark(stale),

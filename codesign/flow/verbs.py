@@ -17,6 +17,7 @@ from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
 from codesign.flow.config import CompileConfig, LogKind, RunConfig, Step, load_config
 from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, opened
+from codesign.flow.origin import given, source_step
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
 from codesign.flow.vectors import chosen_images, encoded, save_images
@@ -83,12 +84,14 @@ def compile_model(
 ) -> Result:
     """Make, from a trained network and a board, an accelerator, the proof and the report.
 
-    `model`: an ONNX file, or the network itself. `images`: integers [N,IY,IX,C] to simulate with, or floats as the
-    network was trained on, where it has an encoding, as an array or an .npy; random ones otherwise. `board`: the one
-    that the configuration names, if it is at hand. Raises CodesignError.
+    `model`: an ONNX or TFLite file, or the network itself. `images`: integers [N,IY,IX,C] to simulate with, or floats
+    as the network was trained on, where it has an encoding, as an array or an .npy; random ones otherwise. `board`: the
+    one that the configuration names, if it is at hand. A file of another tool is compared with its own runtime, where
+    that is installed. Raises CodesignError.
     """
     _need_synthesis(until)
-    graph, content = (model, None) if isinstance(model, Graph) else _read_model(model)
+    brought = given(model, config.input_shape)
+    graph, content = brought.imported.graph, brought.content
     board = replace(board or load_board(config.board), limits=config.limits)
     x = chosen_images(images, graph, config)
     folder = RunFolder(out)
@@ -97,12 +100,14 @@ def compile_model(
     with begun(folder, "compile", config, board, content):
         check_unchanged(folder, folder.project)
         if content is not None:
-            files.write_bytes(folder.model, content)
+            files.write_bytes(brought.file_in(folder), content)
         if not folder.graph.exists() or files.load_graph(folder.graph).digest() != graph.digest():
             files.save_graph(graph, folder.graph)
         save_images(folder, x)
         _, settings, board = opened(out)
-        return _machine_steps(Run(folder, settings, board, progress), until)
+        now = Run(folder, settings, board, progress)
+        source_step(now, brought, None if images is None else x)
+        return _machine_steps(now, until)
 
 
 def bring(step: Step, path: Path, progress: Progress, *, again: bool = False) -> Result:
@@ -232,15 +237,6 @@ def _need_synthesis(until: Step) -> None:
     """Raise ToolError, before anything is begun, if synthesis is asked for and cannot be done."""
     if until is Step.SYNTHESIZE:
         _need("pyosys", "codesign synthesize", "codesign[synth]")
-
-
-def _read_model(model: Path) -> tuple[Graph, bytes]:
-    if not files.is_there(model):
-        raise ConfigError(f"{model}: no such file; expected an ONNX file")
-    _need("onnx", "codesign compile", "codesign[onnx]")
-    from codesign.front.onnx_file import read_onnx
-
-    return read_onnx(model), model.read_bytes()
 
 
 def _check_same_network(folder: RunFolder, graph: Graph) -> None:

@@ -14,7 +14,6 @@ Long because both directions stand here, operator by operator.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -115,6 +114,11 @@ def read_onnx(path: Path) -> Graph:
     if difference:
         raise _changed(path, difference)
     return graph
+
+
+def is_ours(model: Any) -> bool:
+    """Tell whether write_onnx made the onnx.ModelProto, or another program saved such a one again."""
+    return model.producer_name == PRODUCER or any(p.key in (_HEADER, _DIGEST) for p in model.metadata_props)
 
 
 def to_onnx(graph: Graph) -> Any:
@@ -376,17 +380,4 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
             "again may have left them out. Bring the file as codesign wrote it"
         )
     producer = model.producer_name or "an unnamed program"
-    first = _first_other(n.op_type for n in model.graph.node)
-    detail = f", and uses the operator {first}" if first else ""
-    return UnsupportedError(
-        f"{path}: written by {producer}{detail}; only ONNX files that codesign wrote are read, "
-        "with the weights and the header that it put in"
-    )
-
-
-def _first_other(operators: Iterable[str]) -> str:
-    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Cast", "ConvTranspose", "DepthToSpace", "Gather", "Pad", "Reshape", "Slice"}
-    known |= {"SpaceToDepth", "Transpose"}
-    known |= {"Ceil", "Floor", "Mul", "Neg"}
-    return next((op for op in operators if op not in known), "")
+    return UnsupportedError(f"{path}: written by {producer}, not by codesign; front.read reads files of other tools")

@@ -14,6 +14,7 @@ from codesign.machine.elaborate import Unit
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
+from codesign.report.origin import origin_section
 from codesign.report.view import Column, View
 
 
@@ -27,6 +28,7 @@ def page(view: View, version: str) -> str:
         _resources(view),
         _engines(view),
         _accuracy(view),
+        origin_section(view),
         _data(view),
         _course(view),
         _proof(view),
@@ -270,7 +272,7 @@ def _data(view: View) -> str:
         encoding, otype = view.graph.encoding, view.graph.input.otype
         facts.insert(
             0,
-            f"A number v becomes the integer floor((v - {encoding.offset!r}) / {encoding.step!r} + 0.5), from "
+            f"A number v becomes the integer {encoding.formula}, from "
             f"{otype.qmin} to {otype.qmax}; quantize() of the driver and network/model.py do so.",
         )
     items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)

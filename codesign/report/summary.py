@@ -15,6 +15,7 @@ def summary(view: View) -> dict[str, Any]:
     clock_mhz = view.board.clock_mhz
     parts: dict[str, Any] = {
         "encoding": _encoding(view),
+        "source": _source(view),
         "accuracy": _accuracy(view),
         "predicted": _predicted(view),
         "limit": _limit(view),
@@ -41,7 +42,33 @@ def _encoding(view: View) -> dict[str, Any] | None:
     """Return how a user's numbers become the integers of the input, where they are not these already."""
     if view.graph is None or view.graph.encoding.is_identity:
         return None
-    return {"offset": view.graph.encoding.offset, "step": view.graph.encoding.step}
+    encoding = view.graph.encoding
+    return {"offset": encoding.offset, "step": encoding.step, "half_even": encoding.half_even}
+
+
+def _source(view: View) -> dict[str, Any] | None:
+    """Return what is known of the file of another tool, and how the golden model compares with its own runtime."""
+    o = view.origin
+    if o is None:
+        return None
+    found: dict[str, Any] = {
+        "format": o.format,
+        "verdict": o.verdict,
+        "input_axes": o.input_axes,
+        "output_axes": o.output_axes,
+        "largest_scaling_error_steps": max((error for _, _, error in o.layers), default=0.0),
+    }
+    if o.runtime and not o.failure:
+        found |= {
+            "runtime": o.runtime,
+            "images": o.images,
+            "words": o.words,
+            "differing_words": o.differing_words,
+            "largest_steps": o.largest_steps,
+            "mean_steps": o.mean_steps,
+            "differing_predictions": o.differing_predictions,
+        }
+    return found
 
 
 def _accuracy(view: View) -> dict[str, Any] | None:

@@ -56,6 +56,44 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The file of another tool that the network is from, and how the golden model compares with its own runtime.
+
+    `layers`: node, its name in the file, and the most that its scaled sums are off, in steps of its output. `runtime`
+    is empty if none is installed; `failure` says why there is no comparison. Differences are in steps of the output.
+    """
+
+    format: str
+    input_axes: str
+    output_axes: str
+    notes: tuple[str, ...] = ()
+    layers: tuple[tuple[str, str, float], ...] = ()
+    runtime: str = ""
+    failure: str = ""
+    images: int = 0
+    words: int = 0
+    differing_words: int = 0
+    largest_steps: int = 0
+    mean_steps: float = 0.0
+    differing_predictions: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """How the golden model compares with the runtime, in a sentence."""
+        if self.failure:
+            return f"{self.format}; not compared: {self.failure}"
+        if not self.runtime:
+            return f"{self.format}; not compared: the file's own runtime is not installed"
+        of = f"{self.words:,} words (images: {self.images})"
+        if not self.differing_words:
+            return f"{self.format}; equals {self.runtime} in all {of}"
+        return (
+            f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}; difference in steps: "
+            f"{self.largest_steps} at most, {self.mean_steps:.2g} in the mean"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """A figure over the course of a search: (step, value), and the value asked for if there is one."""
 
@@ -78,6 +116,7 @@ class View:
     graph: Graph | None = None
     design: Design | None = None
     cost: Cost | None = None
+    origin: Origin | None = None
     accuracy: Accuracy | None = None
     search: Search | None = None
     course: tuple[Series, ...] = ()

@@ -20,7 +20,7 @@ constexpr std::size_t in_image_bytes = 36;
 constexpr std::uint32_t in_words = 36;
 constexpr std::size_t in_wire_bytes = 36;
 
-// A number v of the data becomes the integer floor((v - in_offset) / in_step + 0.5), clamped to the type.
+// A number v of the data becomes the integer floor((v - 0.0) / 1.0 + 0.5), clamped to the type.
 constexpr double in_offset = 0.0;
 constexpr double in_step = 1.0;
 constexpr unsigned in_bits = 8;

@@ -18,6 +18,7 @@ IN_BITS, IN_SIGNED, IN_CONTAINER_BITS = 8, False, 8
 IN_WORDS, IN_WIRE_BYTES = 36, 36  # of an image, its last word padded
 IN_IMAGE_BYTES = 36  # of an image, without padding
 INPUT_OFFSET, INPUT_STEP = 0.0, 1.0  # of the data that it was trained on; see quantize
+INPUT_HALF_EVEN = False  # where halves go: to the even integer, or up
 INPUT_SCALE = 0.00390625  # real value of one step inside the network
 
 OUT_SHAPE = (1, 1, 3)  # OY, OX, K

@@ -1,0 +1,240 @@
+"""Layers of an ONNX file as operators of a Source, channels first, without the batch."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.front.onnx_constants import axes_of
+from codesign.front.onnx_model import OnnxNode
+from codesign.front.onnx_windows import bias_of, convolution, enlargement, pooling, surrounding
+from codesign.front.shapes import Shape
+from codesign.front.source import (
+    Add,
+    Affine,
+    Clip,
+    Concat,
+    Constant,
+    Decide,
+    Dense,
+    Pool,
+    Reshape,
+    Transpose,
+)
+from codesign.front.translation import Refusal, Translation
+
+
+def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
+    """Translate a node of real values. Raise ValueError if it is refused."""
+    match node.operator:
+        case "Identity" | "Dropout" | "Cast":
+            state.same[node.outputs[0]] = state.tensor(node.inputs[0])
+        case "Conv":
+            convolution(state, node)
+        case "Gemm" | "MatMul":
+            _dense(state, node)
+        case "BatchNormalization":
+            _batch_normalization(state, node)
+        case "Relu":
+            _clip(state, node, 0.0, math.inf)
+        case "Clip":
+            _clip(state, node, _bound(state, node, "min", 1, -math.inf), _bound(state, node, "max", 2, math.inf))
+        case "Add" | "Sub" | "Mul" | "Div":
+            _arithmetic(state, node)
+        case "Concat":
+            _concat(state, node)
+        case "MaxPool" | "AveragePool":
+            pooling(state, node)
+        case "GlobalAveragePool" | "GlobalMaxPool":
+            x = state.tensor(node.inputs[0])
+            average = node.operator == "GlobalAveragePool"
+            state.emit(Pool(name=node.name, input=x, output=node.outputs[0], average=average))
+        case "ReduceMean":
+            _reduce_mean(state, node)
+        case "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze":
+            shape = _new_shape(state, node)
+            x = state.tensor(node.inputs[0])
+            state.emit(Reshape(name=node.name, input=x, output=node.outputs[0], shape=shape))
+        case "Transpose":
+            _transpose(state, node)
+        case "Pad":
+            surrounding(state, node)
+        case "Resize":
+            enlargement(state, node)
+        case "Softmax" | "LogSoftmax" | "ArgMax":
+            x = state.tensor(node.inputs[0])
+            state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator))
+        case _:
+            raise Refusal("is only read where its inputs are constants")
+
+
+def _dense(state: Translation, node: OnnxNode) -> None:
+    """A vector times constant weights."""
+    x = state.tensor(node.inputs[0])
+    weight = state.constant(node.inputs[1])
+    if len(state.shapes[x]) != 1 or len(weight.shape) != 2:
+        raise Refusal(
+            f"multiplies tensors {list(state.shapes[x])} and {list(weight.shape)}", "expected a vector and a matrix"
+        )
+    if not node.attributes.get("transB", 0):
+        weight = _transposed(weight)
+    kept, bias = state.keep(f"{node.name}:weight", weight), bias_of(state, node, 2)
+    state.emit(Dense(name=node.name, input=x, output=node.outputs[0], weight=kept, bias=bias))
+
+
+def _batch_normalization(state: Translation, node: OnnxNode) -> None:
+    scale, offset, mean, variance = (state.constant(name).values for name in node.inputs[1:5])
+    if (variance < 0).any():
+        raise Refusal("its variance is negative")
+    factor = scale / np.sqrt(variance + float(node.attributes.get("epsilon", 1e-5)))
+    _affine(state, node, state.tensor(node.inputs[0]), factor, offset - mean * factor)
+
+
+def _affine(state: Translation, node: OnnxNode, x: str, factor: npt.NDArray[Any], offset: npt.NDArray[Any]) -> None:
+    kept = [
+        state.keep(f"{node.name}:{what}", Constant(np.asarray(values, np.float64)))
+        for what, values in (("factor", factor), ("offset", offset))
+    ]
+    state.emit(Affine(name=node.name, input=x, output=node.outputs[0], factor=kept[0], offset=kept[1]))
+
+
+def _clip(state: Translation, node: OnnxNode, low: float, high: float) -> None:
+    if not low < high:
+        raise Refusal(f"clips to {low:g} and {high:g}", "expected a lower and a higher bound")
+    state.emit(Clip(name=node.name, input=state.tensor(node.inputs[0]), output=node.outputs[0], low=low, high=high))
+
+
+def _bound(state: Translation, node: OnnxNode, attribute: str, index: int, default: float) -> float:
+    if attribute in node.attributes:
+        return float(node.attributes[attribute])
+    if len(node.inputs) > index and node.inputs[index] in state.constants:
+        return float(state.constant(node.inputs[index]).values.reshape(()))
+    return state.number(node, index, attribute, default)
+
+
+def _arithmetic(state: Translation, node: OnnxNode) -> None:
+    """The sum or difference of two maps, or a map and a constant."""
+    first, second = node.inputs[:2]
+    fixed = [state.is_constant(name) for name in (first, second)]
+    if not any(fixed):
+        if node.operator in ("Mul", "Div"):
+            raise Refusal("multiplies or divides two maps", "expected a map and a constant")
+        pair = (state.tensor(first), state.tensor(second))
+        state.emit(Add(name=node.name, inputs=pair, output=node.outputs[0], sign=1 if node.operator == "Add" else -1))
+        return
+    x = state.tensor(second if fixed[0] else first)
+    c = _per_channel(state.constant(first if fixed[0] else second), state.shapes[x])
+    one, none = np.ones(()), np.zeros(())
+    match node.operator, fixed[0]:
+        case "Add", _:
+            _affine(state, node, x, one, c)
+        case "Sub", False:
+            _affine(state, node, x, one, -c)
+        case "Sub", True:
+            _affine(state, node, x, -one, c)
+        case "Mul", _:
+            _affine(state, node, x, c, none)
+        case "Div", False if (c != 0).all():
+            _affine(state, node, x, 1 / c, none)
+        case _:
+            raise Refusal("divides by a map, or by zero", "expected a constant divisor")
+
+
+def _per_channel(constant: Constant, shape: Shape) -> npt.NDArray[np.float64]:
+    """Return a constant of one value, or one per channel of a map [C, ...]."""
+    values = constant.values
+    if values.size == 1:
+        return values.reshape(())
+    aligned = values.reshape((1,) * max(len(shape) + 1 - values.ndim, 0) + values.shape)
+    if aligned.ndim == len(shape) + 1 and aligned.shape[1] == aligned.size == shape[0]:
+        return aligned.reshape(-1)
+    raise Refusal(
+        f"a constant {list(values.shape)} beside a map {list(shape)}", "expected one value or one per channel"
+    )
+
+
+def _concat(state: Translation, node: OnnxNode) -> None:
+    maps = tuple(state.tensor(name) for name in node.inputs)
+    axis = _axis(int(node.attributes.get("axis", 1)), len(state.shapes[maps[0]]))
+    if len(maps) == 1:
+        state.same[node.outputs[0]] = maps[0]
+        return
+    state.emit(Concat(name=node.name, inputs=maps, output=node.outputs[0], axis=axis))
+
+
+def _axis(axis: int, rank: int) -> int:
+    """Return an axis without the batch. Raise Refusal if it is the batch, or none."""
+    found = (axis + rank + 1 if axis < 0 else axis) - 1
+    if not 0 <= found < rank:
+        raise Refusal(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
+    return found
+
+
+def _reduce_mean(state: Translation, node: OnnxNode) -> None:
+    x = state.tensor(node.inputs[0])
+    shape = state.shapes[x]
+    axes = axes_of(state, node)
+    if len(shape) != 3 or axes is None or sorted(_axis(a, 3) for a in axes) != [1, 2]:
+        raise Refusal(f"means over axes {axes} of a tensor {list(shape)}", "expected rows and columns, axes 2 and 3")
+    keep = bool(node.attributes.get("keepdims", 1))
+    y = node.outputs[0] if keep else f"{node.outputs[0]}:map"
+    state.emit(Pool(name=node.name, input=x, output=y, average=True))
+    if not keep:
+        state.emit(Reshape(name=f"{node.name}:flat", input=y, output=node.outputs[0], shape=shape[:1]))
+
+
+def _new_shape(state: Translation, node: OnnxNode) -> Shape:
+    """Return the shape that Flatten, Reshape, Squeeze or Unsqueeze gives, without the batch."""
+    shape = state.shape(node.inputs[0])
+    whole = (1, *shape)
+    match node.operator:
+        case "Flatten":
+            return (math.prod(shape),)
+        case "Squeeze":
+            axes = axes_of(state, node)
+            gone = (
+                {a % len(whole) for a in axes} if axes is not None else {i for i, n in enumerate(whole) if i and n == 1}
+            )
+            if 0 in gone or any(whole[a] != 1 for a in gone):
+                raise Refusal(
+                    f"removes axes {sorted(gone)} of {list(whole)}", "expected axes of one element, not the batch"
+                )
+            return tuple(n for i, n in enumerate(whole) if i not in gone)[1:]
+        case "Unsqueeze":
+            axes = axes_of(state, node) or ()
+            return np.expand_dims(np.broadcast_to(False, whole), axes).shape[1:]
+        case _:
+            return _target(state, node, shape)
+
+
+def _target(state: Translation, node: OnnxNode, shape: Shape) -> Shape:
+    """Return the shape that a Reshape asks for, without the batch."""
+    asked = [int(n) for n in state.array(node, 1, "shape").reshape(-1)]
+    batch = state.model.extents[0]
+    if len(asked) < 2 or asked[0] not in (0, -1, 1, batch):
+        raise Refusal(f"reshapes to {asked}", "expected the batch in front, as it is")
+    rest = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(asked[1:])]
+    elements = math.prod(shape)
+    if -1 in rest:
+        known = math.prod(n for n in rest if n != -1)
+        rest = [elements // known if n == -1 and known > 0 else n for n in rest]
+    return tuple(rest)
+
+
+def _transpose(state: Translation, node: OnnxNode) -> None:
+    x = state.tensor(node.inputs[0])
+    rank = len(state.shapes[x]) + 1
+    axes = [int(a) for a in node.attributes.get("perm", reversed(range(rank)))]
+    if axes[:1] != [0]:
+        raise Refusal(f"attribute perm = {axes}", "expected the batch to stay in front")
+    made = tuple(a - 1 for a in axes[1:])
+    state.emit(Transpose(name=node.name, input=x, output=node.outputs[0], axes=made))
+
+
+def _transposed(constant: Constant) -> Constant:
+    """Return the matrix with its axes exchanged."""
+    if constant.integers is None:
+        return Constant(constant.values.T)
+    assert constant.scale is not None
+    return Constant.of(constant.integers.T, constant.scale.T)

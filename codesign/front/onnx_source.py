@@ -1,0 +1,123 @@
+"""An ONNX file of a quantized network to a Source: QONNX, quantize and dequantize nodes, quantized operators."""
+
+import math
+from pathlib import Path
+
+from onnx import TensorProto
+
+from codesign.errors import UnsupportedError
+from codesign.front import onnx_constants, onnx_layers, onnx_quantization
+from codesign.front.limits import MOST_ELEMENTS
+from codesign.front.onnx_model import OnnxModel, OnnxNode, parse_onnx, read_model
+from codesign.front.problem import refuse
+from codesign.front.rules import rule_problem
+from codesign.front.source import Layout, Source, SourceInput
+from codesign.front.translation import Refusal, Translation
+
+_INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
+
+
+_MOVES = frozenset({"Identity", "Dropout", "MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+                    "Transpose", "Concat", "Resize"})  # fmt: skip
+
+
+def read_onnx_source(path: Path, shape: tuple[int, ...] | None = None) -> Source:
+    """Return the network of an ONNX file, channels first.
+
+    `shape`: that of the input without the batch, where the file leaves it open. Raise ConfigError if the file is not
+    whole, UnsupportedError with all problems of all nodes.
+    """
+    return source_of(read_model(path, parse_onnx(path)), shape)
+
+
+def source_of(model: OnnxModel, shape: tuple[int, ...] | None = None) -> Source:
+    """Return the network of a parsed file; see read_onnx_source."""
+    if len(model.outputs) != 1:
+        raise UnsupportedError(f"{model.path}: expected one output, found {len(model.outputs)}: {list(model.outputs)}")
+    inner = input_shape(model, shape)
+    model_input = SourceInput(tensor=model.input, shape=inner, integer=model.input_type in _INTEGERS)
+    state = Translation(model, dict(model.arrays), {model.input: inner})
+    if model_input.integer:
+        state.raw.add(model.input)
+    state.each(_translate)
+    refuse(str(model.path), state.problems)
+    (output,) = model.outputs
+    if state.is_constant(output):
+        raise UnsupportedError(f"{model.path}: its output {output!r} is a constant")
+    return Source(
+        name=model.path.stem,
+        layout=Layout.CHW,
+        input=model_input,
+        output=state.same.get(output, output),
+        operators=_needed(state, state.same.get(output, output)),
+        constants=state.constants,
+    )
+
+
+def input_shape(model: OnnxModel, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of the input without the batch. Raise UnsupportedError naming the input if it is open or odd."""
+    found = model.extents[1:]
+    named = f"{model.path}: the input {model.input!r} has the extents {_extents(model.extents)}"
+    if given is not None:
+        fits = len(given) == len(found) and all(f in (None, g) for f, g in zip(found, given, strict=True))
+        if not fits or min(given, default=0) < 1:
+            raise UnsupportedError(f"{named}; the shape {list(given)} that was given does not fit it")
+        found = given
+    whole = tuple(n for n in found if n is not None)
+    if len(whole) < len(found) or not found:
+        raise UnsupportedError(f"{named}; give those behind the batch, such as --input-shape 3,224,224")
+    if math.prod(whole) > MOST_ELEMENTS:
+        raise UnsupportedError(f"{named}; expected at most {MOST_ELEMENTS:,} elements")
+    if len(whole) > 3:
+        raise UnsupportedError(f"{named}; expected a batch of maps [C, Y, X], of rows [C, X] or of vectors [C]")
+    return whole
+
+
+def _extents(extents: tuple[int | None, ...]) -> str:
+    return f"[{', '.join('?' if n is None else str(n) for n in extents)}]"
+
+
+def _translate(state: Translation, node: OnnxNode) -> None:
+    """Translate one node. Raise ValueError if it is refused."""
+    problem = rule_problem(node)
+    if problem is not None:
+        if not onnx_constants.fold(state, node):
+            state.problems.append(problem)
+            state.lost.update(node.outputs)
+        return
+    if onnx_constants.fold(state, node):
+        return
+    if onnx_quantization.translate(state, node):
+        return
+    _layer(state, node)
+
+
+def _layer(state: Translation, node: OnnxNode) -> None:
+    """Translate a node of real values, or one that moves integers unchanged. Raise ValueError if it is refused."""
+    maps = [name for name in node.inputs if name and not state.is_constant(name)]
+    raw = state.raw.intersection(maps)
+    if raw and node.operator == "Cast" and maps == [state.model.input]:
+        onnx_quantization.cast_input(state, node)
+        return
+    if raw and (node.operator not in _MOVES or len(raw) < len(maps)):
+        raise Refusal(f"computes with the integers {min(raw)!r}", "put a DequantizeLinear before it")
+    onnx_layers.translate(state, node)
+    if raw:
+        held = {state.integers.get(state.tensor(name)) for name in maps}
+        (quantization,) = held if len(held) == 1 else (None,)
+        if quantization is None:
+            raise Refusal("joins integers of several scales", "put a DequantizeLinear before it")
+        state.raw.add(node.outputs[0])
+        state.integers[state.tensor(node.outputs[0])] = quantization
+
+
+def _needed(state: Translation, output: str) -> tuple:  # type: ignore[type-arg]
+    """Return the operators that the output depends on, in order."""
+    from codesign.front.source import inputs_of
+
+    needed, kept = {output}, []
+    for op in reversed(state.operators):
+        if op.output in needed:
+            needed.update(inputs_of(op))
+            kept.append(op)
+    return tuple(reversed(kept))

@@ -1,0 +1,202 @@
+"""The runtime that a file is made for, beside the integer graph that was made of it."""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.front.quantization import Quantization, RealArray
+from codesign.front.read import Format, Imported, Origin
+from codesign.front.source import Axes
+from codesign.model import golden
+from codesign.ops.arrays import IntArray
+
+MOST_IMAGES = 16
+_MACS = 500_000_000  # of all images together; a comparison takes seconds
+_IR_VERSION = 10  # of the single nodes that qonnx has onnxruntime run; newer ones may be unknown to it
+_PACKAGES = {
+    Format.QONNX: ("qonnx", "qonnx"),
+    Format.ONNX: ("onnxruntime", "onnxruntime"),
+    Format.TFLITE: ("ai_edge_litert", "ai-edge-litert"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceComparison:
+    """The golden model beside the file's own runtime: of all output words, how many differ, and by how many steps."""
+
+    runtime: str
+    images: int
+    words: int
+    differing_words: int
+    largest_steps: int
+    mean_steps: float
+    differing_predictions: int
+
+
+def runtime_of(imported: Imported) -> str | None:
+    """Return the installed runtime for the file, with its version; None if there is none."""
+    if imported.format not in _PACKAGES:
+        return None
+    module, package = _PACKAGES[imported.format]
+    if importlib.util.find_spec(module) is None:
+        return None
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+def comparison_images(imported: Imported, wanted: int = MOST_IMAGES) -> int:
+    """Return how many images are compared: fewer of a large network, so that it takes seconds."""
+    macs = sum(node.macs for node in imported.graph.operations)
+    return max(1, min(wanted, MOST_IMAGES, _MACS // max(macs, 1)))
+
+
+def random_inputs(origin: Origin, graph_shape: tuple[int, int, int], images: int, seed: int) -> RealArray:
+    """Return real inputs [N, Y, X, C], uniform over what the input's integers stand for and a little beyond."""
+    grid = origin.input_grid
+    low, high = (grid.scale * (bound - grid.zero) for bound in (grid.low, grid.high))
+    spread = 0.02 * (high - low)
+    rng = np.random.default_rng(seed)
+    x: RealArray = rng.uniform(low - spread, high + spread, (images, *graph_shape))
+    return x.astype(np.float32).astype(np.float64)
+
+
+def compare_with_source(path: Path, imported: Imported, x: RealArray) -> SourceComparison:
+    """Run the file in its runtime and the graph in the golden model on real inputs x[N, Y, X, C].
+
+    Raise whatever the runtime raises on a file that it cannot run.
+    """
+    origin, graph, runtime = imported.origin, imported.graph, runtime_of(imported)
+    assert origin is not None
+    assert runtime is not None
+    ours = golden.run(graph, origin.input_grid.integers(x))
+    theirs = run_source(path, imported, x)
+    off = np.abs(ours - theirs)
+    flat = [a.reshape(len(a), -1) for a in (ours, theirs)]
+    return SourceComparison(
+        runtime=runtime,
+        images=len(x),
+        words=off.size,
+        differing_words=int((off > 0).sum()),
+        largest_steps=int(off.max()),
+        mean_steps=float(off.mean()),
+        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
+    )
+
+
+def run_source(path: Path, imported: Imported, x: RealArray) -> IntArray:
+    """Return what the file's runtime gives for real inputs x[N, Y, X, C], as integers of the graph's output."""
+    origin = imported.origin
+    assert origin is not None
+    given = to_file(x, origin.axes[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        match imported.format:
+            case Format.TFLITE:
+                parts = list(_run_tflite(path, origin, given))
+            case Format.QONNX:
+                parts = list(_run_qonnx(path, origin, given))
+            case _:
+                parts = list(_run_onnx(path, origin, given))
+    o = imported.graph.output.oshape
+    found = from_file(np.concatenate(parts), origin.axes[1], (o.y, o.x, o.c))
+    return _steps(found, origin.output_grid)
+
+
+def to_file(x: npt.NDArray[Any], axes: Axes) -> npt.NDArray[Any]:
+    """Return maps [N, Y, X, C] with the axes of the file."""
+    letters = "".join(axes)
+    missing = [letter for letter in "YXC" if letter not in letters]
+    moved = x.transpose(0, *(1 + "YXC".index(letter) for letter in [*letters, *missing]))
+    extents = dict(zip("YXC", x.shape[1:], strict=True))
+    return np.ascontiguousarray(moved).reshape(len(x), *(int(np.prod([extents[v] for v in axis])) for axis in axes))
+
+
+def from_file(y: npt.NDArray[Any], axes: Axes, shape: tuple[int, int, int]) -> npt.NDArray[Any]:
+    """Return tensors with the axes of the file as maps [N, Y, X, C] of that shape."""
+    letters = "".join(axes)
+    order = letters + "".join(letter for letter in "YXC" if letter not in letters)
+    extents = dict(zip("YXC", shape, strict=True))
+    spread = y.reshape(len(y), *(extents[letter] for letter in order))
+    return spread.transpose(0, *(1 + order.index(letter) for letter in "YXC"))
+
+
+def _steps(values: npt.NDArray[Any], grid: Quantization) -> IntArray:
+    """Return the nearest integers of a grid for real values, without its bounds."""
+    return np.rint(values.astype(np.float64) / grid.scale).astype(np.int64) + grid.zero
+
+
+def _file_integers(origin: Origin, x: RealArray, zero: int, dtype: Any) -> npt.NDArray[Any]:
+    """Return real inputs as the integers of a file that takes such."""
+    grid = origin.input_grid
+    return (grid.integers(x) - grid.zero + zero).astype(dtype)
+
+
+def _run_tflite(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    with contextlib.redirect_stdout(None):
+        interpreter = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    index = int(origin.output.partition(":")[0])
+    for image in x:
+        given = image[np.newaxis]
+        if origin.integer_input:
+            given = _file_integers(origin, given, entry["quantization"][1], entry["dtype"])
+        interpreter.set_tensor(entry["index"], given.astype(entry["dtype"]))
+        interpreter.invoke()
+        (detail,) = (d for d in interpreter.get_tensor_details() if d["index"] == index)
+        found = interpreter.get_tensor(index).reshape(1, -1)
+        scale, zero = detail["quantization"]
+        yield found.astype(np.float64) if scale == 0 else scale * (found.astype(np.float64) - zero)
+
+
+def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(str(path), load_external_data=False)
+    if origin.output not in [o.name for o in model.graph.output]:
+        model.graph.output.append(onnx.ValueInfoProto(name=origin.output))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    options.add_session_config_entry("session.x64quantprecision", "1")  # sums of 16 bits saturate on older processors
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    entry = session.get_inputs()[0]
+    types = {"tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(uint16)": np.uint16, "tensor(int16)": np.int16}
+    grid = origin.output_grid
+    for image in x:
+        given: npt.NDArray[Any] = image[np.newaxis].astype(np.float32)
+        if entry.type in types:
+            given = _file_integers(origin, image[np.newaxis], origin.file_zeros[0], types[entry.type])
+        found = session.run([origin.output], {entry.name: given})[0]
+        if found.dtype.kind in "iu":
+            found = grid.scale * (found.astype(np.float64) - origin.file_zeros[1])
+        yield found.reshape(1, -1)
+
+
+def _run_qonnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+    from qonnx.core import onnx_exec
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    model = ModelWrapper(str(path))
+    make = onnx_exec.qonnx_make_model
+    onnx_exec.qonnx_make_model = lambda graph, **kwargs: make(graph, **{"ir_version": _IR_VERSION, **kwargs})
+    try:
+        model = model.transform(InferShapes())
+        for image in x:
+            given = {origin.input: image[np.newaxis].astype(np.float32)}
+            held = onnx_exec.execute_onnx(model, given, return_full_exec_context=True)
+            yield held[origin.output].reshape(1, -1)
+    finally:
+        onnx_exec.qonnx_make_model = make

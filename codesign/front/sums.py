@@ -1,0 +1,137 @@
+"""Sums that a file does not round: their exact grid, where there is one, so that every layer ends in a quantization."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from codesign.front.grids import grids_of
+from codesign.front.problem import Problem
+from codesign.front.quantization import Quantization, RealArray
+from codesign.front.shapes import shapes_of
+from codesign.front.source import Add, Conv, Dense, Operator, Pool, Quantize, Source, inputs_of
+from codesign.ops.arrays import IntArray
+from codesign.ops.qtype import MAX_BITS
+from codesign.ops.requantize import signed_bits
+
+_MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for a finer bias
+
+
+def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
+    """Return the network with a quantization behind every sum, and problems where none would be exact.
+
+    Added ones change nothing: they have a value for every sum that can come. At the network's end one of 16 bits is
+    added where none is exact, and noted.
+    """
+    operators: list[Operator] = []
+    problems: list[Problem] = []
+    notes = list(source.notes)
+    grids = grids_of(source)
+    for op in source.operators:
+        if not isinstance(op, Conv | Dense | Add | Pool) or op.output in grids or _is_quantized(source, op):
+            operators.append(op)
+            continue
+        held = [grids.get(tensor) for tensor in inputs_of(op)]
+        if any(grid is None for grid in held):
+            operators.append(op)  # lowering tells of it
+            continue
+        grid = exact_grid(source, op, [g for g in held if g is not None])
+        if grid is None and op.output == source.output and not source.readers(op.output):
+            grid = _fine_grid(source, op, [g for g in held if g is not None])
+            notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
+        if grid is None:
+            found = f"its sums are read without a quantization, and need more than {MAX_BITS} bits to be exact"
+            problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
+            operators.append(op)
+            continue
+        made = f"{op.output}:sums"
+        operators.append(replace(op, output=made))
+        operators.append(Quantize(name=f"{op.name}:sums", input=made, output=op.output, quantization=grid))
+    return replace(source, operators=tuple(operators), notes=tuple(notes)), problems
+
+
+def exact_grid(source: Source, op: Conv | Dense | Add | Pool, held: list[Quantization]) -> Quantization | None:
+    """Return a grid of at most 16 bits with a value for every sum, given those of the inputs; None if there is none."""
+    match op:
+        case Add():
+            step = min(grid.scale for grid in held)
+            if any(grid.scale / step != round(grid.scale / step) for grid in held):
+                return None
+            ranges = [(g.scale * (g.low - g.zero) / step, g.scale * (g.high - g.zero) / step) for g in held]
+            (a, b), (c, d) = ranges[0], ranges[1] if op.sign > 0 else (-ranges[1][1], -ranges[1][0])
+            return _fitting(step, a + c, b + d)
+        case Pool():
+            if any(op.pads) and not op.count_pads:
+                return None
+            (grid,), n = held, positions(source, op)
+            return _fitting(grid.scale / n, n * (grid.low - grid.zero), n * (grid.high - grid.zero))
+        case Conv() | Dense():
+            return _layer_grid(source, op, held[0])
+
+
+def positions(source: Source, op: Pool) -> int:
+    """Return how many positions a pooling's window has."""
+    y, x, _ = shapes_of(source)[0][op.input]
+    return y * x if op.kernel is None else op.kernel[0] * op.kernel[1]
+
+
+def sum_bounds(grid: Quantization, weight: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the least and the largest sum [K] of weights [K, ...] times inputs on a grid, in steps of both scales."""
+    flat = weight.reshape(len(weight), -1)
+    low, high = min(grid.low - grid.zero, 0), max(grid.high - grid.zero, 0)  # zeros may come from padding
+    return (
+        np.minimum(flat * low, flat * high).sum(axis=1),
+        np.maximum(flat * low, flat * high).sum(axis=1),
+    )
+
+
+def _layer_grid(source: Source, op: Conv | Dense, grid: Quantization) -> Quantization | None:
+    """Return the exact grid of a layer's sums with their bias; all its channels must have one."""
+    weight = source.constants[op.weight]
+    if weight.integers is None or weight.scale is None:
+        return None
+    scale = np.broadcast_to(weight.scale, (len(weight.integers),) + (1,) * (weight.integers.ndim - 1)).reshape(-1)
+    step = float(scale.min())
+    factors = scale / step
+    if not np.array_equal(factors, np.rint(factors)) or step <= 0:
+        return None
+    bias = np.zeros(len(scale)) if op.bias is None else source.constants[op.bias].values
+    in_steps = bias / (grid.scale * step)
+    fraction = next((f for f in range(_MOST_FRACTION + 1) if _whole(np.ldexp(in_steps, f))), None)
+    if fraction is None:
+        return None
+    low, high = (bound * factors + in_steps for bound in sum_bounds(grid, weight.integers))
+    fine = float(np.ldexp(1.0, fraction))
+    return _fitting(grid.scale * step / fine, float(low.min()) * fine, float(high.max()) * fine)
+
+
+def _fine_grid(source: Source, op: Conv | Dense | Add | Pool, held: list[Quantization]) -> Quantization:
+    """Return a grid of 16 bits over all sums that can come, in a step that is a power of two."""
+    if isinstance(op, Conv | Dense):
+        weight = source.constants[op.weight].values
+        flat = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
+        bias = 0.0 if op.bias is None else np.abs(source.constants[op.bias].values)
+        reach = float((flat * _reach(held[0]) + bias).max())
+    else:
+        reach = sum(_reach(grid) for grid in held)
+    step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - MAX_BITS + 1)
+    return Quantization(scale=step, zero=0, low=-(1 << MAX_BITS - 1), high=(1 << MAX_BITS - 1) - 1)
+
+
+def _reach(grid: Quantization) -> float:
+    return grid.scale * max(grid.zero - grid.low, grid.high - grid.zero)
+
+
+def _fitting(step: float, low: float, high: float) -> Quantization | None:
+    """Return the grid of this step from `low` to `high` steps; None if it has more than 16 bits."""
+    if not signed_bits(int(low), int(high)) - (low >= 0) <= MAX_BITS:
+        return None
+    return Quantization(scale=step, zero=0, low=int(low), high=max(int(high), int(low) + 1))
+
+
+def _whole(values: RealArray) -> bool:
+    return bool(np.array_equal(values, np.rint(values)))
+
+
+def _is_quantized(source: Source, op: Operator) -> bool:
+    """Tell whether one quantization alone reads what the operator gives."""
+    return source.read_once(op.output) and isinstance(source.readers(op.output)[0], Quantize)
