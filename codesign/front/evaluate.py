@@ -31,12 +31,12 @@ def evaluate(source: Source, x: RealArray) -> dict[str, RealArray]:
     held: dict[str, RealArray] = {source.input.tensor: np.asarray(x, np.float64)}
     for op in source.operators:
         maps = [held[tensor] for tensor in inputs_of(op)]
-        held[op.output] = _values(op, maps, source)
+        held[op.output] = values_of(op, maps, source)
     return held
 
 
-def _values(op: Operator, maps: list[RealArray], source: Source) -> RealArray:
-    """Return what one operator gives, [N, ...]."""
+def values_of(op: Operator, maps: list[RealArray], source: Source) -> RealArray:
+    """Return what one operator gives for the values of its inputs, all [N, ...]."""
     x, layout = maps[0], source.layout
     match op:
         case Quantize():

@@ -1,0 +1,110 @@
+"""Quantization after training: a float network and images of its kind to a network whose every rounding is the machine's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from codesign.errors import UnsupportedError
+from codesign.front.problem import Problem, refuse
+from codesign.front.shapes import shapes_of
+from codesign.front.source import Conv, Dense, Layout, Quantize, RealArray, Source
+from codesign.ptq.bias import correct_bias
+from codesign.ptq.config import QuantizeConfig
+from codesign.ptq.equalize import equalize
+from codesign.ptq.grids import input_grid, map_grid, weight_constant
+from codesign.ptq.observe import Observed, macs_of, observe
+from codesign.ptq.places import places_of
+from codesign.ptq.rounding import Roundings, quantized, round_biases
+
+MOST_IMAGES = 512  # that ranges and corrections are chosen by
+MOST_MACS = 4_000_000_000  # of all images together, so that a pass over them takes seconds
+_LEAST_IMAGES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widths:
+    """Bits of weights by layer and of maps by tensor, where they are not those of the configuration."""
+
+    weights: Mapping[str, int] = field(default_factory=dict)
+    maps: Mapping[str, int] = field(default_factory=dict)
+
+
+def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: Widths | None = None) -> Source:
+    """Return the network quantized, by what flows through it on real images [N, Y, X, C].
+
+    `source`: a float network with maps [Y, X, C] that passes have simplified. The result is one that `front` lowers.
+    Raise UnsupportedError if it is quantized already, or its weights or maps hold numbers that are not finite.
+    """
+    floats, x, roundings = plan(source, images, config, widths)
+    return finished(floats, x, roundings, config)
+
+
+def plan(
+    source: Source, images: RealArray, config: QuantizeConfig, widths: Widths | None = None
+) -> tuple[Source, RealArray, Roundings]:
+    """Return the float network, equalised if that is asked for, the images that are used, and all its roundings."""
+    _check(source)
+    floats = equalize(source) if config.equalize else source
+    x = images[: images_used(source, len(images))]
+    places = places_of(floats)
+    seen = observe(floats, x, [tensor for group in places for tensor in group])
+    for tensor, observed in seen.items():
+        if not np.isfinite([observed.low, observed.high]).all():
+            raise UnsupportedError(f"{source.name}: the tensor {tensor!r} is not finite on the calibration data")
+    return floats, x, roundings_of(floats, seen, config, widths or Widths())
+
+
+def roundings_of(source: Source, seen: Mapping[str, Observed], config: QuantizeConfig, widths: Widths) -> Roundings:
+    """Return the roundings of weights and maps, given what was observed of every place."""
+    maps = {}
+    for i, group in enumerate(places_of(source)):
+        bits = min(widths.maps.get(tensor, config.activation_bits) for tensor in group)
+        alone = i == 0 and len(group) == 1
+        grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
+        maps |= dict.fromkeys(group, grid)
+    weights = {
+        op.weight: weight_constant(
+            source.constants[op.weight].values, widths.weights.get(op.name, config.weight_bits), config
+        )
+        for op in source.operators
+        if isinstance(op, Conv | Dense)
+    }
+    return Roundings(weights=weights, maps=maps)
+
+
+def finished(floats: Source, x: RealArray, roundings: Roundings, config: QuantizeConfig) -> Source:
+    """Return the network with its roundings, and biases that are corrected and in whole steps."""
+    made = quantized(floats, roundings)
+    if config.correct_bias:
+        made = correct_bias(floats, made, x[: correction_images(floats, len(x))])
+    return round_biases(made)
+
+
+def images_used(source: Source, given: int) -> int:
+    """Return how many of the calibration images are used: fewer for a large network."""
+    return min(given, MOST_IMAGES, max(_LEAST_IMAGES, MOST_MACS // max(macs_of(source), 1)))
+
+
+def correction_images(source: Source, given: int) -> int:
+    """Return how many images biases are corrected by: as many as fit into memory at once."""
+    shapes, _ = shapes_of(source)
+    largest = 1
+    for op in source.operators:
+        if isinstance(op, Conv):
+            weight = source.constants[op.weight].shape
+            y, columns, _ = shapes[op.output]
+            largest = max(largest, y * columns * int(np.prod(weight[1:])) * op.groups)
+    return max(1, min(given, (1 << 25) // largest))
+
+
+def _check(source: Source) -> None:
+    """Raise UnsupportedError if the network cannot be quantized, ValueError if its maps are not [Y, X, C]."""
+    if source.layout is not Layout.HWC:
+        raise ValueError("expected maps [Y, X, C]")
+    problems = [
+        Problem.of(op, "quantizes already", "give a float network, or compile this one without calibration")
+        for op in source.operators
+        if isinstance(op, Quantize)
+    ]
+    refuse(source.name, problems)
