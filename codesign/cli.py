@@ -270,7 +270,9 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
     compile_.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
     compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
-    compile_.add_argument("--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open")
+    compile_.add_argument(
+        "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
+    )
     compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     compile_.set_defaults(command=_compile)

@@ -127,7 +127,11 @@ def small_qlinear(path: Path, rng: np.random.Generator) -> Path:
     one = (f.constant(0.02), f.constant(117, u8))
     x = f.node("QuantizeLinear", ["x", *one])
     two, three, four = ((f.constant(s), f.constant(z, u8)) for s, z in ((0.04, 0), (0.05, 130), (0.06, 126)))
-    w = (f.constant(rng.integers(-127, 128, (8, 3, 3, 3)), i8), f.constant(rng.uniform(0.004, 0.01, 8)), f.constant([0] * 8, i8))
+    w = (
+        f.constant(rng.integers(-127, 128, (8, 3, 3, 3)), i8),
+        f.constant(rng.uniform(0.004, 0.01, 8)),
+        f.constant([0] * 8, i8),
+    )
     bias = f.constant(rng.integers(-900, 900, 8), np.int32)
     x = skip = f.node("QLinearConv", [x, *one, *w, *two, bias], pads=[1, 1, 1, 1])
     w = (f.constant(rng.integers(-127, 128, (8, 8, 1, 1)), i8), f.constant(0.004), f.constant(0, i8))

@@ -30,10 +30,10 @@ def outcome(path: Path) -> str:
     tracemalloc.start()
     try:
         read_network(path)
-        return "network"
     except CodesignError as error:
-        assert str(path) in str(error)
-        return "refused"
+        return "refused" if str(path) in str(error) else f"the file is not named: {error}"
+    else:
+        return "network"
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -59,7 +59,7 @@ def with_bytes_changed(content: bytes, draw: random.Random) -> bytes:
     return bytes(data[: draw.randrange(1, len(data) + 1)] if draw.random() < 0.1 else data)
 
 
-def with_structure_changed(content: bytes, draw: random.Random) -> bytes:
+def with_structure_changed(content: bytes, draw: random.Random) -> bytes:  # noqa: C901, PLR0912 (a case for each)
     """Nodes, attributes and tensors of a whole file in other places, or with other numbers."""
     model = onnx.load_model_from_string(content)
     nodes, tensors = model.graph.node, model.graph.initializer
@@ -108,6 +108,7 @@ def test_mutated_onnx_files_end_in_an_error_or_a_network(tmp_path: Path, change)
         except BaseException:
             (tmp_path / f"case-{case}.onnx").write_bytes(path.read_bytes())
             raise
+    assert set(found) <= {"network", "refused"}
     assert found.count("refused") > CASES // 4
 
 
@@ -115,14 +116,15 @@ def test_mutated_onnx_files_end_in_an_error_or_a_network(tmp_path: Path, change)
 def test_mutated_tflite_files_end_in_an_error_or_a_network(tmp_path: Path) -> None:
     pytest.importorskip("tflite")
     draw = random.Random(21)
-    contents = [path.read_bytes() for path in sorted(Path(MODELS).glob("*.tflite"))]
+    contents = [path.read_bytes() for path in sorted(Path(MODELS).glob("*.tflite")) if path.stat().st_size < 100_000]
     path = tmp_path / "changed.tflite"
     found = []
-    for _ in range(CASES):
+    for _ in range(CASES // 2):
         content = bytearray(draw.choice(contents))
         for _ in range(draw.choice([1, 4, 40])):  # half of them where tables lie, at the end
             at = draw.randrange(len(content)) if draw.random() < 0.5 else len(content) - 1 - draw.randrange(12_000)
             content[at] = draw.choice([0, 1, 127, 255, draw.randrange(256)])
         path.write_bytes(bytes(content[: draw.randrange(len(content))] if draw.random() < 0.1 else content))
         found.append(outcome(path))
+    assert set(found) <= {"network", "refused"}
     assert "refused" in found

@@ -40,7 +40,8 @@ def ours(network: Imported, x: np.ndarray) -> np.ndarray:
 def test_qonnx_of_powers_of_two_is_equal_in_every_word(tmp_path: Path, seed: int) -> None:
     path = small_qonnx(tmp_path / "made.onnx", np.random.default_rng(seed))
     network = read_network(path)
-    assert network.format is Format.QONNX and network.origin is not None
+    assert network.format is Format.QONNX
+    assert network.origin is not None
     assert all(layer.error == 0 for layer in network.origin.layers)
     x = inputs(network)
     assert np.array_equal(ours(network, x), integers_of_file(path, network, x))
@@ -91,7 +92,8 @@ def test_quantize_and_dequantize_of_powers_of_two_equal_onnxruntime(tmp_path: Pa
     path = small_qdq(tmp_path / "made.onnx", np.random.default_rng(seed), powers_of_two=True)
     network = read_network(path)
     found = compare_with_source(path, network, inputs(network))
-    assert network.format is Format.ONNX and found.runtime.startswith("onnxruntime")
+    assert network.format is Format.ONNX
+    assert found.runtime.startswith("onnxruntime")
     assert (found.words, found.differing_words) == (60, 0)
 
 
@@ -99,9 +101,11 @@ def test_quantize_and_dequantize_of_powers_of_two_equal_onnxruntime(tmp_path: Pa
 def test_quantize_and_dequantize_of_any_scale_are_near_onnxruntime(tmp_path: Path, seed: int) -> None:
     path = small_qdq(tmp_path / "made.onnx", np.random.default_rng(seed), powers_of_two=False)
     network = read_network(path)
-    assert network.origin is not None and max(layer.error for layer in network.origin.layers) < 0.03
+    assert network.origin is not None
+    assert max(layer.error for layer in network.origin.layers) < 0.03
     found = compare_with_source(path, network, inputs(network))
-    assert found.largest_steps <= 2 and found.mean_steps < 0.3
+    assert found.largest_steps <= 2
+    assert found.mean_steps < 0.3
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -109,7 +113,8 @@ def test_quantized_operators_are_near_onnxruntime(tmp_path: Path, seed: int) -> 
     path = small_qlinear(tmp_path / "made.onnx", np.random.default_rng(seed))
     network = read_network(path)
     found = compare_with_source(path, network, inputs(network))
-    assert found.largest_steps <= 2 and found.mean_steps < 0.3
+    assert found.largest_steps <= 2
+    assert found.mean_steps < 0.3
 
 
 def test_integers_are_stored_without_a_zero_point_where_that_costs_no_bit(tmp_path: Path) -> None:
@@ -144,7 +149,8 @@ def test_batch_normalization_is_folded_with_its_signs(tmp_path: Path) -> None:
     assert len(network.graph.operations) == 1
     x = inputs(network, 50)
     off = np.abs(ours(network, x) - integers_of_file(path, network, x))
-    assert off.max() <= 1 and off.mean() < 0.01
+    assert off.max() <= 1
+    assert off.mean() < 0.01
 
 
 def test_arithmetic_with_constants_needs_no_layer_before_it(tmp_path: Path) -> None:
@@ -229,7 +235,9 @@ def test_scores_without_a_quantization_are_exact_or_said_to_be_rounded(tmp_path:
 
 def test_an_open_extent_is_given_by_the_user(tmp_path: Path) -> None:
     f = OnnxFile(["N", 3, "H", "W"])
-    path = f.save(tmp_path / "made.onnx", f.quant(conv_1x1(f, f.quant("x", 0.25, 8), np.random.default_rng(0), 4, 3), 1.0, 8))
+    path = f.save(
+        tmp_path / "made.onnx", f.quant(conv_1x1(f, f.quant("x", 0.25, 8), np.random.default_rng(0), 4, 3), 1.0, 8)
+    )
     with pytest.raises(NotImplementedError, match=r"the input 'x' has the extents \[\?, 3, \?, \?\]; give those"):
         read_network(path)
     assert str(read_network(path, (3, 5, 7)).graph.input.shape) == "5x7x3"

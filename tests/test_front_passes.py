@@ -45,7 +45,9 @@ from codesign.front.sums import quantize_sums
 INF = float("inf")
 
 
-def made(*operators: Operator, shape: tuple[int, ...] = (6, 5, 4), layout: Layout = Layout.HWC, **constants: Constant) -> Source:
+def made(
+    *operators: Operator, shape: tuple[int, ...] = (6, 5, 4), layout: Layout = Layout.HWC, **constants: Constant
+) -> Source:
     return Source(
         name="made",
         layout=layout,
@@ -138,7 +140,8 @@ def test_zeros_before_a_maximum_are_not_padding_of_it() -> None:
 
 def test_two_clips_are_one() -> None:
     before = made(
-        Clip(name="a", input="x", output="y", low=0.0, high=INF), Clip(name="b", input="y", output="z", low=-1.0, high=3.0)
+        Clip(name="a", input="x", output="y", low=0.0, high=INF),
+        Clip(name="b", input="y", output="z", low=-1.0, high=3.0),
     )
     after = merge_clips(before)
     assert kinds(after) == ["Clip"]
@@ -188,7 +191,11 @@ def test_a_clip_between_two_values_of_a_quantization_stays() -> None:
 
 
 def test_a_repeated_quantization_is_dropped_and_a_coarser_one_is_not() -> None:
-    same = made(quantize("x", "y"), quantize("y", "z", low=-200, high=200), quantize("z", "out", scale=0.125, low=-999, high=999))
+    same = made(
+        quantize("x", "y"),
+        quantize("y", "z", low=-200, high=200),
+        quantize("z", "out", scale=0.125, low=-999, high=999),
+    )
     assert kinds(drop_repeated(same)) == ["Quantize"]
     check(same, drop_repeated(same))
     coarser = made(quantize("x", "y"), quantize("y", "z", scale=0.5))
@@ -220,7 +227,7 @@ def test_unrounded_sums_get_a_grid_that_holds_all_of_them() -> None:
         Conv(name="c", input="i", output="y", weight="w", bias="b"),
         Add(name="s", inputs=("y", "i"), output="z"),
         quantize("z", "q", scale=0.5),
-        w=Constant.of(np.random.default_rng(0).integers(-8, 8, (4, 1, 1, 4)), np.reshape([0.5, 0.25, 0.25, 1.0], (4, 1, 1, 1))),
+        w=Constant.of(weight(4, 1, 1, 4).integers, np.reshape([0.5, 0.25, 0.25, 1.0], (4, 1, 1, 1))),
         b=real(0.125, 0.5, -0.0625, 0.0),
     )  # fmt: skip
     after, problems = quantize_sums(before)
@@ -244,7 +251,7 @@ def test_sums_on_no_common_grid_are_told() -> None:
     )
 
 
-CHW = dict(layout=Layout.CHW, shape=(4, 6, 5))
+CHW = {"layout": Layout.CHW, "shape": (4, 6, 5)}
 
 
 @pytest.mark.parametrize(
@@ -282,7 +289,9 @@ def test_a_reshape_that_splits_channels_is_told() -> None:
     assert "makes [2, 2, 30] of channels, rows, columns, 6 x 5 x 4, which splits an axis" in str(problem)
 
 
-@pytest.mark.parametrize("step", [fold_affine, fold_surround, merge_clips, quantize_first, clip_in_quantization, drop_repeated])
+@pytest.mark.parametrize(
+    "step", [fold_affine, fold_surround, merge_clips, quantize_first, clip_in_quantization, drop_repeated]
+)
 def test_a_pass_with_nothing_to_do_gives_the_same_source(step: Callable[[Source], Source]) -> None:
     before = made(quantize("x", "y"), Pool(name="m", input="y", output="z", average=False, kernel=(2, 2)))
     assert step(before) is before

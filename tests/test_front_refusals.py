@@ -242,7 +242,9 @@ def test_hostile_files_end_in_one_error_at_once(
     assert time.process_time() - begun < 10
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"\x08", b"not a network", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 60])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b"\x08", b"not a network", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 60]
+)
 def test_garbage_is_a_file_of_no_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "made.onnx"
     path.write_bytes(content)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from codesign.front.scaling import fixed_point, layer_scaling
-from codesign.ops.requantize import OutputRule, Rounding, requantize
 from codesign.ops.qtype import QType
+from codesign.ops.requantize import OutputRule, Rounding, requantize
 
 
 @pytest.mark.parametrize("exponents", [[0], [-7], [-3, -9, -15], [4, -2]])

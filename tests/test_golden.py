@@ -22,7 +22,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, requantize
+from codesign.ops.requantize import OutputRule, Rounding, Scaling, output_offset, requantize
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 from codesign.testing.small import small_graph
@@ -62,9 +62,25 @@ def high(qtype: QType) -> int:
     return 2 ** (qtype.bits - 1) - 1 if qtype.signed else 2**qtype.bits - 1
 
 
-def rounded(value: Fraction, otype: QType) -> int:
-    """Round half up, then saturate."""
-    return min(max(math.floor(value + Fraction(1, 2)), low(otype)), high(otype))
+def whole(value: Fraction, rounding: Rounding) -> int:
+    """The integer that stands for a number."""
+    below = math.floor(value)
+    match rounding:
+        case Rounding.HALF_UP:
+            return below + (value - below >= Fraction(1, 2))
+        case Rounding.HALF_EVEN:
+            return round(value)  # Python's own rule for fractions
+        case Rounding.FLOOR:
+            return below
+        case Rounding.CEIL:
+            return math.ceil(value)
+
+
+def rounded(value: Fraction, node: Operation) -> int:
+    """Round, add the zero point, then saturate."""
+    assert isinstance(node, Conv | Pool | Add)
+    least, most = node.rule.bounds or (low(node.otype), high(node.otype))
+    return min(max(whole(value, node.rule.rounding) + node.rule.zero, least), most)
 
 
 def starts(extent: int, kernel: int, stride: int, before: int, after: int) -> list[int]:
@@ -90,7 +106,7 @@ def naive(case: Case, maps: tuple[Map, ...]) -> Map:
     """The outputs [OY][OX][K] of one image."""
     if isinstance(case.node, Pool) and case.node.op is PoolOp.MAX:
         return naive_maximum(case.node, maps[0])
-    return [[[rounded(v, case.node.otype) for v in c] for c in row] for row in naive_exact(case, maps)]
+    return [[[rounded(v, case.node) for v in c] for c in row] for row in naive_exact(case, maps)]
 
 
 def naive_exact(case: Case, maps: tuple[Map, ...]) -> list[list[list[Fraction]]]:
@@ -108,20 +124,20 @@ def naive_conv(case: Case, x: Map) -> list[list[list[Fraction]]]:
     assert isinstance(node, Conv)
     per_group_in, per_group_out = node.ishape.c // node.groups, node.k // node.groups
 
-    def accumulated(top: int, left: int, k: int) -> int:
-        acc = case.bias[k]
+    def accumulated(top: int, left: int, k: int) -> Fraction:
+        acc = Fraction(case.bias[k], 2**node.bias_fraction)
         for fy in range(node.window.fy):
             for fx in range(node.window.fx):
                 for c in range(per_group_in):
                     if inside(x, top + fy, left + fx):
                         channel = (k // per_group_out) * per_group_in + c
-                        acc += case.weight[k][fy][fx][c] * x[top + fy][left + fx][channel]
+                        acc += case.weight[k][fy][fx][c] * (x[top + fy][left + fx][channel] - node.zero_in)
         return acc
 
     rows, columns = corners(node)
+    scale = Fraction(2**node.shift, 2**node.bias_fraction)
     return [
-        [[Fraction(accumulated(y, x_, k) * case.multiplier[k], 2**node.shift) for k in range(node.k)] for x_ in columns]
-        for y in rows
+        [[accumulated(y, x_, k) * case.multiplier[k] / scale for k in range(node.k)] for x_ in columns] for y in rows
     ]
 
 
@@ -141,7 +157,9 @@ def naive_average(node: Pool, x: Map) -> list[list[list[Fraction]]]:
     return [
         [
             [
-                Fraction(sum(window_values(node, x, y, x_, c)) * node.multiplier, 2**node.shift)
+                Fraction(
+                    sum(v - node.zero_in for v in window_values(node, x, y, x_, c)) * node.multiplier, 2**node.shift
+                )
                 for c in range(node.ishape.c)
             ]
             for x_ in columns
@@ -154,7 +172,8 @@ def naive_add(node: Add, a: Map, b: Map) -> list[list[list[Fraction]]]:
     first, second = node.multipliers
     shape = node.ishape
     return [
-        [[Fraction(a[y][x][c] * first + b[y][x][c] * second, 2**node.shift) for c in range(shape.c)]
+        [[Fraction((a[y][x][c] - node.zeros[0]) * first + (b[y][x][c] - node.zeros[1]) * second, 2**node.shift)
+          for c in range(shape.c)]
          for x in range(shape.x)]
         for y in range(shape.y)
     ]  # fmt: skip
@@ -177,6 +196,23 @@ def windows(draw: st.DrawFn, shape: Shape) -> Window:
         fy=fy, fx=fx, stride_y=draw(st.integers(1, 3)), stride_x=draw(st.integers(1, 3)),
         pad_top=pads[0], pad_bottom=pads[1], pad_left=pads[2], pad_right=pads[3],
     )  # fmt: skip
+
+
+@st.composite
+def rules(draw: st.DrawFn, otype: QType, shift: int) -> OutputRule:
+    """Any rounding, a zero point that a product has room for, bounds of its own or the type's."""
+    ends = st.integers(low(otype), high(otype))
+    bounds = draw(st.none() | st.tuples(ends, ends))
+    zero = draw(st.just(0) | ends)
+    return OutputRule(
+        rounding=draw(st.sampled_from(Rounding)),
+        zero=zero if abs(zero) * 2**shift < 2**47 else 0,
+        bounds=None if bounds is None else (min(bounds), max(bounds)),
+    )
+
+
+def zeros(qtype: QType) -> st.SearchStrategy[int]:
+    return st.just(0) | st.integers(low(qtype), high(qtype))
 
 
 def shapes() -> st.SearchStrategy[Shape]:
@@ -203,10 +239,12 @@ def convs(draw: st.DrawFn) -> Case:
     k = groups * draw(st.integers(1, 3))
     itype, wtype = draw(qtypes()), draw(qtypes(8))
     shifts_only = draw(st.booleans())
+    otype, shift = draw(qtypes()), draw(st.integers(0, 40))
     node = Conv(
         name="node", source="x", ishape=shape, itype=itype, k=k, window=draw(windows(shape)), groups=groups,
         wtype=wtype, acc_bits=32, scaling=Scaling.SHIFT if shifts_only else Scaling.GENERAL,
-        multiplier_bits=1 if shifts_only else 16, shift=draw(st.integers(0, 40)), otype=draw(qtypes()),
+        multiplier_bits=1 if shifts_only else 16, shift=shift, otype=otype, zero_in=draw(zeros(itype)),
+        bias_fraction=draw(st.integers(0, 9)) if shifts_only else 0, rule=draw(rules(otype, shift)),
     )  # fmt: skip
     rng = random.Random(draw(st.integers(0, 2**32)))
     bias = [rng.choice((0, rng.randint(-9, 9), rng.randint(-(2**20), 2**20))) for _ in range(k)]
@@ -222,9 +260,10 @@ def pools(draw: st.DrawFn) -> Case:
         node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.MAX, window=draw(windows(shape)),
                     multiplier=1, shift=0, otype=itype)  # fmt: skip
     else:
+        otype, shift = draw(qtypes()), draw(st.integers(0, 30) | st.integers(1, 3))
         node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.AVERAGE, window=draw(windows(shape)),
-                    multiplier=draw(st.integers(1, 65535)), shift=draw(st.integers(0, 30)),
-                    otype=draw(qtypes()))  # fmt: skip
+                    multiplier=draw(st.integers(1, 65535) | st.integers(1, 3)), shift=shift, otype=otype, zero_in=draw(zeros(itype)),
+                    rule=draw(rules(otype, shift)))  # fmt: skip
     rng = random.Random(draw(st.integers(0, 2**32)))
     return Case(node, (images(rng, itype, shape),), [], [], [])
 
@@ -232,9 +271,11 @@ def pools(draw: st.DrawFn) -> Case:
 @st.composite
 def adds(draw: st.DrawFn) -> Case:
     shape, types = draw(shapes()), (draw(qtypes()), draw(qtypes()))
-    multipliers = (draw(st.integers(1, 999)), draw(st.integers(1, 999)))
-    node = Add(name="node", sources=("x", "y"), ishape=shape, itypes=types, multipliers=multipliers,
-               shift=draw(st.integers(0, 20)), otype=draw(qtypes()))  # fmt: skip
+    factors = st.integers(1, 999) | st.integers(-999, -1)
+    otype, shift = draw(qtypes()), draw(st.integers(0, 20))
+    node = Add(name="node", sources=("x", "y"), ishape=shape, itypes=types, multipliers=(draw(factors), draw(factors)),
+               shift=shift, otype=otype, zeros=(draw(zeros(types[0])), draw(zeros(types[1]))),
+               rule=draw(rules(otype, shift)))  # fmt: skip
     rng = random.Random(draw(st.integers(0, 2**32)))
     return Case(node, (images(rng, types[0], shape), images(rng, types[1], shape)), [], [], [])
 
@@ -343,6 +384,35 @@ def is_a_padded_average(case: Case) -> bool:
     return isinstance(case.node, Pool) and case.node.op is PoolOp.AVERAGE and case.node.window.is_padded
 
 
+def has_a_tie_to(even: bool) -> Callable[[Case], bool]:
+    """Some value lies between two integers that are both outputs, and goes down to an even one, or up to it."""
+
+    def has(case: Case) -> bool:
+        least, most = case.node.rule.bounds or (low(case.node.otype), high(case.node.otype))
+        return case.node.rule.rounding is Rounding.HALF_EVEN and any(
+            v % 1 == Fraction(1, 2) and math.floor(v) % 2 == (not even) and least <= v + case.node.rule.zero <= most
+            for v in case.exact
+        )
+
+    return has
+
+
+def has_an_odd_zero_and_a_tie(case: Case) -> bool:
+    return case.node.rule.zero % 2 == 1 and has_a_tie_to(even=True)(case)
+
+
+def subtracts(case: Case) -> bool:
+    return isinstance(case.node, Add) and min(case.node.multipliers) < 0 < max(case.node.multipliers)
+
+
+def has_a_padded_zero_point(case: Case) -> bool:
+    return isinstance(case.node, Conv | Pool) and case.node.zero_in != 0 and case.node.window.is_padded
+
+
+def has_a_fine_bias(case: Case) -> bool:
+    return isinstance(case.node, Conv) and any(b % 2**case.node.bias_fraction for b in case.bias)
+
+
 def does_not_shift(case: Case) -> bool:
     return case.node.shift == 0 and any(low(case.node.otype) < v < high(case.node.otype) for v in case.exact)
 
@@ -350,12 +420,22 @@ def does_not_shift(case: Case) -> bool:
 @pytest.mark.parametrize(
     ("cases", "has"),
     [
-        *((convs, has) for has in (is_depthwise, is_grouped, is_padded_unevenly)),
+        *((convs, has) for has in (is_depthwise, is_grouped, is_padded_unevenly, has_a_fine_bias)),
+        *((cases, has_a_padded_zero_point) for cases in (convs, pools)),
+        (adds, subtracts),
         *((pools, has) for has in (is_a_padded_average, is_a_signed_maximum_with_padding, is_padded_unevenly)),
         *(
             (cases, has)
             for cases in (convs, pools, adds)
-            for has in (saturates_low, saturates_high, has_a_negative_tie, does_not_shift)
+            for has in (
+                saturates_low,
+                saturates_high,
+                has_a_negative_tie,
+                does_not_shift,
+                has_a_tie_to(even=True),
+                has_a_tie_to(even=False),
+                has_an_odd_zero_and_a_tie,
+            )
         ),
     ],
 )
@@ -387,6 +467,36 @@ def test_the_random_cases_reach(cases: Callable[[], st.SearchStrategy[Case]], ha
 def test_requantize_rounds_half_up_and_saturates(acc: int, multiplier: int, shift: int, expected: int) -> None:
     found = requantize(array([acc]), array([multiplier]), shift, QType(4, signed=True))
     assert found.tolist() == [expected]
+
+
+# What each rounding makes of 2.5, -2.5, 3.5, -3.5, 2.25, 2.75 and -2.25.
+ROUNDINGS = {
+    Rounding.HALF_UP: (3, -2, 4, -3, 2, 3, -2),
+    Rounding.HALF_EVEN: (2, -2, 4, -4, 2, 3, -2),
+    Rounding.FLOOR: (2, -3, 3, -4, 2, 2, -3),
+    Rounding.CEIL: (3, -2, 4, -3, 3, 3, -2),
+}
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_rounding_has_its_own_integer_between_two(rounding: Rounding) -> None:
+    quarters = array([10, -10, 14, -14, 9, 11, -9])
+    assert (
+        tuple(requantize(quarters, 1, 2, QType(4, signed=True), OutputRule(rounding=rounding))) == ROUNDINGS[rounding]
+    )
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("zero", [0, 1, -3, 6])
+@pytest.mark.parametrize("shift", [0, 1, 2, 5])
+def test_an_offset_and_a_shift_round_and_add_the_zero_point(rounding: Rounding, zero: int, shift: int) -> None:
+    rule, sums = OutputRule(rounding=rounding, zero=zero), np.arange(-200, 200)
+    found = (sums + output_offset(rule, shift)) >> shift
+    if rounding is Rounding.HALF_EVEN and shift:
+        odd = zero % 2
+        tie = (sums + output_offset(rule, shift)) & ((1 << shift) - 1) == odd * ((1 << shift) - 1)
+        found = np.where(tie, found & ~1 | odd, found)
+    assert found.tolist() == [whole(Fraction(int(s), 2**shift), rounding) + zero for s in sums]
 
 
 def residual_graph() -> tuple[Graph, dict[str, Case]]:

@@ -21,7 +21,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling
+from codesign.ops.requantize import OutputRule, Scaling
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 from codesign.testing.small import small_graph
@@ -112,7 +112,29 @@ CASES: dict[str, Refused] = {
     "an average times 0": (
         lambda: changed(POOL, multiplier=0), ValueError, "pool: expected a positive multiplier, got 0"),
     "an addition times 0": (
-        lambda: changed(ADD, multipliers=(1, 0)), ValueError, r"add: expected positive multipliers, got \(1, 0\)"),
+        lambda: changed(ADD, multipliers=(1, 0)), ValueError, r"expected multipliers that are not 0, got \(1, 0\)"),
+    "a maximum with a zero point": (
+        lambda: changed(POOL, op=PoolOp.MAX, shift=0, zero_in=1), ValueError, "pool: maximum pooling gives its inputs"),
+    "a maximum with bounds": (
+        lambda: changed(POOL, op=PoolOp.MAX, shift=0, rule=OutputRule(bounds=(0, 9))), ValueError,
+        "pool: maximum pooling gives its inputs as they are"),
+    "a zero point beyond the input": (
+        lambda: changed(CONV, zero_in=256), ValueError, "conv: expected a zero point within 0 to 255 .* got 256"),
+    "a zero point beyond the second input": (
+        lambda: changed(ADD, zeros=(1, -1)), ValueError, r"add: expected a zero point within 0 to 255 .* got -1"),
+    "a zero point beyond the output": (
+        lambda: changed(POOL, rule=OutputRule(zero=-1)), ValueError, "pool: expected a zero point within 0 to 255"),
+    "a zero point beyond a product": (
+        lambda: changed(ADD, shift=47, rule=OutputRule(zero=1)), ValueError,
+        "add: a zero point of 1 and a shift of 47 need more than the 48 bits of a product"),
+    "bounds beyond the output": (
+        lambda: changed(ADD, rule=OutputRule(bounds=(-1, 4))), ValueError, "add: expected bounds within 0 to 255"),
+    "bounds in the wrong order": (
+        lambda: changed(ADD, rule=OutputRule(bounds=(5, 4))), ValueError, "add: expected bounds within .* got 5 to 4"),
+    "a fraction of the bias below 0": (
+        lambda: changed(CONV, bias_fraction=-1), ValueError, "conv: expected a fraction of the bias of 0 bits or more"),
+    "a fraction of the bias beyond a product": (
+        lambda: changed(CONV, bias_fraction=21), ValueError, "conv: .* at most 48 bits, got 21 and 49"),
     "a concat of one map": (
         lambda: changed(CONCAT, sources=("x",), ishapes=(X.shape,)), ValueError, "concat: expected two inputs or more"),
     "a concat without a shape for each map": (
@@ -221,6 +243,23 @@ def test_the_accumulator_may_be_as_narrow_as_the_sums_but_no_narrower() -> None:
     assert graph(X, changed(CONV, acc_bits=least), weight=negative, bias=[0, 0]).output.name == "conv"
     with pytest.raises(UnsupportedError, match=f"{least - 1} accumulator bits, but its weights need {least}"):
         graph(X, changed(CONV, acc_bits=least - 1), weight=negative, bias=[0, 0])
+
+
+def test_the_zero_point_counts_in_the_accumulator() -> None:
+    # Sums of uint8 times (3, 127) reach 255 * 130; a zero point of 255 takes all of it away again.
+    needed = (255 * 130).bit_length() + 1
+    assert graph(X, changed(CONV, acc_bits=needed, zero_in=255)).output.name == "conv"
+    with pytest.raises(UnsupportedError, match=f"{needed} accumulator bits, but its weights need {needed + 1}"):
+        graph(X, changed(CONV, acc_bits=needed, zero_in=255), bias=[0, -(255 * 130)])
+
+
+def test_a_fine_bias_counts_in_whole_steps() -> None:
+    needed = (255 * 130 + 5).bit_length() + 1
+    conv = changed(CONV, acc_bits=needed, bias_fraction=3)
+    room = (1 << (needed - 1)) - 1 - 255 * 130
+    assert graph(X, conv, bias=[0, (room << 3) + 7]).output.name == "conv"
+    with pytest.raises(UnsupportedError, match=f"its weights need {needed + 1}"):
+        graph(X, conv, bias=[0, (room + 1) << 3])
 
 
 def test_the_least_input_counts_as_well() -> None:

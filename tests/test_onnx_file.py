@@ -15,10 +15,15 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
-from codesign.front.onnx_file import compare_onnx, read_onnx, write_onnx  # noqa: E402
+from codesign.front.onnx_file import read_onnx, write_onnx  # noqa: E402
+from codesign.front.onnx_run import compare_onnx  # noqa: E402
+from codesign.ir.builder import GraphBuilder  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
+from codesign.ops.qtype import QType  # noqa: E402
+from codesign.ops.requantize import OutputRule, Rounding  # noqa: E402
+from codesign.ops.shapes import Window  # noqa: E402
 from test_nets import networks, quantized  # noqa: E402
 from test_unet import unet  # noqa: E402
 
@@ -77,6 +82,44 @@ def test_joined_and_resized_maps_survive_the_file_and_onnxruntime_agrees_on_ever
     assert {"Concat", "Resize"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
     x = np.random.default_rng(0).integers(0, 16, (20, 15, 9, 2))
     assert compare_onnx(path, graph, x).differing_words == 0
+
+
+def with_zero_points(seed: int, rounding: Rounding) -> Graph:
+    """Convolutions, a difference and an average with zero points, bounds and fine biases; scales are powers of two."""
+    rng = np.random.default_rng(seed)
+    s8, u6 = QType(8, signed=True), QType(6, signed=False)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.integers(-8, 8, shape, dtype=np.int64)
+
+    def rule(otype: QType) -> OutputRule:
+        zero = int(rng.integers(otype.qmin, otype.qmax + 1))
+        bounds = (otype.qmin + 3, otype.qmax - 2) if rng.random() < 0.5 else None
+        return OutputRule(rounding=rounding, zero=zero, bounds=bounds)
+
+    build = GraphBuilder("zeros", (5, 4, 2), s8)
+    same = Window(fy=3, fx=3, pad_top=1, pad_left=1, pad_bottom=1, pad_right=1)
+    a = build.conv(build.input, drawn(4, 3, 3, 2), drawn(4) * 99, otype=u6, window=same, multiplier=[1, 2, 4, 1],
+                   shift=7, zero_in=-5, bias_fraction=3, rule=rule(u6))  # fmt: skip
+    b = build.conv(a, drawn(4, 1, 1, 1), otype=s8, groups=4, shift=3, zero_in=a.rule.zero, rule=rule(s8))
+    c = build.add(a, b, otype=s8, multipliers=(-4, 3), shift=2, zeros=(a.rule.zero, b.rule.zero), rule=rule(s8))
+    d = build.average_pool(c, same, multiplier=8, shift=6, zero_in=c.rule.zero, rule=rule(s8))
+    build.conv(d, drawn(3, 5, 4, 4), drawn(3), otype=s8, shift=4, zero_in=d.rule.zero, rule=rule(s8))
+    return build.graph(output_scale=0.1)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_every_rounding_and_zero_point_survives_the_file_and_onnxruntime_agrees(
+    folder: Path, rounding: Rounding
+) -> None:
+    path = folder / "zeros.onnx"
+    for seed in range(8):
+        graph = with_zero_points(seed, rounding)
+        write_onnx(graph, path)
+        assert read_onnx(path).digest() == graph.digest()
+        onnx.checker.check_model(str(path), full_check=True)
+        x = np.random.default_rng(seed).integers(-128, 128, (20, 5, 4, 2))
+        assert compare_onnx(path, graph, x).differing_words == 0
 
 
 def test_rounding_halves_to_even_would_differ(folder: Path, graph: Graph) -> None:

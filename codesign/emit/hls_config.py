@@ -13,7 +13,9 @@ from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import Rounding
 
+_ROUNDING = {Rounding.HALF_UP: 0, Rounding.HALF_EVEN: 1, Rounding.FLOOR: 2, Rounding.CEIL: 3}
 MAX_TRIPS = (1 << 31) - 1  # of a loop, as told to synthesis for its report; slow engines take more
 
 Fields = tuple[tuple[str, int | bool], ...]
@@ -88,7 +90,7 @@ def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
         ("BUFFER_WORDS", 1 if is_streaming(node, engine) else engine.buffer_words),
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
-        ("FILL", node.itype.qmin if maximum else 0),
+        ("FILL", node.itype.qmin if maximum else node.zero_in),
         ("STEPS", min(compute_cycles(node, engine), MAX_TRIPS)),
     )
     if isinstance(node, Pool):
@@ -119,6 +121,9 @@ def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> 
     bias, multiplier = (next(t for t in tables if t.name == name) for name in ("bias", "multiplier"))
     largest = int(multiplier.values.max())
     factor_bits = multiplier.bits if multiplies(node) else largest
+    fraction = node.bias_fraction if isinstance(node, Conv) else 0
+    zero_bits = abs(node.rule.zero).bit_length()
+    lowest, highest = node.rule.limits(node.otype)
     return (
         ("PE", engine.pe),
         ("EMIT", engine.emit),
@@ -131,8 +136,13 @@ def emit_fields(node: Scaled, engine: LineEngine, tables: tuple[Table, ...]) -> 
         ("MULTIPLY", multiplies(node)),
         ("MULTIPLIER_BITS", multiplier.bits),
         ("MULTIPLIER_WORDS", multiplier.words),
-        ("PRODUCT_BITS", max(node.acc_bits + factor_bits, node.shift) + 2),
+        ("PRODUCT_BITS", max(node.acc_bits + fraction + factor_bits, node.shift, zero_bits) + 2),
+        ("BIAS_FRACTION", fraction),
         ("SHIFT", node.shift),
+        ("ROUNDING", _ROUNDING[node.rule.rounding]),
+        ("ZERO", node.rule.zero),
+        ("LOWEST", lowest),
+        ("HIGHEST", highest),
         ("OBITS", node.otype.bits),
         ("OSIGNED", node.otype.signed),
     )

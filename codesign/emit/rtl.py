@@ -27,13 +27,22 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
 from codesign.ops.pool import Pool, PoolOp
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
-Value = int | str | bool | tuple[int, ...]
+
+@dataclass(frozen=True, slots=True)
+class Long:
+    """An integer of 64 bits."""
+
+    value: int
+
+
+Value = int | Long | str | bool | tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +205,12 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "ACC_BITS": node.acc_bits,
         "SCALING": _SCALING[node.scaling],
         "MULTIPLIER_BITS": factor_bits(node),
-        "SUM_BITS": sum_bits(node.acc_bits, largest, node.shift),
+        "SUM_BITS": sum_bits(node, largest),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
+        **_rule_values(node),
         "WEIGHT_FILE": _weight_file(node),
         "CHANNEL_FILE": _channel_file(node),
     }
@@ -220,10 +231,12 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "SCALING": _SCALING[scaling],
         "MULTIPLIER_BITS": max(1, stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(node.sum_bits, node.multiplier, node.shift),
+        "SUM_BITS": sum_bits(node, node.multiplier),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_differing({"FILL": (node.zero_in, 0)}),
+        **_rule_values(node),
     }
 
 
@@ -250,8 +263,9 @@ def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
 
 def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     (a, b), (am, bm) = node.itypes, node.multipliers
-    half = (1 << node.shift) >> 1
-    bits = signed_bits(a.qmin * am + b.qmin * bm, a.qmax * am + b.qmax * bm + half)
+    offset = node.added + output_offset(node.rule, node.shift)
+    low, high = (sum(ends) for ends in zip(_ends(a, am), _ends(b, bm), strict=True))
+    bits = signed_bits(min(low, low + offset), max(high, high + offset))
     return {
         "PE": engine.pe,
         "A_BITS": a.bits,
@@ -264,7 +278,36 @@ def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
+        **_rule_values(node),
     }
+
+
+def _ends(itype: QType, multiplier: int) -> tuple[int, int]:
+    """Return the least and the largest product of an input and its multiplier."""
+    low, high = sorted((itype.qmin * multiplier, itype.qmax * multiplier))
+    return low, high
+
+
+def _rule_values(node: Conv | Pool | Add) -> dict[str, Value]:
+    """Return the parameters of a requantizer that differ from its module's own; a Conv's offsets are in a memory."""
+    rule, otype = node.rule, node.otype
+    (low, high), usual = rule.limits(otype), output_offset(HALF_UP, node.shift)
+    ties = 0 if rule.rounding is not Rounding.HALF_EVEN or node.shift == 0 else 2 if rule.zero % 2 else 1
+    found: dict[str, tuple[Value, Value]] = {
+        "TIES": (ties, 0),
+        "LOWEST": (low, otype.qmin),
+        "HIGHEST": (high, otype.qmax),
+    }
+    if isinstance(node, Conv):
+        return _differing(found)
+    factor = node.multiplier if isinstance(node, Pool) else 1
+    offset = node.added * factor + output_offset(rule, node.shift)
+    return _differing(found | {"OFFSET": (Long(offset), Long(usual))})
+
+
+def _differing(values: Mapping[str, tuple[Value, Value]]) -> dict[str, Value]:
+    """Return the values that are not what the module takes by itself: of pairs of both."""
+    return {name: value for name, (value, usual) in values.items() if value != usual}
 
 
 def _control(control: Control, number: int) -> ModuleText:
@@ -350,6 +393,8 @@ def literal(value: Value, *, quote: bool = True) -> str:
         return "1'b1" if value else "1'b0"
     if isinstance(value, tuple):
         return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
+    if isinstance(value, Long):
+        return f"{'-' if value.value < 0 else ''}64'sd{abs(value.value)}"
     return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 

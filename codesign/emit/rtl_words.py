@@ -8,7 +8,7 @@ from codesign.ir.design import LineEngine
 from codesign.machine.line import sum_bits
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
-from codesign.ops.requantize import Scaling
+from codesign.ops.requantize import Scaling, output_offset
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
@@ -27,15 +27,15 @@ def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
     """Return the contents of channel_rom: one line per output word, multipliers above offsets; zero beyond K."""
-    multiplier, bias = params[f"{node.name}.multiplier"], params[f"{node.name}.bias"]
-    half = (1 << node.shift) >> 1
+    own = {key: params[f"{node.name}.{key}"] for key in node.parameters}
+    multiplier = own["multiplier"]
     words = ceil_div(node.k, engine.emit)
     offsets = np.zeros(words * engine.emit, np.int64)
     factors = np.zeros(words * engine.emit, np.int64)
-    offsets[: node.k] = bias * multiplier + half
+    offsets[: node.k] = node.added(own) * multiplier + output_offset(node.rule, node.shift)
     factors[: node.k] = [factor(node.scaling, int(m)) for m in multiplier]
     high = _words_of(factors.reshape(words, -1), factor_bits(node))
-    low_bits = sum_bits(node.acc_bits, int(multiplier.max()), node.shift)
+    low_bits = sum_bits(node, int(multiplier.max()))
     low = _words_of(offsets.reshape(words, -1), low_bits)
     total = engine.emit * (low_bits + factor_bits(node))
     joined = [(h << (engine.emit * low_bits)) | w for h, w in zip(high, low, strict=True)]

@@ -45,8 +45,7 @@ def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
     """Return one word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
-    bias = params[f"{node.name}.bias"] if isinstance(node, Conv) else np.zeros(node.oshape.c, np.int64)
-    values = _output_words(bias, engine.emit, 0)
+    values = _output_words(_added(node, params), engine.emit, 0)
     return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
 
 
@@ -66,6 +65,13 @@ def multiplies(node: Scaled) -> bool:
             return node.multiplier & (node.multiplier - 1) != 0
         case Add():
             return False
+
+
+def _added(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:
+    """Return what is added to the sums of each channel: bias, and the inputs' zero points."""
+    if isinstance(node, Conv):
+        return node.added({key: params[f"{node.name}.{key}"] for key in node.parameters})
+    return np.full(node.oshape.c, node.added, np.int64)
 
 
 def _multipliers(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:

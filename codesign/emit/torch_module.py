@@ -22,6 +22,7 @@ from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
+from codesign.ops.requantize import OutputRule, Rounding
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Window
 
@@ -36,14 +37,23 @@ TAKEN = frozenset(
     register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
     register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded save self set_extra_state
-    set_submodule share_memory state_dict steps str super sys to to_empty torch train training tuple type weight xpu
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded rounded_down rounded_even
+    rounded_up save self set_extra_state set_submodule
+    share_memory state_dict steps str super sys to to_empty torch train training tuple type weight xpu
     zero_grad
     """.split()  # noqa: SIM905
 )
 
 FloatArray = npt.NDArray[np.float64]
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
+
+
+_ROUNDING = {
+    Rounding.HALF_UP: "rounded",
+    Rounding.HALF_EVEN: "rounded_even",
+    Rounding.FLOOR: "rounded_down",
+    Rounding.CEIL: "rounded_up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,29 +112,47 @@ def python_name(name: str) -> str:
 def _layer(node: Operation) -> Layer:
     name = python_name(node.name)
     sources = ", ".join(python_name(source) for source in node.inputs)
-    outputs = f"({node.otype.qmin}, {node.otype.qmax})"
     match node:
         case Conv():
             groups = f", groups={node.groups}" if node.groups > 1 else ""
             weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
+            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            fine = f", bias_steps={1 << node.bias_fraction}" if node.bias_fraction else ""
             made = (
                 f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
-                f"weights={weights}, outputs={outputs}{groups})"
+                f"weights={weights}, outputs={outputs}{groups}{rest}{fine})"
             )
             return Layer(name, made, f"self.{name}({sources})")
         case Pool(op=PoolOp.MAX):
             return Layer(name, "", f"maximum({sources}, {_window(node.window)}, {node.itype.qmin})")
         case Pool():
             scale = f"{node.multiplier} / {1 << node.shift}"
-            return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs})")
+            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs}{rest})")
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
-            return Layer(name, "", f"add({sources}, ({a}, {b}), {outputs})")
+            zeros = f", zeros={node.zeros}" if any(node.zeros) else ""
+            return Layer(name, "", f"add({sources}, ({a}, {b}), {_outputs(node)}{zeros}{_rule(node.rule)})")
         case Resize():
             repeated = f"{sources}.repeat_interleave({node.fy}, 2).repeat_interleave({node.fx}, 3)"
             return Layer(name, "", repeated)
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
+
+
+def _outputs(node: Conv | Pool | Add) -> str:
+    low, high = node.rule.limits(node.otype)
+    return f"({low}, {high})"
+
+
+def _rule(rule: OutputRule) -> str:
+    """Return the arguments that tell how sums become outputs, where they differ from the usual."""
+    rounding = "" if rule.rounding is Rounding.HALF_UP else f", rounding={_ROUNDING[rule.rounding]}"
+    return _differing({"zero": rule.zero}) + rounding
+
+
+def _differing(values: dict[str, int]) -> str:
+    return "".join(f", {name}={value}" for name, value in values.items() if value)
 
 
 def _window(window: Window) -> str:
@@ -138,10 +166,11 @@ def _weights(graph: Graph) -> dict[str, FloatArray]:
     for node in graph.nodes:
         if isinstance(node, Conv):
             weight, bias, multiplier = (graph.params[f"{node.name}.{key}"] for key in ("weight", "bias", "multiplier"))
-            scale = multiplier / float(1 << node.shift)
+            step = multiplier / float(1 << node.shift)  # of the bias
+            scale = step * float(1 << node.bias_fraction)
             name = python_name(node.name)
             found[f"{name}.weight"] = weight.transpose(0, 3, 1, 2) * scale[:, None, None, None]
-            found[f"{name}.bias"] = bias * scale
+            found[f"{name}.bias"] = bias * step
             found[f"{name}.scale"] = scale
     return found
 

@@ -89,7 +89,12 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim=simulated.get("RTL simulation"),
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
-        remarks=(*(() if origin is None else origin.notes), *_misfits(cost, settings, board), *_stale_remark(stale), *unreadable),
+        remarks=(
+            *(() if origin is None else origin.notes),
+            *_misfits(cost, settings, board),
+            *_stale_remark(stale),
+            *unreadable,
+        ),
         wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
 

@@ -61,11 +61,14 @@ def source_step(run: Run, brought: Given, x: IntArray | None) -> None:
 def _compared(run: Run, brought: Given, runtime: str, x: IntArray | None) -> dict[str, Any]:
     """Return the comparison as plain data, or why there is none."""
     imported, path = brought.imported, brought.path
-    assert imported.origin is not None and path is not None
+    assert imported.origin is not None
+    assert path is not None
     images = comparison_images(imported)
     if x is None:
         shape = imported.graph.input.shape
-        real = random_inputs(imported.origin, (shape.y, shape.x, shape.c), images, int(run.settings.config.get("seed", 0)))
+        real = random_inputs(
+            imported.origin, (shape.y, shape.x, shape.c), images, int(run.settings.config.get("seed", 0))
+        )
     else:
         real = imported.origin.input_grid.values(x[:images])
     try:

@@ -127,7 +127,9 @@ class _Layouts:
         for tensor in inputs_of(op)[1:]:
             other = self.lies[tensor]
             if other.axes != lie.axes:
-                raise ValueError(f"joins tensors whose axes lie as {_told(lie.axes)} and {_told(other.axes)}; expected one order")
+                raise ValueError(
+                    f"joins tensors whose axes lie as {_told(lie.axes)} and {_told(other.axes)}; expected one order"
+                )
         if isinstance(op, Affine):
             self._check_channels(op, lie)
         made = lie
@@ -184,9 +186,9 @@ def _input_axes(source: Source) -> Axes:
     readers = list(source.readers(source.input.tensor))
     while len(readers) == 1 and isinstance(readers[0], Quantize):
         readers = list(source.readers(readers[0].output))
-    if source.layout is Layout.CHW and len(shape) == 3 and readers:
-        if all(isinstance(op, Transpose) and op.axes == (2, 0, 1) for op in readers):
-            return _MAP[Layout.HWC]
+    turned = readers and all(isinstance(op, Transpose) and op.axes == (2, 0, 1) for op in readers)
+    if source.layout is Layout.CHW and len(shape) == 3 and turned:
+        return _MAP[Layout.HWC]
     if len(shape) == 2:
         flattened = readers and all(isinstance(op, Reshape) and len(op.shape) == 1 for op in readers)
         return ("Y", "X") if flattened else _ROWS[source.layout]

@@ -4,19 +4,18 @@ Every layer is a sum with the quantization behind it. A tensor's integers are st
 type of no more bits holds them so; else the zero point stays.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from codesign.front.names import legal_name
 from codesign.front.passes import grids_of
 from codesign.front.problem import Problem
-from codesign.front.scaling import fixed_point, is_power_of_two, layer_scaling
+from codesign.front.scaling import fixed_point, layer_scaling
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
     Add,
     Concat,
-    Constant,
     Conv,
     Dense,
     Enlarge,
@@ -30,10 +29,11 @@ from codesign.front.source import (
     inputs_of,
     rounded,
 )
-from codesign.front.sums import positions, sum_bounds
+from codesign.front.sums import sum_bounds
 from codesign.ir.builder import GraphBuilder
 from codesign.ir.graph import Encoding, Graph
 from codesign.ops import requantize
+from codesign.ops.arrays import IntArray
 from codesign.ops.node import Node
 from codesign.ops.qtype import MAX_BITS, QType
 from codesign.ops.requantize import MAX_ACC_BITS, OutputRule, signed_bits
@@ -171,7 +171,7 @@ class _Lowering:
                     node=self.source.input.tensor,
                     operator="input",
                     found=what,
-                    instead="expected one quantization that all first layers read; a float network must be quantized first",
+                    instead="expected one quantization that all first layers read; quantize a float network first",
                 )
             )
             return None
@@ -262,7 +262,9 @@ class _Lowering:
         widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))
         found = fixed_point(ratios, min(requantize.MAX_MULTIPLIER_BITS, MAX_ACC_BITS - 2 - widest))
         if found.multiplier.min() < 1:
-            raise ValueError(f"adds tensors of the scales {a.grid.scale:g} and {b.grid.scale:g}, too far from each other")
+            raise ValueError(
+                f"adds tensors of the scales {a.grid.scale:g} and {b.grid.scale:g}, too far from each other"
+            )
         first, second = (int(m) for m in found.multiplier)
         node = self.builder.add(
             a.node,
@@ -334,7 +336,9 @@ class _Lowering:
 
 def _ranges(source: Source) -> dict[str, tuple[int, int]]:
     """Return the range of integers that the type of each quantized tensor must hold; one for all that are joined."""
-    ranges = {op.output: (op.quantization.low, op.quantization.high) for op in source.operators if isinstance(op, Quantize)}
+    ranges = {
+        op.output: (op.quantization.low, op.quantization.high) for op in source.operators if isinstance(op, Quantize)
+    }
     joined = [_origins(source, op.output) for op in source.operators if isinstance(op, Concat)]
     for _ in joined:
         for group in joined:
@@ -399,7 +403,7 @@ def _machine_rounding(grid: Quantization) -> requantize.Rounding | None:
             return None
 
 
-def _window(op: Conv | Dense, weight: np.ndarray) -> Window:  # type: ignore[type-arg]
+def _window(op: Conv | Dense, weight: IntArray) -> Window:
     fy, fx = weight.shape[1:3]
     if isinstance(op, Dense):
         return Window(fy=fy, fx=fx)

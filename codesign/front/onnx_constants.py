@@ -42,7 +42,7 @@ def axes_of(state: Translation, node: OnnxNode) -> tuple[int, ...] | None:
     return None
 
 
-def _value(state: Translation, node: OnnxNode, a: list[Array]) -> Array | None:
+def _value(state: Translation, node: OnnxNode, a: list[Array]) -> Array | None:  # noqa: C901, PLR0912 (a case for each)
     """Return what the node gives; None if it is not one of those that are folded."""
     match node.operator:
         case "Constant":

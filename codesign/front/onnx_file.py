@@ -4,13 +4,11 @@ Opset 21, IR version 10. A node becomes DequantizeLinear -> Conv, MaxPool or Add
 8 or 16 bits live in the next larger container behind a Clip. An average pooling becomes the depthwise convolution that
 it is.
 
-QuantizeLinear rounds halves to even and the machine rounds them up, so halves are avoided. Weights are stored doubled
+QuantizeLinear rounds halves to even. Where the machine rounds them up, halves are avoided: weights are stored doubled
 at half the scale. The bias gets one such half step more where the output is coarser than the accumulator. Every such
 value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
-
-Runtimes may fuse the pattern into integer kernels. Some of these saturate 16-bit intermediate sums on older processors,
-so `run_onnx` turns that off.
+Where the machine rounds down or up, a Floor or a Ceil stands before QuantizeLinear. Zero points are those of ONNX.
 """
 
 import json
@@ -24,12 +22,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.errors import ConfigError, UnsupportedError
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.strict import parse, to_plain
-from codesign.model import golden
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
@@ -38,6 +35,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
+from codesign.ops.requantize import HALF_UP, Rounding
 from codesign.ops.resize import Resize
 
 PRODUCER = "codesign"
@@ -45,6 +43,7 @@ OPSET, IR_VERSION = 21, 10
 _FORMAT = 2
 _FORMAT_WITHOUT_CANONICAL_DIGEST = 1  # its digest cannot be made again; nodes and weights are compared all the same
 _HEADER, _DIGEST = "codesign.graph", "codesign.digest"
+_ROUNDERS = {Rounding.FLOOR: "Floor", Rounding.CEIL: "Ceil"}
 _CONTAINERS = {
     (8, False): (TensorProto.UINT8, np.uint8),
     (8, True): (TensorProto.INT8, np.int8),
@@ -64,17 +63,6 @@ class _Header:
     output_scale: float
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OnnxComparison:
-    """onnxruntime against the golden model: of all words and all predictions of the images, how many differ."""
-
-    images: int
-    words: int
-    differing_words: int
-    differing_predictions: int
-    largest_difference: int
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
@@ -123,42 +111,6 @@ def is_ours(model: Any) -> bool:
     return model.producer_name == PRODUCER or any(p.key in (_HEADER, _DIGEST) for p in model.metadata_props)
 
 
-def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
-    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the last node's type, [N,OY,OX,K].
-
-    Raise ToolError if onnxruntime is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ToolError("onnxruntime is not installed; `pip install onnxruntime` brings it") from error
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtype = _container(graph.input.otype)[1]
-    parts = []
-    for i in range(0, len(x), batch):
-        images = np.ascontiguousarray(x[i : i + batch].transpose(0, 3, 1, 2).astype(dtype))
-        parts.append(session.run(None, {graph.input.name: images})[0])
-    out = graph.output.oshape
-    values = np.concatenate(parts).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
-    return np.floor(values.astype(np.float64) / graph.output_scale + 0.5).astype(np.int64)
-
-
-def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
-    """Run the file in onnxruntime and the graph in the golden model on x[N,IY,IX,C]."""
-    found, expected = run_onnx(path, graph, x), golden.run(graph, x)
-    flat = [a.reshape(len(x), -1) for a in (found, expected)]
-    return OnnxComparison(
-        images=len(x),
-        words=flat[0].size,
-        differing_words=int((flat[0] != flat[1]).sum()),
-        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
-        largest_difference=int(np.abs(flat[0] - flat[1]).max()),
-    )
-
-
 def to_onnx(graph: Graph) -> Any:
     """Return the graph as an onnx.ModelProto."""
     builder = _Builder(graph)
@@ -178,7 +130,7 @@ def to_onnx(graph: Graph) -> Any:
         graph.name,
         [
             helper.make_tensor_value_info(
-                entry.name, _container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
+                entry.name, container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
             )
         ],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
@@ -240,13 +192,14 @@ class _Builder:
     def _conv(self, node: Conv | Pool, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
         """Add weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
         name, source = node.name, self._scale(node.source)
-        x = self._source(node.source, name, source)
+        x = self._source(node.source, name, source, node.zero_in)
+        fraction = node.bias_fraction if isinstance(node, Conv) else 0
         step = multiplier / 2.0 ** (node.shift + 1) * self._scale(name)
         doubled = _fitting(2 * weight.transpose(0, 3, 1, 2), name)
         self._constant(f"{name}.weight", doubled)
-        self._constant(f"{name}.weight_scale", (step / source).astype(np.float32))
+        self._constant(f"{name}.weight_scale", (step * 2.0**fraction / source).astype(np.float32))
         self._constant(f"{name}.weight_zero", np.zeros(len(step), doubled.dtype))
-        self._constant(f"{name}.bias", _fitting(2 * bias + _half_steps(multiplier, node.shift), name, np.int32))
+        self._constant(f"{name}.bias", _fitting(2 * bias + _half_steps(node, multiplier), name, np.int32))
         self._constant(f"{name}.bias_scale", step.astype(np.float32))
         for part, zero in (("weight", [f"{name}.weight_zero"]), ("bias", [])):
             inputs = [f"{name}.{part}", f"{name}.{part}_scale", *zero]
@@ -258,10 +211,9 @@ class _Builder:
 
     def _add(self, node: Add) -> None:
         name, own = node.name, self._scale(node.name)
-        scales = [m / 2.0**node.shift * own for m in node.multipliers]
-        pair = [self._source(s, f"{name}.{i}", scales[i]) for i, s in enumerate(node.sources)]
+        pair = [self._term(node, i, own) for i in range(2)]
         self.nodes.append(helper.make_node("Add", pair, [f"{name}.acc"], name=name))
-        if node.shift == 0:
+        if node.shift == 0 or node.rule.rounding is not Rounding.HALF_UP:
             self._finish(node, f"{name}.acc")
             return
         self._constant(f"{name}.half", np.array(0.5 ** (node.shift + 1) * own, np.float32))
@@ -269,6 +221,15 @@ class _Builder:
             helper.make_node("Add", [f"{name}.acc", f"{name}.half"], [f"{name}.up"], name=f"{name}.half_up")
         )
         self._finish(node, f"{name}.up")
+
+    def _term(self, node: Add, index: int, own: float) -> str:
+        """Return the real tensor of an input times its multiplier; scales are positive, so a Neg makes the sign."""
+        multiplier, term = node.multipliers[index], f"{node.name}.{index}"
+        real = self._source(node.sources[index], term, abs(multiplier) / 2.0**node.shift * own, node.zeros[index])
+        if multiplier > 0:
+            return real
+        self.nodes.append(helper.make_node("Neg", [real], [f"{term}.minus"], name=f"{term}.neg"))
+        return f"{term}.minus"
 
     def _resize(self, node: Resize) -> None:
         """Nearest neighbour, pixel floor(o / factor); there is no region of interest."""
@@ -280,36 +241,42 @@ class _Builder:
         self._finish(node, f"{name}.acc")
 
     def _finish(self, node: Operation, tensor: str) -> None:
-        """Clamp to the type if its container is larger, and quantize."""
+        """Round where QuantizeLinear does it otherwise, clamp unless the container does, and quantize."""
         name, qtype, scale = node.name, node.otype, self._scale(node.name)
-        if qtype.bits not in (8, 16):
-            self._constant(f"{name}.low", np.array(qtype.qmin * scale, np.float32))
-            self._constant(f"{name}.high", np.array(qtype.qmax * scale, np.float32))
+        rule = node.rule if isinstance(node, Conv | Pool | Add) else HALF_UP
+        if rule.rounding in _ROUNDERS:
+            made = helper.make_node(_ROUNDERS[rule.rounding], [tensor], [f"{name}.whole"], name=f"{name}.round")
+            self.nodes.append(made)
+            tensor = f"{name}.whole"
+        low, high = rule.limits(qtype)
+        if qtype.bits not in (8, 16) or (low, high) != (qtype.qmin, qtype.qmax):
+            self._constant(f"{name}.low", np.array((low - rule.zero) * scale, np.float32))
+            self._constant(f"{name}.high", np.array((high - rule.zero) * scale, np.float32))
             inputs = [tensor, f"{name}.low", f"{name}.high"]
             self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
             tensor = f"{name}.clip"
         self._constant(f"{name}.scale", np.array(scale, np.float32))
-        self._constant(f"{name}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{name}.zero", np.array(rule.zero, container(qtype)[1]))
         inputs = [tensor, f"{name}.scale", f"{name}.zero"]
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
-    def _source(self, source: str, reader: str, scale: float) -> str:
+    def _source(self, source: str, reader: str, scale: float, zero: int = 0) -> str:
         """Dequantize the output of a node for one reader; return the real tensor's name."""
-        is_input = source == self.graph.input.name
-        self.dequantize(source if is_input else f"{source}.q", f"{reader}.x", scale, self.graph.node(source).otype)
+        integers = source if source == self.graph.input.name else f"{source}.q"
+        self.dequantize(integers, f"{reader}.x", scale, self.graph.node(source).otype, zero)
         return f"{reader}.x"
 
-    def dequantize(self, integers: str, real: str, scale: float, qtype: QType) -> None:
+    def dequantize(self, integers: str, real: str, scale: float, qtype: QType, zero: int = 0) -> None:
         """Append a DequantizeLinear."""
         self._constant(f"{real}.scale", np.array(scale, np.float32))
-        self._constant(f"{real}.zero", np.zeros((), _container(qtype)[1]))
+        self._constant(f"{real}.zero", np.array(zero, container(qtype)[1]))
         inputs = [integers, f"{real}.scale", f"{real}.zero"]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
 
     def _scale(self, name: str) -> float:
         if name == self.graph.input.name:
             return self.graph.input_scale
-        return self.graph.output_scale if name == self.graph.output.name else 1.0
+        return _own_scale(self.graph.output, self.graph.output_scale) if name == self.graph.output.name else 1.0
 
     def _constant(self, name: str, array: npt.NDArray[Any]) -> None:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
@@ -323,12 +290,12 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
     last = header.nodes[-1].name
     for node in header.nodes:
         if isinstance(node, Conv):
-            own = header.output_scale if node.name == last else 1.0
+            own = _own_scale(node, header.output_scale) if node.name == last else 1.0
             weight, bias = (_kept(held, f"{node.name}.{part}", "i", 2.0**31) for part in ("weight", "bias"))
             scale = _kept(held, f"{node.name}.bias_scale", "f", 2.0**16 * own / 2.0 ** (node.shift + 1))
             multiplier = scale.astype(np.float64) * 2.0 ** (node.shift + 1) / own
             params[f"{node.name}.weight"] = weight.transpose(0, 2, 3, 1).astype(np.int64) // 2
-            params[f"{node.name}.bias"] = bias.astype(np.int64) // 2
+            params[f"{node.name}.bias"] = bias.astype(np.int64) // 2  # the half step falls away
             params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
     return params
 
@@ -343,9 +310,16 @@ def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) 
     return array
 
 
-def _half_steps(multiplier: IntArray, shift: int) -> IntArray:
-    """Return 1 for channels whose output step is the accumulator's times a power of two above 1, else 0."""
-    return (((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << shift)).astype(np.int64)
+def _own_scale(node: Node, output_scale: float) -> float:
+    """Return the scale with which the last node is quantized: 1 where a product with another would blur ties."""
+    exact = isinstance(node, Conv | Pool | Add) and node.rule.rounding is not Rounding.HALF_UP
+    return 1.0 if exact else output_scale
+
+
+def _half_steps(node: Conv | Pool, multiplier: IntArray) -> IntArray:
+    """Return 1 for channels whose halves go up and whose output step is a sum's times a power of two, else 0."""
+    up = node.rule.rounding is Rounding.HALF_UP
+    return (up & ((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << node.shift)).astype(np.int64)
 
 
 def _window(node: Conv | Pool) -> dict[str, list[int]]:
@@ -357,7 +331,8 @@ def _window(node: Conv | Pool) -> dict[str, list[int]]:
     }
 
 
-def _container(qtype: QType) -> tuple[int, Any]:
+def container(qtype: QType) -> tuple[int, Any]:
+    """Return the ONNX type and the numpy type in which integers of the type are stored."""
     return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
 
 
@@ -402,4 +377,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
+    known |= {"Ceil", "Floor", "Neg"}
     return next((op for op in operators if op not in known), "")

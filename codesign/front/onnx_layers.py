@@ -27,7 +27,7 @@ from codesign.front.source import (
 from codesign.front.translation import Refusal, Translation
 
 
-def translate(state: Translation, node: OnnxNode) -> None:
+def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
     """Translate a node of real values. Raise ValueError if it is refused."""
     match node.operator:
         case "Identity" | "Dropout" | "Cast":
@@ -236,9 +236,7 @@ def _batch_normalization(state: Translation, node: OnnxNode) -> None:
     _affine(state, node, state.tensor(node.inputs[0]), factor, offset - mean * factor)
 
 
-def _affine(
-    state: Translation, node: OnnxNode, x: str, factor: npt.NDArray[Any], offset: npt.NDArray[Any]
-) -> None:
+def _affine(state: Translation, node: OnnxNode, x: str, factor: npt.NDArray[Any], offset: npt.NDArray[Any]) -> None:
     kept = [
         state.keep(f"{node.name}:{what}", Constant(np.asarray(values, np.float64)))
         for what, values in (("factor", factor), ("offset", offset))
@@ -296,7 +294,9 @@ def _per_channel(constant: Constant, shape: Shape) -> npt.NDArray[np.float64]:
     aligned = values.reshape((1,) * max(len(shape) + 1 - values.ndim, 0) + values.shape)
     if aligned.ndim == len(shape) + 1 and aligned.shape[1] == aligned.size == shape[0]:
         return aligned.reshape(-1)
-    raise Refusal(f"a constant {list(values.shape)} beside a map {list(shape)}", "expected one value or one per channel")
+    raise Refusal(
+        f"a constant {list(values.shape)} beside a map {list(shape)}", "expected one value or one per channel"
+    )
 
 
 def _concat(state: Translation, node: OnnxNode) -> None:
@@ -338,9 +338,13 @@ def _new_shape(state: Translation, node: OnnxNode) -> Shape:
             return (math.prod(shape),)
         case "Squeeze":
             axes = axes_of(state, node)
-            gone = {a % len(whole) for a in axes} if axes is not None else {i for i, n in enumerate(whole) if i and n == 1}
+            gone = (
+                {a % len(whole) for a in axes} if axes is not None else {i for i, n in enumerate(whole) if i and n == 1}
+            )
             if 0 in gone or any(whole[a] != 1 for a in gone):
-                raise Refusal(f"removes axes {sorted(gone)} of {list(whole)}", "expected axes of one element, not the batch")
+                raise Refusal(
+                    f"removes axes {sorted(gone)} of {list(whole)}", "expected axes of one element, not the batch"
+                )
             return tuple(n for i, n in enumerate(whole) if i not in gone)[1:]
         case "Unsqueeze":
             axes = axes_of(state, node) or ()

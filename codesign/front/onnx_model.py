@@ -67,7 +67,7 @@ def parse_onnx(path: Path) -> Any:
 
 
 def read_model(path: Path, proto: Any) -> OnnxModel:
-    """Return what the file holds. Raise ConfigError if it is not whole, UnsupportedError if it holds what none reads."""
+    """Return what the file holds. Raise ConfigError if it is not whole, UnsupportedError if nothing reads it."""
     made = proto.graph
     if not made.node:
         raise ConfigError(f"{path}: holds no network: it has no nodes")
@@ -78,23 +78,23 @@ def read_model(path: Path, proto: Any) -> OnnxModel:
         raise UnsupportedError(f"{path}: has {what}, which are not read; export it without them")
     arrays = _arrays(path, made)
     nodes = _nodes(path, made)
-    inputs = [i for i in made.input if i.name not in arrays]
+    inputs = [i for i in made.input if _text(i.name) not in arrays]
     if len(inputs) != 1:
-        named = ", ".join(repr(i.name) for i in inputs) or "none"
+        named = ", ".join(repr(_text(i.name)) for i in inputs) or "none"
         raise UnsupportedError(f"{path}: expected one input, found {len(inputs)}: {named}")
     (entry,) = inputs
     tensor = entry.type.tensor_type
     extents = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
     return OnnxModel(
         path=path,
-        producer=proto.producer_name,
+        producer=_text(proto.producer_name),
         opset=max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1),
-        nodes=_sorted(path, nodes, {entry.name, *arrays}),
+        nodes=_sorted(path, nodes, {_text(entry.name), *arrays}),
         arrays=arrays,
-        input=entry.name,
+        input=_text(entry.name),
         input_type=tensor.elem_type,
         extents=extents,
-        outputs=tuple(o.name for o in made.output),
+        outputs=tuple(_text(o.name) for o in made.output),
     )
 
 
@@ -103,15 +103,16 @@ def _arrays(path: Path, made: Any) -> dict[str, Array]:
     found: dict[str, Array] = {}
     total = 0
     for tensor in made.initializer:
-        if tensor.name in found:
-            raise ConfigError(f"{path}: tensor {tensor.name!r} is there twice")
+        name = _text(tensor.name)
+        if name in found:
+            raise ConfigError(f"{path}: tensor {name!r} is there twice")
         total += math.prod(tensor.dims)
         if total > MOST_WEIGHTS or min(tensor.dims, default=1) < 0:
             raise UnsupportedError(
                 f"{path}: tensor {tensor.name!r} has the extents {list(tensor.dims)}, the constants up to it together "
                 f"{total:,} elements; at most {MOST_WEIGHTS:,} are read"
             )
-        found[tensor.name] = _array(path, tensor)
+        found[name] = _array(path, tensor)
     return found
 
 
@@ -137,17 +138,25 @@ def _nodes(path: Path, made: Any) -> list[OnnxNode]:
     """Return the nodes as plain data. Raise UnsupportedError naming all that hold a network inside."""
     nodes, problems = [], []
     for i, node in enumerate(made.node):
-        name = node.name or f"{node.op_type}_{i}"
+        name = _text(node.name) or f"{_text(node.op_type)}_{i}"
         kinds = {a.type for a in node.attribute}
         if kinds & {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}:
             found = "holds a network of its own, which runs under a condition"
-            problems.append(Problem(node=name, operator=node.op_type, found=found, instead="export without control flow"))
+            problems.append(
+                Problem(node=name, operator=_text(node.op_type), found=found, instead="export without control flow")
+            )
             continue
-        domain = "" if node.domain == "ai.onnx" else node.domain
-        attributes = {a.name: _attribute(path, name, a) for a in node.attribute}
-        nodes.append(OnnxNode(name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes))
+        domain = "" if node.domain == "ai.onnx" else _text(node.domain)
+        attributes = {_text(a.name): _attribute(path, name, a) for a in node.attribute}
+        inputs, outputs = (tuple(map(_text, tensors)) for tensors in (node.input, node.output))
+        nodes.append(OnnxNode(name, _text(node.op_type), domain, inputs, outputs, attributes))
     refuse(str(path), problems)
     return nodes
+
+
+def _text(value: str | bytes) -> str:
+    """Return a text of the file; protobuf gives bytes where it is not UTF-8."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _attribute(path: Path, node: str, attribute: Any) -> Any:

@@ -37,6 +37,14 @@ _RANGES = {
 }
 _OUTPUT_TYPES = {TensorProto.INT8: np.int8, TensorProto.UINT8: np.uint8, TensorProto.INT16: np.int16,
                  TensorProto.UINT16: np.uint16}  # fmt: skip
+_PLAIN = {
+    "QLinearConv": "Conv",
+    "QGemm": "Gemm",
+    "QLinearMatMul": "MatMul",
+    "QLinearAdd": "Add",
+    "QLinearGlobalAveragePool": "GlobalAveragePool",
+    "QLinearAveragePool": "AveragePool",
+}
 
 
 def translate(state: Translation, node: OnnxNode) -> bool:
@@ -73,7 +81,9 @@ def _quant(state: Translation, node: OnnxNode) -> None:
     most = MOST_CONSTANT_BITS if constant else MAX_BITS
     if bits != int(bits) or not MIN_BITS <= bits <= most:
         raise Refusal(f"quantizes to {bits:g} bits", f"expected {MIN_BITS} to {most}")
-    low, high = (-(1 << int(bits) - 1) + narrow, (1 << int(bits) - 1) - 1) if signed else (0, (1 << int(bits)) - 1 - narrow)
+    low, high = (
+        (-(1 << int(bits) - 1) + narrow, (1 << int(bits) - 1) - 1) if signed else (0, (1 << int(bits)) - 1 - narrow)
+    )
     rounding = _ROUNDINGS[str(node.attributes.get("rounding_mode", "ROUND")).upper()]
     if constant:
         scale, zero = _scales(state.array(node, 1, "scale")), state.array(node, 2, "zero point")
@@ -124,18 +134,18 @@ def _quantized(
     output: int,
     bias: int | None,
 ) -> None:
-    """A quantized operator: tensors by the indices of (integers, scale, zero point), the scale of the output by its own."""
+    """A quantized operator: tensors by the indices of integers, scale and zero point, the output's scale by its own."""
     names = [_real(state, node, first)]
     if second is not None:
         names.append(_real(state, node, second))
     if bias is not None and len(node.inputs) > bias and node.inputs[bias]:
-        steps = [state.array(node, i, "scale").reshape(-1).astype(np.float64) for i in (first[1], second[1])] if second else []
+        assert second is not None
+        steps = [state.array(node, i, "scale").reshape(-1).astype(np.float64) for i in (first[1], second[1])]
         scale = np.asarray(steps[0] * steps[1], np.float64)
         integers = state.array(node, bias, "bias")
         made = Constant.of(integers, scale if len(scale) == len(integers) else float(scale[0]))
         names.append(state.keep(f"{node.name}:bias", made))
-    operator = {"QLinearConv": "Conv", "QGemm": "Gemm", "QLinearMatMul": "MatMul", "QLinearAdd": "Add",
-                "QLinearGlobalAveragePool": "GlobalAveragePool", "QLinearAveragePool": "AveragePool"}[node.operator]  # fmt: skip
+    operator = _PLAIN[node.operator]
     _plain(state, node, operator, names, output)
 
 
@@ -195,8 +205,8 @@ def _check_integers(state: Translation, node: OnnxNode, at: int, scale: int, zer
     found = state.number(node, scale, "scale"), _whole(state.number(node, zero, "zero point", 0.0))
     if found != (made.scale, made.zero):
         raise Refusal(
-            f"reads {name!r} with scale {found[0]:g} and zero point {found[1]}, but it was quantized with {made.scale:g} "
-            f"and {made.zero}",
+            f"reads {name!r} with scale {found[0]:g} and zero point {found[1]}, but it was quantized with "
+            f"{made.scale:g} and {made.zero}",
             "expected the same",
         )
 
@@ -229,9 +239,7 @@ def _emit(state: Translation, name: str, tensor: str, output: str, quantization:
     state.emit(Quantize(name=name, input=tensor, output=output, quantization=quantization))
 
 
-def _quantization(
-    state: Translation, node: OnnxNode, scale: int, zero: int, low_high: tuple[int, int]
-) -> Quantization:
+def _quantization(state: Translation, node: OnnxNode, scale: int, zero: int, low_high: tuple[int, int]) -> Quantization:
     step, point = state.number(node, scale, "scale"), _whole(state.number(node, zero, "zero point", 0.0))
     return Quantization(scale=step, zero=point, low=low_high[0], high=low_high[1])
 

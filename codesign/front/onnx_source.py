@@ -11,8 +11,8 @@ from codesign.front.onnx_model import OnnxModel, OnnxNode, parse_onnx, read_mode
 from codesign.front.problem import refuse
 from codesign.front.rules import rule_problem
 from codesign.front.source import Layout, Source, SourceInput
-from codesign.ir.graph import MAX_ELEMENTS
 from codesign.front.translation import Refusal, Translation
+from codesign.ir.graph import MAX_ELEMENTS
 
 _INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
 

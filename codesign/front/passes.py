@@ -22,6 +22,7 @@ from codesign.front.source import (
     Pool,
     Quantization,
     Quantize,
+    RealArray,
     Source,
     Surround,
     inputs_of,
@@ -117,8 +118,10 @@ def clip_in_quantization(source: Source) -> Source:
     def step(source: Source) -> Source | None:
         grids = grids_of(source)
         for op in source.operators:
-            if isinstance(op, Quantize) and isinstance(before := source.producer(op.input), Clip):
-                if narrowed := _narrowed(op.quantization, before.low, before.high):
+            before = source.producer(op.input) if isinstance(op, Quantize) else None
+            if isinstance(op, Quantize) and isinstance(before, Clip):
+                narrowed = _narrowed(op.quantization, before.low, before.high)
+                if narrowed:
                     made = replace(op, input=before.input, quantization=narrowed)
                     return _cut(_replaced(source, {op.output: (made,)}))
             if isinstance(op, Clip) and (grid := grids.get(op.input)):
@@ -173,7 +176,7 @@ REWRITINGS: tuple[Rewriting, ...] = (
 
 
 def grids_of(source: Source) -> dict[str, Quantization]:
-    """Return, of every tensor whose values lie on one, the grid: the scale, the zero point and the range of integers."""
+    """Return the grid of every tensor whose values lie on one: scale, zero point and range of integers."""
     grids: dict[str, Quantization] = {}
     for op in source.operators:
         held = [grids.get(tensor) for tensor in inputs_of(op)]
@@ -273,7 +276,7 @@ def _folded(source: Source, before: Conv | Dense, op: Affine) -> Source:
     return _replaced(source, {before.output: (), op.output: (made,)}, constants)
 
 
-def _times(weight: Constant, factor: np.ndarray) -> Constant:  # type: ignore[type-arg]
+def _times(weight: Constant, factor: RealArray) -> Constant:
     """Return weights [K, ...] times a factor [K]."""
     spread = factor.reshape(-1, *(1,) * (len(weight.shape) - 1))
     if weight.integers is None or weight.scale is None:
@@ -314,9 +317,9 @@ def _renamed(source: Source, old: str, new: str) -> Source:
         if old not in inputs_of(op):
             operators.append(op)
         elif "inputs" in op.__slots__:
-            operators.append(replace(op, inputs=other(inputs_of(op))))  # type: ignore[arg-type,call-arg]
+            operators.append(replace(op, inputs=other(inputs_of(op))))  # type: ignore[arg-type]
         else:
-            operators.append(replace(op, input=new))  # type: ignore[arg-type,call-arg]
+            operators.append(replace(op, input=new))  # type: ignore[arg-type]
     return replace(source, operators=tuple(operators), output=new if source.output == old else source.output)
 
 

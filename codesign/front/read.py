@@ -62,7 +62,11 @@ class Imported:
         origin = self.origin
         return {
             "format": self.format.value,
-            "input": {"tensor": origin.input, "axes": _axes_text(origin.axes[0]), "file_takes_integers": origin.integer_input},
+            "input": {
+                "tensor": origin.input,
+                "axes": _axes_text(origin.axes[0]),
+                "file_takes_integers": origin.integer_input,
+            },
             "output": {"tensor": origin.output, "axes": _axes_text(origin.axes[1])},
             "notes": list(self.notes),
             "layers": [{"node": x.node, "source": x.source, "error_steps": round(x.error, 6)} for x in origin.layers],
@@ -81,8 +85,8 @@ def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
 def read_file(path: Path, shape: tuple[int, ...] | None = None) -> Imported | tuple[Format, Source]:
     """Return the network of a file that codesign wrote, or the Source of QONNX, ONNX or quantized TFLite.
 
-    `shape`: that of the input behind the batch, in the file's order, where the file leaves it open. Raise ConfigError if
-    the file is not whole, UnsupportedError with all nodes that are refused, ToolError if a package for it is missing.
+    `shape`: that of the input behind the batch, in the file's order, where the file leaves it open. Raise ConfigError
+    if the file is not whole, UnsupportedError with all nodes that are refused, ToolError if a package is missing.
     """
     check_file(path)
     try:
@@ -147,7 +151,9 @@ def _tflite(path: Path) -> Source:
 def _need(package: str, path: Path) -> None:
     """Raise ToolError unless the package that reads such a file is there."""
     if importlib.util.find_spec(package) is None:
-        raise ToolError(f"{path}: reading it needs {package}, which is not installed: pip install 'codesign[{package}]'")
+        raise ToolError(
+            f"{path}: reading it needs {package}, which is not installed: pip install 'codesign[{package}]'"
+        )
 
 
 def _axes_text(axes: Axes) -> str:

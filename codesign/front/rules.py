@@ -1,4 +1,4 @@
-"""Which operators and attributes of ONNX are read. The reader checks files by this table; docs/operators.md shows it."""
+"""Which operators and attributes of ONNX are read: readers check files by this table, docs/operators.md shows it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,11 +50,14 @@ _AXIS = _any("axis", "that of the channels, of a weight")
 _ROUNDINGS = ("ROUND", "HALF_EVEN", "HALF_UP", "HALF_DOWN", "UP", "DOWN", "CEIL", "FLOOR")
 _QUANT = OperatorRule(
     QONNX,
-    "constant scale, zero point and bits: 2 to 16 bits for maps, to 32 for constants; a scale per channel for constants",
+    "constant scale, zero point and bits: 2 to 16 for maps, to 32 for constants, which may have a scale per channel",
     (
         _only("narrow", 0, 1),
-        Rule("rounding_mode", "all; of maps with negative values ROUND, FLOOR and CEIL",
-             lambda v: str(v).upper() in _ROUNDINGS),  # fmt: skip
+        Rule(
+            "rounding_mode",
+            "all; of maps with negative values ROUND, FLOOR and CEIL",
+            lambda v: str(v).upper() in _ROUNDINGS,
+        ),
         _only("signed", 0, 1),
     ),
 )
@@ -62,54 +65,96 @@ _QLINEAR = "8-bit tensors with constant scales and zero points"
 
 RULES: dict[str, OperatorRule] = {
     "Add": OperatorRule(_ONNX, "two maps of one shape, or a map and a constant per channel"),
-    "ArgMax": OperatorRule(_ONNX, "the last node only: left to the host", tuple(map(_any, ("axis", "keepdims", "select_last_index")))),  # fmt: skip
+    "ArgMax": OperatorRule(
+        _ONNX, "the last node only: left to the host", tuple(map(_any, ("axis", "keepdims", "select_last_index")))
+    ),
     "AveragePool": OperatorRule(_ONNX, "a map", (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1))),
-    "BatchNormalization": OperatorRule(_ONNX, "constant statistics; folded into the convolution before it",
-                                       (_any("epsilon"), _any("momentum"), _only("spatial", 1), _only("training_mode", 0))),  # fmt: skip
-    "Cast": OperatorRule(_ONNX, "between types of floating point; of constants any", (_any("to"), _any("saturate"), _any("round_mode"))),  # fmt: skip
+    "BatchNormalization": OperatorRule(
+        _ONNX,
+        "constant statistics; folded into the convolution before it",
+        (_any("epsilon"), _any("momentum"), _only("spatial", 1), _only("training_mode", 0)),
+    ),
+    "Cast": OperatorRule(
+        _ONNX, "between types of floating point; of constants any", (_any("to"), _any("saturate"), _any("round_mode"))
+    ),
     "Clip": OperatorRule(_ONNX, "constant bounds", (_any("max"), _any("min"))),
     "Concat": OperatorRule(_ONNX, "maps of one extent and one scale", (_any("axis", "that of the channels"),)),
-    "Constant": OperatorRule(_ONNX, "none", tuple(map(_any, ("value", "value_float", "value_floats", "value_int", "value_ints")))),  # fmt: skip
+    "Constant": OperatorRule(
+        _ONNX, "none", tuple(map(_any, ("value", "value_float", "value_floats", "value_int", "value_ints")))
+    ),
     "Conv": OperatorRule(_ONNX, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
-    "DequantizeLinear": OperatorRule(_ONNX, "constant scale and zero point; of a map those of its QuantizeLinear",
-                                     (_AXIS, _only("block_size", 0), _any("output_dtype"))),  # fmt: skip
+    "DequantizeLinear": OperatorRule(
+        _ONNX,
+        "constant scale and zero point; of a map those of its QuantizeLinear",
+        (_AXIS, _only("block_size", 0), _any("output_dtype")),
+    ),
     "Div": OperatorRule(_ONNX, "a map by a constant, one or per channel", ()),
     "Dropout": OperatorRule(_ONNX, "left out", tuple(map(_any, ("ratio", "seed", "is_test")))),
     "Flatten": OperatorRule(_ONNX, "before a fully connected layer, or where only 1x1 maps flow", (_only("axis", 1),)),
-    "Gemm": OperatorRule(_ONNX, "a vector times constant quantized weights, and a constant bias",
-                         (_only("alpha", 1.0), _only("beta", 1.0), _only("transA", 0), _only("transB", 0, 1))),  # fmt: skip
+    "Gemm": OperatorRule(
+        _ONNX,
+        "a vector times constant quantized weights, and a constant bias",
+        (_only("alpha", 1.0), _only("beta", 1.0), _only("transA", 0), _only("transB", 0, 1)),
+    ),
     "GlobalAveragePool": OperatorRule(_ONNX, "a map"),
     "GlobalMaxPool": OperatorRule(_ONNX, "a map"),
     "Identity": OperatorRule(_ONNX, "left out"),
     "IntQuant": _QUANT,
     "LogSoftmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
     "MatMul": OperatorRule(_ONNX, "a vector times constant quantized weights"),
-    "MaxPool": OperatorRule(_ONNX, "a map; one output",
-                            (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))),  # fmt: skip
+    "MaxPool": OperatorRule(
+        _ONNX, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
+    ),
     "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel"),
-    "Pad": OperatorRule(_ONNX, "zeros around rows and columns, before a convolution or an average",
-                        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _only("value", 0.0))),  # fmt: skip
+    "Pad": OperatorRule(
+        _ONNX,
+        "zeros around rows and columns, before a convolution or an average",
+        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _only("value", 0.0)),
+    ),
     "QGemm": OperatorRule(MICROSOFT, _QLINEAR, (_only("alpha", 1.0), _only("transA", 0), _only("transB", 0, 1))),
     "QLinearAdd": OperatorRule(MICROSOFT, _QLINEAR),
     "QLinearAveragePool": OperatorRule(
-        MICROSOFT, _QLINEAR,
-        (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1), _only("channels_last", 0))),  # fmt: skip
+        MICROSOFT,
+        _QLINEAR,
+        (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1), _only("channels_last", 0)),
+    ),
     "QLinearConcat": OperatorRule(MICROSOFT, _QLINEAR, (_any("axis", "that of the channels"),)),
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),
     "QLinearGlobalAveragePool": OperatorRule(MICROSOFT, _QLINEAR, (_only("channels_last", 0),)),
     "QLinearMatMul": OperatorRule(_ONNX, _QLINEAR),
     "Quant": _QUANT,
     "QuantizeLinear": OperatorRule(
-        _ONNX, "constant scale and zero point, one for a map, one or per channel for a weight",
-        (_AXIS, _only("block_size", 0), _any("output_dtype", "int8, uint8, int16, uint16"), _any("precision"), _only("saturate", 1))),  # fmt: skip
-    "ReduceMean": OperatorRule(_ONNX, "over rows and columns", (_any("axes", "rows and columns"), _only("keepdims", 0, 1), _only("noop_with_empty_axes", 0))),  # fmt: skip
+        _ONNX,
+        "constant scale and zero point, one for a map, one or per channel for a weight",
+        (
+            _AXIS,
+            _only("block_size", 0),
+            _any("output_dtype", "int8, uint8, int16, uint16"),
+            _any("precision"),
+            _only("saturate", 1),
+        ),
+    ),
+    "ReduceMean": OperatorRule(
+        _ONNX,
+        "over rows and columns",
+        (_any("axes", "rows and columns"), _only("keepdims", 0, 1), _only("noop_with_empty_axes", 0)),
+    ),
     "Relu": OperatorRule(_ONNX, "before a quantization"),
     "Reshape": OperatorRule(_ONNX, "constant shape; as Flatten", (_only("allowzero", 0),)),
     "Resize": OperatorRule(
-        _ONNX, "whole constant factors of rows and columns",
-        (_only("mode", "nearest"), _only("coordinate_transformation_mode", "asymmetric"), _only("nearest_mode", "floor"),
-         _any("cubic_coeff_a", "not read"), _any("exclude_outside", "not read"), _any("extrapolation_value", "not read"),
-         _only("antialias", 0), _only("keep_aspect_ratio_policy", "stretch"))),  # fmt: skip
+        _ONNX,
+        "whole constant factors of rows and columns",
+        (
+            _only("mode", "nearest"),
+            _only("coordinate_transformation_mode", "asymmetric"),
+            _only("nearest_mode", "floor"),
+            _any("cubic_coeff_a", "not read"),
+            _any("exclude_outside", "not read"),
+            _any("extrapolation_value", "not read"),
+            _only("antialias", 0),
+            _only("keep_aspect_ratio_policy", "stretch"),
+        ),
+    ),
     "Softmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
     "Squeeze": OperatorRule(_ONNX, "as Flatten", (_any("axes"),)),
     "Sub": OperatorRule(_ONNX, "two maps of one shape, or a map and a constant per channel"),

@@ -72,7 +72,8 @@ def compare_with_source(path: Path, imported: Imported, x: RealArray) -> SourceC
     Raise whatever the runtime raises on a file that it cannot run.
     """
     origin, graph, runtime = imported.origin, imported.graph, runtime_of(imported)
-    assert origin is not None and runtime is not None
+    assert origin is not None
+    assert runtime is not None
     ours = golden.run(graph, origin.input_grid.integers(x))
     theirs = run_source(path, imported, x)
     off = np.abs(ours - theirs)

@@ -33,7 +33,9 @@ def fixed_point(ratios: RealArray, bits: int = MAX_MULTIPLIER_BITS, least_shift:
     largest = float(ratios.max())
     most = min(MOST_SHIFT, bits - int(np.frexp(largest)[1]))
     if most < least_shift:
-        raise ValueError(f"scales by {largest:g}, more than a multiplier of {bits} bits can; expected scales nearer to 1")
+        raise ValueError(
+            f"scales by {largest:g}, more than a multiplier of {bits} bits can; expected scales nearer to 1"
+        )
     if is_power_of_two(ratios):
         needed = max(least_shift, 1 - int(np.frexp(float(ratios.min()))[1]))
         shift = min(needed, most)
@@ -46,7 +48,9 @@ def fixed_point(ratios: RealArray, bits: int = MAX_MULTIPLIER_BITS, least_shift:
         exact = np.ldexp(ratios, shift)
         multiplier = np.rint(exact).astype(np.int64)
     if shift < least_shift:
-        raise ValueError(f"scales by {largest:g}, more than a multiplier of {bits} bits can; expected scales nearer to 1")
+        raise ValueError(
+            f"scales by {largest:g}, more than a multiplier of {bits} bits can; expected scales nearer to 1"
+        )
     return FixedPoint(multiplier, shift, np.abs(multiplier - exact) / exact)
 
 

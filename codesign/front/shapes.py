@@ -67,7 +67,9 @@ def check_size(shape: Shape) -> None:
         raise ValueError(f"gives a tensor {list(shape)}; expected 1 to {MAX_ELEMENTS:,} elements")
 
 
-def _shape(op: Operator, inputs: list[Shape], constants: Mapping[str, Constant], layout: Layout) -> Shape:
+def _shape(  # noqa: C901, PLR0912 (a case for each)
+    op: Operator, inputs: list[Shape], constants: Mapping[str, Constant], layout: Layout
+) -> Shape:
     shape = inputs[0]
     match op:
         case Quantize() | Clip() | Decide():

@@ -164,7 +164,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
-    """Every channel times a constant factor, plus a constant offset: a BatchNormalization, or arithmetic with constants.
+    """Every channel times a constant factor, plus a constant offset: BatchNormalization, or arithmetic with constants.
 
     Both constants have one value, or one per channel.
     """

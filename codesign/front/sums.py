@@ -27,7 +27,7 @@ _MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for 
 
 
 def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
-    """Return the network with a quantization behind every sum that has none of its own, and problems where none is exact.
+    """Return the network with a quantization behind every sum, and problems where none would be exact.
 
     Added ones change nothing: they have a value for every sum that can come. At the network's end one of 16 bits is
     added where none is exact, and noted.

@@ -131,8 +131,13 @@ def _tensor(path: Path, model: Any, tensor: Any) -> TfliteTensor:
         raise UnsupportedError(f"{path}: tensor {name!r} is sparse; expected dense tensors")
     quantization = tensor.Quantization()
     known = quantization is not None and quantization.ScaleLength() > 0
-    scales = quantization.ScaleAsNumpy().astype(np.float64) if known else np.zeros(0)
-    zeros = quantization.ZeroPointAsNumpy().astype(np.int64) if known and quantization.ZeroPointLength() else np.zeros(1, np.int64)
+    with np.errstate(invalid="ignore"):  # what is no number is refused below
+        scales = quantization.ScaleAsNumpy().astype(np.float64) if known else np.zeros(0)
+    zeros = (
+        quantization.ZeroPointAsNumpy().astype(np.int64)
+        if known and quantization.ZeroPointLength()
+        else np.zeros(1, np.int64)
+    )
     axis = int(quantization.QuantizedDimension()) if known else 0
     if not (np.isfinite(scales).all() and (scales > 0).all()):
         raise ConfigError(f"{path}: tensor {name!r} has a scale that is not a positive number")
@@ -156,6 +161,11 @@ def _operator(path: Path, model: Any, operator: Any, tensors: int) -> TfliteOper
         table, made = operator.BuiltinOptions(), _OPTIONS[name]()
         made.Init(table.Bytes, table.Pos)
         for key in dir(_OPTIONS[name]):
-            if key[0].isupper() and key != "Init" and not key.startswith("GetRoot") and "BufferHasIdentifier" not in key:
+            if (
+                key[0].isupper()
+                and key != "Init"
+                and not key.startswith("GetRoot")
+                and "BufferHasIdentifier" not in key
+            ):
                 options[key] = int(getattr(made, key)())
     return TfliteOperator(name, inputs, outputs, options)

@@ -32,8 +32,8 @@ from codesign.front.source import (
     Surround,
     inputs_of,
 )
-from codesign.ir.graph import MAX_ELEMENTS
 from codesign.front.tflite_model import TfliteModel, TfliteOperator, TfliteTensor, read_tflite
+from codesign.ir.graph import MAX_ELEMENTS
 
 _SAME = 0  # of tflite.Padding
 _CLIPS = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # of tflite.ActivationFunctionType
@@ -71,8 +71,10 @@ def read_tflite_source(path: Path) -> Source:
             raise UnsupportedError(f"{path}: expected one {what}, found {len(found)}")
     entry = model.tensors[model.inputs[0]]
     if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MAX_ELEMENTS:
-        raise UnsupportedError(f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of "
-                               "maps [Y, X, C], rows [X, C] or vectors [C], of known extents")  # fmt: skip
+        raise UnsupportedError(
+            f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
+            "rows [X, C] or vectors [C], of known extents"
+        )
     state = _Translation(model)
     state.read()
     refuse(str(path), state.problems)
@@ -137,7 +139,7 @@ class _Translation:
     def _problem(self, name: str, op: TfliteOperator, found: str) -> None:
         self.problems.append(Problem(node=name, operator=op.name, found=found))
 
-    def _translate(self, name: str, op: TfliteOperator) -> None:
+    def _translate(self, name: str, op: TfliteOperator) -> None:  # noqa: C901 (a case for each)
         x, output = self._map(op, 0), f"{self.name(op.outputs[0])}:sum"
         match op.name:
             case "CONV_2D" | "DEPTHWISE_CONV_2D":

@@ -9,12 +9,12 @@ from codesign.ir.graph import IDENTITY, Encoding, Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
@@ -70,6 +70,9 @@ class GraphBuilder:
         shift: int = 0,
         weight_bits: int | None = None,
         acc_bits: int | None = None,
+        zero_in: int = 0,
+        bias_fraction: int = 0,
+        rule: OutputRule = HALF_UP,
         name: str = "",
     ) -> Conv:
         """Add a convolution with weight[K,FY,FX,C/G] and bias[K]; see Conv for its formula.
@@ -88,6 +91,7 @@ class GraphBuilder:
         bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
         factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
         needed = signed_bits(int(weight.min()), int(weight.max()))
+        added = added_bias(weight, bias, zero_in, bias_fraction) >> bias_fraction
         node = Conv(
             name=name,
             source=source.name,
@@ -97,11 +101,14 @@ class GraphBuilder:
             window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
             groups=groups,
             wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
-            acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, bias)), 2),
+            acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, added)), 2),
             scaling=scaling_of(factors),
             multiplier_bits=int(factors.max()).bit_length(),
             shift=shift,
             otype=otype,
+            zero_in=zero_in,
+            bias_fraction=bias_fraction,
+            rule=rule,
         )
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": factors}
         self.nodes.append(node)
@@ -119,15 +126,30 @@ class GraphBuilder:
         multiplier: int = 1,
         shift: int = 0,
         otype: QType | None = None,
+        zero_in: int = 0,
+        rule: OutputRule = HALF_UP,
         name: str = "",
     ) -> Pool:
-        """Add sum * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
-        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
+        otype = otype or source.otype
+        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype, name, zero_in, rule)
 
     def add(
-        self, a: Node, b: Node, *, otype: QType, multipliers: tuple[int, int] = (1, 1), shift: int = 0, name: str = ""
+        self,
+        a: Node,
+        b: Node,
+        *,
+        otype: QType,
+        multipliers: tuple[int, int] = (1, 1),
+        shift: int = 0,
+        zeros: tuple[int, int] = (0, 0),
+        rule: OutputRule = HALF_UP,
+        name: str = "",
     ) -> Add:
-        """Add the sum of two maps, each times a multiplier, shifted and rounded."""
+        """Add the sum of two maps, each less its zero point and times a multiplier, shifted and rounded.
+
+        Multipliers of two signs make a difference.
+        """
         node = Add(
             name=name or self._fresh("add"),
             sources=(a.name, b.name),
@@ -136,6 +158,8 @@ class GraphBuilder:
             multipliers=multipliers,
             shift=shift,
             otype=otype,
+            zeros=zeros,
+            rule=rule,
         )
         self.nodes.append(node)
         return node
@@ -183,7 +207,16 @@ class GraphBuilder:
         return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
 
     def _pool(
-        self, source: Node, op: PoolOp, window: Window, multiplier: int, shift: int, otype: QType, name: str
+        self,
+        source: Node,
+        op: PoolOp,
+        window: Window,
+        multiplier: int,
+        shift: int,
+        otype: QType,
+        name: str,
+        zero_in: int = 0,
+        rule: OutputRule = HALF_UP,
     ) -> Pool:
         node = Pool(
             name=name or self._fresh("pool"),
@@ -195,6 +228,8 @@ class GraphBuilder:
             multiplier=multiplier,
             shift=shift,
             otype=otype,
+            zero_in=zero_in,
+            rule=rule,
         )
         self.nodes.append(node)
         return node

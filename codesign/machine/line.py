@@ -26,8 +26,7 @@ from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 from codesign.ops.pool import Pool, PoolOp
-from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
 from codesign.ops.resize import Resize
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
@@ -198,7 +197,7 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
         case Pool():
             return _pool_modules(node, engine)
         case Add():
-            scale = _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+            scale = _scale(node, 1, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
         case Concat():
@@ -218,10 +217,15 @@ def operand_bits(node: Conv) -> int:
     return node.itype.bits + (0 if node.itype.signed else 1)
 
 
-def sum_bits(acc_bits: int, largest_multiplier: int, shift: int) -> int:
-    """Return the signed width of acc * multiplier plus the rounding half."""
-    half, bound = (1 << shift) >> 1, 1 << (acc_bits - 1)
-    return signed_bits(-bound * largest_multiplier, (bound - 1) * largest_multiplier + half)
+def sum_bits(node: Conv | Pool | Add, largest_multiplier: int) -> int:
+    """Return the signed width of a sum times the multiplier, and what rounding and zero points add to it."""
+    bound, offset = 1 << (node.sum_bits - 1), output_offset(node.rule, node.shift)
+    match node:
+        case Conv():
+            bound <<= node.bias_fraction
+        case Pool() | Add():
+            offset += node.added * largest_multiplier
+    return signed_bits(-bound * largest_multiplier + min(offset, 0), (bound - 1) * largest_multiplier + max(offset, 0))
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
@@ -290,30 +294,34 @@ def _conv_scale(node: Conv) -> Scale:
     """Return the requantizer of a convolution. Of general factors only the width is known: the largest is assumed."""
     match node.scaling:
         case Scaling.SHIFT:
-            return _scale(node.acc_bits, 1, node.shift, node.otype, factor_bits=0, general=False)
+            return _scale(node, 1, factor_bits=0, general=False)
         case Scaling.POWER_OF_TWO:
             exponent = node.multiplier_bits - 1
             bits = max(1, exponent.bit_length())
-            return _scale(node.acc_bits, 1 << exponent, node.shift, node.otype, factor_bits=bits, general=False)
+            return _scale(node, 1 << exponent, factor_bits=bits, general=False)
         case Scaling.GENERAL:
             bits = node.multiplier_bits
-            return _scale(node.acc_bits, (1 << bits) - 1, node.shift, node.otype, factor_bits=bits, general=True)
+            return _scale(node, (1 << bits) - 1, factor_bits=bits, general=True)
 
 
 def _pool_scale(node: Pool) -> Scale:
     """Return the requantizer of an average pooling, whose factor is constant; a power of two is part of the wiring."""
     general = node.multiplier & (node.multiplier - 1) != 0
     bits = node.multiplier.bit_length() if general else 0
-    return _scale(node.acc_bits, node.multiplier, node.shift, node.otype, factor_bits=bits, general=general)
+    return _scale(node, node.multiplier, factor_bits=bits, general=general)
 
 
-def _scale(acc_bits: int, factor: int, shift: int, otype: QType, *, factor_bits: int, general: bool) -> Scale:
+def _scale(node: Conv | Pool | Add, factor: int, *, factor_bits: int, general: bool) -> Scale:
+    otype, rule = node.otype, node.rule
     return Scale(
-        acc_bits=acc_bits,
+        acc_bits=node.acc_bits,
         factor_bits=factor_bits,
         general=general,
-        sum_bits=sum_bits(acc_bits, factor, shift),
-        shift=shift,
+        sum_bits=sum_bits(node, factor),
+        shift=node.shift,
         out_bits=otype.bits,
         out_signed=otype.signed,
+        fraction=node.bias_fraction if isinstance(node, Conv) else 0,
+        ties=rule.rounding is Rounding.HALF_EVEN and node.shift > 0,
+        bounded=rule.limits(otype) != (otype.qmin, otype.qmax),
     )

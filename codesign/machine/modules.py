@@ -85,7 +85,8 @@ class ChannelRom:
 class Scale:
     """How sums become outputs: widths of accumulator, factor and product, the shift and the output.
 
-    `factor_bits` is 0 without factors; `general` tells factors from exponents.
+    `factor_bits` is 0 without factors; `general` tells factors from exponents. `fraction`: bits of an offset below the
+    step of a sum. `ties`: halves go to even. `bounded`: outputs end before their type does.
     """
 
     acc_bits: int
@@ -95,11 +96,19 @@ class Scale:
     shift: int
     out_bits: int
     out_signed: bool
+    fraction: int = 0
+    ties: bool = False
+    bounded: bool = False
 
     @property
     def high_bits(self) -> int:
         """Bits that remain after the shift."""
         return max(self.sum_bits - self.shift, 1)
+
+    @property
+    def tie_bits(self) -> int:
+        """Bits below the shift that are kept to see whether a sum lies halfway."""
+        return self.shift if self.ties else 0
 
     @property
     def product_bits(self) -> int:

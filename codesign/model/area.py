@@ -57,6 +57,7 @@ class Coefficients:
     fifo: float = 4.0  # its handshake
     fifo_pointer: float = 1.5  # a bit of its pointers
     scale_choice: float = 0.4  # barrel shifter, a bit of the sum and of the exponent
+    tie_bits: int = 5  # bits shifted out that a LUT compares, to see a tie
     constant_product: float = 0.15  # of a multiplier, where its weight is a constant
     repeated_words: float = 5.0  # row repeater, saved where a pixel has several words
     control: float = 266.0  # the whole control block, but its counters of beats
@@ -193,7 +194,8 @@ def _requantize(module: Requantize, family: Family) -> IntArray:
     dsps = ceil_div(scale.acc_bits, _DSP_WIDE[family]) if in_dsp else 0
     packs = in_dsp and family is Family.SERIES7 and scale.acc_bits <= _DSP_WIDE[family]
     high = scale.high_bits
-    lut, ff, stages = np.where(constant, 0.0, float(scale.sum_bits)), np.asarray(high), 2
+    adder = float(scale.sum_bits - scale.fraction)  # the bits below a sum's step are the offset's own
+    lut, ff, stages = np.where(constant, 0.0, adder), np.asarray(high + scale.tie_bits), 2
     if scale.general:
         stages = 3
         inside = 0 if in_dsp else multiply_luts(scale.acc_bits, scale.factor_bits + 1)
@@ -209,11 +211,12 @@ def _requantize(module: Requantize, family: Family) -> IntArray:
 
 
 def _clamp_luts(scale: Scale) -> int:
-    """Return the LUTs that compare with the rails and choose: none where the output holds all signed values."""
+    """Return the LUTs that find ties, compare with the rails and choose: none where all signed values are outputs."""
     spare = scale.high_bits - scale.out_bits - (0 if scale.out_signed else 1)
+    ties = scale.ties + scale.tie_bits // FIT.tie_bits
     if spare <= 0:
-        return 0 if scale.out_signed else 1
-    return scale.out_bits + (2 if scale.out_signed else 0) + spare // 2
+        return ties + (scale.out_bits // 2 if scale.bounded else 0 if scale.out_signed else 1)
+    return ties + scale.out_bits + (2 if scale.out_signed else 0) + 2 * scale.bounded + spare // 2
 
 
 def _feed(feed: Feed, family: Family) -> IntArray:
@@ -282,7 +285,7 @@ def _scaled_sum(module: ScaledSum) -> IntArray:
     pe, scale = module.pe, module.scale
     adders = sum(m.bit_count() for m in module.multipliers) - 1
     lane = adders * (module.bits + 2) + _clamp_luts(scale)
-    return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
+    return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.tie_bits + scale.out_bits) + 2)
 
 
 def _channel_mux(mux: ChannelMux) -> IntArray:

@@ -9,7 +9,18 @@ from codesign.errors import UnsupportedError
 from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, check_requantize, requantize, scaling_of, signed_bits
+from codesign.ops.requantize import (
+    HALF_UP,
+    MAX_PRODUCT_BITS,
+    OutputRule,
+    Scaling,
+    check_requantize,
+    check_rule,
+    check_zero,
+    requantize,
+    scaling_of,
+    signed_bits,
+)
 from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
 
 
@@ -19,11 +30,12 @@ class Conv(Operator):
 
     A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.
 
-        acc[oy,ox,k] = bias[k] + sum over fy,fx,c of w[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]
-        y = clamp((acc * multiplier[k] + 2**(shift-1)) >> shift)
+        sum[oy,ox,k] = sum over fy,fx,c of w[k,fy,fx,c] * (x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c] - zero_in)
+        y = clamp(round((sum * 2**bias_fraction + bias[k]) * multiplier[k] / 2**shift) + zero)
 
-    with g = floor(k / (K/G)), the group of output channel k. Parameters in Graph.params: `<name>.weight`
-    [K,FY,FX,C/G], `<name>.bias` [K], `<name>.multiplier` [K].
+    with g = floor(k / (K/G)), the group of output channel k. Padding adds nothing: it is `zero_in`. `rule` says how to
+    round, what `zero` is, and where outputs end. Parameters in Graph.params: `<name>.weight` [K,FY,FX,C/G],
+    `<name>.bias` [K], `<name>.multiplier` [K].
     """
 
     name: str
@@ -39,6 +51,9 @@ class Conv(Operator):
     multiplier_bits: int  # unsigned width of the largest multiplier
     shift: int
     otype: QType
+    zero_in: int = 0  # the input's zero point
+    bias_fraction: int = 0  # bits of a bias below the step of a sum
+    rule: OutputRule = HALF_UP
 
     def __post_init__(self) -> None:
         if self.groups < 1 or self.k % self.groups or self.ishape.c % self.groups:
@@ -46,6 +61,14 @@ class Conv(Operator):
                 f"{self.name}: groups must divide K and C, got {self.groups} for K = {self.k} and C = {self.ishape.c}"
             )
         check_requantize(self.name, self.acc_bits, self.multiplier_bits, self.shift)
+        bits = self.acc_bits + self.multiplier_bits + self.bias_fraction
+        if self.bias_fraction < 0 or bits > MAX_PRODUCT_BITS:
+            raise ValueError(
+                f"{self.name}: expected a fraction of the bias of 0 bits or more, and with accumulator and multiplier "
+                f"at most {MAX_PRODUCT_BITS} bits, got {self.bias_fraction} and {bits}"
+            )
+        check_zero(self.name, self.zero_in, self.itype)
+        check_rule(self.name, self.rule, self.shift, self.otype)
         check_output(self.name, self.ishape, self.window, self.k)
 
     @property
@@ -137,14 +160,15 @@ class Conv(Operator):
         return replace(self, name="n", source="a")
 
     def check(self, params: Mapping[str, IntArray]) -> None:
-        weight, bias, multiplier = params["weight"], params["bias"], params["multiplier"]
+        weight, multiplier = params["weight"], params["multiplier"]
         if weight.min() < self.wtype.qmin or weight.max() > self.wtype.qmax:
             raise UnsupportedError(f"node {self.name!r}: a weight lies outside {self.wtype}")
         if multiplier.min() < 1 or int(multiplier.max()).bit_length() > self.multiplier_bits:
             raise UnsupportedError(f"node {self.name!r}: a multiplier is not in 1 to {2**self.multiplier_bits - 1}")
         if self.scaling is not scaling_of(multiplier) and self.scaling is not Scaling.GENERAL:
             raise UnsupportedError(f"node {self.name!r}: its multipliers are not of the kind {self.scaling.value!r}")
-        needed = signed_bits(*accumulator_bounds(self.itype, weight, bias))
+        added = self.added(params) >> self.bias_fraction
+        needed = signed_bits(*accumulator_bounds(self.itype, weight, added))
         if needed > self.acc_bits:
             raise UnsupportedError(
                 f"node {self.name!r}: {self.acc_bits} accumulator bits, but its weights need {needed}"
@@ -156,7 +180,7 @@ class Conv(Operator):
         A partial product of float64 matrices is exact here: every sum stays below 2**53 because acc_bits <= 32.
         """
         (x,), weight = maps, params["weight"]
-        taps = window_view(x, self.window, 0)
+        taps = window_view(x - self.zero_in, self.window, 0)
         if self.depthwise:
             acc = np.einsum("bijyxk,kyx->bijk", taps, weight[:, :, :, 0])
         else:
@@ -165,14 +189,28 @@ class Conv(Operator):
             flat = [(t.reshape(b * oy * ox, -1).astype(np.float64), w.reshape(len(w), -1)) for t, w in split]
             sums = [t @ w.T.astype(np.float64) for t, w in flat]
             acc = np.concatenate(sums, axis=1).astype(np.int64).reshape(b, oy, ox, self.k)
-        return requantize(acc + params["bias"], params["multiplier"], self.shift, self.otype)
+        total = (acc << self.bias_fraction) + params["bias"]
+        return requantize(total, params["multiplier"], self.shift, self.otype, self.rule)
+
+    def added(self, params: Mapping[str, IntArray]) -> IntArray:
+        """Return what the machine adds to its sums, [K] in steps of the bias, from the parameters by name."""
+        return added_bias(params["weight"], params["bias"], self.zero_in, self.bias_fraction)
+
+
+def added_bias(weight: IntArray, bias: IntArray, zero_in: int, bias_fraction: int) -> IntArray:
+    """Return the bias less what the input's zero point adds to a sum of weights times inputs.
+
+    weight[K,FY,FX,C/G], bias[K] and the result in steps of the bias. The machine multiplies inputs as they are, and
+    outside the map they are the zero point.
+    """
+    return bias - ((zero_in * weight.reshape(len(bias), -1).sum(axis=1)) << bias_fraction)
 
 
 def accumulator_bounds(itype: QType, weight: IntArray, bias: IntArray) -> tuple[int, int]:
     """Return the smallest and largest value that any partial sum, or sum with bias, of a Conv can take.
 
-    weight[K,FY,FX,C], bias[K]. Zero lies inside every activation type, so a partial sum never leaves the bounds of
-    the whole sum.
+    weight[K,FY,FX,C], bias[K] in steps of the sum, rounded down. Zero lies inside every activation type, so a partial
+    sum never leaves the bounds of the whole sum.
     """
     low = np.minimum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)
     high = np.maximum(weight * itype.qmin, weight * itype.qmax).reshape(len(bias), -1).sum(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import check_requantize, requantize
+from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
 from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
 
 
@@ -24,9 +24,9 @@ class PoolOp(Enum):
 class Pool(Operator):
     """Maximum or average over a window, channel by channel; a global pooling's window covers the map.
 
-    Maximum: padding never wins; otype equals itype, multiplier 1, shift 0.
-    Average: y = clamp((sum * multiplier + 2**(shift-1)) >> shift), padding counts as zeros. The multiplier holds
-    1/(FY*FX) and the ratio of scales.
+    Maximum: padding never wins; otype equals itype, multiplier 1, shift 0, and nothing is rounded.
+    Average: y = clamp(round(sum of (x - zero_in) * multiplier / 2**shift) + zero); padding is `zero_in`, and counts.
+    The multiplier holds 1/(FY*FX) and the ratio of scales. `rule`: how to round, `zero`, and where outputs end.
     """
 
     name: str
@@ -38,13 +38,19 @@ class Pool(Operator):
     multiplier: int
     shift: int
     otype: QType
+    zero_in: int = 0  # the input's zero point
+    rule: OutputRule = HALF_UP
 
     def __post_init__(self) -> None:
         if self.op is PoolOp.MAX and (self.multiplier != 1 or self.shift != 0 or self.otype != self.itype):
             raise ValueError(f"{self.name}: maximum pooling has multiplier 1, shift 0 and otype = itype")
+        if self.op is PoolOp.MAX and (self.zero_in != 0 or self.rule != HALF_UP):
+            raise ValueError(f"{self.name}: maximum pooling gives its inputs as they are, without zero point or rule")
         if self.multiplier < 1:
             raise ValueError(f"{self.name}: expected a positive multiplier, got {self.multiplier}")
         check_requantize(self.name, self.acc_bits, self.multiplier.bit_length(), self.shift)
+        check_zero(self.name, self.zero_in, self.itype)
+        check_rule(self.name, self.rule, self.shift, self.otype)
         check_output(self.name, self.ishape, self.window, self.ishape.c)
 
     @property
@@ -60,6 +66,11 @@ class Pool(Operator):
         """Signed width of the sum over the window."""
         bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions
         return (bound - 1).bit_length() + 1
+
+    @property
+    def added(self) -> int:
+        """What the machine adds to its sums of inputs: the zero point's part, taken away."""
+        return -self.zero_in * self.window.positions
 
     @property
     def sum_bits(self) -> int:
@@ -98,5 +109,5 @@ class Pool(Operator):
         (x,) = maps
         if self.op is PoolOp.MAX:
             return np.asarray(window_view(x, self.window, self.itype.qmin).max(axis=(3, 4)))
-        total = window_view(x, self.window, 0).sum(axis=(3, 4))
-        return requantize(total, self.multiplier, self.shift, self.otype)
+        total = window_view(x - self.zero_in, self.window, 0).sum(axis=(3, 4))
+        return requantize(total, self.multiplier, self.shift, self.otype, self.rule)

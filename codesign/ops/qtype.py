@@ -8,7 +8,7 @@ MAX_BITS = 16
 
 @dataclass(frozen=True, slots=True)
 class QType:
-    """An integer type; the real value of an integer is `q * scale`, the zero point is always 0.
+    """An integer type; the real value of an integer q is (q - zero point) * scale. Nodes hold the zero points.
 
     Raises ValueError unless 2 <= bits <= 16.
     """

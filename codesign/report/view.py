@@ -86,8 +86,8 @@ class Origin:
         if not self.differing_words:
             return f"{self.format}; equals {self.runtime} in all {of}"
         return (
-            f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}, by {self.largest_steps} steps "
-            f"at most and {self.mean_steps:.2g} in the mean"
+            f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}, by {self.largest_steps} "
+            f"steps at most and {self.mean_steps:.2g} in the mean"
         )
 
 

@@ -12,12 +12,12 @@ from codesign.machine.line import emit_lanes, words_in
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
 
@@ -37,11 +37,12 @@ def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
 def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_operator: bool = True) -> Graph:
     """Return a chain of random blocks, often ended by a global pool or a dense layer.
 
-    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others.
+    `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others, with
+    one rounding and without zero points.
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
     `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
     """
-    build = _Builder(rng, dense, extreme)
+    build = _Builder(rng, dense, extreme, not every_operator)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
         blocks += [build.concat, build.resize]
@@ -79,6 +80,7 @@ class _Builder:
     rng: Rng
     is_dense: bool = False
     is_extreme: bool = False
+    is_plain: bool = False
     nodes: list[Node] = field(default_factory=list)
     params: dict[str, IntArray] = field(default_factory=dict)
 
@@ -113,6 +115,26 @@ class _Builder:
         if self.is_extreme and self.rng.random() < 0.5:
             return _pick(self.rng, (0, 1, 31, 32, 47))
         return _shift(bound, otype, self.rng)
+
+    def zero(self, qtype: QType) -> int:
+        """Return a zero point: often 0, else any of the type."""
+        if self.is_plain or self.rng.random() < 0.5:
+            return 0
+        return int(self.rng.integers(qtype.qmin, qtype.qmax + 1))
+
+    def rule(self, otype: QType, shift: int) -> OutputRule:
+        """Return how outputs are made: often the usual way, else with a rounding, a zero point or bounds of its own."""
+        if self.is_plain or self.rng.random() < 0.3:
+            return HALF_UP
+        zero, bounds = self.zero(otype), None
+        if self.rng.random() < 0.3:
+            low, high = np.sort(self.rng.integers(otype.qmin, otype.qmax + 1, 2)).tolist()
+            bounds = low, high
+        return OutputRule(
+            rounding=_pick(self.rng, tuple(Rounding)),
+            zero=zero if abs(zero) << shift < 1 << 47 else 0,
+            bounds=bounds,
+        )
 
     def conv(self, source: Node) -> Node:
         window = self.window(source.oshape)
@@ -189,8 +211,11 @@ class _Builder:
         multipliers = tuple(1 if self.rng.random() < 0.5 else int(self.rng.integers(1, 200)) for _ in pair)
         if self.is_extreme:
             multipliers = tuple(_large_multiplier(source.otype, self.rng) for source in pair)
+        if not self.is_plain:
+            multipliers = tuple(-m if self.rng.random() < 0.3 else m for m in multipliers)
         low, high = (sum(int(m * v) for m, v in zip(multipliers, ends, strict=True)) for ends in _ends(pair))
         otype = self.activation()
+        shift = self.shift(max(abs(low), abs(high)), otype)
         return self.add_node(
             Add(
                 name=self.fresh("add"),
@@ -198,8 +223,10 @@ class _Builder:
                 ishape=source.oshape,
                 itypes=(pair[0].otype, pair[1].otype),
                 multipliers=(multipliers[0], multipliers[1]),
-                shift=self.shift(max(-low, high), otype),
+                shift=shift,
                 otype=otype,
+                zeros=(self.zero(pair[0].otype), self.zero(pair[1].otype)),
+                rule=self.rule(otype, shift),
             )
         )
 
@@ -209,15 +236,18 @@ class _Builder:
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
-        low, high = accumulator_bounds(itype, weight, bias)
+        zero, fraction = self.zero(itype), 0 if self.is_plain else _pick(self.rng, (0, 0, 1, 5))
+        added = added_bias(weight, bias, zero, fraction) >> fraction
+        low, high = accumulator_bounds(itype, weight, added)
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
         if self.is_extreme and self.rng.random() < 0.3:
             acc_bits = 32
         scaling = _pick(self.rng, tuple(Scaling))
-        multiplier = _multipliers(k, scaling, min(16, 48 - acc_bits), self.rng)
+        limit = min(16, 48 - acc_bits - fraction)
+        multiplier = _multipliers(k, scaling, limit, self.rng)
         if self.is_extreme:
-            multiplier = _largest_multipliers(scaling, multiplier, min(16, 48 - acc_bits), self.rng)
-        bound = max(-low, high) * int(multiplier.max())
+            multiplier = _largest_multipliers(scaling, multiplier, limit, self.rng)
+        shift = self.shift((max(-low, high) << fraction) * int(multiplier.max()), otype)
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         return self.add_node(
             Conv(
@@ -232,13 +262,17 @@ class _Builder:
                 acc_bits=acc_bits,
                 scaling=_declared_scaling(scaling, multiplier),
                 multiplier_bits=int(multiplier.max()).bit_length(),
-                shift=self.shift(bound, otype),
+                shift=shift,
                 otype=otype,
+                zero_in=zero,
+                bias_fraction=fraction,
+                rule=self.rule(otype, shift),
             )
         )
 
     def _pool(self, source: Node, window: Window) -> Node:
         shape, itype = source.oshape, source.otype
+        zero, rule = 0, HALF_UP
         if self.rng.random() < 0.5:
             op, otype, multiplier, shift = PoolOp.MAX, itype, 1, 0
         else:
@@ -246,6 +280,7 @@ class _Builder:
             multiplier = max(1, (1 << shift) // window.positions)
             if self.is_extreme:
                 shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
+            zero, rule = self.zero(itype), self.rule(otype, shift)
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -257,6 +292,8 @@ class _Builder:
                 multiplier=multiplier,
                 shift=shift,
                 otype=otype,
+                zero_in=zero,
+                rule=rule,
             )
         )
 

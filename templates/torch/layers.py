@@ -20,6 +20,7 @@ rounded to their grid on the way, and the gradient passes the rounding. To fine-
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,27 @@ def rounded(x: Tensor) -> Tensor:
     return x - x.detach() + torch.floor(x.detach() + 0.5)
 
 
+def rounded_even(x: Tensor) -> Tensor:
+    """The nearest integer, of two the even one; the gradient is that of x."""
+    return x - x.detach() + torch.round(x.detach())
+
+
+def rounded_down(x: Tensor) -> Tensor:
+    """The next integer below; the gradient is that of x."""
+    return x - x.detach() + torch.floor(x.detach())
+
+
+def rounded_up(x: Tensor) -> Tensor:
+    """The next integer above; the gradient is that of x."""
+    return x - x.detach() + torch.ceil(x.detach())
+
+
 class Conv(nn.Module):
     """A convolution x[B,C,IY,IX] -> [B,K,OY,OX]; with groups = K a depthwise one, and dense where it covers its map.
 
-    `padding`: zeros left, right, above and below. `weights`, `outputs`: least and largest integer. One step of the
-    weights of output channel k is worth scale[k] steps of the output.
+    `padding`: inputs of value `zero_in` left, right, above and below. `weights`, `outputs`: least and largest integer.
+    One step of the weights of output channel k is worth scale[k] steps of the output; one of its bias `bias_steps`
+    times less. `zero_in`, `zero`: the integers that stand for 0. `rounding`: what makes integers of the sums.
     """
 
     def __init__(
@@ -51,10 +68,15 @@ class Conv(nn.Module):
         weights: tuple[int, int],
         outputs: tuple[int, int],
         groups: int = 1,
+        zero_in: int = 0,
+        zero: int = 0,
+        bias_steps: int = 1,
+        rounding: Callable[[Tensor], Tensor] = rounded,
     ) -> None:
         super().__init__()
         c, k = channels
         self.stride, self.padding, self.weights, self.outputs, self.groups = stride, padding, weights, outputs, groups
+        self.zero_in, self.zero, self.bias_steps, self.rounding = zero_in, zero, bias_steps, rounding
         self.weight = nn.Parameter(torch.zeros(k, c // groups, *kernel, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(k, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(k, dtype=torch.float64))
@@ -62,9 +84,11 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = self.scale[:, None, None, None]
         weight = rounded(self.weight / scale).clamp(*self.weights) * scale
-        bias = rounded(self.bias / self.scale) * self.scale
-        total = functional.conv2d(functional.pad(x, self.padding), weight, bias, self.stride, groups=self.groups)
-        return rounded(total).clamp(*self.outputs)
+        step = self.scale / self.bias_steps
+        bias = rounded(self.bias / step) * step
+        inputs = functional.pad(x - self.zero_in, self.padding)
+        total = functional.conv2d(inputs, weight, bias, self.stride, groups=self.groups)
+        return (self.rounding(total) + self.zero).clamp(*self.outputs)
 
 
 def maximum(
@@ -81,15 +105,26 @@ def average(
     padding: tuple[int, int, int, int],
     scale: float,
     outputs: tuple[int, int],
+    zero_in: int = 0,
+    zero: int = 0,
+    rounding: Callable[[Tensor], Tensor] = rounded,
 ) -> Tensor:
     """The sum of every window times scale."""
-    total = functional.avg_pool2d(functional.pad(x, padding), kernel, stride, divisor_override=1)
-    return rounded(total * scale).clamp(*outputs)
+    total = functional.avg_pool2d(functional.pad(x - zero_in, padding), kernel, stride, divisor_override=1)
+    return (rounding(total * scale) + zero).clamp(*outputs)
 
 
-def add(a: Tensor, b: Tensor, scales: tuple[float, float], outputs: tuple[int, int]) -> Tensor:
+def add(
+    a: Tensor,
+    b: Tensor,
+    scales: tuple[float, float],
+    outputs: tuple[int, int],
+    zeros: tuple[int, int] = (0, 0),
+    zero: int = 0,
+    rounding: Callable[[Tensor], Tensor] = rounded,
+) -> Tensor:
     """The weighted sum of two maps."""
-    return rounded(a * scales[0] + b * scales[1]).clamp(*outputs)
+    return (rounding((a - zeros[0]) * scales[0] + (b - zeros[1]) * scales[1]) + zero).clamp(*outputs)
 
 
 def encoded(values: np.ndarray, offset: float, step: float, inputs: tuple[int, int]) -> np.ndarray:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // Pooling: the maximum or the sum over each window, PE = LANES channels in parallel.
 //
-// in:   pixels of PIXEL_WORDS words; positions outside the map are FILL, the least value for a maximum, else 0.
+// in:   pixels of PIXEL_WORDS words; positions outside the map are FILL, the least value for a maximum.
 // sums: for oy, ox, outer one word of PE results. An average's scaling is emit's.
 // Cfg:  what line_buffer wants, and PE SUM_BITS MAXIMUM STEPS.
 // Mirrors codesign/ops/pool.py.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT-0
-// Sums to activations: bias, scaling, rounding half up, clamping; EMIT channels a cycle.
+// Sums to activations: bias, scaling, rounding, zero point, clamping; EMIT channels a cycle.
 //
-//     y = clamp(floor((sum + bias) * multiplier / 2**SHIFT + 1/2))
+//     y = clamp(round((sum * 2**BIAS_FRACTION + bias) * multiplier / 2**SHIFT) + ZERO), LOWEST to HIGHEST
+//
+// ROUNDING: 0 to the nearest, of two the larger; 1 to the nearest, of two the even one; 2 down; 3 up.
 //
 // sums:       for every pixel ceil(K/PE) words of PE sums.
 // out:        for every pixel OUT_PIXEL_WORDS = ceil(K/EMIT) words of EMIT channels; zeros above K.
 // bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers,
 //             otherwise exponents of powers of two.
-// Cfg: PE EMIT PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
-//      MULTIPLIER_WORDS PRODUCT_BITS SHIFT OBITS OSIGNED.
+// Cfg: PE EMIT K PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
+//      MULTIPLIER_WORDS PRODUCT_BITS BIAS_FRACTION SHIFT ROUNDING ZERO LOWEST HIGHEST OBITS OSIGNED.
 // Mirrors codesign/ops/requantize.py.
 #pragma once
 
@@ -19,13 +21,17 @@ inline out_lane<Cfg> requantize(typename sum<Cfg::PRODUCT_BITS>::type product) {
   HLS_INLINE
   typedef typename sum<Cfg::PRODUCT_BITS>::type product_t;
   static_assert(Cfg::PRODUCT_BITS <= 64 && Cfg::SHIFT < Cfg::PRODUCT_BITS, "the product and its half fit");
-  const int64_t half = (int64_t(1) << Cfg::SHIFT) >> 1;
-  const int64_t most = (int64_t(1) << (Cfg::OSIGNED ? Cfg::OBITS - 1 : Cfg::OBITS)) - 1;
-  const int64_t least = Cfg::OSIGNED ? -most - 1 : 0;
-  product_t rounded = product;
-  rounded += half;
-  const product_t scaled = rounded >> Cfg::SHIFT;
-  const product_t clamped = scaled > most ? product_t(most) : scaled < least ? product_t(least) : scaled;
+  const int64_t one = int64_t(1) << Cfg::SHIFT;
+  const int64_t up = Cfg::ROUNDING == 2 ? 0 : Cfg::ROUNDING == 3 ? one - 1 : one >> 1;
+  product_t raised = product;
+  raised += up;
+  product_t scaled = raised >> Cfg::SHIFT;
+  const bool tie = Cfg::ROUNDING == 1 && Cfg::SHIFT > 0 && shift_left(scaled, Cfg::SHIFT) == raised;
+  if (tie) scaled = shift_left(product_t(scaled >> 1), 1);
+  scaled += Cfg::ZERO;
+  const product_t clamped = scaled > Cfg::HIGHEST ? product_t(Cfg::HIGHEST)
+                            : scaled < Cfg::LOWEST ? product_t(Cfg::LOWEST)
+                                                   : scaled;
   return out_lane<Cfg>(clamped);
 }
 
@@ -52,11 +58,13 @@ loop_words:
     for (int e = 0; e < Cfg::EMIT; ++e) {
       HLS_UNROLL
       product_t value = total[part * Cfg::EMIT + e];
+      value = shift_left(value, Cfg::BIAS_FRACTION);
       value += bias[Cfg::BIAS_WORDS == 1 ? 0 : word][e];
       const typename number<Cfg::MULTIPLIER_BITS, false>::type factor =
           multiplier[Cfg::MULTIPLIER_WORDS == 1 ? 0 : word][e];
       const product_t product = Cfg::MULTIPLY ? product_t(value * factor) : shift_left(value, int(factor));
-      y[e] = requantize<Cfg>(product);
+      const bool beyond = word == Cfg::OUT_PIXEL_WORDS - 1 && (Cfg::OUT_PIXEL_WORDS - 1) * Cfg::EMIT + e >= Cfg::K;
+      y[e] = beyond ? out_lane<Cfg>(0) : requantize<Cfg>(product);
     }
     out.write(pack<Cfg::OBITS>(y));
     const bool pixel_done = word == Cfg::OUT_PIXEL_WORDS - 1;

@@ -4,6 +4,7 @@
 // Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
+// FILL: what inputs outside the map are. BIAS_FRACTION: bits of an offset below the step of a sum.
 module conv_engine
   import codesign_pkg::*;
 #(
@@ -39,6 +40,11 @@ module conv_engine
   parameter int SHIFT = 8,
   parameter int OUT_BITS = 8,
   parameter bit OUT_SIGNED = 0,
+  parameter int FILL = 0,
+  parameter int BIAS_FRACTION = 0,
+  parameter int TIES = 0,
+  parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
+  parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1,
   parameter WEIGHT_FILE = "weights.hex",
   parameter CHANNEL_FILE = "channels.hex"
 ) (
@@ -86,7 +92,8 @@ module conv_engine
       .GROUPS(FeedGroups),
       .PASSES(Passes / FeedGroups),
       .DEPTH(BUFFER_DEPTH),
-      .BLOCK_RAM(BLOCK_BUFFER)
+      .BLOCK_RAM(BLOCK_BUFFER),
+      .FILL({InLanes{X_BITS'(FILL)}})
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
@@ -158,14 +165,21 @@ module conv_engine
     .data_o({multiplier, offset})
   );
 
+  localparam int FineBits = ACC_BITS + BIAS_FRACTION;
+  logic [EMIT-1:0][FineBits-1:0] fine;
+  for (genvar i = 0; i < EMIT; i++) begin : g_fine
+    assign fine[i] = FineBits'(word[i]) << BIAS_FRACTION;
+  end
+
   requantize #(
-    .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
-    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+    .LANES(EMIT), .ACC_BITS(FineBits), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
+    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
+    .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
   ) u_requantize (
     .clk_i, .rst_ni,
     .valid_i(word_valid),
     .ready_o(word_ready),
-    .acc_i(word),
+    .acc_i(fine),
     .multiplier_i(multiplier),
     .offset_i(offset),
     .valid_o, .ready_i, .data_o

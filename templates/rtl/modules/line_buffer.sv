@@ -31,7 +31,8 @@ module line_buffer
   parameter int GROUPS = 1,
   parameter int PASSES = 1,
   parameter int DEPTH = 16,
-  parameter bit BLOCK_RAM = 0
+  parameter bit BLOCK_RAM = 0,
+  parameter logic [WORD_BITS-1:0] FILL = '0
 ) (
   input  logic                 clk_i,
   input  logic                 rst_ni,
@@ -44,7 +45,7 @@ module line_buffer
   output logic                 valid_o,
   output logic                 first_o,
   output logic                 last_o,
-  output logic                 pad_o       // the word lies in the padding: data_o is zero
+  output logic                 pad_o       // the word lies in the padding: data_o is FILL
 );
 
   localparam int Inner = FOLD / GROUPS;
@@ -181,14 +182,14 @@ module line_buffer
 
   // The limit keeps a word from being read and overwritten in one cycle.
   simple_ram #(
-    .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
+    .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM), .FILL(FILL)
   ) u_memory (
     .clk_i,
     .write_i(accept),
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
     .read_i(issue),
-    .zero_i(pad),
+    .fill_i(pad),
     .read_address_i(read_q[AddressBits-1:0]),
     .data_o
   );

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
 //
+// FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
+//
 // Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
 module pool_engine
   import codesign_pkg::*;
@@ -31,7 +33,12 @@ module pool_engine
   parameter int SUM_BITS = 12,
   parameter int SHIFT = 0,
   parameter int OUT_BITS = 8,
-  parameter bit OUT_SIGNED = 0
+  parameter bit OUT_SIGNED = 0,
+  parameter int FILL = 0,
+  parameter longint OFFSET = (SHIFT == 0) ? 64'sd0 : 64'sd1 << (SHIFT - 1),
+  parameter int TIES = 0,
+  parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
+  parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
 ) (
   input  logic                           clk_i,
   input  logic                           rst_ni,
@@ -71,7 +78,8 @@ module pool_engine
       .GROUPS(Passes),
       .PASSES(1),
       .DEPTH(BUFFER_DEPTH),
-      .BLOCK_RAM(BLOCK_BUFFER)
+      .BLOCK_RAM(BLOCK_BUFFER),
+      .FILL({PE{X_BITS'(FILL)}})
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .advance_i(advance),
@@ -117,17 +125,17 @@ module pool_engine
   );
 
   if (AVERAGE) begin : g_average
-    localparam logic [SUM_BITS-1:0] Half = (SHIFT == 0) ? '0 : SUM_BITS'(64'd1 << (SHIFT - 1));
     requantize #(
       .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
-      .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+      .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
+      .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
     ) u_requantize (
       .clk_i, .rst_ni,
       .valid_i(word_valid),
       .ready_o(word_ready),
       .acc_i(word),
       .multiplier_i({EMIT{MULTIPLIER_BITS'(MULTIPLIER)}}),
-      .offset_i({EMIT{Half}}),
+      .offset_i({EMIT{SUM_BITS'(OFFSET)}}),
       .valid_o, .ready_i, .data_o
     );
   end else begin : g_maximum

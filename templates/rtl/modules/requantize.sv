@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT-0
 // Scales LANES accumulators to the output type: y = clamp((acc * multiplier + offset) >>> SHIFT).
 //
-// `offset` already holds bias * multiplier and the rounding half, see emit/rtl.py; so one fused multiply-add does all.
+// `offset` already holds bias * multiplier, what rounds, and the zero point, see output_offset in
+// codesign/ops/requantize.py; so one fused multiply-add does all.
+// TIES 1 rounds halves to even numbers before the zero point is added, where that is even; 2 where it is odd. Then the
+// bits that are shifted out are all 0 (2: all 1) at a half and nowhere else, and so becomes the lowest bit of the result.
+// LOWEST and HIGHEST: the least and the largest output.
 // SCALING 0: the multiplier is 1. 1: it is 2**exponent and multiplier_i carries the exponent. 2: any, in one DSP.
 // A word takes 2 cycles (SCALING 0 and 1) or 3. Mirrors codesign/ops/requantize.py.
 module requantize #(
@@ -12,7 +16,10 @@ module requantize #(
   parameter int SUM_BITS = 26,
   parameter int SHIFT = 8,
   parameter int OUT_BITS = 8,
-  parameter bit OUT_SIGNED = 0
+  parameter bit OUT_SIGNED = 0,
+  parameter int TIES = 0,
+  parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
+  parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
 ) (
   input  logic                                  clk_i,
   input  logic                                  rst_ni,
@@ -30,9 +37,9 @@ module requantize #(
   localparam int Stages = (SCALING == 2) ? 2 : 1;
   // What is left after the shift, and the rails to clamp to.
   localparam int HighBits = (SUM_BITS > SHIFT) ? SUM_BITS - SHIFT : 1;
-  localparam logic signed [OUT_BITS:0] Highest = OUT_SIGNED ? (OUT_BITS+1)'((1 << (OUT_BITS - 1)) - 1)
-                                                           : (OUT_BITS+1)'((1 << OUT_BITS) - 1);
-  localparam logic signed [OUT_BITS:0] Lowest = OUT_SIGNED ? -Highest - 1 : '0;
+  localparam bit Bounded = LOWEST != (OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0) ||
+                           HIGHEST != (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1;
+  localparam int WideBits = (HighBits > OUT_BITS) ? HighBits : OUT_BITS + 1;
 
   logic enable;
   assign enable  = !valid_o || ready_i;
@@ -82,17 +89,29 @@ module requantize #(
       end
     end
 
-    logic signed [HighBits-1:0] high;
-    assign high = HighBits'(sum_q >>> SHIFT);
-    if (HighBits > OUT_BITS + (OUT_SIGNED ? 0 : 1)) begin : g_clamp
-      logic signed [HighBits-1:0] highest, lowest;
-      assign highest = HighBits'(Highest);
-      assign lowest  = HighBits'(Lowest);
+    logic signed [HighBits-1:0] shifted, high;
+    assign shifted = HighBits'(sum_q >>> SHIFT);
+    if (TIES != 0 && SHIFT > 0) begin : g_even
+      localparam bit Odd = TIES == 2;
+      logic tie;
+      assign tie = sum_q[SHIFT-1:0] == {SHIFT{Odd}};
+      always_comb begin
+        high = shifted;
+        if (tie) high[0] = Odd;
+      end
+    end else begin : g_nearest
+      assign high = shifted;
+    end
+    if (Bounded || HighBits > OUT_BITS + (OUT_SIGNED ? 0 : 1)) begin : g_clamp
+      logic signed [WideBits-1:0] wide, highest, lowest;
+      assign wide    = WideBits'(high);
+      assign highest = WideBits'(HIGHEST);
+      assign lowest  = WideBits'(LOWEST);
       always_ff @(posedge clk_i) begin
         if (enable) begin
-          if (high > highest) data_o[i] <= OUT_BITS'(highest);
-          else if (high < lowest) data_o[i] <= OUT_BITS'(lowest);
-          else data_o[i] <= OUT_BITS'(high);
+          if (wide > highest) data_o[i] <= OUT_BITS'(highest);
+          else if (wide < lowest) data_o[i] <= OUT_BITS'(lowest);
+          else data_o[i] <= OUT_BITS'(wide);
         end
       end
     end else begin : g_fits

@@ -95,7 +95,7 @@ module row_repeater
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
     .read_i(step),
-    .zero_i(1'b0),
+    .fill_i(1'b0),
     .read_address_i(read_q[AddressBits-1:0]),
     .data_o
   );

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT-0
-// Elementwise y = clamp((a * A_MULTIPLIER + b * B_MULTIPLIER + half) >>> SHIFT) over PE lanes, two cycles a word.
+// Elementwise y = clamp((a * A_MULTIPLIER + b * B_MULTIPLIER + OFFSET) >>> SHIFT) over PE lanes, two cycles a word.
 //
-// The multipliers are constants, written as shifted additions: no DSP.
+// The multipliers are constants of either sign, written as shifted additions: no DSP. OFFSET: rounding and zero points,
+// see requantize.sv.
 module scaled_sum #(
   parameter int PE = 1,
   parameter int A_BITS = 8,
@@ -13,7 +14,11 @@ module scaled_sum #(
   parameter int SUM_BITS = 12,
   parameter int SHIFT = 1,
   parameter int OUT_BITS = 8,
-  parameter bit OUT_SIGNED = 0
+  parameter bit OUT_SIGNED = 0,
+  parameter longint OFFSET = (SHIFT == 0) ? 64'sd0 : 64'sd1 << (SHIFT - 1),
+  parameter int TIES = 0,
+  parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
+  parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
 ) (
   input  logic                        clk_i,
   input  logic                        rst_ni,
@@ -35,14 +40,15 @@ module scaled_sum #(
 
   function automatic logic signed [SUM_BITS-1:0] times(logic signed [SUM_BITS-1:0] x, int multiplier);
     logic signed [SUM_BITS-1:0] sum;
+    int magnitude;
     sum = '0;
+    magnitude = (multiplier < 0) ? -multiplier : multiplier;
     for (int j = 0; j < 31; j++) begin  // every bit of a positive int
-      if (multiplier[j]) sum = sum + (x <<< j);
+      if (magnitude[j]) sum = (multiplier < 0) ? sum - (x <<< j) : sum + (x <<< j);
     end
     return sum;
   endfunction
 
-  localparam logic signed [SUM_BITS-1:0] Half = (SHIFT == 0) ? '0 : SUM_BITS'(64'sd1 << (SHIFT - 1));
   logic [PE-1:0][SUM_BITS-1:0] sum;
   for (genvar p = 0; p < PE; p++) begin : g_pe
     logic signed [SUM_BITS-1:0] a, b;
@@ -67,7 +73,10 @@ module scaled_sum #(
     .SUM_BITS(SUM_BITS),
     .SHIFT(SHIFT),
     .OUT_BITS(OUT_BITS),
-    .OUT_SIGNED(OUT_SIGNED)
+    .OUT_SIGNED(OUT_SIGNED),
+    .TIES(TIES),
+    .LOWEST(LOWEST),
+    .HIGHEST(HIGHEST)
   ) u_requantize (
     .clk_i,
     .rst_ni,
@@ -75,7 +84,7 @@ module scaled_sum #(
     .ready_o(ready),
     .acc_i(sum),
     .multiplier_i({PE{1'b0}}),
-    .offset_i({PE{Half}}),
+    .offset_i({PE{SUM_BITS'(OFFSET)}}),
     .valid_o,
     .ready_i,
     .data_o

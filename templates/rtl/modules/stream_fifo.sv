@@ -38,7 +38,7 @@ module stream_fifo
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
     .read_i(fetch),
-    .zero_i(1'b0),
+    .fill_i(1'b0),
     .read_address_i(read_q[AddressBits-1:0]),
     .data_o
   );

@@ -72,7 +72,12 @@ struct conv_cfg {
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
   static constexpr int PRODUCT_BITS = 16;
+  static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 3;
+  static constexpr int ROUNDING = 0;
+  static constexpr int ZERO = 0;
+  static constexpr int LOWEST = 0;
+  static constexpr int HIGHEST = 255;
   static constexpr int OBITS = 8;
   static constexpr bool OSIGNED = false;
 };
@@ -112,7 +117,12 @@ struct pool_cfg {
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
   static constexpr int PRODUCT_BITS = 13;
+  static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 0;
+  static constexpr int ROUNDING = 0;
+  static constexpr int ZERO = 0;
+  static constexpr int LOWEST = 0;
+  static constexpr int HIGHEST = 255;
   static constexpr int OBITS = 8;
   static constexpr bool OSIGNED = false;
 };
@@ -154,7 +164,12 @@ struct dense_cfg {
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
   static constexpr int PRODUCT_BITS = 17;
+  static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 0;
+  static constexpr int ROUNDING = 0;
+  static constexpr int ZERO = 0;
+  static constexpr int LOWEST = -32768;
+  static constexpr int HIGHEST = 32767;
   static constexpr int OBITS = 16;
   static constexpr bool OSIGNED = true;
 };
