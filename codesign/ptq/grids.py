@@ -13,6 +13,7 @@ from codesign.ptq.observe import Observed
 INPUT_BITS = 8
 _FACTORS = np.linspace(1.0, 0.3, 36)  # of the largest value, that a range of least squared error is sought among
 _OCTAVES = 4  # the same for powers of two
+_PIXEL_SHARE = 255 / 256  # so that pixels of steps of 1/255 have the power of two 1/256
 _NEAR = 1e-3  # of a step: what real numbers may be off whole steps to be taken as such
 
 
@@ -30,7 +31,7 @@ def map_grid(observed: Sequence[Observed], bits: int, config: QuantizeConfig) ->
         case Ranges.MAX:
             return grid(_rounded_up(widest) if config.power_of_two else widest)
         case Ranges.PERCENTILE:
-            reach = float(np.percentile(np.abs(values), config.percentile))
+            reach = float(np.percentile(np.abs(values), config.percentile, method="lower"))
             scale = _widest(np.clip(values, -reach, reach), low, high)
             return grid(_rounded_up(scale) if config.power_of_two else scale)
         case Ranges.MSE:
@@ -48,7 +49,7 @@ def input_grid(observed: Observed, config: QuantizeConfig) -> Quantization:
     scale = (high - low) / most if high > low else 1.0
     step = _pixel_step(observed)
     if config.power_of_two:
-        scale = _rounded_up(scale if step is None else min(scale, step))
+        scale = _rounded_up((scale if step is None else step) * _PIXEL_SHARE)
     elif step is not None:
         scale = step
     zero = int(np.clip(round(-low / scale), 0, most))
