@@ -15,16 +15,21 @@ from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.equalize import equalize
 from codesign.ptq.grids import input_grid, map_grid, squared_error, weight_constant
 from codesign.ptq.observe import Observed, observe, outputs, sqnr_db
-from codesign.ptq.places import places_of
-from codesign.ptq.quantize import Widths, plan, quantize
-from codesign.ptq.rounding import quantized, round_biases, round_maps, round_weights
+from codesign.ptq.places import shared_grids
+from codesign.ptq.quantize import Floats, Widths, observed, quantize, roundings_of
+from codesign.ptq.rounding import Roundings, quantized, round_biases, round_maps, round_weights
 from tests.ptq_networks import INF, float_network, pixels, ready
 
 POWERS = QuantizeConfig(power_of_two=True)
 
 
-def observed(values: RealArray) -> Observed:
+def seen(values: RealArray) -> Observed:
     return Observed(float(values.min()), float(values.max()), values)
+
+
+def plan(source: Source, x: RealArray, config: QuantizeConfig) -> tuple[Floats, Roundings]:
+    floats = observed(source, x, config)
+    return floats, roundings_of(floats, config, Widths())
 
 
 def layers(source: Source) -> list[Conv | Dense]:
@@ -70,8 +75,8 @@ def test_every_map_that_a_layer_reads_is_rounded_and_nothing_else_is_left_real()
 
 def test_maps_that_are_joined_share_a_grid() -> None:
     source = ready()
-    assert ("c", "f") in [tuple(sorted(group)) for group in places_of(source)]
-    _, _, roundings = plan(source, pixels(8), QuantizeConfig())
+    assert ("c", "f") in [tuple(sorted(group)) for group in shared_grids(source)]
+    _, roundings = plan(source, pixels(8), QuantizeConfig())
     assert roundings.maps["c"] == roundings.maps["f"]
 
 
@@ -109,11 +114,11 @@ def test_a_clip_at_six_keeps_layers_from_being_equalised() -> None:
 def test_bias_correction_lowers_the_mean_error_of_every_layer() -> None:
     source, x = ready(), pixels(32)
     config = QuantizeConfig(weight_bits=3, correct_bias=False)
-    floats, used, roundings = plan(source, x, config)
-    before = quantized(floats, roundings)
-    after = correct_bias(floats, before, used)
+    floats, roundings = plan(source, x, config)
+    before = quantized(source, roundings)
+    after = correct_bias(source, before, floats.images)
     for op in layers(source):
-        errors = [np.abs(channel_errors(floats, made, op.output, x)).mean() for made in (before, after)]
+        errors = [np.abs(channel_errors(source, made, op.output, x)).mean() for made in (before, after)]
         assert errors[1] < 0.05 * errors[0]
 
 
@@ -137,7 +142,7 @@ def test_mse_never_has_a_larger_squared_error_than_max(bits: int, power_of_two: 
             held = values[: len(values) // 5 * 5].reshape(5, -1)
             errors.append(
                 (
-                    squared_error(map_grid([observed(values)], bits, config), values),
+                    squared_error(map_grid([seen(values)], bits, config), values),
                     float(np.square(weights.values - held).sum()),
                 )
             )
@@ -147,7 +152,7 @@ def test_mse_never_has_a_larger_squared_error_than_max(bits: int, power_of_two: 
 
 def test_mse_clips_where_values_lie_far_out() -> None:
     values = np.concatenate([np.random.default_rng(0).normal(0, 1, 5000), [40.0]])
-    scales = [map_grid([observed(values)], 4, QuantizeConfig(ranges=r)).scale for r in (Ranges.MAX, Ranges.PERCENTILE, Ranges.MSE)]
+    scales = [map_grid([seen(values)], 4, QuantizeConfig(ranges=r)).scale for r in (Ranges.MAX, Ranges.PERCENTILE, Ranges.MSE)]
     assert scales[0] == pytest.approx(40 / 7)
     assert scales[1] < 1.0
     assert scales[2] < 0.5 * scales[0]
@@ -155,20 +160,20 @@ def test_mse_clips_where_values_lie_far_out() -> None:
 
 def test_nothing_is_clipped_by_the_largest_value() -> None:
     values = np.random.default_rng(0).normal(0.3, 1, 500)
-    grid = map_grid([observed(values)], 6, QuantizeConfig(ranges=Ranges.MAX))
+    grid = map_grid([seen(values)], 6, QuantizeConfig(ranges=Ranges.MAX))
     assert np.abs(grid.values(grid.integers(values)) - values).max() <= grid.scale / 2 * (1 + 1e-9)
 
 
 def test_pixels_are_represented_exactly() -> None:
     for step, zero in ((1 / 255, 0), (1.0, 0), (1 / 64, -100)):
         values = (np.arange(256) + zero).astype(np.float32) * np.float32(step)
-        grid = input_grid(observed(values.astype(np.float64)), QuantizeConfig())
+        grid = input_grid(seen(values.astype(np.float64)), QuantizeConfig())
         assert np.array_equal(grid.integers(values.astype(np.float64)), np.arange(256))
 
 
 def test_input_that_lies_on_no_grid_reaches_from_its_least_to_its_largest_value() -> None:
     values = np.random.default_rng(0).normal(0.5, 1, 3000)
-    grid = input_grid(observed(values), QuantizeConfig())
+    grid = input_grid(seen(values), QuantizeConfig())
     assert np.abs(grid.values(grid.integers(values)) - values).max() <= grid.scale * (1 + 1e-9)
     assert grid.zero > 0
 
@@ -193,22 +198,22 @@ def test_weights_have_a_scale_for_each_channel_or_one_for_the_layer() -> None:
 
 def test_biases_are_whole_steps_of_their_sums() -> None:
     source, x = ready(), pixels(8)
-    floats, _, roundings = plan(source, x, QuantizeConfig(correct_bias=False))
-    made = round_biases(quantized(floats, roundings))
+    _, roundings = plan(source, x, QuantizeConfig(correct_bias=False))
+    made = round_biases(quantized(source, roundings))
     for op in layers(made):
         if op.bias is not None:
             step = np.asarray(made.constants[op.bias].scale)
-            error = np.abs(made.constants[op.bias].values - floats.constants[op.bias].values)
+            error = np.abs(made.constants[op.bias].values - source.constants[op.bias].values)
             assert (error <= step / 2 * (1 + 1e-9)).all()
 
 
 def test_rounding_weights_alone_or_maps_alone_leaves_the_other_as_it_is() -> None:
     source, x = ready(), pixels(8)
-    floats, _, roundings = plan(source, x, QuantizeConfig(weight_bits=4))
-    weights, maps = round_weights(floats, roundings.weights), round_maps(floats, roundings.maps)
+    _, roundings = plan(source, x, QuantizeConfig(weight_bits=4))
+    weights, maps = round_weights(source, roundings.weights), round_maps(source, roundings.maps)
     assert not any(isinstance(op, Quantize) for op in weights.operators)
     assert all(constant.integers is None for constant in maps.constants.values())
-    exact = outputs(floats, x)
+    exact = outputs(source, x)
     assert sqnr_db(exact, outputs(maps, x)) > sqnr_db(exact, outputs(weights, x)) > 10
 
 

@@ -1,7 +1,7 @@
 """What flows through a network on given images: outputs, and the values of its maps that ranges are chosen by."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from codesign.front.evaluate import evaluate
 from codesign.front.shapes import shapes_of
 from codesign.front.source import Conv, Dense, RealArray, Source
+from codesign.ir.dataset import Labels
 
 MOST_VALUES = 1 << 17  # of a tensor that are kept; of more a share, drawn at random
 _ELEMENTS = 1 << 22  # of all windows of a layer that lie in memory at a time
@@ -46,6 +47,16 @@ def observe(source: Source, x: RealArray, tensors: Iterable[str]) -> dict[str, O
     return {t: Observed(lows[t], highs[t], np.concatenate([[lows[t], highs[t]], *kept[t]])) for t in wanted}
 
 
+def sqnr_of(source: Source, noisy: Source, x: RealArray, tensors: Mapping[str, str]) -> dict[str, float]:
+    """Return the ratio of signal to noise in decibels of tensors, given how the noisy network names them."""
+    power, noise = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0)
+    for (_, exact), (_, found) in zip(_parts(source, x), _parts(noisy, x), strict=True):
+        for tensor, other in tensors.items():
+            power[tensor] += float(np.square(exact[tensor]).sum())
+            noise[tensor] += float(np.square(found[other] - exact[tensor]).sum())
+    return {tensor: _decibels(power[tensor], noise[tensor]) for tensor in tensors}
+
+
 def macs_of(source: Source) -> int:
     """Return the multiplications of all layers for one image."""
     shapes, _ = shapes_of(source)
@@ -59,16 +70,18 @@ def macs_of(source: Source) -> int:
 
 def sqnr_db(signal: RealArray, noisy: RealArray) -> float:
     """Return the ratio of a signal to its noise in decibels; infinite without noise."""
-    noise = float(np.square(noisy - signal).sum())
-    power = float(np.square(signal).sum())
+    return _decibels(float(np.square(signal).sum()), float(np.square(noisy - signal).sum()))
+
+
+def right_share(found: RealArray, labels: Labels) -> float:
+    """Return the share of images whose largest score [N, K] is at their label."""
+    return float((found.argmax(axis=1) == labels).mean())
+
+
+def _decibels(power: float, noise: float) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(power / noise) if power else -math.inf
-
-
-def right_share(found: RealArray, labels: Sequence[int]) -> float:
-    """Return the share of images whose largest score [N, K] is at their label."""
-    return float((found.argmax(axis=1) == np.asarray(labels)).mean())
 
 
 def _parts(source: Source, x: RealArray) -> Iterator[tuple[RealArray, dict[str, RealArray]]]:

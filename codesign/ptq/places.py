@@ -1,4 +1,6 @@
-"""Where the machine rounds a network's maps, and which of these places must share one grid of values."""
+"""Where the machine rounds a network: weights of layers, maps behind sums, and which maps must share one grid of values."""
+
+from dataclasses import dataclass
 
 from codesign.front.source import (
     Add,
@@ -7,39 +9,75 @@ from codesign.front.source import (
     Conv,
     Dense,
     Enlarge,
+    Operator,
     Pool,
     Source,
 )
 
 
-def places_of(source: Source) -> tuple[tuple[str, ...], ...]:
-    """Return the tensors that are rounded, in groups of one grid each; the first group has the input.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The input or an operator, with the constant of its weights and the tensor that is rounded behind it, if any.
 
-    The machine rounds the input and what every sum gives, behind the clip that follows it. A clip that does not
-    follow a sum is rounded too. Scores at the end are not: they keep the sums. Tensors that are joined share a grid.
+    A tensor is rounded behind the clip that follows a sum. Scores at the network's end keep their sums.
     """
-    tensors = [source.input.tensor]
+
+    name: str
+    operator: str
+    weight: str | None = None
+    tensor: str | None = None
+
+
+def places_of(source: Source) -> tuple[Place, ...]:
+    """Return every place where the machine rounds, the input first, in order of computation.
+
+    A clip that does not follow a sum, or whose sum others read too, is a place of its own.
+    """
+    places = [Place(name="input", operator="input", tensor=source.input.tensor)]
     followed: set[str] = set()
     for op in source.operators:
         match op:
             case Conv() | Dense() | Add() | Pool(average=True):
                 tensor = _behind_clips(source, op.output, followed)
-                if tensor != source.output or source.readers(tensor) or tensor in followed:
-                    tensors.append(tensor)
+                at_end = tensor == op.output == source.output and not source.readers(tensor)
+                weight = op.weight if isinstance(op, Conv | Dense) else None
+                places.append(_place(op, weight, None if at_end else tensor))
             case Clip() if op.output not in followed:
-                tensors.append(op.output)
+                places.append(_place(op, None, op.output))
             case _:
                 pass
-    return _joined(source, tensors)
+    return tuple(places)
 
 
-def origins(source: Source, tensor: str) -> tuple[str, ...]:
+def shared_grids(source: Source) -> tuple[tuple[str, ...], ...]:
+    """Return the tensors that are rounded, in groups of one grid each; the input is in the first. A Concat joins them."""
+    tensors = [place.tensor for place in places_of(source) if place.tensor is not None]
+    group = {tensor: [tensor] for tensor in tensors}
+    for op in source.operators:
+        if not isinstance(op, Concat):
+            continue
+        found = _origins(source, op.output)
+        for other in found[1:]:
+            first, second = group[found[0]], group[other]
+            if first is not second:
+                first += second
+                group |= dict.fromkeys(second, first)
+    order = {tensor: i for i, tensor in enumerate(tensors)}
+    groups = {id(members): members for members in group.values()}
+    return tuple(tuple(sorted(members, key=order.__getitem__)) for members in groups.values())
+
+
+def _place(op: Operator, weight: str | None, tensor: str | None) -> Place:
+    return Place(name=op.name, operator=type(op).__name__, weight=weight, tensor=tensor)
+
+
+def _origins(source: Source, tensor: str) -> tuple[str, ...]:
     """Return the tensors whose values reach this one unchanged: through maxima, enlargements and concatenations."""
     match source.producer(tensor):
         case Pool(average=False) | Enlarge() as op:
-            return origins(source, op.input)
+            return _origins(source, op.input)
         case Concat() as op:
-            return tuple(origin for name in op.inputs for origin in origins(source, name))
+            return tuple(origin for name in op.inputs for origin in _origins(source, name))
         case _:
             return (tensor,)
 
@@ -53,20 +91,3 @@ def _behind_clips(source: Source, tensor: str, followed: set[str]) -> str:
         tensor = reader.output
         followed.add(tensor)
     return tensor
-
-
-def _joined(source: Source, tensors: list[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the tensors in groups, in their order; those that a Concat joins are in one."""
-    group = {tensor: [tensor] for tensor in tensors}
-    for op in source.operators:
-        if not isinstance(op, Concat):
-            continue
-        found = origins(source, op.output)
-        for other in found[1:]:
-            first, second = group[found[0]], group[other]
-            if first is not second:
-                first += second
-                group |= {tensor: first for tensor in second}
-    order = {tensor: i for i, tensor in enumerate(tensors)}
-    groups = {id(members): members for members in group.values()}
-    return tuple(tuple(sorted(members, key=order.__getitem__)) for members in groups.values())

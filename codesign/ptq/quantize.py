@@ -14,7 +14,7 @@ from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.equalize import equalize
 from codesign.ptq.grids import input_grid, map_grid, weight_constant
 from codesign.ptq.observe import Observed, macs_of, observe
-from codesign.ptq.places import places_of
+from codesign.ptq.places import shared_grids
 from codesign.ptq.rounding import Roundings, quantized, round_biases
 
 MOST_IMAGES = 512  # that ranges and corrections are chosen by
@@ -30,54 +30,57 @@ class Widths:
     maps: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Floats:
+    """A float network before any rounding, the images [N, Y, X, C] that are used, and what its places hold on them."""
+
+    source: Source
+    images: RealArray
+    seen: Mapping[str, Observed]
+
+
 def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: Widths | None = None) -> Source:
     """Return the network quantized, by what flows through it on real images [N, Y, X, C].
 
     `source`: a float network with maps [Y, X, C] that passes have simplified. The result is one that `front` lowers.
     Raise UnsupportedError if it is quantized already, or its weights or maps hold numbers that are not finite.
     """
-    floats, x, roundings = plan(source, images, config, widths)
-    return finished(floats, x, roundings, config)
+    floats = observed(source, images, config)
+    return finished(floats, roundings_of(floats, config, widths or Widths()), config)
 
 
-def plan(
-    source: Source, images: RealArray, config: QuantizeConfig, widths: Widths | None = None
-) -> tuple[Source, RealArray, Roundings]:
-    """Return the float network, equalised if that is asked for, the images that are used, and all its roundings."""
+def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Floats:
+    """Return the float network, equalised if that is asked for, with what flows through it. Raises as `quantize` does."""
     _check(source)
     floats = equalize(source) if config.equalize else source
     x = images[: images_used(source, len(images))]
-    places = places_of(floats)
-    seen = observe(floats, x, [tensor for group in places for tensor in group])
+    seen = observe(floats, x, [tensor for group in shared_grids(floats) for tensor in group])
     for tensor, observed in seen.items():
         if not np.isfinite([observed.low, observed.high]).all():
             raise UnsupportedError(f"{source.name}: the tensor {tensor!r} is not finite on the calibration data")
-    return floats, x, roundings_of(floats, seen, config, widths or Widths())
+    return Floats(source=floats, images=x, seen=seen)
 
 
-def roundings_of(source: Source, seen: Mapping[str, Observed], config: QuantizeConfig, widths: Widths) -> Roundings:
-    """Return the roundings of weights and maps, given what was observed of every place."""
-    maps = {}
-    for i, group in enumerate(places_of(source)):
+def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths) -> Roundings:
+    """Return the roundings of weights and maps."""
+    source, seen, maps = floats.source, floats.seen, {}
+    for i, group in enumerate(shared_grids(source)):
         bits = min(widths.maps.get(tensor, config.activation_bits) for tensor in group)
         alone = i == 0 and len(group) == 1
         grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
         maps |= dict.fromkeys(group, grid)
-    weights = {
-        op.weight: weight_constant(
-            source.constants[op.weight].values, widths.weights.get(op.name, config.weight_bits), config
-        )
-        for op in source.operators
-        if isinstance(op, Conv | Dense)
-    }
-    return Roundings(weights=weights, maps=maps)
+    layers = [op for op in source.operators if isinstance(op, Conv | Dense)]
+    weight_bits = {op.weight: widths.weights.get(op.name, config.weight_bits) for op in layers}
+    weights = {name: weight_constant(source.constants[name].values, bits, config) for name, bits in weight_bits.items()}
+    return Roundings(weights=weights, maps=maps, weight_bits=weight_bits)
 
 
-def finished(floats: Source, x: RealArray, roundings: Roundings, config: QuantizeConfig) -> Source:
+def finished(floats: Floats, roundings: Roundings, config: QuantizeConfig) -> Source:
     """Return the network with its roundings, and biases that are corrected and in whole steps."""
-    made = quantized(floats, roundings)
+    made = quantized(floats.source, roundings)
     if config.correct_bias:
-        made = correct_bias(floats, made, x[: correction_images(floats, len(x))])
+        x = floats.images
+        made = correct_bias(floats.source, made, x[: correction_images(floats.source, len(x))])
     return round_biases(made)
 
 

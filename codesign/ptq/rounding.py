@@ -22,10 +22,11 @@ MOST_BIAS = 2.0**30  # steps of a sum
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Roundings:
-    """Weights by the name of their constant, and the grids of maps by tensor."""
+    """Weights by the name of their constant with their bits, and the grids of maps by tensor."""
 
     weights: Mapping[str, Constant]
     maps: Mapping[str, Quantization]
+    weight_bits: Mapping[str, int]
 
 
 def quantized(source: Source, roundings: Roundings) -> Source:
