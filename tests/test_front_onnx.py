@@ -11,7 +11,7 @@ from codesign.front.read import Format, Imported, read_network
 from codesign.front.runtime import compare_with_source, from_file, random_inputs, run_source, runtime_of, to_file
 from codesign.model import golden
 from codesign.ops.qtype import QType
-from front_models import OnnxFile, small_qdq, small_qlinear, small_qonnx
+from front_models import OnnxFile, conv, small_qdq, small_qlinear, small_qonnx
 
 
 def inputs(network: Imported, images: int = 12, seed: int = 0) -> np.ndarray:
@@ -136,6 +136,16 @@ def test_the_user_s_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     assert np.array_equal(given.shape, golden.run(network.graph, encoded).shape)
 
 
+def test_halves_of_the_user_s_numbers_go_where_the_file_has_them_go(tmp_path: Path) -> None:
+    path = small_qonnx(tmp_path / "made.onnx", np.random.default_rng(0))
+    network = read_network(path)
+    assert network.origin is not None
+    halves = (np.arange(-64, 128).reshape(1, 8, 8, 3) + 0.5) / 32
+    encoded = network.graph.encoding.encode(halves, network.graph.input.otype)
+    assert np.array_equal(encoded, np.clip(np.rint(halves * 32), -128, 127))
+    assert network.graph.encoding.formula == "(v - 0.0) / 0.03125 rounded, halves to even"
+
+
 def test_batch_normalization_is_folded_with_its_signs(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     f = OnnxFile([1, 3, 6, 6])
@@ -176,6 +186,29 @@ def test_a_tensorflow_like_network_of_transposes_is_channels_last(tmp_path: Path
     assert (shape.y, shape.x, shape.c) == (5, 6, 3)
     x = inputs(network, 10)
     assert np.array_equal(ours(network, x), integers_of_file(path, network, x))
+
+
+@pytest.mark.parametrize("how", [{"dilations": [2, 3], "pads": [2, 3, 2, 3]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+                                 {"auto_pad": "SAME_LOWER", "strides": [3, 2]}, {"auto_pad": "VALID", "strides": [4, 4]}])  # fmt: skip
+def test_windows_of_every_kind_are_exact(tmp_path: Path, how: dict[str, object]) -> None:
+    f = OnnxFile([1, 3, 9, 8])
+    x = f.quant(conv(f, f.quant("x", 1 / 16, 8), np.random.default_rng(1), 4, 3, bits=4, **how), 0.25, 8)
+    path = f.save(tmp_path / "made.onnx", x)
+    network = read_network(path)
+    x = inputs(network, 10)
+    assert np.array_equal(ours(network, x), integers_of_file(path, network, x))
+    pytest.importorskip("qonnx")
+    assert compare_with_source(path, network, x).differing_words == 0
+
+
+@pytest.mark.parametrize("ceil", [0, 1])
+def test_windows_of_a_maximum_that_reach_beyond_the_map_are_exact(tmp_path: Path, ceil: int) -> None:
+    f = OnnxFile([1, 3, 9, 8])
+    pads = [1, 0, 0, 1]
+    x = f.node("MaxPool", [f.qdq("x", 0.5, 100)], kernel_shape=[3, 3], strides=[2, 3], ceil_mode=ceil, pads=pads)
+    path = f.save(tmp_path / "made.onnx", x)
+    network = read_network(path)
+    assert compare_with_source(path, network, inputs(network, 10)).differing_words == 0
 
 
 def conv_1x1(f: OnnxFile, x: str, rng: np.random.Generator, k: int, c: int) -> str:

@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import hypothesis
@@ -96,10 +96,20 @@ def inside(x: Map, row: int, column: int) -> bool:
     return 0 <= row < len(x) and 0 <= column < len(x[0])
 
 
+def places(window: Window, top: int, left: int) -> list[tuple[int, int, int, int]]:
+    """The positions of a window: fy, fx, row and column."""
+    return [
+        (fy, fx, top + fy * window.dilation_y, left + fx * window.dilation_x)
+        for fy in range(window.fy)
+        for fx in range(window.fx)
+    ]
+
+
 def corners(node: Conv | Pool) -> tuple[list[int], list[int]]:
     w = node.window
-    rows = starts(node.ishape.y, w.fy, w.stride_y, w.pad_top, w.pad_bottom)
-    return rows, starts(node.ishape.x, w.fx, w.stride_x, w.pad_left, w.pad_right)
+    fy, fx = (w.fy - 1) * w.dilation_y + 1, (w.fx - 1) * w.dilation_x + 1
+    rows = starts(node.ishape.y, fy, w.stride_y, w.pad_top, w.pad_bottom)
+    return rows, starts(node.ishape.x, fx, w.stride_x, w.pad_left, w.pad_right)
 
 
 def naive(case: Case, maps: tuple[Map, ...]) -> Map:
@@ -126,12 +136,11 @@ def naive_conv(case: Case, x: Map) -> list[list[list[Fraction]]]:
 
     def accumulated(top: int, left: int, k: int) -> Fraction:
         acc = Fraction(case.bias[k], 2**node.bias_fraction)
-        for fy in range(node.window.fy):
-            for fx in range(node.window.fx):
-                for c in range(per_group_in):
-                    if inside(x, top + fy, left + fx):
-                        channel = (k // per_group_out) * per_group_in + c
-                        acc += case.weight[k][fy][fx][c] * (x[top + fy][left + fx][channel] - node.zero_in)
+        for fy, fx, row, column in places(node.window, top, left):
+            for c in range(per_group_in):
+                if inside(x, row, column):
+                    channel = (k // per_group_out) * per_group_in + c
+                    acc += case.weight[k][fy][fx][c] * (x[row][column][channel] - node.zero_in)
         return acc
 
     rows, columns = corners(node)
@@ -143,29 +152,32 @@ def naive_conv(case: Case, x: Map) -> list[list[list[Fraction]]]:
 
 def window_values(node: Pool, x: Map, top: int, left: int, c: int) -> list[int]:
     """What the window sees of the map; padding is left out."""
-    places = [(top + fy, left + fx) for fy in range(node.window.fy) for fx in range(node.window.fx)]
-    return [x[row][column][c] for row, column in places if inside(x, row, column)]
+    return [x[row][column][c] for _, _, row, column in places(node.window, top, left) if inside(x, row, column)]
 
 
 def naive_maximum(node: Pool, x: Map) -> Map:
-    rows, columns = corners(node)
-    return [[[max(window_values(node, x, y, x_, c)) for c in range(node.ishape.c)] for x_ in columns] for y in rows]
+    (rows, columns), least = corners(node), low(node.itype)
+    return [
+        [[max(window_values(node, x, y, x_, c), default=least) for c in range(node.ishape.c)] for x_ in columns]
+        for y in rows
+    ]
 
 
 def naive_average(node: Pool, x: Map) -> list[list[list[Fraction]]]:
     rows, columns = corners(node)
     return [
         [
-            [
-                Fraction(
-                    sum(v - node.zero_in for v in window_values(node, x, y, x_, c)) * node.multiplier, 2**node.shift
-                )
-                for c in range(node.ishape.c)
-            ]
+            [averaged(node, [v - node.zero_in for v in window_values(node, x, y, x_, c)]) for c in range(node.ishape.c)]
             for x_ in columns
         ]
         for y in rows
     ]
+
+
+def averaged(node: Pool, held: list[int]) -> Fraction:
+    """A sum times the multiplier of so many values."""
+    multiplier = next((m for count, m in node.by_count if count == len(held)), node.multiplier)
+    return Fraction(sum(held) * multiplier, 2**node.shift)
 
 
 def naive_add(node: Add, a: Map, b: Map) -> list[list[list[Fraction]]]:
@@ -188,13 +200,15 @@ def qtypes(most: int = 16) -> st.SearchStrategy[QType]:
 
 @st.composite
 def windows(draw: st.DrawFn, shape: Shape) -> Window:
-    """A window that fits, with a stride and a padding of its own on each side."""
+    """A window that fits, with a stride, a dilation and a padding of its own on each side."""
     fy, fx = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    pads = [draw(st.integers(0, f - 1)) for f in (fy, fy, fx, fx)]
-    hypothesis.assume(fy <= shape.y + pads[0] + pads[1] and fx <= shape.x + pads[2] + pads[3])
+    dy, dx = draw(st.sampled_from((1, 1, 2, 3))), draw(st.sampled_from((1, 1, 2, 3)))
+    spans = (fy - 1) * dy + 1, (fx - 1) * dx + 1
+    pads = [draw(st.integers(0, span - 1)) for span in (spans[0], spans[0], spans[1], spans[1])]
+    hypothesis.assume(spans[0] <= shape.y + pads[0] + pads[1] and spans[1] <= shape.x + pads[2] + pads[3])
     return Window(
         fy=fy, fx=fx, stride_y=draw(st.integers(1, 3)), stride_x=draw(st.integers(1, 3)),
-        pad_top=pads[0], pad_bottom=pads[1], pad_left=pads[2], pad_right=pads[3],
+        pad_top=pads[0], pad_bottom=pads[1], pad_left=pads[2], pad_right=pads[3], dilation_y=dy, dilation_x=dx,
     )  # fmt: skip
 
 
@@ -262,8 +276,13 @@ def pools(draw: st.DrawFn) -> Case:
     else:
         otype, shift = draw(qtypes()), draw(st.integers(0, 30) | st.integers(1, 3))
         node = Pool(name="node", source="x", ishape=shape, itype=itype, op=PoolOp.AVERAGE, window=draw(windows(shape)),
-                    multiplier=draw(st.integers(1, 65535) | st.integers(1, 3)), shift=shift, otype=otype, zero_in=draw(zeros(itype)),
-                    rule=draw(rules(otype, shift)))  # fmt: skip
+                    multiplier=draw(st.integers(1, 65535) | st.integers(1, 3)), shift=shift, otype=otype,
+                    zero_in=draw(zeros(itype)), rule=draw(rules(otype, shift)))  # fmt: skip
+        if draw(st.booleans()):
+            (rows, columns), blank = corners(node), [[[0]] * shape.x] * shape.y
+            counts = {len(window_values(node, blank, y, x, 0)) for y in rows for x in columns}
+            smaller = sorted(counts - {0, node.window.positions})
+            node = replace(node, by_count=tuple((n, draw(st.integers(1, 65535))) for n in smaller))
     rng = random.Random(draw(st.integers(0, 2**32)))
     return Case(node, (images(rng, itype, shape),), [], [], [])
 
@@ -409,6 +428,15 @@ def has_a_padded_zero_point(case: Case) -> bool:
     return isinstance(case.node, Conv | Pool) and case.node.zero_in != 0 and case.node.window.is_padded
 
 
+def is_dilated_and_padded(case: Case) -> bool:
+    w = case.node.window
+    return min(w.fy, w.fx) > 1 and w.dilation_y > 1 and w.dilation_x > 1 and w.is_padded
+
+
+def leaves_padding_out(case: Case) -> bool:
+    return isinstance(case.node, Pool) and len(case.node.by_count) > 1 and case.node.zero_in != 0
+
+
 def has_a_fine_bias(case: Case) -> bool:
     return isinstance(case.node, Conv) and any(b % 2**case.node.bias_fraction for b in case.bias)
 
@@ -421,8 +449,9 @@ def does_not_shift(case: Case) -> bool:
     ("cases", "has"),
     [
         *((convs, has) for has in (is_depthwise, is_grouped, is_padded_unevenly, has_a_fine_bias)),
-        *((cases, has_a_padded_zero_point) for cases in (convs, pools)),
+        *((cases, has) for cases in (convs, pools) for has in (has_a_padded_zero_point, is_dilated_and_padded)),
         (adds, subtracts),
+        (pools, leaves_padding_out),
         *((pools, has) for has in (is_a_padded_average, is_a_signed_maximum_with_padding, is_padded_unevenly)),
         *(
             (cases, has)

@@ -71,9 +71,14 @@ CASES: dict[str, Refused] = {
     "a type of 17 bits": (lambda: QType(17, signed=False), ValueError, "bits: expected 2 to 16, got 17"),
     # shapes and windows
     "an empty map": (lambda: Shape(4, 0, 2), ValueError, "shape: expected positive extents, got 4x0x2"),
-    "an empty window": (lambda: Window(fy=0, fx=1), ValueError, "window: expected positive extents and strides"),
-    "a stride of 0": (lambda: Window(fy=1, fx=1, stride_x=0), ValueError, "positive extents and strides"),
-    "padding below 0": (lambda: Window(fy=3, fx=3, pad_left=-1), ValueError, "0 <= padding < kernel on each side"),
+    "an empty window": (lambda: Window(fy=0, fx=1), ValueError, "window: expected positive extents, strides and"),
+    "a stride of 0": (lambda: Window(fy=1, fx=1, stride_x=0), ValueError, "positive extents, strides and"),
+    "padding below 0": (lambda: Window(fy=3, fx=3, pad_left=-1), ValueError, "0 <= padding < kernel, dilated, on each"),
+    "a dilation of 0": (lambda: Window(fy=1, fx=1, dilation_y=0), ValueError, "extents, strides and dilations"),
+    "padding of a whole dilated window": (
+        lambda: Window(fy=3, fx=3, dilation_y=2, pad_bottom=5), ValueError, "0 <= padding < kernel, dilated"),
+    "a dilated window that does not fit": (
+        lambda: Window(fy=2, fx=1, dilation_y=4).out_extents(4, 4), ValueError, "5x1 does not fit a padded map"),
     "padding of a whole window above": (lambda: Window(fy=3, fx=4, pad_top=3), ValueError, "0 <= padding < kernel"),
     "padding of a whole window on the right": (lambda: Window(fy=3, fx=2, pad_right=2), ValueError, "0 <= padding <"),
     "a window taller than the map": (
@@ -113,6 +118,16 @@ CASES: dict[str, Refused] = {
         lambda: changed(POOL, multiplier=0), ValueError, "pool: expected a positive multiplier, got 0"),
     "an addition times 0": (
         lambda: changed(ADD, multipliers=(1, 0)), ValueError, r"expected multipliers that are not 0, got \(1, 0\)"),
+    "a multiplier for a count that does not occur": (
+        lambda: changed(POOL, by_count=((3, 1),)), ValueError, r"pool: .* for each of the counts \[\], got \[3\]"),
+    "no multiplier for a count that occurs": (
+        lambda: changed(POOL, window=Window(fy=2, fx=2, pad_top=1, pad_left=1), by_count=((2, 1),)), ValueError,
+        r"pool: .* for each of the counts \[1, 2\], got \[2\]"),
+    "a maximum by count": (
+        lambda: changed(POOL, op=PoolOp.MAX, shift=0, window=Window(fy=2, fx=1, pad_top=1), by_count=((1, 1),)),
+        ValueError, "pool: expected no multipliers by count"),
+    "a multiplier of 0 by count": (
+        lambda: changed(POOL, window=Window(fy=2, fx=1, pad_top=1), by_count=((1, 0),)), ValueError, "got 0"),
     "a maximum with a zero point": (
         lambda: changed(POOL, op=PoolOp.MAX, shift=0, zero_in=1), ValueError, "pool: maximum pooling gives its inputs"),
     "a maximum with bounds": (

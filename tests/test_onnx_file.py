@@ -103,8 +103,10 @@ def with_zero_points(seed: int, rounding: Rounding) -> Graph:
                    shift=7, zero_in=-5, bias_fraction=3, rule=rule(u6))  # fmt: skip
     b = build.conv(a, drawn(4, 1, 1, 1), otype=s8, groups=4, shift=3, zero_in=a.rule.zero, rule=rule(s8))
     c = build.add(a, b, otype=s8, multipliers=(-4, 3), shift=2, zeros=(a.rule.zero, b.rule.zero), rule=rule(s8))
-    d = build.average_pool(c, same, multiplier=8, shift=6, zero_in=c.rule.zero, rule=rule(s8))
-    build.conv(d, drawn(3, 5, 4, 4), drawn(3), otype=s8, shift=4, zero_in=d.rule.zero, rule=rule(s8))
+    apart = Window(fy=2, fx=3, pad_top=2, pad_left=2, pad_bottom=1, pad_right=2, dilation_y=3, dilation_x=2)
+    by_count = {1: 32, 2: 16, 3: 16, 4: 8} if seed % 2 else {}
+    d = build.average_pool(c, apart, multiplier=8, shift=6, zero_in=c.rule.zero, rule=rule(s8), by_count=by_count)
+    build.conv(d, drawn(3, d.oshape.y, d.oshape.x, 4), drawn(3), otype=s8, shift=4, zero_in=d.rule.zero, rule=rule(s8))
     return build.graph(output_scale=0.1)
 
 

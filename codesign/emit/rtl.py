@@ -7,6 +7,8 @@ joins their streams.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
@@ -28,7 +30,7 @@ from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
+from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, scaling_of, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
@@ -218,8 +220,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     average = node.op is PoolOp.AVERAGE
-    is_power = node.multiplier & (node.multiplier - 1) == 0
-    scaling = Scaling.SHIFT if node.multiplier == 1 else Scaling.POWER_OF_TWO if is_power else Scaling.GENERAL
+    scaling = Scaling.GENERAL if node.by_count else scaling_of(np.array([node.multiplier]))
     stored = factor(scaling, node.multiplier)
     return {
         "C": node.ishape.c,
@@ -229,15 +230,24 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "X_SIGNED": node.itype.signed,
         "ACC_BITS": node.sum_bits,
         "SCALING": _SCALING[scaling],
-        "MULTIPLIER_BITS": max(1, stored.bit_length()),
+        "MULTIPLIER_BITS": max(1, node.largest_multiplier.bit_length() if node.by_count else stored.bit_length()),
         "MULTIPLIER": stored,
-        "SUM_BITS": sum_bits(node, node.multiplier),
+        "SUM_BITS": sum_bits(node, node.largest_multiplier),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0)}),
         **_rule_values(node),
+        **_count_values(node),
     }
+
+
+def _count_values(node: Pool) -> dict[str, Value]:
+    """Return what tells the constants of every count of positions inside the map, where that matters."""
+    if not node.by_count:
+        return {}
+    table = tuple(node.multipliers.get(count, 0) for count in range(node.window.positions + 1))
+    return {"COUNTS": len(table), "MULTIPLIERS": table, "ADDED": node.added}
 
 
 def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
@@ -253,6 +263,7 @@ def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
         "STRIDE_X": window.stride_x,
         "PAD_TOP": window.pad_top,
         "PAD_LEFT": window.pad_left,
+        **_differing({"DILATION_Y": (window.dilation_y, 1), "DILATION_X": (window.dilation_x, 1)}),
         "PE": engine.pe,
         "EMIT": engine.emit,
         "STREAMING": is_streaming(node, engine),
@@ -300,8 +311,10 @@ def _rule_values(node: Conv | Pool | Add) -> dict[str, Value]:
     }
     if isinstance(node, Conv):
         return _differing(found)
-    factor = node.multiplier if isinstance(node, Pool) else 1
-    offset = node.added * factor + output_offset(rule, node.shift)
+    times = 1
+    if isinstance(node, Pool):
+        times = 0 if node.by_count else node.multiplier
+    offset = node.added * times + output_offset(rule, node.shift)
     return _differing(found | {"OFFSET": (Long(offset), Long(usual))})
 
 

@@ -113,7 +113,8 @@ def _encoding(graph: Graph) -> dict[str, object]:
     return {
         "offset": graph.encoding.offset,
         "step": graph.encoding.step,
-        "rule": "floor((value - offset) / step + 0.5), clamped to the type",
+        "half_even": graph.encoding.half_even,
+        "rule": f"a number v becomes {graph.encoding.formula}, clamped to the type",
     }
 
 

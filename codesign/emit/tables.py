@@ -50,7 +50,14 @@ def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray])
 
 
 def multiplier_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Return multipliers, or exponents if all are powers of two: one word per output word, or one if all are alike."""
+    """Return multipliers, or exponents if all are powers of two: one word per output word, or one if all are alike.
+
+    Where padding does not count, a word is for a count of positions inside the map.
+    """
+    if isinstance(node, Pool) and node.by_count:
+        counted = [node.multipliers.get(count, 0) for count in range(node.window.positions + 1)]
+        table = np.repeat(np.array(counted, np.int64)[:, None], engine.emit, axis=1)
+        return Table("multiplier", max(1, node.largest_multiplier.bit_length()), False, table)
     channels = _multipliers(node, params)
     values = _output_words(channels if multiplies(node) else _exponents(channels), engine.emit, None)
     return Table("multiplier", max(1, int(values.max()).bit_length()), False, values)
@@ -62,7 +69,7 @@ def multiplies(node: Scaled) -> bool:
         case Conv():
             return node.scaling is Scaling.GENERAL
         case Pool():
-            return node.multiplier & (node.multiplier - 1) != 0
+            return bool(node.by_count) or node.multiplier & (node.multiplier - 1) != 0
         case Add():
             return False
 

@@ -17,6 +17,7 @@ import yaml
 from codesign.emit.environment import render
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ir.strict import to_plain
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
@@ -73,7 +74,8 @@ class TorchNetwork:
     input: str
     input_shape: tuple[int, int, int]
     input_range: tuple[int, int]
-    encoding: tuple[float, float]
+    encoding: tuple[float, float, bool]
+    formula: str
     output_scale: float
     labels: tuple[str, ...]
     weights: int
@@ -89,7 +91,8 @@ def render_torch(graph: Graph) -> Project:
         input=python_name(graph.input.name),
         input_shape=(shape.c, shape.y, shape.x),
         input_range=(otype.qmin, otype.qmax),
-        encoding=(graph.encoding.offset, graph.encoding.step),
+        encoding=(graph.encoding.offset, graph.encoding.step, graph.encoding.half_even),
+        formula=graph.encoding.formula,
         output_scale=graph.output_scale,
         labels=graph.labels,
         weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
@@ -116,7 +119,10 @@ def _layer(node: Operation) -> Layer:
         case Conv():
             groups = f", groups={node.groups}" if node.groups > 1 else ""
             weights = f"({node.wtype.qmin}, {node.wtype.qmax})"
-            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
             fine = f", bias_steps={1 << node.bias_fraction}" if node.bias_fraction else ""
             made = (
                 f"Conv(({node.ishape.c}, {node.k}), {_window(node.window)}, "
@@ -124,10 +130,16 @@ def _layer(node: Operation) -> Layer:
             )
             return Layer(name, made, f"self.{name}({sources})")
         case Pool(op=PoolOp.MAX):
-            return Layer(name, "", f"maximum({sources}, {_window(node.window)}, {node.itype.qmin})")
+            window = f"{_window(node.window)}, {node.itype.qmin}{_dilation(node.window)}"
+            return Layer(name, "", f"maximum({sources}, {window})")
         case Pool():
             scale = f"{node.multiplier} / {1 << node.shift}"
-            outputs, rest = _outputs(node), _differing({"zero_in": node.zero_in}) + _rule(node.rule)
+            outputs, rest = (
+                _outputs(node),
+                _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule),
+            )
+            counted = {count: m / (1 << node.shift) for count, m in node.by_count}
+            rest += f", by_count={counted}" if counted else ""
             return Layer(name, "", f"average({sources}, {_window(node.window)}, {scale}, {outputs}{rest})")
         case Add():
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
@@ -140,9 +152,19 @@ def _layer(node: Operation) -> Layer:
             return Layer(name, "", f"torch.cat(({sources}), 1)")
 
 
+def _dilation(window: Window) -> str:
+    dilation = (window.dilation_y, window.dilation_x)
+    return "" if dilation == (1, 1) else f", dilation={dilation}"
+
+
 def _outputs(node: Conv | Pool | Add) -> str:
     low, high = node.rule.limits(node.otype)
     return f"({low}, {high})"
+
+
+def _window_rest(node: Conv | Pool) -> str:
+    """Return the arguments of a window's sum that differ from the usual."""
+    return _dilation(node.window) + _differing({"zero_in": node.zero_in}) + _rule(node.rule)
 
 
 def _rule(rule: OutputRule) -> str:
@@ -196,7 +218,7 @@ def _plain(graph: Graph) -> dict[str, object]:
             "shape": [shape.y, shape.x, shape.c],
             "type": str(graph.input.otype),
             "scale": graph.input_scale,
-            "encoding": {"offset": graph.encoding.offset, "step": graph.encoding.step},
+            "encoding": to_plain(graph.encoding),
         },
         "output": {
             "shape": [last.oshape.y, last.oshape.x, last.oshape.c],

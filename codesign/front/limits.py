@@ -2,4 +2,5 @@
 
 MOST_BYTES = 1 << 28  # of a file
 MOST_WEIGHTS = 1 << 25  # elements of all constants; no board holds as many on chip
-MOST_NODES = 5_000
+MOST_NODES = 10_000
+MOST_OPERATORS = 1_000  # of a network, constants left out

@@ -116,6 +116,8 @@ class _Lowering:
         first = _Stored(self.builder.input, self.entry.quantization, zero)
         self.stored[source.input.tensor] = first
         grid = self.entry.quantization
+        if grid.rounding not in (Rounding.HALF_EVEN, Rounding.HALF_UP):
+            self._problem(self.entry, f"rounds the input {grid.rounding.value}", "halves to even, or up")
         if _bounds(grid, qtype, zero) is not None:
             self._requantize(self.entry, first, 1.0)
         else:
@@ -127,7 +129,8 @@ class _Lowering:
         """Return the graph with its ends."""
         assert self.entry is not None
         first, last = self.stored[self.source.input.tensor], self.stored[self.source.output]
-        encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale)
+        even = first.grid.rounding is Rounding.HALF_EVEN
+        encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale, half_even=even)
         graph = self.builder.graph(input_scale=first.grid.scale, output_scale=last.grid.scale, encoding=encoding)
         return Lowered(
             graph=graph,
@@ -257,6 +260,10 @@ class _Lowering:
 
     def _add(self, op: Add, quantize: Quantize) -> None:
         a, b = (self.stored[tensor] for tensor in op.inputs)
+        if a is b and op.sign > 0:  # the machine's Add reads two tensors
+            ratio = 2 * a.grid.scale / quantize.quantization.scale
+            self._scaled_average(quantize, a, Window(fy=1, fx=1), ratio, op.name)
+            return
         otype, zero, rule = self._output(quantize)
         ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
         widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))
@@ -336,29 +343,26 @@ class _Lowering:
 
 def _ranges(source: Source) -> dict[str, tuple[int, int]]:
     """Return the range of integers that the type of each quantized tensor must hold; one for all that are joined."""
-    ranges = {
-        op.output: (op.quantization.low, op.quantization.high) for op in source.operators if isinstance(op, Quantize)
-    }
-    joined = [_origins(source, op.output) for op in source.operators if isinstance(op, Concat)]
-    for _ in joined:
-        for group in joined:
-            lows, highs = zip(*(ranges[tensor] for tensor in group), strict=True) if group else ((0,), (0,))
-            ranges |= {tensor: (min(lows), max(highs)) for tensor in group}
-    return ranges
+    own = {op.output: op.quantization for op in source.operators if isinstance(op, Quantize)}
+    group: dict[str, str] = {}  # of every tensor on a grid, a tensor that stands for all that need one type with it
 
+    def first(tensor: str) -> str:
+        while group[tensor] != tensor:
+            group[tensor] = tensor = group[group[tensor]]
+        return tensor
 
-def _origins(source: Source, tensor: str) -> tuple[str, ...]:
-    """Return the quantized tensors whose integers reach this one as they are."""
-    op = source.producer(tensor)
-    match op:
-        case Quantize():
-            return (tensor,)
-        case Concat():
-            return tuple(origin for name in op.inputs for origin in _origins(source, name))
-        case Enlarge() | Pool(average=False):
-            return _origins(source, op.input)
-        case _:
-            return ()
+    for op in source.operators:
+        if isinstance(op, Quantize):
+            group[op.output] = op.output
+        elif isinstance(op, Concat | Enlarge | Pool) and all(tensor in group for tensor in inputs_of(op)):
+            roots = [first(tensor) for tensor in inputs_of(op)]
+            if not (isinstance(op, Pool) and op.average):
+                group |= dict.fromkeys([*roots, op.output], roots[0])
+    ranges: dict[str, tuple[int, int]] = {}
+    for tensor, grid in own.items():
+        low, high = ranges.get(first(tensor), (grid.low, grid.high))
+        ranges[first(tensor)] = (min(low, grid.low), max(high, grid.high))
+    return {tensor: ranges[first(tensor)] for tensor in own}
 
 
 def _type_of(bounds: tuple[int, int], zero: int) -> tuple[QType, int]:
@@ -419,8 +423,6 @@ def _windowed(
     fy: int, fx: int, strides: tuple[int, int], pads: tuple[int, int, int, int], dilations: tuple[int, int]
 ) -> Window:
     top, left, bottom, right = pads
-    if dilations != (1, 1):
-        raise ValueError(f"has dilations {dilations[0]} and {dilations[1]}; expected 1")
     return Window(
         fy=fy,
         fx=fx,
@@ -430,6 +432,8 @@ def _windowed(
         pad_left=left,
         pad_bottom=bottom,
         pad_right=right,
+        dilation_y=dilations[0],
+        dilation_x=dilations[1],
     )
 
 

@@ -176,8 +176,9 @@ class _Builder:
                 self._finish(node, f"{name}.acc")
             case Pool():
                 c, window = node.ishape.c, node.window
-                ones = np.ones((c, window.fy, window.fx, 1), np.int64)
-                self._conv(node, ones, np.zeros(c, np.int64), np.full(c, node.multiplier, np.int64), c)
+                ones, counted = np.ones((c, window.fy, window.fx, 1), np.int64), bool(node.by_count)
+                factor = 1 << node.shift if counted else node.multiplier
+                self._conv(node, ones, np.zeros(c, np.int64), np.full(c, factor, np.int64), c)
             case Add():
                 self._add(node)
             case Resize():
@@ -207,7 +208,12 @@ class _Builder:
             self.nodes.append(made)
         inputs = [x, f"{name}.weight.r", f"{name}.bias.r"]
         self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
-        self._finish(node, f"{name}.acc")
+        if isinstance(node, Pool) and node.by_count:  # each position's sum times a factor of its own
+            factors = node.multiplier_map().transpose(2, 0, 1)[None] / 2.0**node.shift
+            self._constant(f"{name}.factors", factors.astype(np.float32))
+            inputs = [f"{name}.acc", f"{name}.factors"]
+            self.nodes.append(helper.make_node("Mul", inputs, [f"{name}.mean"], name=f"{name}.scale_by_count"))
+        self._finish(node, f"{name}.mean" if isinstance(node, Pool) and node.by_count else f"{name}.acc")
 
     def _add(self, node: Add) -> None:
         name, own = node.name, self._scale(node.name)
@@ -324,8 +330,10 @@ def _half_steps(node: Conv | Pool, multiplier: IntArray) -> IntArray:
 
 def _window(node: Conv | Pool) -> dict[str, list[int]]:
     window = node.window
+    dilations = [window.dilation_y, window.dilation_x]
     return {
         "kernel_shape": [window.fy, window.fx],
+        **({} if dilations == [1, 1] else {"dilations": dilations}),
         "strides": [window.stride_y, window.stride_x],
         "pads": [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right],
     }
@@ -377,5 +385,5 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
 
 def _first_other(operators: Iterable[str]) -> str:
     known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Ceil", "Floor", "Neg"}
+    known |= {"Ceil", "Floor", "Mul", "Neg"}
     return next((op for op in operators if op not in known), "")

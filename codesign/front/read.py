@@ -6,8 +6,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import ConfigError, ToolError
+from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.layout import channels_last
+from codesign.front.limits import MOST_OPERATORS
 from codesign.front.lower import Layer, lower
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
@@ -116,6 +117,8 @@ def imported(where: str, form: Format, source: Source) -> Imported:
 
 def prepared(where: str, source: Source) -> Source:
     """Return the source with all maps [Y, X, C], simplified. Raise UnsupportedError with all problems."""
+    if len(source.operators) > MOST_OPERATORS:
+        raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
     last, problems = channels_last(leave_to_host(source))
     refuse(where, problems)
     return simplified(last)

@@ -133,8 +133,8 @@ def windows(
     if min(*kernel, *strides, *dilations) < 1 or min(pads) < 0:
         raise ValueError(f"expected kernel, strides and dilations of at least 1, and pads of at least 0, got {kernel}, "
                          f"{strides}, {dilations} and {pads}")  # fmt: skip
-    fy, fx = ((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
-    spread = Window(fy=fy, fx=fx, stride_y=strides[0], stride_x=strides[1])
+    (fy, fx), (dy, dx) = kernel, dilations
+    spread = Window(fy=fy, fx=fx, stride_y=strides[0], stride_x=strides[1], dilation_y=dy, dilation_x=dx)
     return spread.out_extents(y + pads[0] + pads[2], x + pads[1] + pads[3])
 
 

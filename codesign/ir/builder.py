@@ -1,6 +1,8 @@
 """Builds integer graphs node by node: widths, scaling and names follow from what is given."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -128,11 +130,17 @@ class GraphBuilder:
         otype: QType | None = None,
         zero_in: int = 0,
         rule: OutputRule = HALF_UP,
+        by_count: Mapping[int, int] = MappingProxyType({}),
         name: str = "",
     ) -> Pool:
-        """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros."""
-        otype = otype or source.otype
-        return self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype, name, zero_in, rule)
+        """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros.
+
+        `by_count`: a multiplier for every smaller count of positions inside the map, where padding does not count.
+        """
+        node = self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
+        made = replace(node, zero_in=zero_in, rule=rule, by_count=tuple(sorted(by_count.items())))
+        self.nodes[-1] = made
+        return made
 
     def add(
         self,
@@ -207,16 +215,7 @@ class GraphBuilder:
         return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
 
     def _pool(
-        self,
-        source: Node,
-        op: PoolOp,
-        window: Window,
-        multiplier: int,
-        shift: int,
-        otype: QType,
-        name: str,
-        zero_in: int = 0,
-        rule: OutputRule = HALF_UP,
+        self, source: Node, op: PoolOp, window: Window, multiplier: int, shift: int, otype: QType, name: str
     ) -> Pool:
         node = Pool(
             name=name or self._fresh("pool"),
@@ -228,8 +227,6 @@ class GraphBuilder:
             multiplier=multiplier,
             shift=shift,
             otype=otype,
-            zero_in=zero_in,
-            rule=rule,
         )
         self.nodes.append(node)
         return node

@@ -27,11 +27,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 class Encoding:
     """How a user's numbers become the integers of the input: floor((value - offset) / step + 0.5), clamped to the type.
 
-    The default takes integers as they are. Raises ValueError unless `step` is positive and both are finite.
+    The default takes integers as they are. `half_even`: halves go to the even integer, as files of other tools have it.
+    Raises ValueError unless `step` is positive and both numbers are finite.
     """
 
     offset: float = 0.0
     step: float = 1.0
+    half_even: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.offset) and math.isfinite(self.step) and self.step > 0):
@@ -49,7 +51,14 @@ class Encoding:
     def steps(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return what `encode` clamps: whole numbers in float64, infinite where a number lies too far off."""
         with np.errstate(over="ignore"):
-            return np.floor((values.astype(np.float64) - self.offset) / self.step + 0.5)
+            steps = (values.astype(np.float64) - self.offset) / self.step
+            return np.rint(steps) if self.half_even else np.floor(steps + 0.5)
+
+    @property
+    def formula(self) -> str:
+        """The integer of a number v, before it is clamped, in words of Python."""
+        steps = f"(v - {self.offset!r}) / {self.step!r}"
+        return f"{steps} rounded, halves to even" if self.half_even else f"floor({steps} + 0.5)"
 
 
 IDENTITY = Encoding()
@@ -176,7 +185,7 @@ def _check_elements(node: Node) -> None:
 def _check_reach(node: Operation) -> None:
     """Raise UnsupportedError if a window spans more than the machine's 32-bit numbers count."""
     window, shape = node.window, node.ishape
-    rows, columns = shape.y + window.fy + window.stride_y, shape.x + window.fx + window.stride_x
+    rows, columns = shape.y + window.span_y + window.stride_y, shape.x + window.span_x + window.stride_x
     if not node.joins and rows * columns * shape.c > MAX_REACH:
         raise UnsupportedError(
             f"node {node.name!r}: its map, window and stride span {rows} rows, {columns} columns and {shape.c} "

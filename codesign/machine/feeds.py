@@ -47,8 +47,8 @@ class Feed(Replay):
     def has_padding(self) -> bool:
         """Whether some step of some window lies outside the map."""
         w, out = self.window, self.oshape
-        bottom = (out.y - 1) * w.stride_y - w.pad_top + w.fy
-        right = (out.x - 1) * w.stride_x - w.pad_left + w.fx
+        bottom = (out.y - 1) * w.stride_y - w.pad_top + w.span_y
+        right = (out.x - 1) * w.stride_x - w.pad_left + w.span_x
         return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
 
 
@@ -121,7 +121,8 @@ def _window_walk(feed: Feed) -> Walk:
         indexing="ij",
         sparse=True,
     )
-    iy, ix = oy * window.stride_y + fy - window.pad_top, ox * window.stride_x + fx - window.pad_left
+    iy = oy * window.stride_y + fy * window.dilation_y - window.pad_top
+    ix = ox * window.stride_x + fx * window.dilation_x - window.pad_left
     need = (iy * shape.x + ix) * fold + g * inner + i
     per_pass = window.positions * inner
     step = (((oy * out.x + ox) * results + g * passes) * window.fy + fy) * window.fx * inner + fx * inner + i

@@ -219,13 +219,14 @@ def operand_bits(node: Conv) -> int:
 
 def sum_bits(node: Conv | Pool | Add, largest_multiplier: int) -> int:
     """Return the signed width of a sum times the multiplier, and what rounding and zero points add to it."""
-    bound, offset = 1 << (node.sum_bits - 1), output_offset(node.rule, node.shift)
+    bound, added, offset = 1 << (node.sum_bits - 1), 0, output_offset(node.rule, node.shift)
     match node:
         case Conv():
             bound <<= node.bias_fraction
         case Pool() | Add():
-            offset += node.added * largest_multiplier
-    return signed_bits(-bound * largest_multiplier + min(offset, 0), (bound - 1) * largest_multiplier + max(offset, 0))
+            added = node.added
+    low, high = min(added, 0) - bound, max(added, 0) + bound - 1
+    return signed_bits(low * largest_multiplier + min(offset, 0), high * largest_multiplier + max(offset, 0))
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
@@ -255,11 +256,21 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
-    array = PoolArray(pe=engine.pe, average=average, x_bits=node.itype.bits, acc_bits=bits, has_floor=has_floor)
+    scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
+    array = PoolArray(
+        pe=engine.pe,
+        average=average,
+        x_bits=node.itype.bits,
+        acc_bits=bits,
+        has_floor=has_floor,
+        counts=counts,
+        held=engine.emit < engine.pe,
+        constant_bits=scale.factor_bits + scale.sum_bits,
+    )
     collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
     if not average:
         return feed, array, collector
-    return feed, array, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True)
+    return feed, array, collector, Requantize(lanes=engine.emit, scale=scale, constant=not counts)
 
 
 def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
@@ -305,10 +316,10 @@ def _conv_scale(node: Conv) -> Scale:
 
 
 def _pool_scale(node: Pool) -> Scale:
-    """Return the requantizer of an average pooling, whose factor is constant; a power of two is part of the wiring."""
-    general = node.multiplier & (node.multiplier - 1) != 0
-    bits = node.multiplier.bit_length() if general else 0
-    return _scale(node, node.multiplier, factor_bits=bits, general=general)
+    """Return the requantizer of an average pooling; a single factor that is a power of two is part of the wiring."""
+    largest = node.largest_multiplier
+    general = bool(node.by_count) or largest & (largest - 1) != 0
+    return _scale(node, largest, factor_bits=largest.bit_length() if general else 0, general=general)
 
 
 def _scale(node: Conv | Pool | Add, factor: int, *, factor_bits: int, general: bool) -> Scale:

@@ -49,13 +49,20 @@ class MacArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolArray:
-    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv."""
+    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv.
+
+    `counts`: how many counts of positions inside the map there may be, each with constants of `constant_bits`; 0 where
+    they are not counted. `held`: the count is kept while results leave one by one.
+    """
 
     pe: Int
     average: bool
     x_bits: int
     acc_bits: int
     has_floor: bool
+    counts: int = 0
+    held: Bool = False
+    constant_bits: int = 0
 
     @property
     def delay(self) -> int:

@@ -230,7 +230,7 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
     width, depth, in_bram = feed.word_bits, feed.depth, feed.block_ram
     w, ix, iy, fold = feed.window, feed.ishape.x, feed.ishape.y, feed.fold
     oy, ox = feed.oshape.y, feed.oshape.x
-    span = ((w.fy - 1) * ix + w.fx - 1) * fold + feed.inner - 1
+    span = ((w.span_y - 1) * ix + w.span_x - 1) * fold + feed.inner - 1
     column, row = w.stride_x * fold, (w.stride_y * ix - (ox - 1) * w.stride_x) * fold
     image = ((iy - (oy - 1) * w.stride_y) * ix - (ox - 1) * w.stride_x) * fold
     pointer = ceil_log2(np.asarray(depth + largest(image, row) + span + column + 1)) + 1
@@ -238,7 +238,7 @@ def _line_buffer(feed: Feed, family: Family) -> IntArray:
     fixed = np.minimum(
         ceil_log2(np.asarray(step & -step, dtype=np.int64)), pointer
     )  # low bits of a window's start that never change
-    place = _place_bits(iy, w.fy, w.stride_y, oy) + _place_bits(ix, w.fx, w.stride_x, ox)
+    place = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     counters = counter_ff(feed.inner) + counter_ff(feed.passes) + counter_ff(ceil_div(fold, feed.inner))
     counters = counters + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
     ff = 4 * pointer - 2 * fixed + place + counters + 3 + feed.has_padding + np.where(in_bram, 0, width)
@@ -277,7 +277,10 @@ def _pool_array(array: PoolArray) -> IntArray:
     """Count an adder per lane, or a comparator that lets the larger in; a floor is a choice in front of it."""
     pe, x_bits = array.pe, array.x_bits
     lane = array.acc_bits if array.average else x_bits + array.has_floor * (x_bits + 1)
-    return counts(pe, lut=pe * lane + 1, ff=pe * (array.acc_bits if array.average else x_bits) + 1)
+    bits = int(counter_ff(array.counts)) if array.counts else 0
+    table = rom_luts(array.constant_bits, array.counts)  # constants of every count
+    ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
+    return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
 
 
 def _scaled_sum(module: ScaledSum) -> IntArray:

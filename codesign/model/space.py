@@ -232,8 +232,8 @@ def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
 def need_share(node: Operation) -> float:
     """Return the share of the input map, row by row, that must have come in before the first result."""
     window = node.window
-    rows = min(max(window.fy - window.pad_top, 1), node.ishape.y)
-    columns = min(max(window.fx - window.pad_left, 1), node.ishape.x)
+    rows = min(max(window.span_y - window.pad_top, 1), node.ishape.y)
+    columns = min(max(window.span_x - window.pad_left, 1), node.ishape.x)
     return ((rows - 1) * node.ishape.x + columns) / (node.ishape.y * node.ishape.x)
 
 

@@ -30,7 +30,7 @@ class Conv(Operator):
 
     A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.
 
-        sum[oy,ox,k] = sum over fy,fx,c of w[k,fy,fx,c] * (x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c] - zero_in)
+        sum[oy,ox,k] = sum over fy,fx,c of w[k,fy,fx,c] * (x[oy*SY+fy*DY-PT, ox*SX+fx*DX-PL, g*C/G + c] - zero_in)
         y = clamp(round((sum * 2**bias_fraction + bias[k]) * multiplier[k] / 2**shift) + zero)
 
     with g = floor(k / (K/G)), the group of output channel k. Padding adds nothing: it is `zero_in`. `rule` says how to
@@ -146,7 +146,8 @@ class Conv(Operator):
         stride = f", stride {w.stride_y}" if w.stride_y == w.stride_x != 1 else ""
         stride = stride or (f", stride {w.stride_y}×{w.stride_x}" if w.stride_y != w.stride_x else "")
         groups = f" in {self.groups} groups" if self.groups > 1 and not self.depthwise else ""
-        return f"{'depthwise' if self.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{groups}"
+        apart = f", dilation {w.dilation_y}×{w.dilation_x}" if w.is_dilated else ""
+        return f"{'depthwise' if self.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{apart}{groups}"
 
     @property
     def in_order(self) -> bool:

@@ -10,7 +10,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
-from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
+from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_spans, window_view
 
 
 class PoolOp(Enum):
@@ -27,6 +27,7 @@ class Pool(Operator):
     Maximum: padding never wins; otype equals itype, multiplier 1, shift 0, and nothing is rounded.
     Average: y = clamp(round(sum of (x - zero_in) * multiplier / 2**shift) + zero); padding is `zero_in`, and counts.
     The multiplier holds 1/(FY*FX) and the ratio of scales. `rule`: how to round, `zero`, and where outputs end.
+    Where padding does not count, `by_count` has a multiplier for every smaller count of positions inside the map.
     """
 
     name: str
@@ -40,18 +41,25 @@ class Pool(Operator):
     otype: QType
     zero_in: int = 0  # the input's zero point
     rule: OutputRule = HALF_UP
+    by_count: tuple[tuple[int, int], ...] = ()  # count and multiplier
 
     def __post_init__(self) -> None:
         if self.op is PoolOp.MAX and (self.multiplier != 1 or self.shift != 0 or self.otype != self.itype):
             raise ValueError(f"{self.name}: maximum pooling has multiplier 1, shift 0 and otype = itype")
         if self.op is PoolOp.MAX and (self.zero_in != 0 or self.rule != HALF_UP):
             raise ValueError(f"{self.name}: maximum pooling gives its inputs as they are, without zero point or rule")
-        if self.multiplier < 1:
-            raise ValueError(f"{self.name}: expected a positive multiplier, got {self.multiplier}")
-        check_requantize(self.name, self.acc_bits, self.multiplier.bit_length(), self.shift)
+        if min(self.multipliers.values()) < 1:
+            raise ValueError(f"{self.name}: expected a positive multiplier, got {min(self.multipliers.values())}")
+        check_requantize(self.name, self.acc_bits, self.largest_multiplier.bit_length(), self.shift)
         check_zero(self.name, self.zero_in, self.itype)
         check_rule(self.name, self.rule, self.shift, self.otype)
         check_output(self.name, self.ishape, self.window, self.ishape.c)
+        counts = {int(n) for n in np.unique(window_counts(self.window, self.ishape))} - {0, self.window.positions}
+        if self.by_count and (self.op is PoolOp.MAX or sorted(counts) != sorted(n for n, _ in self.by_count)):
+            raise ValueError(
+                f"{self.name}: expected no multipliers by count, or in an average one for each of the counts "
+                f"{sorted(counts)}, got {[n for n, _ in self.by_count]}"
+            )
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -66,6 +74,15 @@ class Pool(Operator):
         """Signed width of the sum over the window."""
         bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions
         return (bound - 1).bit_length() + 1
+
+    @property
+    def multipliers(self) -> dict[int, int]:
+        """The multiplier of every count of positions inside the map."""
+        return {self.window.positions: self.multiplier, **dict(self.by_count)}
+
+    @property
+    def largest_multiplier(self) -> int:
+        return max(self.multipliers.values())
 
     @property
     def added(self) -> int:
@@ -110,4 +127,12 @@ class Pool(Operator):
         if self.op is PoolOp.MAX:
             return np.asarray(window_view(x, self.window, self.itype.qmin).max(axis=(3, 4)))
         total = window_view(x - self.zero_in, self.window, 0).sum(axis=(3, 4))
-        return requantize(total, self.multiplier, self.shift, self.otype, self.rule)
+        return requantize(total, self.multiplier_map(), self.shift, self.otype, self.rule)
+
+    def multiplier_map(self) -> IntArray:
+        """Return the multiplier of every output position, [OY,OX,1]; where nothing is inside the map, any will do."""
+        counts = window_counts(self.window, self.ishape)[:, :, None]
+        found = np.full_like(counts, self.multiplier)
+        for count, multiplier in self.by_count:
+            found[counts == count] = multiplier
+        return found

@@ -279,7 +279,7 @@ def _data(view: View) -> str:
         encoding, otype = view.graph.encoding, view.graph.input.otype
         facts.insert(
             0,
-            f"A number v becomes the integer floor((v - {encoding.offset!r}) / {encoding.step!r} + 0.5), from "
+            f"A number v becomes the integer {encoding.formula}, from "
             f"{otype.qmin} to {otype.qmax}; quantize() of the driver and network/model.py do so.",
         )
     items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)

@@ -42,7 +42,8 @@ def _encoding(view: View) -> dict[str, Any] | None:
     """Return how a user's numbers become the integers of the input, where they are not these already."""
     if view.graph is None or view.graph.encoding.is_identity:
         return None
-    return {"offset": view.graph.encoding.offset, "step": view.graph.encoding.step}
+    encoding = view.graph.encoding
+    return {"offset": encoding.offset, "step": encoding.step, "half_even": True if encoding.half_even else None}
 
 
 def _source(view: View) -> dict[str, Any] | None:

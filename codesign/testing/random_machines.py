@@ -19,7 +19,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -106,6 +106,8 @@ class _Builder:
     def window(self, shape: Shape) -> Window:
         """Return a window that fits the padded map; extreme ones leave out most of it."""
         window = _window(shape, self.rng, 4)
+        if not self.is_plain and self.rng.random() < 0.25:
+            window = _dilated(window, shape, self.rng)
         if not self.is_extreme:
             return window
         return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
@@ -273,6 +275,7 @@ class _Builder:
     def _pool(self, source: Node, window: Window) -> Node:
         shape, itype = source.oshape, source.otype
         zero, rule = 0, HALF_UP
+        by_count: tuple[tuple[int, int], ...] = ()
         if self.rng.random() < 0.5:
             op, otype, multiplier, shift = PoolOp.MAX, itype, 1, 0
         else:
@@ -281,6 +284,10 @@ class _Builder:
             if self.is_extreme:
                 shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
             zero, rule = self.zero(itype), self.rule(otype, shift)
+            if not self.is_plain and self.rng.random() < 0.4:
+                counts = np.unique(window_counts(window, shape)).tolist()
+                by_count = tuple((n, max(1, (1 << shift) // n)) for n in counts if 0 < n < window.positions)
+                by_count = tuple((n, min(m, (1 << 16) - 1)) for n, m in by_count)
         return self.add_node(
             Pool(
                 name=self.fresh("pool"),
@@ -294,6 +301,7 @@ class _Builder:
                 otype=otype,
                 zero_in=zero,
                 rule=rule,
+                by_count=by_count,
             )
         )
 
@@ -338,6 +346,17 @@ def _window(shape: Shape, rng: Rng, limit: int) -> Window:
         pad_bottom=bottom,
         pad_right=right,
     )
+
+
+def _dilated(window: Window, shape: Shape, rng: Rng) -> Window:
+    """Return the window with its positions further apart and more padding, if it still fits the map."""
+    dy, dx = (int(rng.integers(1, 4)) for _ in range(2))
+    top, left, bottom, right = (int(rng.integers(1 + (f - 1) * d)) for f, d in 2 * ((window.fy, dy), (window.fx, dx)))
+    apart = replace(
+        window, dilation_y=dy, dilation_x=dx, pad_top=top, pad_left=left, pad_bottom=bottom, pad_right=right
+    )
+    fits = apart.span_y <= shape.y + top + bottom and apart.span_x <= shape.x + left + right
+    return apart if fits else window
 
 
 def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:

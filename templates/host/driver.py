@@ -57,8 +57,8 @@ OUT_DTYPE = container(params.OUT_CONTAINER_BITS, params.OUT_SIGNED)
 def quantize(values):
     """Numbers as in the training data -> integers of the input, exactly as in training.
 
-    floor((value - INPUT_OFFSET) / INPUT_STEP + 0.5) in float64, clamped to the type. Where the network was trained on
-    integers as they are, these stay as they are. Raises ValueError for what is not finite, and there for small
+    floor((value - INPUT_OFFSET) / INPUT_STEP + 0.5) in float64, clamped to the type; with INPUT_HALF_EVEN halves go to
+    the even integer. Where the network was trained on integers as they are, these stay as they are. Raises ValueError for what is not finite, and there for small
     fractions, which look normalised.
     """
     values = np.asarray(values)
@@ -73,7 +73,8 @@ def quantize(values):
             "undo what normalised them"
         )
     with np.errstate(over="ignore"):
-        steps = np.floor((wide - params.INPUT_OFFSET) / params.INPUT_STEP + 0.5)
+        steps = (wide - params.INPUT_OFFSET) / params.INPUT_STEP
+        steps = np.rint(steps) if params.INPUT_HALF_EVEN else np.floor(steps + 0.5)
     return np.clip(steps, low, high).astype(IN_DTYPE)
 
 

@@ -20,8 +20,9 @@ rounded to their grid on the way, and the gradient passes the rounding. To fine-
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -72,11 +73,13 @@ class Conv(nn.Module):
         zero: int = 0,
         bias_steps: int = 1,
         rounding: Callable[[Tensor], Tensor] = rounded,
+        dilation: tuple[int, int] = (1, 1),
     ) -> None:
         super().__init__()
         c, k = channels
         self.stride, self.padding, self.weights, self.outputs, self.groups = stride, padding, weights, outputs, groups
         self.zero_in, self.zero, self.bias_steps, self.rounding = zero_in, zero, bias_steps, rounding
+        self.dilation = dilation
         self.weight = nn.Parameter(torch.zeros(k, c // groups, *kernel, dtype=torch.float64))
         self.bias = nn.Parameter(torch.zeros(k, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(k, dtype=torch.float64))
@@ -87,15 +90,20 @@ class Conv(nn.Module):
         step = self.scale / self.bias_steps
         bias = rounded(self.bias / step) * step
         inputs = functional.pad(x - self.zero_in, self.padding)
-        total = functional.conv2d(inputs, weight, bias, self.stride, groups=self.groups)
+        total = functional.conv2d(inputs, weight, bias, self.stride, 0, self.dilation, self.groups)
         return (self.rounding(total) + self.zero).clamp(*self.outputs)
 
 
 def maximum(
-    x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], least: int
+    x: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+    least: int,
+    dilation: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """The largest of every window; what is padded never is."""
-    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride)
+    return functional.max_pool2d(functional.pad(x, padding, value=float(least)), kernel, stride, 0, dilation)
 
 
 def average(
@@ -108,10 +116,18 @@ def average(
     zero_in: int = 0,
     zero: int = 0,
     rounding: Callable[[Tensor], Tensor] = rounded,
+    dilation: tuple[int, int] = (1, 1),
+    by_count: Mapping[int, float] = MappingProxyType({}),
 ) -> Tensor:
-    """The sum of every window times scale."""
-    total = functional.avg_pool2d(functional.pad(x - zero_in, padding), kernel, stride, divisor_override=1)
-    return (rounding(total * scale) + zero).clamp(*outputs)
+    """The sum of every window times scale; `by_count` has the scale of windows with so many positions in the map."""
+    ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+    inputs = functional.pad(x - zero_in, padding)
+    total = functional.conv2d(inputs, ones, None, stride, 0, dilation, x.shape[1])
+    scales = torch.full(total.shape[2:], scale, dtype=x.dtype)
+    counts = functional.conv2d(functional.pad(torch.ones_like(x[:1, :1]), padding), ones[:1], None, stride, 0, dilation)
+    for count, other in by_count.items():
+        scales[counts[0, 0] == count] = other
+    return (rounding(total * scales) + zero).clamp(*outputs)
 
 
 def add(
@@ -127,10 +143,12 @@ def add(
     return (rounding((a - zeros[0]) * scales[0] + (b - zeros[1]) * scales[1]) + zero).clamp(*outputs)
 
 
-def encoded(values: np.ndarray, offset: float, step: float, inputs: tuple[int, int]) -> np.ndarray:
+def encoded(
+    values: np.ndarray, offset: float, step: float, half_even: bool, inputs: tuple[int, int]
+) -> np.ndarray:
     """The integers of the input, int64, for numbers as in the training data: floor((value - offset) / step + 0.5).
 
-    They are clamped to `inputs`, the least and largest. Where the network was trained on integers as they are (offset
+    With `half_even` halves go to the even integer. They are clamped to `inputs`, the least and largest. Where the network was trained on integers as they are (offset
     0, step 1), integers stay as they are. Elsewhere integers of one byte are taken for integers of the input.
     Raises ValueError where it is not clear which numbers these are.
     """
@@ -154,7 +172,8 @@ def encoded(values: np.ndarray, offset: float, step: float, inputs: tuple[int, i
             "what normalised them"
         )
     with np.errstate(over="ignore"):
-        steps = np.floor((wide - offset) / step + 0.5)
+        steps = (wide - offset) / step
+        steps = np.rint(steps) if half_even else np.floor(steps + 0.5)
     beyond = int(np.count_nonzero((steps < inputs[0]) | (steps > inputs[1])))
     if beyond:
         print(f"{beyond} of {wide.size} numbers lie beyond those of the training and were clipped", file=sys.stderr)

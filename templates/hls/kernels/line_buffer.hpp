@@ -9,7 +9,7 @@
 // order, and the memory is not used. A word is read three iterations after it was taken at the earliest, which leaves
 // room for the memory's own pipeline.
 //
-// Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS INNER PASSES STREAMING,
+// Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X DILATION_Y DILATION_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS INNER PASSES STREAMING,
 //      BUFFER_WORDS (a power of two), IBITS ISIGNED, FILL (the value of positions outside the map).
 #pragma once
 
@@ -20,8 +20,12 @@ class line_buffer {
  public:
   typedef in_lane<Cfg> lane;
 
+  // Rows and columns from the first position of a window to the last.
+  static constexpr int SPAN_Y = (Cfg::FY - 1) * Cfg::DILATION_Y + 1;
+  static constexpr int SPAN_X = (Cfg::FX - 1) * Cfg::DILATION_X + 1;
+
   static_assert((Cfg::BUFFER_WORDS & (Cfg::BUFFER_WORDS - 1)) == 0, "BUFFER_WORDS is a power of two");
-  static_assert(Cfg::PAD_TOP < Cfg::FY && Cfg::PAD_LEFT < Cfg::FX, "padding is smaller than the window");
+  static_assert(Cfg::PAD_TOP < SPAN_Y && Cfg::PAD_LEFT < SPAN_X, "padding is smaller than the window");
   static_assert(Cfg::PIXEL_WORDS % Cfg::INNER == 0, "groups are equal");
 
   explicit line_buffer(uint32_t images)
@@ -60,19 +64,19 @@ class line_buffer {
     }
     inner_ = 0;
     if (++fx_ < Cfg::FX) {
-      ++ix_;
+      ix_ += Cfg::DILATION_X;
       address_ += NEXT_COLUMN;
       return;
     }
     fx_ = 0;
-    ix_ -= Cfg::FX - 1;
+    ix_ -= SPAN_X - 1;
     if (++fy_ < Cfg::FY) {
-      ++iy_;
+      iy_ += Cfg::DILATION_Y;
       address_ += NEXT_ROW;
       return;
     }
     fy_ = 0;
-    iy_ -= Cfg::FY - 1;
+    iy_ -= SPAN_Y - 1;
     if (++pass_ == Cfg::PASSES) {
       pass_ = 0;
       group_ += Cfg::INNER;
@@ -89,8 +93,8 @@ class line_buffer {
   static constexpr int ROW = Cfg::IX * Cfg::PIXEL_WORDS;
   static constexpr int IMAGE = Cfg::IY * ROW;
   static constexpr int WINDOWS = Cfg::OY * Cfg::OX;
-  static constexpr int NEXT_COLUMN = Cfg::PIXEL_WORDS - (Cfg::INNER - 1);
-  static constexpr int NEXT_ROW = ROW - (Cfg::FX - 1) * Cfg::PIXEL_WORDS - (Cfg::INNER - 1);
+  static constexpr int NEXT_COLUMN = Cfg::DILATION_X * Cfg::PIXEL_WORDS - (Cfg::INNER - 1);
+  static constexpr int NEXT_ROW = Cfg::DILATION_Y * ROW - (SPAN_X - 1) * Cfg::PIXEL_WORDS - (Cfg::INNER - 1);
   static constexpr uint32_t START = static_cast<uint32_t>(-(Cfg::PAD_TOP * ROW + Cfg::PAD_LEFT * Cfg::PIXEL_WORDS));
 
   static int32_t distance(uint32_t from, uint32_t to) {

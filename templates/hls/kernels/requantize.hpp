@@ -8,9 +8,10 @@
 // sums:       for every pixel ceil(K/PE) words of PE sums.
 // out:        for every pixel OUT_PIXEL_WORDS = ceil(K/EMIT) words of EMIT channels; zeros above K.
 // bias, multiplier: word (output word of the pixel), or one word for all; lanes [emit]. MULTIPLY: multipliers,
-//             otherwise exponents of powers of two.
+//             otherwise exponents of powers of two. COUNTED: a word of multipliers for each count of positions of a
+//             window inside the map; then Cfg has what line_buffer wants.
 // Cfg: PE EMIT K PIXELS (of an image) OUT_PIXEL_WORDS SUM_BITS BIAS_BITS BIAS_WORDS MULTIPLY MULTIPLIER_BITS
-//      MULTIPLIER_WORDS PRODUCT_BITS BIAS_FRACTION SHIFT ROUNDING ZERO LOWEST HIGHEST OBITS OSIGNED.
+//      MULTIPLIER_WORDS COUNTED PRODUCT_BITS BIAS_FRACTION SHIFT ROUNDING ZERO LOWEST HIGHEST OBITS OSIGNED.
 // Mirrors codesign/ops/requantize.py.
 #pragma once
 
@@ -35,6 +36,48 @@ inline out_lane<Cfg> requantize(typename sum<Cfg::PRODUCT_BITS>::type product) {
   return out_lane<Cfg>(clamped);
 }
 
+// Which word of multipliers the present output word takes.
+template <class Cfg, bool COUNTED>
+class multiplier_word {
+ public:
+  int at(int word) const {
+    HLS_INLINE
+    return Cfg::MULTIPLIER_WORDS == 1 ? 0 : word;
+  }
+  void next_pixel() { HLS_INLINE }
+};
+template <class Cfg>
+class multiplier_word<Cfg, true> {
+ public:
+  multiplier_word() : oy_(0), ox_(0) {}
+  int at(int) const {
+    HLS_INLINE
+    return inside(oy_ * Cfg::STRIDE_Y - Cfg::PAD_TOP, Cfg::FY, Cfg::DILATION_Y, Cfg::IY) *
+           inside(ox_ * Cfg::STRIDE_X - Cfg::PAD_LEFT, Cfg::FX, Cfg::DILATION_X, Cfg::IX);
+  }
+  void next_pixel() {
+    HLS_INLINE
+    const bool row_done = ox_ == Cfg::OX - 1;
+    if (row_done) oy_ = oy_ == Cfg::OY - 1 ? 0 : oy_ + 1;
+    ox_ = row_done ? 0 : ox_ + 1;
+  }
+
+ private:
+  static int inside(int start, int kernel, int dilation, int extent) {
+    HLS_INLINE
+    int count = 0;
+  loop_positions:
+    for (int i = 0; i < kernel; ++i) {
+      HLS_UNROLL
+      const int at = start + i * dilation;
+      if (at >= 0 && at < extent) ++count;
+    }
+    return count;
+  }
+
+  int oy_, ox_;
+};
+
 template <class Cfg>
 void emit(sum_stream<Cfg>& sums, out_stream<Cfg>& out,
           const typename number<Cfg::BIAS_BITS, true>::type (&bias)[Cfg::BIAS_WORDS][Cfg::EMIT],
@@ -45,6 +88,7 @@ void emit(sum_stream<Cfg>& sums, out_stream<Cfg>& out,
   typedef typename sum<Cfg::PRODUCT_BITS>::type product_t;
   typename sum<Cfg::SUM_BITS>::type total[Cfg::PE] = {};
   HLS_REGISTERS(total)
+  multiplier_word<Cfg, Cfg::COUNTED> factors;
   int word = 0;  // of the pixel
   int part = 0;  // of the sums
 loop_words:
@@ -61,7 +105,7 @@ loop_words:
       value = shift_left(value, Cfg::BIAS_FRACTION);
       value += bias[Cfg::BIAS_WORDS == 1 ? 0 : word][e];
       const typename number<Cfg::MULTIPLIER_BITS, false>::type factor =
-          multiplier[Cfg::MULTIPLIER_WORDS == 1 ? 0 : word][e];
+          multiplier[factors.at(word)][e];
       const product_t product = Cfg::MULTIPLY ? product_t(value * factor) : shift_left(value, int(factor));
       const bool beyond = word == Cfg::OUT_PIXEL_WORDS - 1 && (Cfg::OUT_PIXEL_WORDS - 1) * Cfg::EMIT + e >= Cfg::K;
       y[e] = beyond ? out_lane<Cfg>(0) : requantize<Cfg>(product);
@@ -70,5 +114,6 @@ loop_words:
     const bool pixel_done = word == Cfg::OUT_PIXEL_WORDS - 1;
     part = pixel_done || part == Cfg::PE / Cfg::EMIT - 1 ? 0 : part + 1;
     word = pixel_done ? 0 : word + 1;
+    if (pixel_done) factors.next_pixel();
   }
 }

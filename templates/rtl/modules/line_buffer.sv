@@ -28,6 +28,8 @@ module line_buffer
   parameter int STRIDE_X = 1,
   parameter int PAD_TOP = 1,
   parameter int PAD_LEFT = 1,
+  parameter int DILATION_Y = 1,
+  parameter int DILATION_X = 1,
   parameter int GROUPS = 1,
   parameter int PASSES = 1,
   parameter int DEPTH = 16,
@@ -51,10 +53,12 @@ module line_buffer
   localparam int Inner = FOLD / GROUPS;
   localparam int AddressBits = $clog2(DEPTH);
 
-  // Distances in words between consecutive steps.
-  localparam int ToNextColumn = FOLD - (Inner - 1);
-  localparam int ToNextRow = (IX - FX + 1) * FOLD - (Inner - 1);
-  localparam int WindowSpan = ((FY - 1) * IX + FX - 1) * FOLD + Inner - 1;
+  // Rows and columns from the first position of a window to the last, and distances in words between consecutive steps.
+  localparam int SpanY = (FY - 1) * DILATION_Y + 1;
+  localparam int SpanX = (FX - 1) * DILATION_X + 1;
+  localparam int ToNextColumn = DILATION_X * FOLD - (Inner - 1);
+  localparam int ToNextRow = (DILATION_Y * IX - SpanX + 1) * FOLD - (Inner - 1);
+  localparam int WindowSpan = ((SpanY - 1) * IX + SpanX - 1) * FOLD + Inner - 1;
   localparam int ToNextGroup = Inner - WindowSpan;
   // Distances between the starts of consecutive windows: along a row, to the next row, to the next image.
   localparam int StartColumn = STRIDE_X * FOLD;
@@ -72,8 +76,8 @@ module line_buffer
   // Row and column of the window's start, negative inside the padding.
   localparam int LastRow = (OY - 1) * STRIDE_Y - PAD_TOP;
   localparam int LastColumn = (OX - 1) * STRIDE_X - PAD_LEFT;
-  localparam int RowBits = $clog2(max(IY, FY) + max(FY, STRIDE_Y) + 1) + 1;
-  localparam int ColumnBits = $clog2(max(IX, FX) + max(FX, STRIDE_X) + 1) + 1;
+  localparam int RowBits = $clog2(max(IY, SpanY) + max(SpanY, STRIDE_Y) + 1) + 1;
+  localparam int ColumnBits = $clog2(max(IX, SpanX) + max(SpanX, STRIDE_X) + 1) + 1;
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ColumnBits-1:0] column_t;
 
@@ -105,11 +109,11 @@ module line_buffer
   assign issue   = advance_i && (pad || written);
   assign issue_o = issue;
 
-  if (PAD_TOP > 0 || PAD_LEFT > 0 || LastRow + FY > IY || LastColumn + FX > IX) begin : g_pad
+  if (PAD_TOP > 0 || PAD_LEFT > 0 || LastRow + SpanY > IY || LastColumn + SpanX > IX) begin : g_pad
     row_t    iy;
     column_t ix;
-    assign iy  = row_q + row_t'(fy_q);
-    assign ix  = column_q + column_t'(fx_q);
+    assign iy  = row_q + row_t'(fy_q) * row_t'(DILATION_Y);
+    assign ix  = column_q + column_t'(fx_q) * column_t'(DILATION_X);
     assign pad = iy < 0 || iy >= row_t'(IY) || ix < 0 || ix >= column_t'(IX);
   end else begin : g_no_pad
     assign pad = 1'b0;

@@ -2,6 +2,8 @@
 // Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
 //
 // FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
+// COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
+// map, and their offset is OFFSET + ADDED * multiplier.
 //
 // Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
 module pool_engine
@@ -34,8 +36,13 @@ module pool_engine
   parameter int SHIFT = 0,
   parameter int OUT_BITS = 8,
   parameter bit OUT_SIGNED = 0,
+  parameter int DILATION_Y = 1,
+  parameter int DILATION_X = 1,
   parameter int FILL = 0,
   parameter longint OFFSET = (SHIFT == 0) ? 64'sd0 : 64'sd1 << (SHIFT - 1),
+  parameter int COUNTS = 1,
+  parameter logic [32*COUNTS-1:0] MULTIPLIERS = {COUNTS{32'd0}},
+  parameter int ADDED = 0,
   parameter int TIES = 0,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
@@ -75,6 +82,7 @@ module pool_engine
       .FOLD(Passes),
       .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
       .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
+      .DILATION_Y(DILATION_Y), .DILATION_X(DILATION_X),
       .GROUPS(Passes),
       .PASSES(1),
       .DEPTH(BUFFER_DEPTH),
@@ -94,10 +102,11 @@ module pool_engine
 
   logic result_valid, result_ready;
   logic [PE-1:0][ACC_BITS-1:0] result;
+  logic [counter_bits(COUNTS)-1:0] count;
   assign advance = !result_valid || result_ready;
   pool_array #(
     .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
-    .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
+    .COUNTS(COUNTS), .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
     .enable_i(advance),
@@ -107,7 +116,8 @@ module pool_engine
     .pad_i(pad),
     .x_i(fed),
     .valid_o(result_valid),
-    .acc_o(result)
+    .acc_o(result),
+    .count_o(count)
   );
 
   logic word_valid, word_ready;
@@ -125,6 +135,29 @@ module pool_engine
   );
 
   if (AVERAGE) begin : g_average
+    logic [MULTIPLIER_BITS-1:0] multiplier;
+    logic [SUM_BITS-1:0] offset;
+    if (COUNTS > 1) begin : g_counted
+      logic [counter_bits(COUNTS)-1:0] word_count;
+      logic [COUNTS-1:0][MULTIPLIER_BITS-1:0] multipliers;
+      logic [COUNTS-1:0][SUM_BITS-1:0] offsets;
+      for (genvar n = 0; n < COUNTS; n++) begin : g_table
+        assign multipliers[n] = MULTIPLIER_BITS'(MULTIPLIERS[32*n+:32]);
+        assign offsets[n]     = SUM_BITS'(OFFSET + 64'(ADDED) * $signed({32'd0, MULTIPLIERS[32*n+:32]}));
+      end
+      if (PE == EMIT) begin : g_wire
+        assign word_count = count;
+      end else begin : g_held
+        always_ff @(posedge clk_i) begin
+          if (result_valid && result_ready) word_count <= count;
+        end
+      end
+      assign multiplier = multipliers[word_count];
+      assign offset     = offsets[word_count];
+    end else begin : g_constant
+      assign multiplier = MULTIPLIER_BITS'(MULTIPLIER);
+      assign offset     = SUM_BITS'(OFFSET);
+    end
     requantize #(
       .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
       .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
@@ -134,8 +167,8 @@ module pool_engine
       .valid_i(word_valid),
       .ready_o(word_ready),
       .acc_i(word),
-      .multiplier_i({EMIT{MULTIPLIER_BITS'(MULTIPLIER)}}),
-      .offset_i({EMIT{SUM_BITS'(OFFSET)}}),
+      .multiplier_i({EMIT{multiplier}}),
+      .offset_i({EMIT{offset}}),
       .valid_o, .ready_i, .data_o
     );
   end else begin : g_maximum
@@ -147,6 +180,6 @@ module pool_engine
   end
 
   logic unused;
-  assign unused = &{1'b0, issue};
+  assign unused = &{1'b0, issue, count};
 
 endmodule

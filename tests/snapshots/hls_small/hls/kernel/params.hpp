@@ -45,6 +45,8 @@ struct conv_cfg {
   static constexpr int FX = 3;
   static constexpr int STRIDE_Y = 2;
   static constexpr int STRIDE_X = 2;
+  static constexpr int DILATION_Y = 1;
+  static constexpr int DILATION_X = 1;
   static constexpr int PAD_TOP = 1;
   static constexpr int PAD_LEFT = 1;
   static constexpr int LANES = 1;
@@ -71,6 +73,7 @@ struct conv_cfg {
   static constexpr bool MULTIPLY = false;
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
+  static constexpr bool COUNTED = false;
   static constexpr int PRODUCT_BITS = 16;
   static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 3;
@@ -92,6 +95,8 @@ struct pool_cfg {
   static constexpr int FX = 2;
   static constexpr int STRIDE_Y = 1;
   static constexpr int STRIDE_X = 1;
+  static constexpr int DILATION_Y = 1;
+  static constexpr int DILATION_X = 1;
   static constexpr int PAD_TOP = 0;
   static constexpr int PAD_LEFT = 0;
   static constexpr int LANES = 2;
@@ -116,6 +121,7 @@ struct pool_cfg {
   static constexpr bool MULTIPLY = false;
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
+  static constexpr bool COUNTED = false;
   static constexpr int PRODUCT_BITS = 13;
   static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 0;
@@ -137,6 +143,8 @@ struct dense_cfg {
   static constexpr int FX = 2;
   static constexpr int STRIDE_Y = 1;
   static constexpr int STRIDE_X = 1;
+  static constexpr int DILATION_Y = 1;
+  static constexpr int DILATION_X = 1;
   static constexpr int PAD_TOP = 0;
   static constexpr int PAD_LEFT = 0;
   static constexpr int LANES = 3;
@@ -163,6 +171,7 @@ struct dense_cfg {
   static constexpr bool MULTIPLY = false;
   static constexpr int MULTIPLIER_BITS = 1;
   static constexpr int MULTIPLIER_WORDS = 1;
+  static constexpr bool COUNTED = false;
   static constexpr int PRODUCT_BITS = 17;
   static constexpr int BIAS_FRACTION = 0;
   static constexpr int SHIFT = 0;

@@ -1,0 +1,46 @@
+"""docs/operators.md: what is read and what is refused, written from the tables that the readers check files by.
+
+python -m codesign.front.operators_page > docs/operators.md
+"""
+
+from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES, OperatorRule
+from codesign.front.tflite_source import TFLITE_OPERATORS
+
+_HEAD = """# Operators of files of other tools
+
+`python -m codesign.front.operators_page` writes this page from the tables by which files are checked. Any other operator or
+attribute is refused before work begins, with the node's name and what would do. All problems of a file are told at once.
+
+A network must be quantized throughout. Every convolution, fully connected layer, average and sum ends in a quantization
+of 2 to 16 bits: a `Quant` of QONNX, a `QuantizeLinear`, a quantized operator, or a tensor of TFLite. A ReLU or Clip may
+come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have one scale, weights may have
+one per channel. A float network must be quantized first.
+
+Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
+multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
+`summary.json` and the report say how far, and compare with the file's own runtime where that is installed.
+"""
+
+
+def page() -> str:
+    """Return the page in Markdown."""
+    lines = [_HEAD, "## ONNX and QONNX", "", "| operator | inputs | attributes that are read |", "|---|---|---|"]
+    lines += [f"| {_title(name, rule)} | {rule.inputs} | {_attributes(rule)} |" for name, rule in sorted(RULES.items())]
+    lines += ["", "## ONNX, refused", "", "| operator | why | instead |", "|---|---|---|"]
+    lines += [f"| `{name}` | {why} | {instead} |" for name, (why, instead) in sorted(REFUSED.items())]
+    lines += ["", "## TFLite", "", "| operator | what is read |", "|---|---|"]
+    lines += [f"| `{name}` | {what} |" for name, what in sorted(TFLITE_OPERATORS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _title(name: str, rule: OperatorRule) -> str:
+    of = {QONNX: " of QONNX", MICROSOFT: " of com.microsoft"}.get(rule.domains, "")
+    return f"`{name}`{of}"
+
+
+def _attributes(rule: OperatorRule) -> str:
+    return "; ".join(f"`{r.attribute}`: {r.supported}" for r in rule.rules) or "none"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
