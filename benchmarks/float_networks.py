@@ -25,7 +25,11 @@ def separable() -> nn.Module:
     """Return depthwise and pointwise convolutions with ReLU6, as in MobileNet."""
     parts: list[nn.Module] = [nn.Conv2d(1, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6()]
     for before, c, stride in ((16, 32, 1), (32, 64, 2), (64, 64, 1)):
-        parts += [nn.Conv2d(before, before, 3, stride, 1, groups=before, bias=False), nn.BatchNorm2d(before), nn.ReLU6()]
+        parts += [
+            nn.Conv2d(before, before, 3, stride, 1, groups=before, bias=False),
+            nn.BatchNorm2d(before),
+            nn.ReLU6(),
+        ]
         parts += [nn.Conv2d(before, c, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU6()]
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 

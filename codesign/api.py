@@ -9,6 +9,7 @@ A prediction takes seconds. What takes longer is done when it is asked for, and 
 """
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import tempfile
@@ -25,17 +26,20 @@ from codesign.errors import ConfigError
 from codesign.flow import verbs
 from codesign.flow.config import LEAST_RTLSIM_IMAGES, CompileConfig, ProofConfig, RunConfig, Step, run_name, step_named
 from codesign.flow.folder import RunFolder, opened
+from codesign.front.torch_module import Traced, is_module, read_module
 from codesign.ir import files
 from codesign.ir.board import Board, Limits
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import Cost
+from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
-from codesign.ir.strict import parse
+from codesign.ir.strict import parse, to_plain
 from codesign.machine.elaborate import Machine, elaborate
 from codesign.progress import Progress, silent
+from codesign.ptq.config import QuantizeConfig
 from codesign.search.goal import Goal
 
 T = TypeVar("T")
@@ -150,7 +154,7 @@ class Built:
 
 
 def compile(
-    model: str | os.PathLike[str] | Graph,
+    model: str | os.PathLike[str] | Graph | Any,
     *,
     board: str | Board,
     min_fps: float | None = None,
@@ -164,21 +168,28 @@ def compile(
     out: str | os.PathLike[str] | None = None,
     until: Step | str = Step.PREDICT,
     input_shape: Sequence[int] | None = None,
+    example: Images | None = None,
+    calibrate: str | os.PathLike[str] | Images | Dataset | None = None,
+    quantize: QuantizeConfig | Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Built:
     """Search the best accelerator of a trained network on a board, and return both, with the predicted cost.
 
-    `model`: an ONNX or TFLite file of a quantized network, or a Graph; `board`: a Board, its name, or a .yaml file.
+    `model`: an ONNX or TFLite file, a torch.nn.Module, or a Graph; `board`: a Board, its name, or a .yaml file.
     `min_fps`: the cheapest design that is this fast; without it, the fastest. `max_latency_us`: the most microseconds
     for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource
     that may be taken, such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; random ones of
     `seed` otherwise. `proof`: how much is simulated, see ProofConfig. `out`: the run folder, where the same call goes
     on another time; without it, nothing stays but what `Built.write` writes. `until`: a step up to which all is done at
-    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. Raises
+    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. `example`: an input
+    [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: what a float network is
+    quantized by: images as the network reads them, an .npz, an .npy, a folder of images or the name of a data set;
+    `quantize`: how, see QuantizeConfig. Raises
     InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
     """
-    source = model if isinstance(model, Graph) else Path(model)
-    stem = source.name if isinstance(source, Graph) else source.stem
+    data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
+    source = _network(model, example, data)
+    stem = source.stem if isinstance(source, Path) else source.name if isinstance(source, Graph) else source.source.name
     plain = {
         "name": run_name(stem) if name is None else name,
         "board": board.name if isinstance(board, Board) else board,
@@ -188,6 +199,8 @@ def compile(
         "seed": seed,
         "limits": _plain(board.limits if limits is None and isinstance(board, Board) else limits),
         "input_shape": None if input_shape is None else list(input_shape),
+        "calibrate": data if data is None or isinstance(data, str) else _digest_of(data),
+        "quantize": _plain(quantize),
         "proof": _plain(proof) if proof is not None or images is None else _proof_of(images),
     }
     config = parse(CompileConfig, {key: value for key, value in plain.items() if value is not None}, "codesign.compile")
@@ -195,7 +208,7 @@ def compile(
 
     def begin(folder: Path) -> object:
         given = board if isinstance(board, Board) else None
-        return verbs.compile_model(source, config, folder, progress, images, step, board=given)
+        return verbs.compile_model(source, config, folder, progress, images, step, board=given, data=data)
 
     return _built(begin, out, progress)
 
@@ -240,6 +253,26 @@ def _built(begin: Callable[[Path], object], out: str | os.PathLike[str] | None, 
     return built
 
 
+def _network(model: Any, example: Images | None, data: object) -> Path | Graph | Traced:
+    """Return the network that was given, traced if it is a module. Raises ConfigError, UnsupportedError."""
+    if isinstance(model, Graph):
+        return model
+    if not is_module(model):
+        return Path(model)
+    name = type(model).__name__
+    if example is None and (data is None or isinstance(data, str | Dataset)):
+        raise ConfigError(f"{name}: a module needs an example of its input [N, ...]; give one as example=")
+    return Traced(model, read_module(model, data if example is None else example, name))
+
+
+def _digest_of(data: Images | Dataset) -> str:
+    """Return what stands for data in a configuration: its digest."""
+    if isinstance(data, Dataset):
+        return f"data set {data.digest()}"
+    array = np.ascontiguousarray(data)
+    return f"array {hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).hexdigest()}"
+
+
 def _step(until: Step | str, where: str) -> Step:
     try:
         return until if isinstance(until, Step) else step_named(until)
@@ -254,7 +287,7 @@ def _plain(value: object) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return dict(value)
     assert dataclasses.is_dataclass(value)
-    return dataclasses.asdict(value)  # type: ignore[arg-type]
+    return dict(to_plain(value))
 
 
 def _proof_of(images: Images) -> dict[str, int]:

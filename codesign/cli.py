@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -23,6 +24,8 @@ from codesign.flow.interrupt import exit_status, interruptible
 from codesign.ir.board import MOST, Limits
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import NAMES
+from codesign.ir.strict import parse
+from codesign.ptq.config import QuantizeConfig
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
@@ -111,6 +114,8 @@ def _compile(arguments: Arguments, display: Display) -> int:
             limits=_limits(arguments.limit),
             proof=proof,
             input_shape=_extents(arguments.input_shape),
+            calibrate=arguments.calibrate,
+            quantize=_quantize(arguments.quantize),
         )
     except ValueError as error:
         raise _of_option(error) from error
@@ -132,6 +137,18 @@ def _extents(text: str | None) -> tuple[int, ...] | None:
     if not all(number.isdecimal() and len(number) < len(str(MOST)) for number in numbers):
         raise ValueError(f"--input-shape: expected numbers between commas, such as 3,224,224, got {text!r}")
     return tuple(int(number) for number in numbers)
+
+
+def _quantize(texts: Sequence[str]) -> QuantizeConfig | None:
+    """Return settings from texts like weight_bits=4; None if there are none. Raise ConfigError."""
+    plain: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        with contextlib.suppress(ValueError):
+            plain[name] = json.loads(value)
+            continue
+        plain[name] = value
+    return parse(QuantizeConfig, plain, "--quantize") if plain else None
 
 
 def _limits(texts: Sequence[str]) -> Limits:
@@ -272,6 +289,14 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
     compile_.add_argument(
         "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
+    )
+    compile_.add_argument(
+        "--calibrate",
+        metavar="DATA",
+        help="quantize a float network by an .npz, an .npy, a folder of images or a named data set",
+    )
+    compile_.add_argument(
+        "--quantize", action="append", default=[], metavar="KEY=VALUE", help="how, such as weight_bits=4; repeatable"
     )
     compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")

@@ -59,9 +59,7 @@ def float_network(seed: int = 0) -> Source:
         Dense(name="last", input="n", output="o", weight="w5", bias="b5"),
     )
     entry = SourceInput(tensor="x", shape=(3, 8, 8))
-    return Source(
-        name="small", layout=Layout.CHW, input=entry, output="o", operators=operators, constants=constants
-    )
+    return Source(name="small", layout=Layout.CHW, input=entry, output="o", operators=operators, constants=constants)
 
 
 def ready(source: Source | None = None) -> Source:

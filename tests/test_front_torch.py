@@ -78,7 +78,9 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "conv without padding": lambda: nn.Conv2d(4, 4, 3, padding="valid"),
     "batch norm": lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU()),
     "batch norm alone": lambda: nn.BatchNorm2d(4, affine=False),
-    "dense": lambda: nn.Sequential(nn.Flatten(), nn.Linear(384, 5), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 3, bias=False)),
+    "dense": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(384, 5), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 3, bias=False)
+    ),
     "zero padding": lambda: nn.Sequential(nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(4, 4, 3)),
 }
 

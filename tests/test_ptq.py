@@ -36,7 +36,9 @@ def layers(source: Source) -> list[Conv | Dense]:
     return [op for op in source.operators if isinstance(op, Conv | Dense)]
 
 
-@pytest.mark.parametrize("config", [QuantizeConfig(), POWERS, QuantizeConfig(weight_bits=4, activation_bits=5, equalize=True)])
+@pytest.mark.parametrize(
+    "config", [QuantizeConfig(), POWERS, QuantizeConfig(weight_bits=4, activation_bits=5, equalize=True)]
+)
 def test_the_golden_model_of_a_quantized_network_is_its_real_meaning_to_a_step(config: QuantizeConfig) -> None:
     x = pixels(24)
     made = quantize(ready(), x, config)
@@ -57,7 +59,8 @@ def test_eight_bits_lose_little_and_fewer_lose_more() -> None:
     source, x = ready(), pixels(32)
     exact = outputs(source, x)
     ratios = [
-        sqnr_db(exact, outputs(quantize(source, x, QuantizeConfig(weight_bits=b, activation_bits=b)), x)) for b in (8, 6, 4, 2)
+        sqnr_db(exact, outputs(quantize(source, x, QuantizeConfig(weight_bits=b, activation_bits=b)), x))
+        for b in (8, 6, 4, 2)
     ]
     assert ratios[0] > 40
     assert ratios == sorted(ratios, reverse=True)
@@ -152,7 +155,9 @@ def test_mse_never_has_a_larger_squared_error_than_max(bits: int, power_of_two: 
 
 def test_mse_clips_where_values_lie_far_out() -> None:
     values = np.concatenate([np.random.default_rng(0).normal(0, 1, 5000), [40.0]])
-    scales = [map_grid([seen(values)], 4, QuantizeConfig(ranges=r)).scale for r in (Ranges.MAX, Ranges.PERCENTILE, Ranges.MSE)]
+    scales = [
+        map_grid([seen(values)], 4, QuantizeConfig(ranges=r)).scale for r in (Ranges.MAX, Ranges.PERCENTILE, Ranges.MSE)
+    ]
     assert scales[0] == pytest.approx(40 / 7)
     assert scales[1] < 1.0
     assert scales[2] < 0.5 * scales[0]

@@ -129,7 +129,9 @@ def test_losses_name_every_place_and_the_place_of_fewest_bits_loses_most(tmp_pat
     by_name = {loss.name: loss for loss in few.losses}
     assert by_name["third"].weight_bits == 3
     assert by_name["input"].weight_bits is None
-    assert by_name["input"].alone_sqnr_db > max(by_name[name].alone_sqnr_db for name in ("second", "third", "depthwise"))
+    assert by_name["input"].alone_sqnr_db > max(
+        by_name[name].alone_sqnr_db for name in ("second", "third", "depthwise")
+    )
     assert few.sqnr_db < made.sqnr_db
 
 

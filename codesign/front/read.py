@@ -27,6 +27,7 @@ class Format(Enum):
     QONNX = "QONNX"
     ONNX = "ONNX"
     TFLITE = "TFLite"
+    TORCH = "PyTorch"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

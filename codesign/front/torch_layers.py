@@ -24,6 +24,7 @@ from codesign.front.source import (
 )
 from codesign.front.torch_translation import Call, TorchTranslation, Translate
 
+
 def _same(state: TorchTranslation, call: Call) -> None:
     """What gives its input: dropout in inference mode, copies."""
     first = next(iter(call.arguments.values()))
@@ -49,7 +50,9 @@ def _layer(state: TorchTranslation, call: Call, axes: int) -> None:
         weight=state.keep(f"{call.name}:weight", weight),
         bias=_bias(state, call, a["bias"]),
         strides=strides,
-        pads=_same_pads(padding, weight.shape[2:], strides, dilations) if isinstance(padding, str) else _pads(padding, axes),
+        pads=_same_pads(padding, weight.shape[2:], strides, dilations)
+        if isinstance(padding, str)
+        else _pads(padding, axes),
         dilations=dilations,
         groups=int(a["groups"]),
     )
@@ -154,7 +157,9 @@ def _whole_windows(
     """Return the pads if no window is cut off by them. Raise ValueError: torch would add such a one."""
     for n, k, s, d, before, after in zip(shape[1:], kernel, strides, dilations, pads[:2], pads[2:], strict=True):
         if (n + before + after - (k - 1) * d - 1) % s:
-            raise ValueError("has ceil_mode = True where a window is cut off; expected extents that windows cover, or padding")
+            raise ValueError(
+                "has ceil_mode = True where a window is cut off; expected extents that windows cover, or padding"
+            )
     return pads[0], pads[1], pads[2], pads[3]
 
 
@@ -208,7 +213,9 @@ def _per_channel(values: RealArray, shape: Shape) -> RealArray:
     aligned = values.reshape((1,) * max(len(shape) + 1 - values.ndim, 0) + values.shape)
     if aligned.ndim == len(shape) + 1 and aligned.shape[1] == aligned.size == shape[0]:
         return aligned.reshape(-1)
-    raise ValueError(f"a constant {list(values.shape)} beside a map {list(shape)}; expected one value or one per channel")
+    raise ValueError(
+        f"a constant {list(values.shape)} beside a map {list(shape)}; expected one value or one per channel"
+    )
 
 
 def _cat(state: TorchTranslation, call: Call) -> None:
@@ -302,14 +309,18 @@ def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
 
 
 OPERATORS: Mapping[str, Translate] = {
-    **dict.fromkeys(("dropout", "dropout_", "feature_dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy"), _same),
+    **dict.fromkeys(
+        ("dropout", "dropout_", "feature_dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy"), _same
+    ),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze"), _reshape),
     **dict.fromkeys(("permute", "transpose"), _permute),
     **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
     **dict.fromkeys(("upsample_nearest2d",), _upsample),
     **dict.fromkeys(("relu", "relu_"), lambda s, c: _clip(s, c, 0.0, None)),
     **dict.fromkeys(("relu6", "relu6_"), lambda s, c: _clip(s, c, 0.0, 6.0)),
-    **dict.fromkeys(("hardtanh", "hardtanh_"), lambda s, c: _clip(s, c, c.arguments["min_val"], c.arguments["max_val"])),
+    **dict.fromkeys(
+        ("hardtanh", "hardtanh_"), lambda s, c: _clip(s, c, c.arguments["min_val"], c.arguments["max_val"])
+    ),
     **dict.fromkeys(("clamp", "clamp_"), lambda s, c: _clip(s, c, c.arguments["min"], c.arguments["max"])),
     **dict.fromkeys(("clamp_min", "clamp_min_"), lambda s, c: _clip(s, c, c.arguments["min"], None)),
     **dict.fromkeys(("clamp_max", "clamp_max_"), lambda s, c: _clip(s, c, None, c.arguments["max"])),

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,14 @@ from codesign.front.torch_layers import OPERATORS
 from codesign.front.torch_translation import TorchTranslation
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traced:
+    """A module, and the network that it is."""
+
+    module: Any
+    source: Source
 
 
 def is_module(model: object) -> bool:
@@ -76,7 +85,9 @@ def _tensor(example: Any, name: str) -> Any:
 
     given = example if isinstance(example, torch.Tensor) else torch.as_tensor(np.asarray(example))
     if not 2 <= given.ndim <= 4 or min(given.shape) < 1:
-        raise ConfigError(f"{name}: example: expected a batch of inputs [N, C, Y, X], [N, C, X] or [N, C], got {list(given.shape)}")
+        raise ConfigError(
+            f"{name}: example: expected a batch of inputs [N, C, Y, X], [N, C, X] or [N, C], got {list(given.shape)}"
+        )
     return given[:1].detach().to(torch.float32)
 
 

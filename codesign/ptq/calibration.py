@@ -81,7 +81,9 @@ def _of_npz(path: Path, source: Source, config: QuantizeConfig) -> Calibration:
         )
     images = next((held[key] for key in _IMAGES if key in held), None)
     if images is None:
-        raise ConfigError(f"{path}: has no array of images; expected `images` and, if known, `labels`, or {', '.join(KEYS)}")
+        raise ConfigError(
+            f"{path}: has no array of images; expected `images` and, if known, `labels`, or {', '.join(KEYS)}"
+        )
     return _alone(images, next((held[key] for key in _LABELS if key in held), None), path, source, config)
 
 
@@ -97,9 +99,7 @@ def _of_dataset(dataset: Dataset, source: Source, config: QuantizeConfig) -> Cal
         _as_read(offset + step * part.astype(np.float64), source, config, dataset.source)
         for part in (dataset.train_x, dataset.test_x)
     )
-    return Calibration(
-        where=dataset.source, images=x, labels=dataset.train_y, test=test, test_labels=dataset.test_y
-    )
+    return Calibration(where=dataset.source, images=x, labels=dataset.train_y, test=test, test_labels=dataset.test_y)
 
 
 def _as_read(images: Array, source: Source, config: QuantizeConfig, where: str) -> RealArray:

@@ -57,7 +57,9 @@ class QuantizeConfig:
         if self.most_lost_accuracy is not None and self.least_sqnr_db is not None:
             raise ValueError("least_sqnr_db: expected one budget, and most_lost_accuracy is one already")
         if self.is_mixed and self.lowest_bits > self.weight_bits:
-            raise ValueError(f"lowest_bits: expected at most {self.weight_bits}, the weight_bits, got {self.lowest_bits}")
+            raise ValueError(
+                f"lowest_bits: expected at most {self.weight_bits}, the weight_bits, got {self.lowest_bits}"
+            )
 
     @property
     def is_mixed(self) -> bool:

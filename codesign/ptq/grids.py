@@ -90,8 +90,8 @@ def _widest(values: RealArray, low: int, high: int) -> float:
 def _candidates(widest: RealArray, power_of_two: bool) -> RealArray:
     """Return scales to choose from in a first axis; the first is the widest, with which nothing is clipped."""
     if not power_of_two:
-        return np.multiply.outer(_FACTORS, widest)
-    return np.multiply.outer(2.0 ** -np.arange(_OCTAVES), _rounded_up_all(widest))
+        return np.asarray(np.multiply.outer(_FACTORS, widest))
+    return np.asarray(np.multiply.outer(2.0 ** -np.arange(_OCTAVES), _rounded_up_all(widest)))
 
 
 def _rounded_up(scale: float) -> float:

@@ -82,7 +82,9 @@ def _alone(floats: Floats, exact: RealArray, lowered: _Lowered, config: Quantize
     widths = _with(Widths(), lowered, config.lowest_bits, floats.source)
     whole = roundings_of(floats, config, widths)
     if lowered.layer is not None:
-        (weight,) = {op.weight for op in floats.source.operators if isinstance(op, Conv | Dense) and op.name == lowered.layer}
+        (weight,) = {
+            op.weight for op in floats.source.operators if isinstance(op, Conv | Dense) and op.name == lowered.layer
+        }
         alone = Roundings(weights={weight: whole.weights[weight]}, maps={}, weight_bits=whole.weight_bits)
     else:
         maps = {tensor: whole.maps[tensor] for tensor in widths.maps}

@@ -90,7 +90,9 @@ def _parts(source: Source, x: RealArray) -> Iterator[tuple[RealArray, dict[str, 
     largest = max(math.prod(shape) for shape in shapes.values())
     for op in source.operators:
         if isinstance(op, Conv):
-            largest = max(largest, math.prod(shapes[op.output][:2]) * math.prod(source.constants[op.weight].shape[1:]) * op.groups)
+            largest = max(
+                largest, math.prod(shapes[op.output][:2]) * math.prod(source.constants[op.weight].shape[1:]) * op.groups
+            )
     step = max(1, min(64, _ELEMENTS // largest))
     for at in range(0, len(x), step):
         part = x[at : at + step]

@@ -8,7 +8,7 @@ import numpy as np
 from codesign.errors import UnsupportedError
 from codesign.front.problem import Problem, refuse
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Conv, Dense, Layout, Quantize, RealArray, Source
+from codesign.front.source import Conv, Dense, Layout, Quantization, Quantize, RealArray, Source
 from codesign.ptq.bias import correct_bias
 from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.equalize import equalize
@@ -63,7 +63,8 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
 
 def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths) -> Roundings:
     """Return the roundings of weights and maps."""
-    source, seen, maps = floats.source, floats.seen, {}
+    source, seen = floats.source, floats.seen
+    maps: dict[str, Quantization] = {}
     for i, group in enumerate(shared_grids(source)):
         bits = min(widths.maps.get(tensor, config.activation_bits) for tensor in group)
         alone = i == 0 and len(group) == 1

@@ -78,5 +78,5 @@ def _reading(op: Operator, names: Mapping[str, str]) -> Operator:
     if found == inputs_of(op):
         return op
     if "inputs" in op.__slots__:
-        return replace(op, inputs=found)  # type: ignore[call-arg,arg-type]
-    return replace(op, input=found[0])  # type: ignore[call-arg,arg-type]
+        return replace(op, inputs=found)  # type: ignore[arg-type]
+    return replace(op, input=found[0])  # type: ignore[arg-type]

@@ -92,6 +92,33 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What quantization loses at one place of a network; a ratio is None where nothing is lost.
+
+    Ratios are of signal to noise in decibels: of what the place gives, and at the network's output if it alone is
+    quantized. `alone_accuracy`: of the network then, on labelled images.
+    """
+
+    name: str
+    operator: str
+    weight_bits: int | None
+    map_bits: int | None
+    sqnr_db: float | None
+    alone_sqnr_db: float | None
+    alone_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How a float network was quantized after training: by which data, and what it lost where."""
+
+    data: str
+    sqnr_db: float | None
+    notes: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """A figure over the course of a search: (step, value), and the value asked for if there is one."""
 
@@ -115,6 +142,7 @@ class View:
     design: Design | None = None
     cost: Cost | None = None
     origin: Origin | None = None
+    quantization: Quantization | None = None
     accuracy: Accuracy | None = None
     search: Search | None = None
     course: tuple[Series, ...] = ()
