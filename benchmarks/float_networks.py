@@ -1,4 +1,4 @@
-"""Float networks on Fashion-MNIST, trained without a thought of quantization: what post-training quantization is tried on."""
+"""Float networks, trained on Fashion-MNIST without a thought of quantization, that quantization is tried on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +64,7 @@ def networks() -> Mapping[str, nn.Module]:
 
 
 def trained(name: str, dataset: Dataset, work: Path) -> nn.Module:
-    """Return the network of that name, trained; its weights are kept in the folder `work`, and read from there again."""
+    """Return the network of that name, trained; the folder `work` keeps its weights for the next time."""
     net = networks()[name]
     kept = work / f"{name}.npz"
     if not kept.exists():

@@ -71,7 +71,7 @@ def test_every_map_that_a_layer_reads_is_rounded_and_nothing_else_is_left_real()
     rounded = {op.output for op in made.operators if isinstance(op, Quantize)}
     for op in layers(made):
         source = made.producer(op.input)
-        assert op.input in rounded or source is not None and not isinstance(source, Clip | Conv)
+        assert op.input in rounded or (source is not None and not isinstance(source, Clip | Conv))
         assert made.constants[op.weight].integers is not None
         assert op.bias is None or made.constants[op.bias].integers is not None
 
@@ -195,7 +195,9 @@ def test_all_scales_are_powers_of_two_where_that_is_asked_for() -> None:
 def test_weights_have_a_scale_for_each_channel_or_one_for_the_layer() -> None:
     values = np.random.default_rng(0).normal(0, 1, (5, 3, 3, 2)) * np.array([1, 2, 4, 8, 16]).reshape(5, 1, 1, 1)
     each, one = (weight_constant(values, 4, QuantizeConfig(per_channel=p)) for p in (True, False))
-    assert each.scale is not None and one.scale is not None and each.integers is not None
+    assert each.scale is not None
+    assert one.scale is not None
+    assert each.integers is not None
     assert (each.scale.shape, one.scale.shape) == ((5, 1, 1, 1), ())
     assert np.abs(each.integers).max() <= 7
     assert np.square(each.values - values).sum() < np.square(one.values - values).sum()
@@ -226,7 +228,8 @@ def test_a_layer_may_have_a_width_of_its_own() -> None:
     made = quantize(ready(), pixels(8), QuantizeConfig(), Widths(weights={"third": 3}, maps={"j": 4}))
     third = next(op for op in layers(made) if op.name == "third")
     integers = made.constants[third.weight].integers
-    assert integers is not None and np.abs(integers).max() == 3
+    assert integers is not None
+    assert np.abs(integers).max() == 3
     (grid,) = {op.quantization for op in made.operators if isinstance(op, Quantize) and op.input == "j"}
     assert (grid.low, grid.high) == (0, 15)
 

@@ -79,7 +79,16 @@ def test_compile_of_a_float_file_ends_in_proof_summary_and_report(
     labels = runtime_scores(path, x).argmax(axis=1)
     np.savez(tmp_path / "images.npz", images=x, labels=labels)
     out = tmp_path / "run"
-    command = ["compile", str(path), "--board", "pynq-z2", "--out", str(out), "--calibrate", str(tmp_path / "images.npz")]
+    command = [
+        "compile",
+        str(path),
+        "--board",
+        "pynq-z2",
+        "--out",
+        str(out),
+        "--calibrate",
+        str(tmp_path / "images.npz"),
+    ]
     command += ["--csim-images", "8", "--rtlsim-images", "4", "--quantize", "weight_bits=6", "--min-fps", "100"]
     assert main(command) == 0
     told = capsys.readouterr().out
@@ -150,3 +159,15 @@ def test_a_module_is_compiled_by_its_images_alone() -> None:
         codesign.compile(module, board="pynq-z2", calibrate="fashion-mnist-subset")
     with pytest.raises(UnsupportedError, match="--calibrate"):
         codesign.compile(module, board="pynq-z2", example=images())
+
+
+def test_the_accelerator_takes_the_numbers_of_the_calibration_data(tmp_path: Path) -> None:
+    path, x = float_file(tmp_path / "made.onnx"), images(24)
+    pixel = np.rint(x * 255).astype(np.uint8)
+    half = codesign.compile(path, board="pynq-z2", calibrate=x)
+    whole = codesign.compile(path, board="pynq-z2", calibrate=pixel, quantize={"std": 255.0})
+    shifted = codesign.compile(path, board="pynq-z2", calibrate=pixel + 10.0, quantize={"mean": 10.0, "std": 255.0})
+    assert whole.graph.encoding.is_identity
+    assert half.graph.encoding.step == pytest.approx(1 / 255)
+    for built, given in ((half, x), (shifted, pixel + 10.0)):
+        assert np.array_equal(built.graph.encoding.encode(given, built.graph.input.otype), pixel)

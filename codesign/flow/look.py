@@ -7,9 +7,8 @@ from typing import Any, TypeVar
 
 import codesign
 from codesign.errors import ConfigError
-from codesign.flow import rendered
+from codesign.flow import quantization, rendered
 from codesign.flow.folder import RunFolder, Settings
-from codesign.flow import quantization
 from codesign.flow.origin import look_at
 from codesign.ir import files
 from codesign.ir.board import Board

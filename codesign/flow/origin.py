@@ -43,7 +43,7 @@ class Brought:
 def brought_network(
     model: Path | Graph | Traced, config: CompileConfig, data: Given | None, progress: Progress
 ) -> Brought:
-    """Read the user's network, and quantize it if that is asked for. Raises CodesignError with all that is wrong with it."""
+    """Read the user's network, and quantize it if that is asked for. Raises CodesignError with all that is wrong."""
     if isinstance(model, Traced):
         done, made = quantized_network(model.source.name, Format.TORCH, model.source, config, data, progress)
         return Brought(done, model, None, made)

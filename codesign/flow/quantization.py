@@ -1,7 +1,7 @@
 """A float network in `compile`: quantizing it by calibration, scoring it, and what the run folder keeps of that."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, is_current, stamp
 from codesign.flow.steps import Run
 from codesign.front.read import Format, Imported, imported, lowered, prepared
-from codesign.front.source import Quantize, Source
+from codesign.front.source import Quantize, RealArray, Source
 from codesign.ir import files
+from codesign.ir.graph import IDENTITY, Encoding
 from codesign.ir.strict import parse
 from codesign.model import golden
 from codesign.ops.arrays import IntArray
@@ -23,6 +24,7 @@ from codesign.report.view import Loss, Quantization
 
 STEP = "golden model on the test images"
 _BATCH = 64
+_NEAR = 1e-6  # of a pixel
 
 
 def quantized_network(
@@ -37,8 +39,8 @@ def quantized_network(
     if data is None:
         if is_float:
             raise UnsupportedError(
-                f"{where}: a float network: it is not quantized. Give images to quantize it by: --calibrate with an .npz, an "
-                ".npy, a folder of images or the name of a data set"
+                f"{where}: a float network: it is not quantized. Give images to quantize it by: --calibrate with an "
+                ".npz, an .npy, a folder of images or the name of a data set"
             )
         return imported(where, form, source), None
     if not is_float:
@@ -46,7 +48,22 @@ def quantized_network(
     ready = prepared(where, source)
     made = quantize_network(ready, data, config.quantize or QuantizeConfig(), progress)
     done = lowered(where, form, source, made.source)
-    return done, made
+    encoding = _of_data(done.graph.encoding, config.quantize or QuantizeConfig())
+    return replace(done, graph=replace(done.graph, encoding=encoding)), made
+
+
+def _of_data(encoding: Encoding, config: QuantizeConfig) -> Encoding:
+    """Return how numbers of the calibration data become integers, given how those that the network reads do."""
+    offset, step = config.mean + config.std * encoding.offset, config.std * encoding.step
+    if abs(step - 1.0) < _NEAR and abs(offset) < _NEAR:  # pixels, but for rounding in floating point
+        return IDENTITY
+    return replace(encoding, offset=offset, step=step)
+
+
+def _integers(network: Imported, x: RealArray) -> IntArray:
+    """Return images as the network reads them as integers of its input."""
+    assert network.origin is not None
+    return network.origin.input_grid.integers(x)
 
 
 def images_of(made: Quantized, network: Imported, wanted: int) -> IntArray | None:
@@ -54,7 +71,7 @@ def images_of(made: Quantized, network: Imported, wanted: int) -> IntArray | Non
     x = made.test[:wanted]
     if len(x) < wanted:
         return None
-    return network.graph.encoding.encode(x, network.graph.input.otype)
+    return _integers(network, x)
 
 
 def quantization_step(run: Run, network: Imported, made: Quantized) -> None:
@@ -77,7 +94,7 @@ def quantization_step(run: Run, network: Imported, made: Quantized) -> None:
         return
     right = 0
     for at in range(0, len(made.test), _BATCH):
-        x = graph.encoding.encode(made.test[at : at + _BATCH], graph.input.otype)
+        x = _integers(network, made.test[at : at + _BATCH])
         found = golden.run(graph, x).reshape(len(x), -1).argmax(axis=1)
         right += int(np.sum(found == made.labels[at : at + _BATCH]))
         run.progress(STEP, min(at + _BATCH, len(made.test)), len(made.test))

@@ -92,7 +92,7 @@ def compare_with_source(file: Path | Traced, imported: Imported, x: RealArray) -
 
 
 def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> IntArray:
-    """Return what the runtime of a file or module gives for real inputs x[N, Y, X, C], as integers of the graph's output."""
+    """Return what the runtime of a file or module gives for real x[N, Y, X, C], as integers of the graph's output."""
     origin = imported.origin
     assert origin is not None
     given = to_file(x, origin.axes[0])

@@ -1,4 +1,4 @@
-"""The state of a PyTorch program that is being read into a Source: operators up to now, parameters, shapes, problems."""
+"""A PyTorch program that is being read into a Source: operators up to now, parameters, shapes, problems."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -16,11 +16,15 @@ from codesign.errors import ConfigError
 from codesign.front.runtime import from_file
 from codesign.front.source import RealArray, Source
 from codesign.ir.dataset import Dataset, Labels
+from codesign.ir.graph import IDENTITY, Encoding
 from codesign.ptq.config import QuantizeConfig
 
 Array = npt.NDArray[Any]
 
 _BUILT_IN = (DataKind.FASHION_MNIST, DataKind.FASHION_MNIST_SUBSET)
+MOST_IMAGES = 512  # that ranges and corrections are chosen by; of more some are drawn, always the same
+MOST_SCORED = 2_000
+_SEED = 0
 _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
 
 
@@ -28,7 +32,7 @@ _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
 class Calibration:
     """Real images [N, Y, X, C] as the network reads them, with labels [N] if there are any.
 
-    `test`, `test_labels`: images to score by. They are the same ones where the data has no part for that.
+    `test`, `test_labels`: images to score by. They begin with the same ones where the data has no part for that.
     """
 
     where: str
@@ -47,8 +51,7 @@ def load_calibration(given: str | Path | Array | Dataset, source: Source, config
     if isinstance(given, Dataset):
         return _of_dataset(given, source, config)
     if not isinstance(given, str | Path):
-        x = _as_read(np.asarray(given), source, config, "calibration data")
-        return Calibration(where="calibration data", images=x, labels=None, test=x, test_labels=None)
+        return _alone(np.asarray(given), None, "calibration data", source, config)
     for kind in _BUILT_IN:
         if str(given) == kind.value:
             return _of_dataset(load_dataset(DataConfig(kind=kind)), source, config)
@@ -56,9 +59,9 @@ def load_calibration(given: str | Path | Array | Dataset, source: Source, config
     if path.is_dir():
         if (path / "train").is_dir():
             return _of_dataset(load_dataset(DataConfig(kind=DataKind.FOLDER, path=str(path))), source, config)
-        return _alone(image_folder.load_images(path), None, path, source, config)
+        return _alone(image_folder.load_images(path), None, str(path), source, config)
     if path.suffix == ".npy":
-        return _alone(load_npy(path), None, path, source, config)
+        return _alone(load_npy(path), None, str(path), source, config)
     if path.suffix == ".npz":
         return _of_npz(path, source, config)
     names = ", ".join(kind.value for kind in _BUILT_IN)
@@ -70,46 +73,56 @@ def _of_npz(path: Path, source: Source, config: QuantizeConfig) -> Calibration:
     """Return the images of an .npz: `images` and perhaps `labels`, or x_train, y_train, x_test and y_test."""
     held = read_members(path, (*KEYS, *_IMAGES, *_LABELS))
     if set(KEYS) <= held.keys():
-        parts = {k: _as_read(held[k], source, config, f"{path}: {k}") for k in ("x_train", "x_test")}
-        labels = {k: _labels(held[k], len(held[f"x_{k[2:]}"]), f"{path}: {k}") for k in ("y_train", "y_test")}
-        return Calibration(
-            where=str(path),
-            images=parts["x_train"],
-            labels=labels["y_train"],
-            test=parts["x_test"],
-            test_labels=labels["y_test"],
-        )
+        x, y, test_x, test_y = (held[key] for key in KEYS)
+        images, labels = _part(x, y, MOST_IMAGES, source, config, f"{path}: x_train")
+        test, test_labels = _part(test_x, test_y, MOST_SCORED, source, config, f"{path}: x_test")
+        return Calibration(where=str(path), images=images, labels=labels, test=test, test_labels=test_labels)
     images = next((held[key] for key in _IMAGES if key in held), None)
     if images is None:
         raise ConfigError(
             f"{path}: has no array of images; expected `images` and, if known, `labels`, or {', '.join(KEYS)}"
         )
-    return _alone(images, next((held[key] for key in _LABELS if key in held), None), path, source, config)
+    return _alone(images, next((held[key] for key in _LABELS if key in held), None), str(path), source, config)
 
 
-def _alone(images: Array, labels: Array | None, path: Path, source: Source, config: QuantizeConfig) -> Calibration:
-    x = _as_read(images, source, config, str(path))
-    known = None if labels is None else _labels(labels, len(x), f"{path}: labels")
-    return Calibration(where=str(path), images=x, labels=known, test=x, test_labels=known)
+def _alone(images: Array, labels: Array | None, where: str, source: Source, config: QuantizeConfig) -> Calibration:
+    x, y = _part(images, labels, MOST_SCORED, source, config, where)
+    fewer = slice(None, MOST_IMAGES)
+    return Calibration(where=where, images=x[fewer], labels=None if y is None else y[fewer], test=x, test_labels=y)
 
 
 def _of_dataset(dataset: Dataset, source: Source, config: QuantizeConfig) -> Calibration:
-    offset, step = dataset.encoding.offset, dataset.encoding.step
-    x, test = (
-        _as_read(offset + step * part.astype(np.float64), source, config, dataset.source)
-        for part in (dataset.train_x, dataset.test_x)
+    images, labels = _part(
+        dataset.train_x, dataset.train_y, MOST_IMAGES, source, config, dataset.source, dataset.encoding
     )
-    return Calibration(where=dataset.source, images=x, labels=dataset.train_y, test=test, test_labels=dataset.test_y)
+    test, test_labels = _part(
+        dataset.test_x, dataset.test_y, MOST_SCORED, source, config, dataset.source, dataset.encoding
+    )
+    return Calibration(where=dataset.source, images=images, labels=labels, test=test, test_labels=test_labels)
 
 
-def _as_read(images: Array, source: Source, config: QuantizeConfig, where: str) -> RealArray:
-    """Return images as the network reads them. Raise ConfigError unless they have its shape, and are finite numbers."""
+def _part(
+    images: Array,
+    labels: Array | None,
+    most: int,
+    source: Source,
+    config: QuantizeConfig,
+    where: str,
+    encoding: Encoding = IDENTITY,
+) -> tuple[RealArray, Labels | None]:
+    """Return at most so many images as the network reads them, in an order that any beginning is a fair share of.
+
+    Raise ConfigError unless they have the network's shape, and are finite numbers.
+    """
     if images.dtype.kind not in "biuf" or images.ndim < 2 or not len(images):
         raise ConfigError(f"{where}: expected numbers [N, ...], got {images.dtype} {list(images.shape)}")
-    if not np.isfinite(images).all():
+    known = None if labels is None else _labels(labels, len(images), f"{where}: labels")
+    order = np.random.default_rng(_SEED).permutation(len(images))[:most]
+    x = _as_maps(images[order], source, where).astype(np.float64)
+    if not np.isfinite(x).all():
         raise ConfigError(f"{where}: holds values that are infinite or no numbers")
-    x = (_as_maps(images, source, where).astype(np.float64) - config.mean) / config.std
-    return np.ascontiguousarray(x)
+    numbers = encoding.offset + encoding.step * x
+    return (numbers - config.mean) / config.std, None if known is None else known[order]
 
 
 def _as_maps(images: Array, source: Source, where: str) -> Array:
@@ -124,14 +137,15 @@ def _as_maps(images: Array, source: Source, where: str) -> Array:
     if found == (y, x, c) or (c == 1 and found == (y, x)):
         return images.reshape(len(images), y, x, c)
     raise ConfigError(
-        f"{where}: images are {list(found)}; the network reads {list(in_file)} in its file, {[y, x, c]} as rows, columns "
-        "and channels"
+        f"{where}: images are {list(found)}; the network reads {list(in_file)} in its file, {[y, x, c]} as rows, "
+        "columns and channels"
     )
 
 
 def _labels(labels: Array, images: int, where: str) -> Labels:
     if labels.shape != (images,) or labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ConfigError(
-            f"{where}: expected one label from 0 on for each of {images} images, got {labels.dtype} {list(labels.shape)}"
+            f"{where}: expected one label from 0 on for each of {images} images, "
+            f"got {labels.dtype} {list(labels.shape)}"
         )
     return labels.astype(np.int64)

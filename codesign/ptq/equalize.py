@@ -1,4 +1,4 @@
-"""Cross-layer equalisation: neighbouring layers share the ranges of the channels between them, in the same float function."""
+"""Cross-layer equalisation: channels between two layers get like ranges in both, and the function stays."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -11,14 +11,14 @@ from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.observe import Observed
 
 INPUT_BITS = 8
-_FACTORS = np.linspace(1.0, 0.3, 36)  # of the largest value, that a range of least squared error is sought among
+_FACTORS = np.linspace(1.0, 0.3, 36)  # of the largest value; a range of least squared error is among them
 _OCTAVES = 4  # the same for powers of two
 _PIXEL_SHARE = 255 / 256  # so that pixels of steps of 1/255 have the power of two 1/256
 _NEAR = 1e-3  # of a step: what real numbers may be off whole steps to be taken as such
 
 
 def map_grid(observed: Sequence[Observed], bits: int, config: QuantizeConfig) -> Quantization:
-    """Return the grid of `bits` for maps that share it: unsigned where no value is negative, else symmetric around 0."""
+    """Return the grid of `bits` for maps that share it: unsigned where no value is negative, else symmetric."""
     values = np.concatenate([o.values for o in observed])
     signed = min(o.low for o in observed) < 0
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)

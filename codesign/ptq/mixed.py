@@ -10,7 +10,7 @@ from codesign.progress import Progress
 from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.observe import outputs, right_share, sqnr_db
 from codesign.ptq.places import shared_grids
-from codesign.ptq.quantize import Floats, Widths, finished, roundings_of
+from codesign.ptq.quantize import Floats, Known, Widths, finished, roundings_of
 from codesign.ptq.rounding import Roundings, quantized
 
 STAGE = "widths of layers"
@@ -31,18 +31,24 @@ def mixed_widths(floats: Floats, labels: Labels | None, config: QuantizeConfig, 
     InfeasibleError if the network does not keep it without that, ConfigError if the budget needs labels.
     """
     exact = outputs(floats.source, floats.images)
-    keeps = _budget(exact, labels, config)
-    told = keeps(outputs(finished(floats, roundings_of(floats, config, Widths()), config), floats.images))
+    told_of = _budget(exact, labels, config)
+    known = Known()
+
+    def broken(widths: Widths) -> str:
+        made = finished(floats, roundings_of(floats, config, widths, known), config)
+        return told_of(outputs(made, floats.images))
+
+    told = broken(Widths())
     if told:
         raise InfeasibleError(f"{floats.source.name}: {told}; allow more, or give more bits")
     widths = Widths()
-    order = sorted(_candidates(floats.source), key=lambda lowered: -_alone(floats, exact, lowered, config))
+    order = sorted(_candidates(floats.source), key=lambda lowered: -_alone(floats, exact, lowered, config, known))
     for i, lowered in enumerate(order):
         progress(STAGE, i, len(order))
         most = config.weight_bits if lowered.layer is not None else config.activation_bits
         for bits in range(config.lowest_bits, most):
             tried = _with(widths, lowered, bits, floats.source)
-            if not keeps(outputs(finished(floats, roundings_of(floats, config, tried), config), floats.images)):
+            if not broken(tried):
                 widths = tried
                 break
     progress(STAGE, len(order), len(order))
@@ -77,10 +83,10 @@ def _candidates(source: Source) -> list[_Lowered]:
     return layers + [_Lowered(None, group[0]) for group in shared_grids(source)[1:]]
 
 
-def _alone(floats: Floats, exact: RealArray, lowered: _Lowered, config: QuantizeConfig) -> float:
+def _alone(floats: Floats, exact: RealArray, lowered: _Lowered, config: QuantizeConfig, known: Known) -> float:
     """Return the signal to noise at the output, in decibels, if this alone is quantized, and to the lowest bits."""
     widths = _with(Widths(), lowered, config.lowest_bits, floats.source)
-    whole = roundings_of(floats, config, widths)
+    whole = roundings_of(floats, config, widths, known)
     if lowered.layer is not None:
         (weight,) = {
             op.weight for op in floats.source.operators if isinstance(op, Conv | Dense) and op.name == lowered.layer

@@ -19,7 +19,6 @@ from codesign.ptq.mixed import mixed_widths
 from codesign.ptq.observe import macs_of, outputs, right_share, sqnr_db
 from codesign.ptq.quantize import Widths, finished, observed, quantize, roundings_of
 
-MOST_SCORED = 2_000  # test images
 _SCORED_MACS = 20_000_000_000  # of all test images together
 STAGE = "quantization"
 
@@ -53,7 +52,6 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     data = load_calibration(given, source, config)
     _check_classes(source, data)
     progress(STAGE, 0, 3)
-    data = replace(data, images=_spread(data.images), labels=None if data.labels is None else _spread(data.labels))
     floats = observed(source, data.images, config)
     widths = mixed_widths(floats, data.labels, config, progress) if config.is_mixed else Widths()
     roundings = roundings_of(floats, config, widths)
@@ -61,7 +59,7 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     progress(STAGE, 1, 3)
     lost = losses(floats, roundings, made, data.labels)
     progress(STAGE, 2, 3)
-    scored = max(16, min(len(data.test), MOST_SCORED, _SCORED_MACS // max(macs_of(source), 1)))
+    scored = max(16, min(len(data.test), _SCORED_MACS // max(macs_of(source), 1)))
     test, labels = data.test[:scored], None if data.test_labels is None else data.test_labels[:scored]
     exact, found = outputs(source, test), outputs(made, test)
     ratio = sqnr_db(exact, found)
@@ -81,11 +79,6 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     return replace(result, notes=notes)
 
 
-def _spread(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the array with its first axis in an even order that any beginning of it is a fair share of."""
-    return array[np.random.default_rng(0).permutation(len(array))]
-
-
 def _check_classes(source: Source, data: Calibration) -> None:
     """Raise ConfigError if a label is none of the network's scores."""
     scores = int(np.prod(shapes_of(source)[0][source.output]))
@@ -95,10 +88,10 @@ def _check_classes(source: Source, data: Calibration) -> None:
 
 
 def _data_note(made: Quantized, used: int) -> str:
-    same = made.test is not None and made.calibration.test is made.calibration.images
+    same = np.shares_memory(made.test, made.calibration.images)
     return (
         f"quantized by {used:,} images of {made.calibration.where}"
-        + (", the ones that it is scored by" if same and made.labels is not None else "")
+        + (", which are among those that it is scored by" if same and made.labels is not None else "")
         + f"; {made.sqnr_db:.1f} dB signal to quantization noise at the output"
     )
 
@@ -109,7 +102,8 @@ def _power_note(source: Source, exact: RealArray, made: Quantized, config: Quant
         return ()
     other = replace(config, power_of_two=False, most_lost_accuracy=None, least_sqnr_db=None)
     found = outputs(quantize(source, made.calibration.images, other), made.test)
-    told = f"scales that are powers of two: {made.sqnr_db:.1f} dB; any scales in their place: {sqnr_db(exact, found):.1f} dB"
+    ratios = made.sqnr_db, sqnr_db(exact, found)
+    told = f"scales that are powers of two: {ratios[0]:.1f} dB; any scales in their place: {ratios[1]:.1f} dB"
     if made.labels is None or made.quantized_accuracy is None:
         return (told,)
     return (f"{told}; accuracy {made.quantized_accuracy:.2%} against {right_share(found, made.labels):.2%}",)

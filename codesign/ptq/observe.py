@@ -18,7 +18,7 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """The least and the largest value of a tensor on the calibration images, and a sample of its values, both with it."""
+    """The least and the largest value of a tensor on the calibration images, and a sample of values with both."""
 
     low: float
     high: float

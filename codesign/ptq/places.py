@@ -1,4 +1,4 @@
-"""Where the machine rounds a network: weights of layers, maps behind sums, and which maps must share one grid of values."""
+"""Where the machine rounds a network: weights of layers, maps behind sums; which maps must share a grid."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ def places_of(source: Source) -> tuple[Place, ...]:
 
 
 def shared_grids(source: Source) -> tuple[tuple[str, ...], ...]:
-    """Return the tensors that are rounded, in groups of one grid each; the input is in the first. A Concat joins them."""
+    """Return the tensors that are rounded, in groups of one grid each, the input's first. A Concat joins them."""
     tensors = [place.tensor for place in places_of(source) if place.tensor is not None]
     group = {tensor: [tensor] for tensor in tensors}
     for op in source.operators:

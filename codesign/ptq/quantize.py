@@ -1,4 +1,4 @@
-"""Quantization after training: a float network and images of its kind to a network whose every rounding is the machine's."""
+"""Quantization after training: a float network and images to a network whose every rounding is the machine's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 from codesign.errors import UnsupportedError
 from codesign.front.problem import Problem, refuse
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Conv, Dense, Layout, Quantization, Quantize, RealArray, Source
+from codesign.front.source import Constant, Conv, Dense, Layout, Quantization, Quantize, RealArray, Source
 from codesign.ptq.bias import correct_bias
 from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.equalize import equalize
@@ -17,7 +17,6 @@ from codesign.ptq.observe import Observed, macs_of, observe
 from codesign.ptq.places import shared_grids
 from codesign.ptq.rounding import Roundings, quantized, round_biases
 
-MOST_IMAGES = 512  # that ranges and corrections are chosen by
 MOST_MACS = 4_000_000_000  # of all images together, so that a pass over them takes seconds
 _LEAST_IMAGES = 16
 
@@ -32,7 +31,7 @@ class Widths:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Floats:
-    """A float network before any rounding, the images [N, Y, X, C] that are used, and what its places hold on them."""
+    """A float network before any rounding, the images [N, Y, X, C] that are used, and what it holds on them."""
 
     source: Source
     images: RealArray
@@ -50,7 +49,7 @@ def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: 
 
 
 def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Floats:
-    """Return the float network, equalised if that is asked for, with what flows through it. Raises as `quantize` does."""
+    """Return the float network, equalised if that is asked for, and what flows through it; raises as `quantize`."""
     _check(source)
     floats = equalize(source) if config.equalize else source
     x = images[: images_used(source, len(images))]
@@ -61,18 +60,33 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
     return Floats(source=floats, images=x, seen=seen)
 
 
-def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths) -> Roundings:
-    """Return the roundings of weights and maps."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Roundings of one configuration that were found before, by constant or tensor and bits."""
+
+    weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
+    maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)
+
+
+def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: Known | None = None) -> Roundings:
+    """Return the roundings of weights and maps; those that are found are added to the known ones."""
     source, seen = floats.source, floats.seen
+    known = known or Known()
     maps: dict[str, Quantization] = {}
     for i, group in enumerate(shared_grids(source)):
         bits = min(widths.maps.get(tensor, config.activation_bits) for tensor in group)
-        alone = i == 0 and len(group) == 1
-        grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
-        maps |= dict.fromkeys(group, grid)
+        key = (group[0], bits)
+        if key not in known.maps:
+            alone = i == 0 and len(group) == 1
+            grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
+            known.maps[key] = grid
+        maps |= dict.fromkeys(group, known.maps[key])
     layers = [op for op in source.operators if isinstance(op, Conv | Dense)]
     weight_bits = {op.weight: widths.weights.get(op.name, config.weight_bits) for op in layers}
-    weights = {name: weight_constant(source.constants[name].values, bits, config) for name, bits in weight_bits.items()}
+    for key in weight_bits.items():
+        if key not in known.weights:
+            known.weights[key] = weight_constant(source.constants[key[0]].values, key[1], config)
+    weights = {name: known.weights[name, bits] for name, bits in weight_bits.items()}
     return Roundings(weights=weights, maps=maps, weight_bits=weight_bits)
 
 
@@ -87,7 +101,7 @@ def finished(floats: Floats, roundings: Roundings, config: QuantizeConfig) -> So
 
 def images_used(source: Source, given: int) -> int:
     """Return how many of the calibration images are used: fewer for a large network."""
-    return min(given, MOST_IMAGES, max(_LEAST_IMAGES, MOST_MACS // max(macs_of(source), 1)))
+    return min(given, max(_LEAST_IMAGES, MOST_MACS // max(macs_of(source), 1)))
 
 
 def correction_images(source: Source, given: int) -> int:

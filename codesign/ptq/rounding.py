@@ -1,4 +1,4 @@
-"""A float network with roundings: weights as integers with a scale, and a Quantize wherever the machine rounds a map."""
+"""A float network with roundings: weights as integers with a scale, and a Quantize where a map is rounded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

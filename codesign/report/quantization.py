@@ -14,13 +14,14 @@ def quantization_section(view: View) -> str:
     if made is None:
         return ""
     what = (
-        f"The float network was quantized by {made.data}. Each row is a place where the machine rounds. The first ratio is "
-        "of signal to quantization noise in what the place gives, with all before it quantized too. The second is at the "
-        "network's output, with this place alone quantized: the fewer decibels, the more of the loss is its own."
+        f"The float network was quantized by {made.data}. Each row is a place where the machine rounds. The first "
+        "ratio is of signal to quantization noise in what the place gives, with all before it quantized too. The second "
+        "is at the network's output, with this place alone quantized. The fewer decibels, the more of the loss is its own."
     )
     labelled = any(loss.alone_accuracy is not None for loss in made.losses)
-    last = "<th>accuracy, alone</th>" if labelled else ""
-    head = f"<thead><tr><th>place</th><th>operator</th><th>bits of weights</th><th>of its map</th><th>SQNR</th><th>SQNR at the output, alone</th>{last}</tr></thead>"
+    titles = ["place", "operator", "bits of weights", "of its map", "SQNR", "SQNR at the output, alone"]
+    titles += ["accuracy, alone"] if labelled else []
+    head = f"<thead><tr>{''.join(f'<th>{title}</th>' for title in titles)}</tr></thead>"
     rows = "".join(_row(loss, labelled) for loss in made.losses)
     table = f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>'
     return f"<section><h2>Quantization</h2><p>{escape(what)}</p>{_bars(made.losses)}{table}</section>"
