@@ -104,8 +104,8 @@ def page(rows: Mapping[str, Mapping[str, Mapping[str, Any]]], dataset: Dataset) 
 
 `make bench-ptq` writes this page. Three networks are trained in float on the {len(dataset.train_x):,} training
 images of Fashion-MNIST, {EPOCHS} epochs each, without a thought of quantization. Then they are quantized by
-{CALIBRATION} training images. Accuracy is of all {len(dataset.test_x):,} test images, which served for nothing else. Each network is
-trained once: 0.1 points are 10 images.
+{CALIBRATION} training images. Accuracy is of all {len(dataset.test_x):,} test images, which served for nothing else.
+Each network is trained once: 0.1 points are 10 images.
 
 - *plain*: three 3x3 convolutions with batch normalization, ReLU and a maximum each.
 - *separable*: depthwise and pointwise convolutions with ReLU6, as in MobileNet.

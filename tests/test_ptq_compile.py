@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 
 import codesign
 from codesign.cli import main
@@ -171,3 +172,12 @@ def test_the_accelerator_takes_the_numbers_of_the_calibration_data(tmp_path: Pat
     assert half.graph.encoding.step == pytest.approx(1 / 255)
     for built, given in ((half, x), (shifted, pixel + 10.0)):
         assert np.array_equal(built.graph.encoding.encode(given, built.graph.input.otype), pixel)
+
+
+def test_constants_that_a_file_fills_by_shape_are_read(tmp_path: Path) -> None:
+    f = OnnxFile([1, 1, 8, 8])
+    shape = f.constant([2, 1, 3, 3], np.int64)
+    weight = f.node("ConstantOfShape", [shape], value=numpy_helper.from_array(np.array([0.25], np.float32)))
+    path = f.save(tmp_path / "filled.onnx", f.node("Conv", ["x", weight]))
+    source, x = read_onnx_source(path), images(2)
+    assert np.abs(evaluate(source, x.astype(np.float64))[source.output] - runtime_scores(path, x)).max() < 1e-5

@@ -77,12 +77,13 @@ def _of_npz(path: Path, source: Source, config: QuantizeConfig) -> Calibration:
         images, labels = _part(x, y, MOST_IMAGES, source, config, f"{path}: x_train")
         test, test_labels = _part(test_x, test_y, MOST_SCORED, source, config, f"{path}: x_test")
         return Calibration(where=str(path), images=images, labels=labels, test=test, test_labels=test_labels)
-    images = next((held[key] for key in _IMAGES if key in held), None)
-    if images is None:
+    found = [held[key] for key in _IMAGES if key in held]
+    if not found:
         raise ConfigError(
             f"{path}: has no array of images; expected `images` and, if known, `labels`, or {', '.join(KEYS)}"
         )
-    return _alone(images, next((held[key] for key in _LABELS if key in held), None), str(path), source, config)
+    labels = [held[key] for key in _LABELS if key in held]
+    return _alone(found[0], labels[0] if labels else None, str(path), source, config)
 
 
 def _alone(images: Array, labels: Array | None, where: str, source: Source, config: QuantizeConfig) -> Calibration:

@@ -15,8 +15,8 @@ def quantization_section(view: View) -> str:
         return ""
     what = (
         f"The float network was quantized by {made.data}. Each row is a place where the machine rounds. The first "
-        "ratio is of signal to quantization noise in what the place gives, with all before it quantized too. The second "
-        "is at the network's output, with this place alone quantized. The fewer decibels, the more of the loss is its own."
+        "ratio is of signal to quantization noise in what the place gives, with all before it quantized too. The "
+        "second is at the network's output, with this place alone quantized: few decibels say that it loses much."
     )
     labelled = any(loss.alone_accuracy is not None for loss in made.losses)
     titles = ["place", "operator", "bits of weights", "of its map", "SQNR", "SQNR at the output, alone"]
