@@ -1,13 +1,14 @@
 """Our co-search and every rival in one run: one space, data set, cost model and demand, one end, one way of counting.
 
     python benchmarks/cosearch.py [--profile short|full] [--board NAME] [--fps N] [--seed N] [--method NAME]
-                                  [--part K/N] [--work FOLDER] [--no-simulation]
+                                  [--jobs N] [--work FOLDER] [--no-simulation]
                                   [--tiny | --page]
 
 Each cell (board, demand, method, seed) is a row of benchmarks/results/cosearch/cells.csv. Finished cells are passed
 over, so an interrupted run goes on where it was. A run with `--no-simulation` leaves the RTL simulations to the next
-one without. `--part 1/2` and `--part 2/2` share the cells between two processes. `--tiny` enumerates a small space and
-asks whether the search finds its optimum. `--page` makes docs/cosearch.md and docs/cosearch.svg from the tables alone.
+one without. `--jobs 2` shares the cells between two processes; what they say is in logs/ of the work folder. `--tiny`
+enumerates a small space and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and
+docs/cosearch.svg from the tables alone.
 """
 
 import argparse
@@ -28,8 +29,10 @@ from codesign.datasets.load import DataConfig, load_dataset
 from codesign.errors import CodesignError
 from codesign.ir.files import write_text
 from codesign.networks.spaces import load_space
+from codesign.sim.tool import Job, run_jobs
 
 LINE_S = 30.0  # between two lines of progress
+WEEK_S = 7 * 24 * 3600.0
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -44,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         measure(TINY, load_dataset(DataConfig()), options.work, _Lines())
         return 0
     cells = [c for c in all_cells() if _wanted(c, options)]
-    groups = list(dict.fromkeys((c.board, c.fps, c.seed) for c in cells))
-    part, parts = options.part
-    cells = [c for c in cells if groups.index((c.board, c.fps, c.seed)) % parts == part - 1]
+    if options.jobs > 1:
+        return share_cells(cells, options)
     race = _race(options.profile, store, options.work)
     return run_cells(race, cells, options.profile, store, simulate=not options.no_simulation)
 
@@ -72,6 +74,31 @@ def run_cells(race: Race, cells: list[Cell], profile: str, store: Store, *, simu
     return 1 if failed else 0
 
 
+def share_cells(cells: list[Cell], options: argparse.Namespace) -> int:
+    """Give the cells to processes, those of one board, demand and seed to one; 1 if one of them failed."""
+    jobs = []
+    for board, fps, seed in dict.fromkeys((c.board, c.fps, c.seed) for c in cells):
+        own = [c.method.value for c in cells if (c.board, c.fps, c.seed) == (board, fps, seed)]
+        argv = [
+            sys.executable,
+            Path(__file__).resolve(),
+            "--profile",
+            options.profile,
+            "--work",
+            options.work.resolve(),
+        ]
+        argv += ["--board", board, "--fps", str(fps), "--seed", str(seed)]
+        argv += [word for method in own for word in ("--method", method)]
+        argv += ["--no-simulation"] if options.no_simulation else []
+        log = options.work / "logs" / f"{board}-{fps}-{seed}.log"
+        jobs.append(Job(argv=tuple(argv), cwd=Path.cwd(), log=log))
+    failed = 0
+    for done, (job, error) in enumerate(run_jobs(jobs, at_once=options.jobs, timeout_s=WEEK_S), 1):
+        failed += error is not None
+        _say(f"[{done}/{len(jobs)}] {job.log.stem}: {'done' if error is None else error}")
+    return 1 if failed else 0
+
+
 def _wanted(cell: Cell, options: argparse.Namespace) -> bool:
     asked = ((options.board, cell.board), (options.fps, cell.fps), (options.seed, cell.seed))
     return all(not names or own in names for names, own in asked) and (
@@ -87,19 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fps", action="append", type=int, choices=every, help="only this demand; repeatable")
     parser.add_argument("--seed", action="append", type=int, choices=SEEDS, help="only this seed; repeatable")
     parser.add_argument("--method", action="append", type=Method, help="only this method; repeatable")
-    parser.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="the Kth of N shares of the cells")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="share the cells between N processes")
     parser.add_argument("--work", type=Path, default=Path("build/cosearch"), help="for what can be made again")
     parser.add_argument("--no-simulation", action="store_true", help="leave the RTL simulations to a later run")
     parser.add_argument("--tiny", action="store_true", help="search a space that can be enumerated, nothing else")
     parser.add_argument("--page", action="store_true", help="make the page and the plot from the tables, run nothing")
     return parser
-
-
-def _part(text: str) -> tuple[int, int]:
-    part, _, parts = text.partition("/")
-    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, got {text!r}")
-    return int(part), int(parts)
 
 
 def _verdict(result: Result) -> str:

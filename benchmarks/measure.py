@@ -35,7 +35,6 @@ from codesign.sim.rtlsim import build, rtlsim
 from codesign.sim.tool import run_tool
 
 AMPLE = 10**7  # of every resource that the comparison does not limit
-SEARCH_LIMIT_S = 60.0
 TOOL_LIMIT_S = 900.0
 PROJECT_IMAGES = 8  # in a project's test data while the time to generate it is taken
 CSIM_RUNS = 3  # of which the median counts
@@ -155,13 +154,12 @@ def best_design(case: Case, board: Board) -> tuple[Design, bool]:
     """
     graph = workload(case.workload, Scaling.POWER_OF_TWO)
     space = only_dsps(design_space(graph, board))
-    fast = search_design(graph, board, time_limit_s=SEARCH_LIMIT_S, explain=False, space=space)
+    fast = search_design(graph, board, explain=False, space=space)
     prompt = search_design(
         graph,
         board,
         Goal.LATENCY,
         max_interval=fast.interval_cycles,
-        time_limit_s=SEARCH_LIMIT_S,
         explain=False,
         space=space,
     )

@@ -15,8 +15,9 @@ from common import parser_of, publish, table
 from float_networks import EPOCHS, SCALE, networks, trained
 
 from codesign.datasets.load import DataConfig, load_dataset
+from codesign.front.quantization import RealArray
 from codesign.front.read import prepared
-from codesign.front.source import RealArray, Source
+from codesign.front.source import Source
 from codesign.front.torch_module import read_module
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import to_plain

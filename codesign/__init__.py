@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codesign.api import Built, boards, compile, run
+    from codesign.api import Built, boards, compile, run, sweep
     from codesign.errors import (
         CodesignError,
         ConfigError,
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from codesign.flow.config import ProofConfig, RunConfig, Step
+    from codesign.flow.sweep import SweepConfig
     from codesign.ir.board import Board, Limits
     from codesign.ir.builder import GraphBuilder
     from codesign.ir.cost import Cost, Resources
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from codesign.ops.shapes import Window
     from codesign.search.goal import Goal
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "Board",
     "Built",
@@ -54,16 +55,18 @@ __all__ = [
     "RunConfig",
     "Step",
     "StorageError",
+    "SweepConfig",
     "ToolError",
     "UnsupportedError",
     "Window",
     "boards",
     "compile",
     "run",
+    "sweep",
 ]
 
 _HOMES = {
-    "codesign.api": ("Built", "boards", "compile", "run"),
+    "codesign.api": ("Built", "boards", "compile", "run", "sweep"),
     "codesign.errors": (
         "CodesignError",
         "ConfigError",
@@ -74,6 +77,7 @@ _HOMES = {
         "UnsupportedError",
     ),
     "codesign.flow.config": ("ProofConfig", "RunConfig", "Step"),
+    "codesign.flow.sweep": ("SweepConfig",),
     "codesign.ir.board": ("Board", "Limits"),
     "codesign.ir.builder": ("GraphBuilder",),
     "codesign.ir.cost": ("Cost", "Resources"),

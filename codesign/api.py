@@ -23,9 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import ConfigError
+from codesign.flow import sweep as sweeps
 from codesign.flow import verbs
 from codesign.flow.config import LEAST_RTLSIM_IMAGES, CompileConfig, ProofConfig, RunConfig, Step, run_name, step_named
 from codesign.flow.folder import RunFolder, opened
+from codesign.flow.sweep import SweepConfig
 from codesign.front.torch_module import Traced, is_module, read_module
 from codesign.ir import files
 from codesign.ir.board import Board, Limits
@@ -40,6 +42,7 @@ from codesign.ir.strict import parse, to_plain
 from codesign.machine.elaborate import Machine, elaborate
 from codesign.progress import Progress, silent
 from codesign.ptq.config import QuantizeConfig
+from codesign.report.sweep import Outcome
 from codesign.search.goal import Goal
 
 T = TypeVar("T")
@@ -230,6 +233,24 @@ def run(
     source = config if isinstance(config, RunConfig) else Path(config)
     step = _step(until, "codesign.run")
     return _built(lambda folder: verbs.run(source, folder, progress, step), out, progress)
+
+
+def sweep(
+    config: str | os.PathLike[str] | SweepConfig,
+    *,
+    out: str | os.PathLike[str],
+    jobs: int | None = None,
+    ray: str | None = None,
+    progress: Progress = silent,
+) -> tuple[Outcome, ...]:
+    """Run one configuration over boards, demands, seeds and spaces, and return what each came to, failures included.
+
+    `config`: a file, or a SweepConfig. `out`: a folder, where the same call goes on with what is not done. `jobs`: runs
+    at a time, as many as the cores hold otherwise; `ray`: the address of a Ray cluster to run them on instead. Raises
+    ConfigError, ToolError.
+    """
+    source = config if isinstance(config, SweepConfig) else Path(config)
+    return sweeps.sweep(source, Path(out), progress, jobs=jobs, ray=ray)
 
 
 def boards() -> dict[str, Board]:

@@ -170,6 +170,27 @@ def _repeat(arguments: Arguments, display: Display) -> int:
     return _finish(verbs.bring(arguments.step, arguments.run, display, again=True))
 
 
+def _sweep(arguments: Arguments, display: Display) -> int:
+    from codesign.flow.sweep import SweepFolder, sweep
+    from codesign.report.sweep import State
+
+    out = arguments.out or Path("runs") / arguments.config.stem
+    outcomes = sweep(arguments.config, out, display, jobs=arguments.jobs, ray=arguments.ray)
+    for o in outcomes:
+        accuracy = "" if o.accuracy is None else f"{o.accuracy:.2%}"
+        print(
+            f"{o.cell:<40} {o.state.value:<11}{accuracy:>8}{'' if o.fps is None else f'{o.fps:,.0f} FPS':>16}".rstrip()
+        )
+    for o in outcomes:
+        if o.state in (State.FAILED, State.WRONG):
+            print(f"{o.state.value:<11}{o.cell}: {o.error}")
+    folder = SweepFolder(out)
+    print(f"table      {folder.table}\nreport     {folder.page}")
+    if any(o.state in (State.FAILED, State.WRONG) for o in outcomes):
+        return WRONG
+    return 0 if any(o.state is State.DONE for o in outcomes) else INFEASIBLE
+
+
 def _compare(arguments: Arguments, display: Display) -> int:
     from codesign.flow import verbs
 
@@ -302,6 +323,8 @@ def _parser() -> argparse.ArgumentParser:
     compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     compile_.set_defaults(command=_compile)
 
+    _add_sweep(commands)
+
     for step, what in (
         (Step.PREDICT, "predict the cost of a run's design again"),
         (Step.RENDER, "render the project of a run again"),
@@ -314,21 +337,41 @@ def _parser() -> argparse.ArgumentParser:
         again.add_argument("run", type=Path, metavar="RUN")
         again.set_defaults(command=_repeat, step=step)
 
+    _add_compare(commands)
+    commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
+    commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
+    return parser
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    sweep = commands.add_parser("sweep", help="`run` over boards, demands, seeds and spaces, in one table")
+    sweep.add_argument("config", type=Path, metavar="SWEEP.yaml")
+    sweep.add_argument("--out", type=Path, metavar="FOLDER", help="the sweep's folder (default: runs/SWEEP)")
+    sweep.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: as many as the cores hold)")
+    sweep.add_argument(
+        "--ray", metavar="ADDRESS", help="run on this Ray cluster instead; auto: the one of this machine"
+    )
+    sweep.set_defaults(command=_sweep)
+
+
+def _add_compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
     compare = commands.add_parser("compare", help="vendor reports or a board log against the prediction")
     compare.add_argument("run", type=Path, metavar="RUN")
     compare.add_argument("--measured", type=Path, required=True, metavar="FILE")
     compare.add_argument("--even-if-older", action="store_true", help="take a file that is older than the project")
     compare.set_defaults(command=_compare)
 
-    commands.add_parser("boards", help="list the boards").set_defaults(command=_boards)
-    commands.add_parser("doctor", help="what is installed, what is missing").set_defaults(command=_doctor)
-    return parser
-
 
 def _add_until(command: argparse.ArgumentParser) -> None:
     names = ", ".join(step.value for step in Step)
     text = f"stop behind one of {names}, and report; without --until the same command goes on from there"
     command.add_argument("--until", type=_step, default=Step.REPORT, metavar="STEP", help=text)
+
+
+def _count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 4096):
+        raise argparse.ArgumentTypeError(f"expected 1 to 4,096, got {text!r}")
+    return int(text)
 
 
 def _step(name: str) -> Step:

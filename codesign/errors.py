@@ -22,7 +22,12 @@ class InfeasibleError(CodesignError):
 
 
 class ToolError(CodesignError, RuntimeError):
-    """A program is missing or failed: names the command, its status, the log and the likely cause."""
+    """A program is missing or failed: names the command, its status, the log and the likely cause.
+
+    `status`: that of a program that ended by itself, None of any other.
+    """
+
+    status: int | None = None
 
 
 class MismatchError(CodesignError, AssertionError):

@@ -19,6 +19,12 @@ HOUSE_COUNTS = Path(__file__).parent.parent / "scripts" / "house_counts.py"
 load_profile()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first: with several processes, no long file begins when the others are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="rewrite the trees under tests/snapshots")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from codesign.emit.scripts import complete_project
 from codesign.ir.board import Board, Family, Fill, Shell
-from codesign.ir.cost import Cost, NodeCost, Resources
+from codesign.ir.cost import Cost, EngineCost, Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
@@ -24,11 +24,14 @@ def small_board(shell: Shell = Shell.ZYNQ) -> Board:
 
 def small_cost() -> Cost:
     """Figures that tell apart in a document."""
-    node = NodeCost(node="conv", busy_cycles=144, interval_cycles=144, macs=324, resources=Resources(dsp=3))
+    engine = EngineCost(
+        name="conv", nodes=("conv",), busy_cycles=144, interval_cycles=144, macs=324, resources=Resources(dsp=3)
+    )
     have = Resources(dsp=9, bram18=2, lut=1234, ff=2345)
     return Cost(
-        latency_cycles=345, interval_cycles=144, resources=have, dram_bytes=42, nodes=(node,), shell=Resources(lut=99)
-    )
+        latency_cycles=345, interval_cycles=144, resources=have, dram_bytes=42, engines=(engine,),
+        shell=Resources(lut=99),
+    )  # fmt: skip
 
 
 def small_kernels() -> Project:

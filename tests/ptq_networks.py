@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codesign.front.quantization import RealArray
 from codesign.front.read import prepared
 from codesign.front.source import (
     Add,
@@ -13,7 +14,6 @@ from codesign.front.source import (
     Dense,
     Layout,
     Pool,
-    RealArray,
     Reshape,
     Source,
     SourceInput,

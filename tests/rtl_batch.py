@@ -16,6 +16,7 @@ from codesign.emit.rtl import render_rtl
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
+from codesign.machine.names import engine_names
 from codesign.model import golden
 from codesign.model.schedule import schedule, size_buffers
 from codesign.ops.arrays import IntArray
@@ -53,9 +54,11 @@ class Result:
 
     @property
     def peaks(self) -> dict[str, int]:
-        """Largest occupancy of every buffer."""
-        pattern = r"^buffer \S*?\.u_(?:node_)?([a-z]\w*)(?:\.\S+)? depth \d+ peak (\d+)"
-        return {name: int(peak) for name, peak in re.findall(pattern, self.text, re.MULTILINE)}
+        """Largest occupancy of every buffer: that of an engine by its name, a FIFO by that of its instance."""
+        names = {e.rtl: e.name for e in engine_names(elaborate(self.machine.graph, self.machine.design))}
+        pattern = r"^buffer \S*?batch\.u_\d+\.(\w+)\S* depth \d+ peak (\d+)"
+        found = re.findall(pattern, self.text, re.MULTILINE)
+        return {names.get(instance) or instance.removeprefix("u_"): int(peak) for instance, peak in found}
 
 
 def random_machine(

@@ -58,9 +58,9 @@ def test_every_field_and_every_parameter_of_a_graph_counts() -> None:
 
 
 def test_kinds_of_different_classes_differ() -> None:
-    engine = LineEngine(pe=1, simd=1, emit=1)
-    assert canonical(engine) == {"kind": "line", "pe": 1, "simd": 1, "emit": 1}
-    assert canonical(Design(engines=(engine,), placements=()))["kind"] == "design"
+    engine = LineEngine(nodes=("a",), pe=1, simd=1, emit=1)
+    assert canonical(engine) == {"kind": "line", "nodes": ["a"], "pe": 1, "simd": 1, "emit": 1}
+    assert canonical(Design(engines=(engine,)))["kind"] == "design"
 
 
 def test_what_has_no_canonical_form_is_an_error() -> None:

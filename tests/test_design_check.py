@@ -16,7 +16,7 @@ from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.cost import Resources
-from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.files import load_design, save_design
 from codesign.ir.graph import MAX_ELEMENTS, Graph
 from codesign.machine.elaborate import elaborate
@@ -96,13 +96,30 @@ def test_a_stream_that_axi_does_not_have_is_refused(name: str, lanes: int, said:
         check_design(replace(small_design(), **{name: lanes}), small_graph())
 
 
-def test_an_unused_engine_and_a_strange_placement_are_refused() -> None:
-    design = small_design()
-    with pytest.raises(ConfigError, match="every line engine to run exactly one node"):
-        check_design(replace(design, engines=(*design.engines, design.engines[0])), small_graph())
-    placements = (*design.placements[:2], Placement("dense", 7))
-    with pytest.raises(ConfigError, match="every line engine to run exactly one node"):
-        check_design(replace(design, placements=placements), small_graph())
+CONV, POOL, DENSE = small_design().engines
+
+
+@pytest.mark.parametrize(
+    ("engines", "said"),
+    [
+        ((CONV, POOL, DENSE, CONV), "node 'conv': 2 engines run it; one must"),
+        ((CONV, POOL), "node 'dense': no engine runs it"),
+        ((), "node 'conv': no engine runs it"),
+        ((CONV, DENSE, POOL), "engine 'dense' is out of order; the order of the graph is conv, pool, dense"),
+        ((CONV, POOL, replace(DENSE, nodes=("sense",))), "engine 'sense': the graph has no such node; .* pool, dense"),
+        ((replace(CONV, nodes=("conv", "pool")), DENSE), "engine 'conv': a line engine runs one node, .* conv, pool;"),
+    ],
+)
+def test_engines_that_are_not_one_for_every_node_in_order_are_refused(
+    engines: tuple[LineEngine, ...], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        check_design(replace(small_design(), engines=engines), small_graph())
+
+
+def test_an_engine_without_a_node_is_refused() -> None:
+    with pytest.raises(ValueError, match="engine: nodes: expected the name of a node, got none"):
+        replace(CONV, nodes=())
 
 
 def test_a_line_buffer_smaller_than_a_window_is_refused_and_the_least_that_would_do_does() -> None:
@@ -122,8 +139,7 @@ def test_a_refused_line_buffer_would_not_have_held_some_window(seed: int) -> Non
     rng = np.random.default_rng(seed)
     graph = random_graph(rng)
     design = random_design(graph, rng)
-    for placement, node in zip(design.placements, graph.nodes[1:], strict=True):
-        engine = design.engines[placement.engine]
+    for place, (engine, node) in enumerate(zip(design.engines, graph.operations, strict=True)):
         if not isinstance(node, Conv | Pool) or is_streaming(node, engine):
             continue
         feed = line_modules(node, engine)[0]
@@ -135,7 +151,7 @@ def test_a_refused_line_buffer_would_not_have_held_some_window(seed: int) -> Non
         least = int((last - np.concatenate(([0], walk.freed[:-1]))).max())
         words = max(2, 1 << (least - 1).bit_length())
 
-        def design_with(words: int, at: int = placement.engine) -> Design:
+        def design_with(words: int, at: int = place) -> Design:
             engines = (replace(e, buffer_words=words) if i == at else e for i, e in enumerate(design.engines))
             return replace(design, engines=tuple(engines))
 
@@ -166,10 +182,12 @@ def wide(k: int, acc_bits: int, c: int = 2, simd: int = 1, emit: int | None = No
         params[f"{node.name}.bias"] = rng.integers(-9, 9, node.k)
         params[f"{node.name}.multiplier"] = np.ones(node.k, np.int64)
     emit = emit or k // next(n for n in range(-(-c // simd), 0, -1) if k % n == 0)
-    engines = (LineEngine(pe=k, simd=simd, emit=emit), LineEngine(pe=1, simd=1, emit=1, buffer_words=1024))
-    placements = (Placement("up", 0), Placement("down", 1))
+    engines = (
+        LineEngine(nodes=("up",), pe=k, simd=simd, emit=emit),
+        LineEngine(nodes=("down",), pe=1, simd=1, emit=1, buffer_words=1024),
+    )
     graph = Graph("wide", (Input(name="x", shape=shape, otype=itype), first, last), params)
-    return graph, Design(engines=engines, placements=placements)
+    return graph, Design(engines=engines)
 
 
 def test_a_word_of_sums_wider_than_hls_allows_is_refused_with_node_pe_and_width() -> None:
@@ -238,7 +256,7 @@ def mutated(plain: Plain, draw: Callable[[int], int]) -> Plain:
     plain = yaml.safe_load(yaml.safe_dump(plain))
     numbers = (0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 18, 64, 100, 128, 1024, 1 << 24, -1)
     for _ in range(1 + draw(2)):
-        key = ("engines", "engines", "engines", "fifos", "placements", "input_lanes", "output_lanes")[draw(7)]
+        key = ("engines", "engines", "engines", "fifos", "input_lanes", "output_lanes")[draw(6)]
         if not isinstance(plain[key], list):
             plain[key] = numbers[draw(len(numbers))]
             continue

@@ -1,6 +1,7 @@
 """The design search: equal to trying everything, within its budget, and honest about what it knows."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -29,12 +30,11 @@ from codesign.search import design as design_search
 from codesign.search.bounds import interval_bound
 from codesign.search.design import GAP, search_design
 from codesign.search.goal import Goal
-from codesign.search.selection import counts_of, interval_of, latency_of
-from codesign.search.waits import quick_rows
 from strategies import graphs, random_graph
 
 BOARD = load_board("pynq-z2")
 BIG = load_board("zcu102")
+SEARCHED = (Goal.INTERVAL, Goal.LATENCY)
 POINTS = 400_000  # designs that a test tries one by one
 
 
@@ -128,21 +128,6 @@ def test_the_latency_is_that_of_trying_every_design(seed):
     assert found.bound <= latency.min() + 1e-6
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(1.0, 3.0))
-@settings(max_examples=20)
-def test_a_design_by_prices_is_within_the_board_and_not_below_the_quickest(seed, step):
-    graph, board, tried = small_case(seed)
-    interval, _, latency = fitting(board, tried)
-    assume(len(latency) > 0)
-    most, budget = int(step * interval.min()), row(board.budget)
-    found = space.design_space(graph, board)
-    rows = quick_rows(found, budget, (most,))
-    assume(rows is not None)
-    assert (counts_of(found, rows) <= budget).all()
-    assert interval_of(found, rows) <= most
-    assert latency_of(found, rows) >= latency[interval <= most].min() - 1e-6
-
-
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=20)
 def test_the_closed_form_bound_disproves_no_design(seed):
@@ -183,9 +168,17 @@ def test_a_binding_resource_buys_what_the_result_says(seed):
         assert bool(alone.any()) == (name in {b.resource for b in found.binding})
 
 
-def test_the_same_search_twice_gives_the_same_design():
-    first, second = (search_design(network(), BOARD, explain=False) for _ in range(2))
-    assert first.design == second.design
+def test_the_same_search_twice_gives_the_same_design_whatever_else_the_machine_does():
+    first = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        second = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    for one, other in zip(first, second, strict=True):
+        assert dataclasses.replace(one, seconds=0.0) == dataclasses.replace(other, seconds=0.0)
 
 
 def test_equal_blocks_share_their_options():
@@ -214,7 +207,7 @@ def test_eighty_nodes_of_mobile_blocks_are_proved_in_seconds():
 @pytest.mark.slow
 def test_a_large_latency_search_is_no_worse_than_the_fastest_design():
     fastest = search_design(network(), BOARD, explain=False)
-    found = search_design(network(), BOARD, Goal.LATENCY, time_limit_s=3.0)
+    found = search_design(network(), BOARD, Goal.LATENCY, nodes=30)
     assert found.latency_estimate_cycles <= fastest.latency_estimate_cycles
     assert 0.0 < found.bound <= found.objective
     design = schedule.size_buffers(network(), found.design)
@@ -258,7 +251,7 @@ def test_an_interval_no_engine_reaches_names_the_node():
 
 
 def test_a_search_cut_short_is_honest_about_its_bound():
-    found = search_design(network(), BOARD, time_limit_s=1e-3, explain=False)
+    found = search_design(network(), BOARD, nodes=1, explain=False)
     best = search_design(network(), BOARD, explain=False)
     assert found.bound <= best.interval_cycles <= found.interval_cycles
     assert found.proved_optimal == (found.gap == 0.0) == (found.bound == found.interval_cycles)

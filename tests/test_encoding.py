@@ -98,7 +98,7 @@ def test_report_and_summary_tell_the_encoding_only_where_there_is_one(tmp_path: 
     board = load_board("pynq-z2")
     with_one = View(name="x", board=board, graph=encoded_graph(dataset), data_notes=("labels start at 1",))
     without = View(name="x", board=board, graph=small_graph())
-    assert summary(with_one)["encoding"] == {"offset": dataset.encoding.offset, "step": dataset.encoding.step}
+    assert summary(with_one)["encoding"] == dataclasses.asdict(dataset.encoding)
     assert "encoding" not in summary(without)
     assert f"floor((v - {dataset.encoding.offset!r}) /" in page(with_one, "1")
     assert "labels start at 1" in page(with_one, "1")
@@ -131,7 +131,7 @@ def test_the_network_alone_classifies_a_users_numbers_as_the_golden_model_does(
         assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
     assert "could be those of the input or those of the training data" in complaint("either", 1)
     plain = yaml.safe_load((tmp_path / "network" / "network.yaml").read_text())
-    assert plain["input"]["encoding"] == {"offset": dataset.encoding.offset, "step": dataset.encoding.step}
+    assert plain["input"]["encoding"] == dataclasses.asdict(dataset.encoding)
 
 
 def test_compile_encodes_floats_where_the_network_has_an_encoding(tmp_path: Path) -> None:
@@ -157,3 +157,18 @@ def test_a_graph_file_keeps_the_encoding(tmp_path: Path) -> None:
 def test_encoding_rounds_halves_up_and_clamps(value: float, expected: int) -> None:
     encoding = Encoding(offset=-1.0, step=0.5)
     assert int(encoding.encode(np.array([value]), QType(8, signed=False))[0]) == expected
+
+
+@pytest.mark.torch
+def test_halves_go_to_even_where_the_encoding_says_so(tmp_path: Path) -> None:
+    from test_torch_module import written
+
+    for half_even in (True, False):
+        graph = dataclasses.replace(small_graph(), encoding=Encoding(step=0.25, half_even=half_even))
+        shape = graph.input.shape
+        halves = (np.arange(3 * shape.elements).reshape(3, shape.y, shape.x, shape.c) + 0.5) / 4
+        expected = np.minimum(np.rint(4 * halves) if half_even else np.ceil(4 * halves), graph.input.otype.qmax)
+        assert np.array_equal(graph.encoding.encode(halves, graph.input.otype), expected)
+        assert np.array_equal(host(tmp_path / str(half_even), graph, "driver").quantize(halves), expected)
+        encoded = written(graph, tmp_path / f"network-{half_even}").load().encode(halves)
+        assert np.array_equal(encoded.numpy().transpose(0, 2, 3, 1), expected)

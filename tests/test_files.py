@@ -17,8 +17,8 @@ from codesign.datasets.load import DataConfig
 from codesign.errors import ConfigError
 from codesign.front.onnx_file import read_onnx
 from codesign.ir import files
-from codesign.ir.cost import Cost, NodeCost, Resources
-from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
+from codesign.ir.cost import Cost, EngineCost, Resources
+from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.measurement import Measurement
 from codesign.ir.strict import parse
 from codesign.testing.small import small_design, small_graph
@@ -27,19 +27,21 @@ from strategies import designs_for, graphs
 Reader: TypeAlias = Callable[[Path], object]
 counts = st.integers(0, 10**9)
 resources = st.builds(Resources, dsp=counts, bram18=counts, uram=counts, lut=counts, ff=counts)
-node_costs = st.builds(NodeCost, node=st.text(), interval_cycles=counts, macs=counts, resources=resources)
+engine_costs = st.builds(
+    EngineCost, name=st.text(), nodes=st.tuples(st.text()), interval_cycles=counts, macs=counts, resources=resources
+)
 costs = st.builds(
     Cost,
     latency_cycles=counts,
     interval_cycles=counts,
     resources=resources,
     dram_bytes=counts,
-    nodes=st.lists(node_costs, max_size=3).map(tuple),
+    engines=st.lists(engine_costs, max_size=3).map(tuple),
     shell=resources,
 )
 engines = st.builds(
     lambda emit, factor, simd, power, **kinds: LineEngine(
-        pe=emit * factor, emit=emit, simd=simd, buffer_words=2**power, **kinds
+        nodes=("a", "b"), pe=emit * factor, emit=emit, simd=simd, buffer_words=2**power, **kinds
     ),
     *(st.integers(1, 64),) * 3,
     st.integers(1, 16),
@@ -50,7 +52,6 @@ engines = st.builds(
 designs = st.builds(
     Design,
     engines=st.lists(engines, max_size=3).map(tuple),
-    placements=st.lists(st.builds(Placement, st.text(), counts), max_size=3).map(tuple),
     fifos=st.lists(st.builds(Fifo, st.text(), counts, counts), max_size=3).map(tuple),
     input_lanes=counts,
     output_lanes=counts,
@@ -65,7 +66,7 @@ measurements = st.builds(
     mismatches=st.none() | counts,
     interval_cycles=st.none() | st.integers(1, 10**9),
     clock_mhz=st.none() | st.floats(1.0, 1000.0),
-    node_cycles=st.dictionaries(st.text(), counts, max_size=3),
+    engine_cycles=st.dictionaries(st.text(), counts, max_size=3),
     resources=st.none() | resources,
 )
 
@@ -92,7 +93,7 @@ def test_a_measurement_survives_its_file(
     outputs = np.arange(24, dtype=np.int64).reshape(2, 2, 2, 3) if with_outputs else None
     files.save_measurement(replace(measurement, outputs=outputs), path)
     read = files.load_measurement(path)
-    assert read.node_cycles == measurement.node_cycles
+    assert read.engine_cycles == measurement.engine_cycles
     assert read.resources == measurement.resources
     assert (read.tool, read.seconds, read.mismatches) == (measurement.tool, measurement.seconds, measurement.mismatches)
     assert (read.outputs is None) if outputs is None else np.array_equal(read.outputs, outputs)  # type: ignore[arg-type]
@@ -143,9 +144,11 @@ def test_a_damaged_graph_file_is_named(tmp_path: Path, damage: str) -> None:
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "design.yaml"
     files.save_design(small_design(), path)
-    path.write_text(path.read_text().replace("format: 1", "format: 99"))
-    with pytest.raises(ConfigError, match=r"design\.yaml: .*format: expected 1, got 99"):
-        files.load_design(path)
+    text = path.read_text()
+    for found, by in ((99, "another version of codesign"), (1, "codesign 0.1 or 0.2; use that version")):
+        path.write_text(text.replace("format: 2", f"format: {found}"))
+        with pytest.raises(ConfigError, match=rf"design\.yaml: .*format: expected 2, got {found}; written by {by}"):
+            files.load_design(path)
 
 
 def test_outputs_that_were_changed_are_noticed(tmp_path: Path) -> None:

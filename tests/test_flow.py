@@ -86,14 +86,14 @@ def test_a_design_changed_by_hand_stands_and_what_follows_is_done_again(tmp_path
     steps.design_step(run)
     steps.predict_step(run)
     assert run.folder.design.read_text() == slow
-    assert files.load_cost(run.folder.cost).nodes[0].interval_cycles > fast.nodes[0].interval_cycles
+    assert files.load_cost(run.folder.cost).engines[0].interval_cycles > fast.engines[0].interval_cycles
 
 
 def test_a_design_that_does_not_fit_the_network_is_refused(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
     steps.design_step(run)
-    run.folder.design.write_text(run.folder.design.read_text().replace("node: pool", "node: loop"))
-    with pytest.raises(ConfigError, match="one placement per node"):
+    run.folder.design.write_text(run.folder.design.read_text().replace("nodes: [pool]", "nodes: [loop]"))
+    with pytest.raises(ConfigError, match="engine 'loop': the graph has no such node"):
         steps.predict_step(run)
 
 

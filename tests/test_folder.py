@@ -17,9 +17,10 @@ from codesign.data import folder
 from codesign.errors import CodesignError, ConfigError, MismatchError, StorageError, ToolError
 from codesign.flow import look, rendered, steps
 from codesign.flow.begin import begun, create
-from codesign.flow.config import CompileConfig
-from codesign.flow.folder import RunFolder, file_digest, opened
+from codesign.flow.config import CompileConfig, Step
+from codesign.flow.folder import RunFolder, file_digest, opened, stamp
 from codesign.flow.steps import Run
+from codesign.flow.verbs import bring
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.measurement import Measurement
@@ -115,6 +116,85 @@ def test_a_folder_that_is_no_run_folder_stays_as_it_was(
         assert main(arguments) == 1
         assert "run folder" in complaint(capsys) or foreign == "[]"
         assert tree(home) == before
+
+
+def measured_run(path: Path) -> Run:
+    """A rendered run with simulations that stand."""
+    run = rendered_run(path)
+    digest = Project.read(run.folder.project).digest()
+    for file, step, inputs in (
+        (run.folder.csim, steps.CSIM, [PROOF.csim_images]),
+        (run.folder.rtlsim, steps.RTLSIM, [PROOF.rtlsim_images]),
+        (run.folder.rtlsim_stalls, steps.STALLS, [PROOF.rtlsim_images, "stalls"]),
+    ):
+        files.save_measurement(simulated(run), file)
+        stamp(run.folder, step, [digest, *inputs])
+    return run
+
+
+@pytest.mark.parametrize("step", [Step.PREDICT, Step.RENDER, Step.CSIM, Step.RTLSIM, Step.REPORT])
+def test_a_refused_design_is_named_by_its_file_and_what_was_proved_before_stands(step: Step, tmp_path: Path) -> None:
+    run = measured_run(tmp_path / "run")
+    good, stamps = run.folder.design.read_text(), run.folder.stamps.read_text()
+    for spoil, said in (("[pool]", "engine 'loop': the graph has no such node"), ("[dense]", "engine 'loop'")):
+        run.folder.design.write_text(good.replace(spoil, "[loop]"))
+        with pytest.raises(ConfigError, match=f"^{re.escape(str(run.folder.design))}: {said}"):
+            bring(step, run.folder.path, silent, again=True)
+        assert run.folder.stamps.read_text() == stamps
+
+
+def test_a_design_whose_buffers_are_too_small_is_named_by_its_file(tmp_path: Path) -> None:
+    run = rendered_run(tmp_path / "run")
+    edit_design(run, buffer_words=2)
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(run.folder.design))}: node 'conv': one of its windows"):
+        bring(Step.PREDICT, run.folder.path, silent)
+
+
+@pytest.mark.parametrize(("program", "step"), [("g++", Step.CSIM), ("verilator", Step.RTLSIM)])
+def test_a_simulation_that_cannot_be_done_again_leaves_the_one_before(
+    program: str, step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = measured_run(tmp_path / "run")
+    stamps = run.folder.stamps.read_text()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(ToolError, match=re.escape(f"{program}: not found")):
+        bring(step, run.folder.path, silent, again=True)
+    assert run.folder.stamps.read_text() == stamps
+    bring(step, run.folder.path, silent)  # passed over: it stands
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"format": 1}', "[]", '{"format": 2, "engines": 3}'])
+def test_a_damaged_prediction_is_predicted_again_and_said_in_one_line(content: str, tmp_path: Path) -> None:
+    run = rendered_run(tmp_path / "run")
+    before = run.folder.cost.read_text()
+    run.folder.cost.write_text(content)
+    said: list[str] = []
+    summary = bring(Step.REPORT, run.folder.path, lambda stage, done, total, note="": said.append(note)).summary
+    assert run.folder.cost.read_text() == before
+    assert summary["predicted"]["interval_cycles"] == files.load_cost(run.folder.cost).interval_cycles
+    assert [line for line in said if line] == [s for s in said if re.search(r"5-cost\.json: .*; predicted again$", s)]
+    assert len(said) == 1
+
+
+def test_a_damaged_prediction_keeps_nothing_else_out_of_the_report(tmp_path: Path) -> None:
+    run = measured_run(tmp_path / "run")
+    run.folder.cost.write_text("{")
+    now = look.view(run.folder, run.settings, run.board)
+    assert now.cost is None
+    assert now.csim is not None
+    assert "5-cost.json" in " ".join(now.remarks)
+
+
+@pytest.mark.parametrize(("found", "by"), [(1, "codesign 0.1; go on with"), (2, "codesign 0.2; go on with")])
+def test_a_run_folder_of_an_older_version_is_refused_by_the_version_that_wrote_it(
+    found: int, by: str, tmp_path: Path
+) -> None:
+    run = begin(tmp_path / "run")
+    files.write_json(run.folder.config, {**files.read_plain(run.folder.config), "format": found})
+    before = tree(tmp_path)
+    with pytest.raises(ConfigError, match=f"0-config.json: format {found} was written by {by} that version, or run"):
+        opened(run.folder.path)
+    assert tree(tmp_path) == before
 
 
 def test_a_lock_that_holds_something_is_the_users(tmp_path: Path) -> None:

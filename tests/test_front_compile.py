@@ -1,4 +1,4 @@
-"""`codesign compile` of files of other tools: the same run folder, what was read, and the file's own runtime beside it."""
+"""`codesign compile` of files of other tools: what was read, and the file's own runtime beside the golden model."""
 
 import json
 from pathlib import Path

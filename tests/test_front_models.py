@@ -1,4 +1,4 @@
-"""Trained networks as people publish them, in the folder that CODESIGN_MODELS names: the golden model beside their runtime."""
+"""Trained networks as people publish them, in the folder that CODESIGN_MODELS names, beside their own runtimes."""
 
 import os
 from pathlib import Path

@@ -188,8 +188,15 @@ def test_a_tensorflow_like_network_of_transposes_is_channels_last(tmp_path: Path
     assert np.array_equal(ours(network, x), integers_of_file(path, network, x))
 
 
-@pytest.mark.parametrize("how", [{"dilations": [2, 3], "pads": [2, 3, 2, 3]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
-                                 {"auto_pad": "SAME_LOWER", "strides": [3, 2]}, {"auto_pad": "VALID", "strides": [4, 4]}])  # fmt: skip
+WINDOWS: list[dict[str, object]] = [
+    {"dilations": [2, 3], "pads": [2, 3, 2, 3]},
+    {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+    {"auto_pad": "SAME_LOWER", "strides": [3, 2]},
+    {"auto_pad": "VALID", "strides": [4, 4]},
+]
+
+
+@pytest.mark.parametrize("how", WINDOWS)
 def test_windows_of_every_kind_are_exact(tmp_path: Path, how: dict[str, object]) -> None:
     f = OnnxFile([1, 3, 9, 8])
     x = f.quant(conv(f, f.quant("x", 1 / 16, 8), np.random.default_rng(1), 4, 3, bits=4, **how), 0.25, 8)

@@ -18,6 +18,7 @@ from codesign.front.passes import (
     quantize_first,
     simplified,
 )
+from codesign.front.quantization import Quantization, Rounding
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
     Add,
@@ -31,10 +32,8 @@ from codesign.front.source import (
     Layout,
     Operator,
     Pool,
-    Quantization,
     Quantize,
     Reshape,
-    Rounding,
     Source,
     SourceInput,
     Surround,

@@ -42,7 +42,9 @@ def drawn_layer(path: Path, rng: np.random.Generator) -> Path:
             a = f.node(str(rng.choice(["Add", "Sub"])), [a, f.qdq(a, scale(), zero(), dtype)])
         case 3:
             kernel = [min(y, 3), min(x, 2)]
-            a = f.node("AveragePool", [a], kernel_shape=kernel, pads=[0, 0, 0, 0])
+            pads = [int(p) for p in rng.integers(0, [*kernel, *kernel])]
+            count = int(rng.integers(2))
+            a = f.node("AveragePool", [a], kernel_shape=kernel, pads=pads, count_include_pad=count)
         case _:
             w = f.weight(rng.integers(-127, 128, (6, c * y * x)), scale(0.02))
             a = f.node("Gemm", [f.node("Flatten", [a]), w], transB=1)

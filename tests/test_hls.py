@@ -84,16 +84,14 @@ def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
 def test_a_graph_without_nodes_is_refused() -> None:
     graph = Graph("empty", (small_graph().input,), {})
     with pytest.raises(UnsupportedError, match="needs at least one node"):
-        render_hls(
-            graph, Design(engines=(), placements=()), small_board(), np.zeros((1, 6, 6, 1), np.int64), np.zeros(1), {}
-        )
+        render_hls(graph, Design(engines=()), small_board(), np.zeros((1, 6, 6, 1), np.int64), np.zeros(1), {})
 
 
 def test_a_design_of_another_graph_is_refused() -> None:
     graph = small_graph()
     assert isinstance(graph.nodes[0], Input)
-    with pytest.raises(ConfigError, match="one placement per node"):
-        render(graph, replace(small_design(), placements=small_design().placements[:2]))
+    with pytest.raises(ConfigError, match="node 'dense': no engine runs it"):
+        render(graph, replace(small_design(), engines=small_design().engines[:2]))
 
 
 @pytest.mark.parametrize("path", sorted((folder("templates") / "hls" / "kernels").glob("*.hpp")), ids=lambda p: p.name)

@@ -11,18 +11,13 @@ from codesign.cosearch.chooser import Chooser  # noqa: E402
 from codesign.cosearch.config import Objective  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
-from codesign.model import resource  # noqa: E402
-from codesign.model.space import design_space, need_share  # noqa: E402
+from codesign.model.space import need_share  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
-from codesign.networks.space import derive, middle  # noqa: E402
+from codesign.networks.space import derive  # noqa: E402
 from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
-from codesign.search.design import search_design  # noqa: E402
-from codesign.search.goal import Goal  # noqa: E402
-from codesign.search.selection import latency_of  # noqa: E402
 from codesign.search.sized import quick_sized_design  # noqa: E402
-from codesign.search.waits import quick_rows  # noqa: E402
 from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_space  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -59,20 +54,6 @@ def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
     assert len(agree) > 10
     assert np.mean(agree) > 0.85
     assert np.std([a - x for a, x in pairs]) < 0.15  # the formula errs by a tenth
-
-
-def test_prices_find_a_design_that_is_nearly_as_quick_as_the_exact_programs(board: Board) -> None:
-    space = load_space("fashion")
-    graph = skeleton(derive(space, middle(space), "n", Shape(28, 28, 1), tuple("abcdefghij")))
-    fastest = search_design(graph, board, explain=False)
-    budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
-    engines = design_space(graph, board)
-    rows = quick_rows(engines, budget, (fastest.interval_cycles,))
-    assert rows is not None
-    exact = search_design(graph, board, Goal.LATENCY, explain=False, time_limit_s=5.0).objective
-    quick = latency_of(engines, rows)
-    # A choice by prices is off by what whole options are apart; what it is for is to beat where one would begin.
-    assert exact <= quick < min(1.15 * exact, 0.9 * fastest.latency_estimate_cycles)
 
 
 @pytest.mark.parametrize("objective", list(Objective))

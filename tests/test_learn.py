@@ -26,39 +26,15 @@ from codesign.networks.network import ConvLayer, Network
 from codesign.networks.training import Device
 from codesign.ops.shapes import Shape
 from codesign.progress import silent
+from codesign.testing.small_search import write_tiny_run
 
 pytestmark = pytest.mark.torch
-
-CONFIG = """
-name: tiny
-board: pynq-z2
-data: {{kind: arrays, path: {data}}}
-space:
-  stages:
-    - {{stride: 2, widths: [2, 4], activation_bits: [3, 4], blocks: [
-        {{operators: [{{kind: conv, kernel: 3}}, {{kind: separable, kernel: 3}}], weight_bits: [3, 4]}}]}}
-  head_pools: [none, global]
-  head_weight_bits: [4]
-search: {{min_fps: 50000.0, epochs: 2, warmup_epochs: 1, images: 64, batch_images: 16, finalists: 2, threads: 1,
-  device: cpu, minimum_depth: 1}}
-train: {{float_epochs: 1, quantized_epochs: 1, batch_images: 16, calibration_images: 16, threads: 1, device: cpu}}
-proof: {{csim_images: 4, rtlsim_images: 4, synthesis: false}}
-"""
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration file, and two classes of 8x8 images that differ in brightness."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for part, count in (("train", 96), ("test", 40)):
-        y = np.arange(count) % 2
-        arrays[f"x_{part}"] = (rng.integers(0, 128, (count, 8, 8, 1)) + 120 * y[:, None, None, None]).astype(np.uint8)
-        arrays[f"y_{part}"] = y
-    np.savez(tmp_path / "data.npz", **arrays)
-    path = tmp_path / "tiny.yaml"
-    path.write_text(CONFIG.format(data=tmp_path / "data.npz"))
-    return path
+    """A configuration file, with its data beside it."""
+    return write_tiny_run(tmp_path)
 
 
 def begin(config_path: Path, out: Path) -> tuple[Run, learn.RunConfig]:

@@ -11,7 +11,7 @@ from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.modules import Converter, Fifo, Fork
-from codesign.model.resource import design_resources, node_resources, shell_resources
+from codesign.model.resource import design_resources, shell_resources, unit_resources
 from codesign.testing.random_machines import random_design, random_graph
 
 SEEDS = range(60)
@@ -27,8 +27,8 @@ def drawn(seed: int) -> tuple[Graph, Design, Machine]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_channel_has_one_producer_and_one_consumer(seed: int) -> None:
     _, _, machine = drawn(seed)
-    produced = Counter([machine.source.name, *(name for i in machine.instances for name in i.outputs)])
-    consumed = Counter([machine.sink.name, *(name for i in machine.instances for name in i.inputs)])
+    produced = Counter([machine.source.channel.name, *(name for i in machine.instances for name in i.outputs)])
+    consumed = Counter([machine.sink.channel.name, *(name for i in machine.instances for name in i.inputs)])
     assert produced == consumed == Counter(list(machine.channels))
     assert len({i.name for i in machine.instances}) == len(machine.instances)
 
@@ -36,7 +36,7 @@ def test_every_channel_has_one_producer_and_one_consumer(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_instance_stands_behind_all_that_it_reads(seed: int) -> None:
     _, _, machine = drawn(seed)
-    there = {machine.source.name}
+    there = {machine.source.channel.name}
     for instance in machine.instances:
         assert set(instance.inputs) <= there
         there |= set(instance.outputs)
@@ -55,8 +55,8 @@ def test_words_and_elements_are_kept(seed: int) -> None:
             assert given.words == made.words
         if isinstance(instance.block, Converter):
             assert (instance.block.lanes_in, instance.block.lanes_out) == (given.lanes, made.lanes)
-    assert machine.source.lanes == design.input_lanes
-    assert machine.sink.words * design.output_lanes >= graph.output.oshape.elements
+    assert machine.source.channel.lanes == design.input_lanes
+    assert machine.sink.channel.words * design.output_lanes >= graph.output.oshape.elements
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -64,7 +64,7 @@ def test_resources_are_the_sum_of_engines_and_what_lies_between(seed: int) -> No
     _, _, machine = drawn(seed)
     total = shell_resources(machine, Family.SERIES7)
     for unit in machine.units:
-        total = total + node_resources(unit.node, unit.engine, Family.SERIES7)
+        total = total + unit_resources(unit, Family.SERIES7)
     assert total == design_resources(machine, Family.SERIES7)
 
 

@@ -137,8 +137,7 @@ def test_a_network_of_grouped_convolutions_is_searched_trained_and_exact(
     assert [n.c_per_group for n in grouped] == [2] * (2 if kind is Kind.INVERTED else 1)
     design = search_design(graph, board).design
     check_design(design, graph)
-    at = next(p.engine for p in design.placements if p.node == grouped[0].name)
-    engines = [replace(e, pe=3, emit=3) if i == at else e for i, e in enumerate(design.engines)]
+    engines = [replace(e, pe=3, emit=3) if grouped[0].name in e.nodes else e for e in design.engines]
     with pytest.raises(ConfigError, match=r"so PE must divide \d+ and SIMD 2; its engine has PE 3 and SIMD \d"):
         check_design(replace(design, engines=tuple(engines)), graph)
     x = data.test_x

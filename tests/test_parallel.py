@@ -33,9 +33,10 @@ pytestmark = pytest.mark.torch
 CONFIG = TrainConfig(float_epochs=2, quantized_epochs=2, epoch_images=1, batch_images=16, threads=1)
 
 TWICE = """
-import sys
+import sys, time
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+from codesign.nets import checkpoint
 from codesign.progress import silent
 from codesign.cosearch.cosearch import cosearch
 from codesign.testing.small_search import tiny_config
@@ -76,6 +77,14 @@ whole = torch.autograd.grad(loss(batch), layer.weight)[0]
 (mine.weight(batch) * loss(mine.share(batch))).backward()
 mine.average_gradients(layer.parameters())
 found.append(bool(torch.allclose(layer.weight.grad, whole, rtol=1e-6)))
+
+def late(*arguments, save=checkpoint.save):
+    time.sleep(0.5)
+    save(*arguments)
+
+checkpoint.save = late  # the leader's last checkpoint comes after the other process has ended its training
+for _ in range(2):
+    found.append(weights(train(network, tiny_data(), CONFIG, Path({folder!r}) / "late").net))
 Path({folder!r}, f"{{mine.rank}}.json").write_text(json.dumps(found))
 """
 
@@ -102,8 +111,9 @@ def test_two_processes_end_alike_every_time_and_after_an_interruption(tmp_path: 
     assert result.returncode == 0, result.stderr
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert first == second
-    whole, stopped, gradients_agree = first
+    whole, stopped, gradients_agree, once, again = first
     assert whole == stopped
+    assert once == again == whole[3]
     assert gradients_agree
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from codesign.errors import UnsupportedError
 from codesign.front.evaluate import evaluate
+from codesign.front.quantization import RealArray
 from codesign.front.read import Format, lowered
-from codesign.front.source import Clip, Constant, Conv, Dense, Quantize, RealArray, Source
+from codesign.front.source import Clip, Constant, Conv, Dense, Quantize, Source
 from codesign.model import golden
 from codesign.ptq.bias import channel_errors, correct_bias
 from codesign.ptq.config import QuantizeConfig, Ranges

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codesign.ir.boards import load_board
-from codesign.ir.cost import Cost, NodeCost, Resources
+from codesign.ir.cost import Cost, EngineCost, Resources
 from codesign.ir.measurement import Measurement
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.limit import limit_interval
@@ -21,9 +21,10 @@ from codesign.report.view import Accuracy, Column, Search, Series, View
 from codesign.testing.small import small_design, small_graph
 
 GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
-NODES = tuple(
-    NodeCost(
-        node=n.name,
+ENGINES = tuple(
+    EngineCost(
+        name=n.name,
+        nodes=(n.name,),
         busy_cycles=compute_cycles(n, DESIGN.engine_of(n.name)),  # type: ignore[arg-type]
         interval_cycles=node_interval(n, DESIGN.engine_of(n.name)),  # type: ignore[arg-type]
         macs=getattr(n, "macs", 0),
@@ -32,12 +33,12 @@ NODES = tuple(
     for n in GRAPH.nodes[1:]
 )
 COST = Cost(
-    latency_cycles=400, interval_cycles=max(n.interval_cycles for n in NODES), dram_bytes=42, nodes=NODES,
+    latency_cycles=400, interval_cycles=max(e.interval_cycles for e in ENGINES), dram_bytes=42, engines=ENGINES,
     resources=Resources(dsp=6, lut=350, ff=300), shell=Resources(lut=50, ff=30),
 )  # fmt: skip
 SIMULATED = Measurement(
     tool="Verilator", version="5.006", project_digest="d", images=8, seconds=1.23456, mismatches=0, latency_cycles=401,
-    interval_cycles=COST.interval_cycles, node_cycles={n.node: n.busy_cycles for n in NODES}, fifo_peak={"conv": 9},
+    interval_cycles=COST.interval_cycles, engine_cycles={e.name: e.busy_cycles for e in ENGINES}, fifo_peak={"conv": 9},
 )  # fmt: skip
 SYNTHESIZED = replace(SIMULATED, interval_cycles=None, latency_cycles=None, resources=Resources(dsp=6, lut=300))
 FULL = View(
@@ -79,7 +80,7 @@ def test_a_part_that_was_not_run_is_absent() -> None:
 
 
 def test_the_limit_is_every_multiplier_busy_every_cycle() -> None:
-    macs = sum(n.macs for n in NODES)
+    macs = sum(n.macs for n in ENGINES)
 
     def limit(**counts: int) -> int | None:
         return limit_interval(GRAPH, replace(BOARD, resources=Resources(**counts)))

@@ -13,11 +13,13 @@ from codesign.emit.rtl import literal
 from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.machine.elaborate import Unit
 from codesign.machine.feeds import RowRepeater
+from codesign.machine.line import line_modules
 from codesign.machine.modules import ChannelMux, Fifo, MacArray, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
-from codesign.model.resource import converter_columns, node_resources, to_resources
+from codesign.model.resource import converter_columns, to_resources, unit_resources
 from codesign.ops.conv import Conv
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling
@@ -156,11 +158,11 @@ def test_few_words_of_weights_never_take_a_block_ram() -> None:
 
 def test_products_with_constants_take_no_dsp() -> None:
     node = dense_layer(k=2, c=2)
-    whole = LineEngine(pe=2, simd=2, emit=2, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
-    assert node_resources(node, whole, XC7).dsp == 0
-    assert node_resources(node, whole, XC7).bram18 == 0
-    half = LineEngine(pe=1, simd=2, emit=1, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
-    assert node_resources(node, half, XC7).dsp == 2
+    whole = LineEngine(nodes=(node.name,), pe=2, simd=2, emit=2, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
+    found = unit_resources(Unit(node, whole, line_modules(node, whole)), XC7)
+    assert (found.dsp, found.bram18) == (0, 0)
+    half = LineEngine(nodes=(node.name,), pe=1, simd=2, emit=1, multiplier=Multiplier.DSP, weight_memory=Memory.BRAM)
+    assert unit_resources(Unit(node, half, line_modules(node, half)), XC7).dsp == 2
 
 
 # Weights are dense and random (see Case.machine): nothing is left for synthesis to fold but what the formulas know.

@@ -12,11 +12,12 @@ from codesign.emit.port import input_port, output_port
 from codesign.emit.rtl import render_rtl
 from codesign.emit.rtl_words import channel_words, weight_words
 from codesign.errors import ConfigError, MismatchError, ToolError
-from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import elaborate
 from codesign.machine.line import compute_cycles, sum_bits
+from codesign.machine.names import ENGINES_FILE, engines_of
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import interval_cycles, schedule, size_buffers
@@ -28,12 +29,51 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import OutputRule, Rounding
 from codesign.ops.shapes import Shape, Window
-from codesign.sim.rtlsim import rtlsim
+from codesign.sim.rtlsim import _buffers, _engine_cycles, rtlsim
 from codesign.sim.tool import run_tool
 from codesign.testing.small import small_design, small_graph
 from projects import small_board
 from rtl_batch import Machine, Result, build_runtime, run_group
 from strategies import random_design, random_graph, random_inputs
+
+
+def renamed(names: dict[str, str]) -> tuple[Graph, Design]:
+    """The small network and design with other names of nodes."""
+    graph, design = small_graph(), small_design()
+    nodes = []
+    for node in graph.nodes:
+        sources = {} if isinstance(node, Input) else {"source": names.get(node.inputs[0], node.inputs[0])}
+        nodes.append(replace(node, name=names.get(node.name, node.name), **sources))  # type: ignore[arg-type]
+    params = {f"{names[n]}.{key}": v for n, key, v in ((*name.split("."), v) for name, v in graph.params.items())}
+    engines = tuple(replace(e, nodes=tuple(names[n] for n in e.nodes)) for e in design.engines)
+    return Graph("renamed", tuple(nodes), params), replace(design, engines=engines)
+
+
+def test_figures_are_found_by_the_table_whatever_nodes_are_called() -> None:
+    names = {"conv": "node_engine_x", "pool": "fifo0_pool", "dense": "u_steps"}
+    graph, design = renamed(names)
+    x = images_of(graph, 2)
+    engines = engines_of(render_rtl(graph, design, small_board(), x, golden.run(graph, x)))
+    assert [(e.name, e.nodes) for e in engines] == [(n, (n,)) for n in names.values()]
+    text = "".join(
+        f"buffer TOP.accel.{engine.rtl}.u_feed.g_buffer.u_lines depth 64 peak {10 + i} now 0 steps {200 * (i + 1)}\n"
+        for i, engine in enumerate(engines)
+    )
+    text += "buffer TOP.accel.u_fifo0_node_engine_x depth 4 peak 3 now 1 steps 70\n"
+    text += f"engine TOP.accel.{engines[1].rtl} steps 90\n"  # its own word counts more than its feed's
+    assert _engine_cycles(text, engines, 2) == {"node_engine_x": 100, "fifo0_pool": 45, "u_steps": 300}
+    peaks = {name: figures["peak"] for name, figures in _buffers(text, engines).items()}
+    assert peaks == {"node_engine_x": 10, "fifo0_pool": 11, "u_steps": 12, "fifo0_node_engine_x": 3}
+    with pytest.raises(ToolError, match="the test bench printed no steps of u_engine_node_engine_x"):
+        _engine_cycles("", engines, 2)
+
+
+def test_an_rtl_project_without_its_table_is_refused() -> None:
+    project = small_rtl(2)
+    for content in (None, "[", '[{"name": 3}]'):
+        files = {n: c for n, c in project.files.items() if n != ENGINES_FILE}
+        with pytest.raises(ConfigError, match=r"rtl/engines\.json"):
+            engines_of(Project(files if content is None else {**files, ENGINES_FILE: content}))
 
 
 def images_of(graph: Graph, count: int) -> IntArray:
@@ -58,7 +98,7 @@ def test_weight_words_have_pe_by_simd_lanes_and_zeros_beyond() -> None:
     graph = small_graph()
     node = graph.node("dense")
     assert isinstance(node, Conv)
-    engine = LineEngine(pe=2, simd=3, emit=1)
+    engine = LineEngine(nodes=("dense",), pe=2, simd=3, emit=1)
     words = [int(line, 16) for line in weight_words(node, engine, graph.params).splitlines()]
     weight = graph.params["dense.weight"]
     fy, fx, fold, passes = node.window.fy, node.window.fx, 2, 2
@@ -76,7 +116,8 @@ def test_channel_words_fold_bias_and_rounding_into_one_offset() -> None:
     graph = small_graph()
     node = graph.node("conv")
     assert isinstance(node, Conv)
-    words = [int(w, 16) for w in channel_words(node, LineEngine(pe=3, simd=1, emit=1), graph.params).splitlines()]
+    engine = LineEngine(nodes=("conv",), pe=3, simd=1, emit=1)
+    words = [int(w, 16) for w in channel_words(node, engine, graph.params).splitlines()]
     bits = sum_bits(node, 1)
     offsets = [w & ((1 << bits) - 1) for w in words]
     assert offsets == [(int(b) + 4) & ((1 << bits) - 1) for b in graph.params["conv.bias"]]
@@ -113,7 +154,7 @@ def test_measurement_of_the_small_network(tmp_path: Path) -> None:
     assert measured.interval_cycles == plan.interval_cycles
     assert measured.latency_cycles == first_image_latency(elaborate(graph, design))
     nodes = [n for n in graph.nodes if not isinstance(n, Input)]
-    assert measured.node_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
+    assert measured.engine_cycles == {n.name: compute_cycles(n, design.engine_of(n.name)) for n in nodes}
     assert measured.outputs is not None
     assert np.array_equal(measured.outputs, golden.run(graph, images_of(graph, 8)).reshape(8, -1))
     stalled = rtlsim(small_rtl(), tmp_path, stall_seed=1)
@@ -155,8 +196,7 @@ def branched() -> tuple[Graph, Design]:
             continue
         nodes = [n for n in graph.nodes if not isinstance(n, Input)]
         design = Design(
-            engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in nodes),
-            placements=tuple(Placement(n.name, i) for i, n in enumerate(nodes)),
+            engines=tuple(LineEngine(nodes=(n.name,), pe=1, simd=1, emit=1) for n in nodes),
             fifos=tuple(Fifo(adds[0].name, i, 2) for i in range(2)),
         )
         words = schedule(elaborate(graph, design)).fifo_words
@@ -224,8 +264,7 @@ def scaled_by(multipliers: tuple[int, int]) -> Machine:
     graph = Graph("scaled", (x, pool, add), {})
     names = ("pool", "add")
     design = Design(
-        engines=tuple(LineEngine(pe=1, simd=1, emit=1) for _ in names),
-        placements=tuple(Placement(n, i) for i, n in enumerate(names)),
+        engines=tuple(LineEngine(nodes=(name,), pe=1, simd=1, emit=1) for name in names),
         fifos=tuple(Fifo("add", i, 2) for i in range(2)),
     )
     return Machine(0, graph, size_buffers(graph, design), images_of(graph, 4))
@@ -243,7 +282,7 @@ def test_an_addition_multiplies_by_every_bit_of_its_multipliers(tmp_path: Path) 
 def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) -> None:
     """Machines that between them have all modules, in a bench of plain Verilog with pauses at both ends."""
     modules: set[str] = set()
-    for seed in (8, 18, 36):
+    for seed in (8, 27):
         rng = np.random.default_rng(seed)
         graph = random_graph(rng)
         x = random_inputs(graph, rng, 3)

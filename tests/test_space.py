@@ -12,7 +12,7 @@ from codesign.ir.board import Family
 from codesign.ir.boards import load_board
 from codesign.ir.design import Memory, Multiplier
 from codesign.machine import line
-from codesign.machine.elaborate import elaborate
+from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import line_modules
 from codesign.model import resource, schedule, space
@@ -39,13 +39,14 @@ def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, family
             continue
         options = space.node_options(node, family)
         for row in range(0, len(options), 1 + len(options) // 20):
-            engine = options.engines.engine(row)
+            engine = options.engines.engine(row, node.name)
             assert engine.emit == line.emit_lanes(node, engine.pe, engine.simd)
             assert engine.buffer_words == resource.buffer_words(node, engine)
             assert options.interval[row] == line.node_interval(node, engine)
             assert options.steps[row] == line.reduction_steps(node, engine)
             assert options.lanes_in[row] == lanes_in(node, engine)
-            assert resource.to_resources(options.counts[row]) == resource.node_resources(node, engine, family)
+            unit = Unit(node, engine, line.line_modules(node, engine))
+            assert resource.to_resources(options.counts[row]) == resource.unit_resources(unit, family)
 
 
 def lanes_in(node, engine):
@@ -130,8 +131,10 @@ def test_estimated_buffers_hold_the_schedule_up_to_one_doubling(seed):
     graph = random_graph(rng)
     design = random_design(graph, rng)
     needed = schedule.schedule(elaborate(graph, design)).buffer_words
-    for name, words in needed.items():
-        node, engine = graph.node(name), design.engine_of(name)
+    for engine in design.engines:
+        if engine.name not in needed:
+            continue
+        node, words = graph.node(engine.nodes[0]), needed[engine.name]
         assert not node.joins
         assert schedule.power_of_two(words) <= 2 * resource.buffer_words(node, engine)
 

@@ -22,6 +22,8 @@ from codesign.ir import files
 from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
+from codesign.machine.elaborate import elaborate
+from codesign.machine.names import engine_names
 from codesign.model import golden
 from codesign.sim import synth, yosys_parts
 from codesign.sim.synth import reading_script, synthesize
@@ -32,7 +34,8 @@ from codesign.testing.small import small_design, small_graph
 from test_tool import ends
 
 EMULATED = Path(__file__).parent / "emulated_pyosys"
-CONV, ARRAY = "conv_engine$accel.u_node_a", "mac_array$accel.u_node_a.u_array"
+INSTANCES = ["u_engine_conv"]
+CONV, ARRAY = "conv_engine$accel.u_engine_conv", "mac_array$accel.u_engine_conv.u_array"
 
 
 def module(name: str, cells: tuple[str, ...] = (), wires: tuple[str, ...] = ()) -> tuple[str, SimpleNamespace]:
@@ -50,18 +53,18 @@ def design(lanes: int, products: int, *, constant: bool = False) -> dict[str, An
             module("accel"),
             module(CONV),
             module(ARRAY, cells),
-            module("weight_rom$accel.u_node_a.u_weights", wires=("g_constant.memory",) if constant else ("word",)),
+            module("weight_rom$accel.u_engine_conv.u_weights", wires=("g_constant.memory",) if constant else ("word",)),
             *(module(f"multiply${ARRAY.partition('$')[2]}.{cell}") for cell in cells),
         ]
     )
 
 
 def test_a_small_engine_is_synthesized_as_a_whole() -> None:
-    assert parts_of(design(8, 16), "accel") == [Part(CONV), Part("accel", (CONV,))]
+    assert parts_of(design(8, 16), "accel", INSTANCES) == [Part(CONV), Part("accel", (CONV,))]
 
 
 def test_of_a_wide_array_two_lanes_stand_for_all() -> None:
-    parts = parts_of(design(25, 128), "accel")
+    parts = parts_of(design(25, 128), "accel", INSTANCES)
     assert set(parts) == {
         Part("accel", (CONV,)),
         Part(CONV, (ARRAY,)),
@@ -73,9 +76,9 @@ def test_of_a_wide_array_two_lanes_stand_for_all() -> None:
 
 
 def test_lanes_whose_weights_are_constants_are_not_alike() -> None:
-    assert Part(CONV) in parts_of(design(10, 20, constant=True), "accel")
-    with pytest.raises(TooLarge, match=r"engine accel.u_node_a has 3,200 products, 3,200 of them in one piece"):
-        parts_of(design(25, 128, constant=True), "accel")
+    assert Part(CONV) in parts_of(design(10, 20, constant=True), "accel", INSTANCES)
+    with pytest.raises(TooLarge, match=r"engine accel.u_engine_conv has 3,200 products, 3,200 of them in one piece"):
+        parts_of(design(25, 128, constant=True), "accel", INSTANCES)
 
 
 @pytest.fixture
@@ -107,12 +110,12 @@ def synthesized(tmp_path: Path) -> list[str]:
 
 def test_what_was_synthesized_is_kept_by_content(emulated: Callable[..., Measurement], tmp_path: Path) -> None:
     emulated()
-    assert synthesized(tmp_path) == ["accel", "u_node_a", "u_node_b"]
+    assert synthesized(tmp_path) == ["accel", "u_engine_conv", "u_engine_pool"]
     assert emulated().resources == Resources(lut=3)
     assert len(synthesized(tmp_path)) == 3
-    (tmp_path / "u_node_b.content").write_text("another")
+    (tmp_path / "u_engine_pool.content").write_text("another")
     assert emulated().resources == Resources(lut=3)
-    assert synthesized(tmp_path) == ["accel", "u_node_a", "u_node_b", "u_node_b"]
+    assert synthesized(tmp_path) == ["accel", "u_engine_conv", "u_engine_pool", "u_engine_pool"]
 
 
 def test_what_was_kept_of_another_version_is_synthesized_again(
@@ -125,10 +128,10 @@ def test_what_was_kept_of_another_version_is_synthesized_again(
 
 
 def test_a_part_that_failed_is_not_kept(emulated: Callable[..., Measurement], tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"part accel\.u_node_a was killed"):
-        emulated(u_node_a="hungry")
+    with pytest.raises(ToolError, match=r"part accel\.u_engine_conv was killed"):
+        emulated(u_engine_conv="hungry")
     kept = list((tmp_path / "a work folder" / "synth_parts").iterdir())
-    assert emulated(u_node_a="").resources == Resources(lut=3)
+    assert emulated(u_engine_conv="").resources == Resources(lut=3)
     assert len(list((tmp_path / "a work folder" / "synth_parts").iterdir())) == len(kept) + 1 == 3
 
 
@@ -144,9 +147,9 @@ def test_engines_that_differ_in_their_place_alone_are_one_content() -> None:
         )
         return canonical(text, f"accel.{path}")
 
-    assert of("u_node_a", 4, 17) == of("u_node_bcd", 4, 234)
-    assert of("u_node_a", 4, 17) != of("u_node_a", 5, 17)
-    assert "$mux" in of("u_node_a", 4, 17)
+    assert of("u_engine_conv", 4, 17) == of("u_engine_dense", 4, 234)
+    assert of("u_engine_conv", 4, 17) != of("u_engine_conv", 5, 17)
+    assert "$mux" in of("u_engine_conv", 4, 17)
 
 
 def test_synthesis_is_a_verb_and_no_part_of_a_compilation(
@@ -178,20 +181,20 @@ def test_a_part_that_is_killed_is_an_error_at_once_and_named(
     emulated: Callable[..., Measurement], tmp_path: Path
 ) -> None:
     begun = time.monotonic()
-    with pytest.raises(ToolError, match=r"part accel\.u_node_b was killed or failed, most likely because memory"):
-        emulated(u_node_a="endless", u_node_b="killed")
+    with pytest.raises(ToolError, match=r"part accel\.u_engine_pool was killed or failed, most likely because memory"):
+        emulated(u_engine_conv="endless", u_engine_pool="killed")
     assert time.monotonic() - begun < 100
     for line in (tmp_path / "begun").read_text().splitlines():
         assert ends(int(line.split()[1]))
 
 
 def test_a_part_that_lacks_memory_beside_others_is_done_alone(emulated: Callable[..., Measurement]) -> None:
-    assert emulated(u_node_a="fails once").resources == Resources(lut=3)
+    assert emulated(u_engine_conv="fails once").resources == Resources(lut=3)
 
 
 def test_a_part_that_takes_more_memory_than_there_is_is_named(emulated: Callable[..., Measurement]) -> None:
-    with pytest.raises(ToolError, match=r"part accel\.u_node_a was killed or failed, most likely because memory"):
-        emulated(u_node_a="hungry")
+    with pytest.raises(ToolError, match=r"part accel\.u_engine_conv was killed or failed, most likely because memory"):
+        emulated(u_engine_conv="hungry")
 
 
 def test_a_design_that_is_too_large_is_said_to_be(
@@ -228,7 +231,7 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         kept = tmp_path / f"kept{products}"
         kept.mkdir()
         argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
-        argv += [kept, "yosys"]
+        argv += [kept, "yosys", *(engine.rtl for engine in engine_names(elaborate(graph, design)))]
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
     assert [pieces for pieces, _ in found] == [0, 2]
@@ -260,15 +263,15 @@ def test_the_report_stands_before_synthesis_and_has_its_counts_after(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "u_node_a").write_text("killed")
+    (tmp_path / "u_engine_conv").write_text("killed")
     assert compiled(tmp_path, monkeypatch) == 1
-    assert "part accel.u_node_a was killed" in " ".join(capsys.readouterr().err.split())
+    assert "part accel.u_engine_conv was killed" in " ".join(capsys.readouterr().err.split())
     report, counts = tmp_path / "run" / "report.html", tmp_path / "run" / "8-synthesis.json"
     assert files.load_measurement(counts).resources is None
     (wrong,) = files.read_plain(tmp_path / "run" / "summary.json")["wrong"]
-    assert "part accel.u_node_a was killed" in wrong
+    assert "part accel.u_engine_conv was killed" in wrong
     before = report.read_text()
-    (tmp_path / "u_node_a").write_text("")
+    (tmp_path / "u_engine_conv").write_text("")
     assert compiled(tmp_path, monkeypatch) == 0
     assert files.load_measurement(counts).resources == Resources(lut=3)
     assert report.read_text() != before

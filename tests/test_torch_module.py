@@ -120,7 +120,7 @@ def test_the_description_names_every_layer(tmp_path: Path) -> None:
         "shape": [6, 6, 1],
         "type": "uint8",
         "scale": 1 / 256,
-        "encoding": {"offset": 0.0, "step": 1.0},
+        "encoding": {"offset": 0.0, "step": 1.0, "half_even": False},
     }
     assert plain["network"] == graph.digest()
 

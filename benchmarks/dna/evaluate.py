@@ -146,12 +146,12 @@ def free_change(network: Network, layout: Layout, bits: int) -> FreeChange:
     )
 
 
-def ours(network: Network, board: Board, bits: tuple[int, int], *, whole: bool, time_limit_s: float) -> Ours:
+def ours(network: Network, board: Board, bits: tuple[int, int], *, whole: bool) -> Ours:
     """Search the network, with weights and activations of so many bits, on the board in our model."""
     found, trouble = None, ""
     try:
         graph = graph_of(network, *bits, whole=whole)
-        found = search_design(graph, board, time_limit_s=time_limit_s, explain=False)
+        found = search_design(graph, board, explain=False)
     except (InfeasibleError, ValueError) as error:
         trouble = str(error)
     return Ours(network=network, whole=whole, bits=bits, found=found, trouble=trouble)

@@ -51,8 +51,8 @@ searches are worth.
 - *no search*: where ours begins, the first operators with middle widths and bits, changed at least cost until it meets
   the demand, and enlarged. A search that is not above it has gained nothing.
 
-There are two profiles of the same procedure. *short* is sized for six hours on two cores (`--part 1/2` and
-`--part 2/2` in two processes). Its proxy is trained little, and a search may ask for so few accuracies that evolution
+There are two profiles of the same procedure. *short* is sized for six hours on two cores (`--jobs 2`).
+Its proxy is trained little, and a search may ask for so few accuracies that evolution
 and the controller have hardly begun to learn when it ends; what they can do, only *full* says, which takes about twice
 as long (`--profile full`). Cells of different settings are never in one table.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from codesign.data import folder
 from codesign.emit.environment import render
-from codesign.emit.hls_config import Config, node_config, port_config
+from codesign.emit.hls_config import Config, engine_config, port_config
 from codesign.emit.identity import design_hash, heading
 from codesign.emit.port import input_port, output_port
 from codesign.emit.registers import register
@@ -22,6 +22,7 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.machine.names import hls_function
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
@@ -42,13 +43,21 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Tap:
+    """Where simulation reads a map: the output of `node` is complete in `stream`; `cfg` has its constants."""
+
+    node: str
+    cfg: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One process of the data flow; `tap` names the node whose output is complete in `shown` after it."""
+    """One process of the data flow, and the map that is complete after it."""
 
     function: str
     arguments: tuple[str, ...]
-    tap: str = ""
-    shown: str = ""
+    tap: Tap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ class EngineCode:
     """What the template of one engine reads."""
 
     name: str
+    function: str
     template: str
     header: str
     kernel: str
@@ -119,7 +129,7 @@ def render_hls(
         port_config("AxisIn", "AXI-Stream in", ports[0]),
         port_config("AxisOut", "AXI-Stream out", ports[1]),
     ]
-    configs += [node_config(unit, code.tables) for unit, code in zip(machine.units, engines, strict=True)]
+    configs += [engine_config(unit, code.tables) for unit, code in zip(machine.units, engines, strict=True)]
     values: dict[str, object] = {
         "heading": heading(graph, design),
         "hash": design_hash(graph, design),
@@ -167,7 +177,8 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
     template, header, kernel, tables = _kernel(unit, graph)
     memory = {Memory.LUT: "LUT", Memory.BRAM: "BRAM"}
     return EngineCode(
-        name=node.name,
+        name=engine.name,
+        function=hls_function(engine.name),
         template=f"hls/project/{template}_engine.cpp.j2",
         header=header,
         kernel=kernel,
@@ -186,7 +197,7 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
     match unit.modules:
         case (Whole() as whole,):
             lists = "".join(f", {n}" for v in whole.parameters.values() if isinstance(v, tuple) for n in v)
-            return "whole", f"{whole.name}.hpp", f"{whole.name}<{node.name}_cfg{lists}>", ()
+            return "whole", f"{whole.name}.hpp", f"{whole.name}<{engine.name}_cfg{lists}>", ()
     match node:
         case Conv():
             kernel = "convolve_channelwise" if node.depthwise else "convolve"
@@ -206,10 +217,10 @@ def _scale_tables(node: Scaled, engine: LineEngine, graph: Graph) -> tuple[Table
 
 def _flow(machine: Machine) -> _Flow:
     flow = _Flow()
-    flow.calls.append(Call("read_axis<AxisIn>", ("in", flow.stream(machine.source).name)))
+    flow.calls.append(Call("read_axis<AxisIn>", ("in", flow.stream(machine.source.channel).name)))
     for instance in machine.instances:
         _process(flow, machine, instance)
-    flow.calls.append(Call("write_axis<AxisOut>", (flow.behind[machine.sink.name], "out")))
+    flow.calls.append(Call("write_axis<AxisOut>", (flow.behind[machine.sink.channel.name], "out")))
     return flow
 
 
@@ -229,9 +240,10 @@ def _process(flow: _Flow, machine: Machine, instance: Instance) -> None:
         case Fork(word_bits=bits):
             outs = tuple(flow.stream(machine.channels[name]).name for name in instance.outputs)
             flow.calls.append(Call(f"fork_words<ap_uint<{bits}>, {given.words}>", (*ins, *outs)))
-        case Unit(node=node):
+        case Unit(node=node, engine=engine):
             out = flow.stream(made).name
-            flow.calls.append(Call(f"{node.name}_engine", (*ins, out), node.name, out))
+            tap = Tap(node.name, f"{engine.name}_cfg", out)
+            flow.calls.append(Call(hls_function(engine.name), (*ins, out), tap))
 
 
 def _converter_config(converter: Converter, made: Channel) -> Config:

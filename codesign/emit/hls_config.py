@@ -30,11 +30,11 @@ class Config:
     fields: Fields
 
 
-def node_config(unit: Unit, tables: tuple[Table, ...]) -> Config:
+def engine_config(unit: Unit, tables: tuple[Table, ...]) -> Config:
     """Return the struct of one engine: its kernel's constants, and those of its output words."""
     node = unit.node
     title = f"{type(node).__name__} {node.ishape} -> {node.oshape}"
-    return Config(f"{node.name}_cfg", title, _fields(unit, tables))
+    return Config(f"{unit.engine.name}_cfg", title, _fields(unit, tables))
 
 
 def _fields(unit: Unit, tables: tuple[Table, ...]) -> Fields:

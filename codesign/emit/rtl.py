@@ -4,6 +4,7 @@ The modules themselves are plain SystemVerilog and are copied as they are; this 
 joins their streams.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,12 +20,14 @@ from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.ir.strict import to_plain
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import Control, Converter, Fifo, Fork
+from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -117,10 +120,12 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     files["rtl/tb/tb.cpp"] = (folder("templates") / "rtl" / "tb" / "tb.cpp").read_text()
     files["rtl/tb/data/input.dat"] = _rows(x)
     files["rtl/tb/data/golden.dat"] = _rows(y)
+    names = engine_names(machine)
+    files[ENGINES_FILE] = json.dumps([to_plain(n) for n in names], indent=1) + "\n"
     for unit in machine.units:
         if isinstance(unit.node, Conv):
-            files[f"rtl/{_weight_file(unit.node)}"] = weight_words(unit.node, unit.engine, graph.params)
-            files[f"rtl/{_channel_file(unit.node)}"] = channel_words(unit.node, unit.engine, graph.params)
+            files[f"rtl/{_weight_file(unit.engine)}"] = weight_words(unit.node, unit.engine, graph.params)
+            files[f"rtl/{_channel_file(unit.engine)}"] = channel_words(unit.node, unit.engine, graph.params)
     return Project(files)
 
 
@@ -169,7 +174,7 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
             for name, side in zip(ins, sides, strict=True):
                 ports += _sink(name, side)
             ports += _source(outs[0])
-    return ModuleText(module, f"u_{instance.name}", _parameters(values), tuple(ports))
+    return ModuleText(module, rtl_instance(instance.name), _parameters(values), tuple(ports))
 
 
 def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, Value]]:
@@ -213,8 +218,8 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
         **_rule_values(node),
-        "WEIGHT_FILE": _weight_file(node),
-        "CHANNEL_FILE": _channel_file(node),
+        "WEIGHT_FILE": _weight_file(engine),
+        "CHANNEL_FILE": _channel_file(engine),
     }
 
 
@@ -340,7 +345,7 @@ def _control(control: Control, number: int) -> ModuleText:
         ("out_beat_i", "m_axis_tvalid && m_axis_tready"),
         ("out_last_o", "m_axis_tlast"),
     ]
-    return ModuleText("accel_control", "u_control", _parameters(values, quote=False), (*_clock(), *ports))
+    return ModuleText("accel_control", rtl_instance("control"), _parameters(values, quote=False), (*_clock(), *ports))
 
 
 def _ports(graph: Graph, design: Design) -> Ports:
@@ -411,9 +416,9 @@ def literal(value: Value, *, quote: bool = True) -> str:
     return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 
-def _weight_file(node: Conv) -> str:
-    return f"data/{node.name}_weights.hex"
+def _weight_file(engine: LineEngine) -> str:
+    return f"data/{engine.name}_weights.hex"
 
 
-def _channel_file(node: Conv) -> str:
-    return f"data/{node.name}_channels.hex"
+def _channel_file(engine: LineEngine) -> str:
+    return f"data/{engine.name}_channels.hex"

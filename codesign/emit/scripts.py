@@ -19,6 +19,9 @@ from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.project import MANIFEST, Project
+from codesign.ir.strict import to_plain
+from codesign.machine.elaborate import elaborate
+from codesign.machine.names import engine_names
 from codesign.ops.arrays import IntArray
 
 MANIFEST_SCHEMA = 1
@@ -81,6 +84,7 @@ def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, proj
         "generator": {"name": "codesign", "version": codesign.__version__},
         "network": {"name": graph.name, "digest": graph.digest(), "labels": list(graph.labels)},
         "design": {"digest": design.digest(), "hash": params.hash_text},
+        "engines": [to_plain(names) for names in engine_names(elaborate(graph, design))],
         "board": {"name": board.name, "part": board.part, "shell": board.shell.value, "clock_mhz": board.clock_mhz},
         "input": {**_stream(params.source, graph.input_scale, ("IY", "IX", "C")), "encoding": _encoding(graph)},
         "output": _stream(params.sink, graph.output_scale, ("OY", "OX", "K")),

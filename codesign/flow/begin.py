@@ -32,7 +32,7 @@ def begun(folder: RunFolder, command: str, config: object, board: Board, model: 
         raise ConfigError(f"{folder.path}: this folder holds a run of another model; name another with --out")
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with lock(folder.path):
         create(folder, command, config, board)
         _tidy(folder)
         yield
@@ -41,26 +41,27 @@ def begun(folder: RunFolder, command: str, config: object, board: Board, model: 
 @contextlib.contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Keep a second command out of a run folder. Raise ConfigError if one is at work there."""
-    with _lock(folder):
+    with lock(folder.path):
         _tidy(folder)
         yield
 
 
 @contextlib.contextmanager
-def _lock(folder: RunFolder) -> Iterator[None]:
-    path = folder.path / LOCK
+def lock(folder: Path) -> Iterator[None]:
+    """Keep every other command out of a folder. Raise ConfigError if one is at work there."""
+    path = folder / LOCK
     with writing(path):
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"{folder.path}: another command is at work in this folder; wait for it") from error
+            raise ConfigError(f"{folder}: another command is at work in this folder; wait for it") from error
         except OSError as error:  # such as a file system without locks
             raise StorageError(f"{path}: cannot be locked: {error.strerror}") from error
         yield
     finally:
-        os.close(lock)
+        os.close(held)
 
 
 def _tidy(folder: RunFolder) -> None:

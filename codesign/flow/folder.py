@@ -17,8 +17,8 @@ from codesign.search.goal import Goal
 
 _LOG = logging.getLogger(__name__)
 
-FORMAT = 2
-_WRITERS = {1: "0.1"}  # of folders that this version cannot go on with
+FORMAT = 3
+_WRITERS = {1: "0.1", 2: "0.2"}  # of folders that this version cannot go on with
 
 
 @dataclass(frozen=True, slots=True)

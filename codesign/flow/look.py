@@ -65,7 +65,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
     """Return the run as far as it has come; what is not of the design as it is now is left out, and said."""
     graph = files.load_graph(folder.graph) if folder.graph.exists() else None
     design = files.load_design(folder.design) if folder.design.exists() else None
-    cost = files.load_cost(folder.cost) if folder.cost.exists() else None
+    cost, spoilt_cost = _cost(folder)
     network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
     origin, quantized = look_at(folder), quantization.look_at(folder)
     digest, spoilt = _project(folder, graph, design)
@@ -96,6 +96,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
             *_misfits(cost, settings, board),
             *_stale_remark(stale),
             *unreadable,
+            *spoilt_cost,
         ),
         wrong=(*spoilt, *_wrong((name, m) for name, _, m in now)),
     )
@@ -118,6 +119,14 @@ def measured_file(folder: RunFolder, column: Column) -> Path:
 
 def _kept(folder: RunFolder, column: Column) -> Path:
     return folder.measured / f"{column.name.lower()}.json"
+
+
+def _cost(folder: RunFolder) -> tuple[Cost | None, tuple[str, ...]]:
+    """Return the prediction, if there is one, and what is wrong with its file: that must not keep the rest back."""
+    try:
+        return (files.load_cost(folder.cost) if folder.cost.exists() else None), ()
+    except ConfigError as error:
+        return None, (f"{error}; left out of the report, `codesign predict` predicts again",)
 
 
 def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> tuple[str, tuple[str, ...]]:

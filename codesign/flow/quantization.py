@@ -10,8 +10,9 @@ from codesign.errors import ConfigError, UnsupportedError
 from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, is_current, stamp
 from codesign.flow.steps import Run
+from codesign.front.quantization import RealArray
 from codesign.front.read import Format, Imported, imported, lowered, prepared
-from codesign.front.source import Quantize, RealArray, Source
+from codesign.front.source import Quantize, Source
 from codesign.ir import files
 from codesign.ir.graph import IDENTITY, Encoding
 from codesign.ir.strict import parse

@@ -3,9 +3,10 @@
 They stand in one file, so that what each reads and leaves can be read in order.
 """
 
+import contextlib
 import importlib.util
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,16 @@ SYNTHESIS = "open synthesis"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder with what is fixed from its beginning, and where to tell how far it is."""
+    """A run folder with what is fixed from its beginning, and where to tell how far it is.
+
+    `again`: steps are done even if what they left still stands. It stands until what replaces it is there.
+    """
 
     folder: RunFolder
     settings: Settings
     board: Board
     progress: Progress
+    again: bool = False
 
 
 def module_step(run: Run) -> None:
@@ -117,8 +122,10 @@ def check_design_is_ours(folder: RunFolder, fresh: Design) -> None:
 
 def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
     """Return the accelerator that was chosen with the network, for its trained graph. Raise InfeasibleError."""
-    design = size_buffers(graph, files.load_design(run.folder.arrays))
-    check_design(design, graph)
+    given = files.load_design(run.folder.arrays)
+    with _naming(run.folder.arrays):
+        check_design(given, graph)
+    design = size_buffers(graph, given)
     cost = predict(graph, design, run.board)
     target, latency = _max_interval(run), _max_latency(run)
     excess = [*cost.resources.excess(run.board.budget)]
@@ -156,10 +163,15 @@ def predict_step(run: Run) -> None:
     """Predict the cost of the design on the board."""
     folder, (graph, design) = run.folder, load_machine(run.folder)
     inputs = [graph.digest(), design.digest(), run.board.figures()]
-    if is_current(folder, PREDICT, inputs, (folder.cost,)):
-        return
-    check_design(design, graph)
-    files.save_cost(predict(graph, design, run.board), folder.cost)
+    if not run.again and is_current(folder, PREDICT, inputs, (folder.cost,)):
+        try:
+            files.load_cost(folder.cost)
+            return
+        except ConfigError as error:
+            run.progress(PREDICT, 1, 1, f"{error}; predicted again")
+    with _naming(folder.design):
+        cost = predict(graph, design, run.board)
+    files.save_cost(cost, folder.cost)
     stamp(folder, PREDICT, inputs)
 
 
@@ -170,7 +182,10 @@ def render_step(run: Run) -> None:
     machine = [graph.digest(), design.digest(), file_digest(folder.cost), to_plain(run.board)]
     inputs = [*machine, file_digest(folder.vectors), run.settings.proof.csim_images, run.settings.proof.rtlsim_images]
     rendered.check_unchanged(folder, folder.project)
-    if is_current(folder, RENDER, [*inputs, _version()], ()) and rendered.standing(folder, folder.project).complete:
+    stands = (
+        is_current(folder, RENDER, [*inputs, _version()], ()) and rendered.standing(folder, folder.project).complete
+    )
+    if stands and not run.again:
         return
     run.progress("rendering", 0, 1)
     x, y = load_vectors(folder)
@@ -283,7 +298,7 @@ def _measure(
     """
     project = Project.read(run.folder.project)
     key = [project.digest(), *inputs]
-    if is_current(run.folder, step, key, (path,)):
+    if not run.again and is_current(run.folder, step, key, (path,)):
         return
     if program and shutil.which(program) is None:
         raise ToolError(f"{program}: not found; install it or put it on PATH (codesign doctor lists what is missing)")
@@ -331,8 +346,20 @@ def _verdict(m: Measurement) -> str:
 
 
 def load_machine(folder: RunFolder) -> tuple[Graph, Design]:
-    """Load the graph and the design of the run."""
-    return files.load_graph(folder.graph), files.load_design(folder.design)
+    """Load the graph and the design of the run. Raise ConfigError, naming the file, if the machine cannot be built."""
+    graph, design = files.load_graph(folder.graph), files.load_design(folder.design)
+    with _naming(folder.design):
+        check_design(design, graph)
+    return graph, design
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let a complaint about a design name the file that a user can edit."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {str(error).removeprefix('design: ')}") from error
 
 
 def _version() -> str:

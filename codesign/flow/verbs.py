@@ -16,7 +16,7 @@ from codesign.errors import CodesignError, ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
 from codesign.flow.config import CompileConfig, LogKind, RunConfig, Step, load_config
-from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, forget, opened
+from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, opened
 from codesign.flow.origin import brought_network, source_step
 from codesign.flow.quantization import images_of, quantization_step
 from codesign.flow.rendered import check_unchanged
@@ -134,13 +134,13 @@ def bring(step: Step, path: Path, progress: Progress, *, again: bool = False) ->
             return _report(now)
         if step is not Step.PREDICT:
             check_unchanged(now.folder, now.folder.project)
-        if again:
-            forget(now.folder, _STAMPS[step])
+        last = replace(now, again=again)
         steps.design_step(now)
-        steps.predict_step(now)
+        steps.predict_step(last if step is Step.PREDICT else now)
         with _failure_told(now):
-            for needed in _needed(step):
-                needed(now)
+            needed = _needed(step)
+            for do in needed:
+                do(last if do is needed[-1] else now)
         return _report(now)
 
 
@@ -157,16 +157,6 @@ def _needed(step: Step) -> tuple[Callable[[Run], None], ...]:
             return (steps.render_step, steps.rtlsim_step)
         case Step.SYNTHESIZE:
             return (steps.render_step, steps.synthesis_step)
-
-
-_STAMPS: dict[Step, tuple[str, ...]] = {
-    Step.PREDICT: (steps.PREDICT,),
-    Step.RENDER: (steps.RENDER,),
-    Step.CSIM: (steps.CSIM,),
-    Step.RTLSIM: (steps.RTLSIM, steps.STALLS),
-    Step.SYNTHESIZE: (steps.SYNTHESIS,),
-    Step.REPORT: (),
-}
 
 
 def csim_of(path: Path, x: npt.NDArray[Any], progress: Progress) -> Measurement:

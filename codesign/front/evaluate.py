@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import channel_axis, extents
 from codesign.front.source import (
     Add,
@@ -17,7 +18,6 @@ from codesign.front.source import (
     Operator,
     Pool,
     Quantize,
-    RealArray,
     Reshape,
     Source,
     Surround,

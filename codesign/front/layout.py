@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.front.problem import Problem
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, shapes_of
 from codesign.front.source import (
     Add,
@@ -26,7 +27,6 @@ from codesign.front.source import (
     Operator,
     Pool,
     Quantize,
-    RealArray,
     Reshape,
     Source,
     Surround,

@@ -4,30 +4,26 @@ Every layer is a sum with the quantization behind it. A tensor's integers are st
 type of no more bits holds them so; else the zero point stays.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from codesign.front.grids import grids_of
 from codesign.front.names import legal_name
-from codesign.front.passes import grids_of
 from codesign.front.problem import Problem
+from codesign.front.quantization import Quantization, Rounding
 from codesign.front.scaling import fixed_point, layer_scaling
 from codesign.front.shapes import shapes_of
-from codesign.front.source import (
-    Add,
-    Concat,
-    Conv,
-    Dense,
-    Enlarge,
-    Operator,
-    Pool,
-    Quantization,
-    Quantize,
-    RealArray,
-    Rounding,
-    Source,
-    inputs_of,
-    rounded,
+from codesign.front.source import Add, Concat, Conv, Dense, Enlarge, Operator, Pool, Quantize, Source, inputs_of
+from codesign.front.stored import (
+    Stored,
+    bounds_of,
+    counts_inside,
+    machine_rounding,
+    same_sums,
+    type_of,
+    type_ranges,
+    window_of,
 )
 from codesign.front.sums import sum_bounds
 from codesign.ir.builder import GraphBuilder
@@ -35,11 +31,9 @@ from codesign.ir.graph import Encoding, Graph
 from codesign.ops import requantize
 from codesign.ops.arrays import IntArray
 from codesign.ops.node import Node
-from codesign.ops.qtype import MAX_BITS, QType
-from codesign.ops.requantize import MAX_ACC_BITS, OutputRule, signed_bits
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import MAX_ACC_BITS, OutputRule
 from codesign.ops.shapes import Window
-
-MOST_SUMS = 1 << 22  # of an average, which are all compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,23 +62,8 @@ class Lowered:
     file_zeros: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A tensor as a node of the graph: its integers stand for scale * (integer - zero)."""
-
-    node: Node
-    grid: Quantization
-    zero: int
-
-    @property
-    def own_grid(self) -> Quantization:
-        """The grid of the stored integers."""
-        moved = self.grid.zero - self.zero
-        return replace(self.grid, zero=self.zero, low=self.grid.low - moved, high=self.grid.high - moved)
-
-
 def lower(source: Source) -> tuple[Lowered | None, list[Problem]]:
-    """Return the integer network, and nothing but problems where an operator has no form in it."""
+    """Return the integer network, or the problems of all operators that have no form in it."""
     state = _Lowering(source)
     if not state.problems:
         for op in source.operators:
@@ -101,24 +80,24 @@ class _Lowering:
         self.source = source
         self.shapes, self.problems = shapes_of(source)
         self.grids = grids_of(source)
-        self.ranges = _ranges(source)
-        self.stored: dict[str, _Stored] = {}
+        self.ranges = type_ranges(source)
+        self.stored: dict[str, Stored] = {}
         self.layers: list[Layer] = []
         self.names: set[str] = set()
         self.entry = self._entry()
         if self.entry is None:
             return
-        qtype, zero = _type_of(self.ranges[self.entry.output], self.entry.quantization.zero)
+        qtype, zero = type_of(self.ranges[self.entry.output], self.entry.quantization.zero)
         shape = source.input.shape
         self.builder = GraphBuilder(
             legal_name(source.name, set()), (shape[0], shape[1], shape[2]), qtype, self._name(source.input.tensor)
         )
-        first = _Stored(self.builder.input, self.entry.quantization, zero)
+        first = Stored(self.builder.input, self.entry.quantization, zero)
         self.stored[source.input.tensor] = first
         grid = self.entry.quantization
         if grid.rounding not in (Rounding.HALF_EVEN, Rounding.HALF_UP):
             self._problem(self.entry, f"rounds the input {grid.rounding.value}", "halves to even, or up")
-        if _bounds(grid, qtype, zero) is not None:
+        if bounds_of(grid, qtype, zero) is not None:
             self._requantize(self.entry, first, 1.0)
         else:
             self.stored[self.entry.output] = first
@@ -223,38 +202,39 @@ class _Lowering:
         self._store(quantize, node, zero, op.name, made.error)
 
     def _average(self, op: Pool, quantize: Quantize) -> None:
-        x = self.stored[op.input]
-        if any(op.pads) and not op.count_pads:
-            self._problem(op, "its mean leaves out the padding", "count_include_pad = 1, or no padding")
-            return
-        window = _pool_window(op, self.shapes[op.input])
-        self._scaled_average(quantize, x, window, x.grid.scale / quantize.quantization.scale, op.name)
+        x, shape = self.stored[op.input], self.shapes[op.input]
+        window = _pool_window(op, shape)
+        counts = counts_inside(window, shape) if any(op.pads) and not op.count_pads else {window.positions}
+        self._scaled_sum(quantize, x, window, x.grid.scale / quantize.quantization.scale, counts, op.name)
 
-    def _requantize(self, op: Quantize, x: _Stored, ratio: float) -> None:
+    def _requantize(self, op: Quantize, x: Stored, ratio: float) -> None:
         """Add a change of scale: an average of single values."""
-        self._scaled_average(op, x, Window(fy=1, fx=1), ratio, op.name)
+        self._scaled_sum(op, x, Window(fy=1, fx=1), ratio, {1}, op.name)
 
-    def _scaled_average(self, op: Quantize, x: _Stored, window: Window, ratio: float, name: str) -> None:
+    def _scaled_sum(self, op: Quantize, x: Stored, window: Window, ratio: float, counts: set[int], name: str) -> None:
+        """Add the mean over windows times a ratio; `counts`: of positions that may lie in the map."""
         otype, zero, rule = self._output(op)
-        n = window.positions
-        bits = min(16, MAX_ACC_BITS)
-        found = fixed_point(np.array([ratio / n]), bits)
-        multiplier = int(found.multiplier[0])
-        if multiplier < 1:
-            raise ValueError(f"scales by {ratio / n:g}, which gives nothing but zeros")
+        numbers = sorted(counts | {window.positions})
+        found = fixed_point(ratio / np.array(numbers, np.float64))
+        multipliers = {n: int(m) for n, m in zip(numbers, found.multiplier, strict=True)}
+        if min(multipliers.values()) < 1:
+            raise ValueError(f"scales by {ratio / numbers[-1]:g}, which gives nothing but zeros")
         node = self.builder.average_pool(
             x.node,
             window,
-            multiplier=multiplier,
+            multiplier=multipliers[window.positions],
             shift=found.shift,
             otype=otype,
             zero_in=x.zero,
             rule=rule,
+            by_count={n: multipliers[n] for n in counts if n < window.positions},
             name=self._name(name),
         )
-        reach = n * max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero)
-        error = float(found.error[0]) * min(reach * ratio / n, op.quantization.high - op.quantization.low)
-        if error and 2 * reach <= MOST_SUMS and _same_sums(x.grid, n, ratio, multiplier, found.shift, op.quantization):
+        reach = max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero) * ratio
+        error = float(found.error.max()) * min(reach, op.quantization.high - op.quantization.low)
+        if error and all(
+            same_sums(x.grid, n, ratio, multipliers[n], found.shift, op.quantization) for n in sorted(counts)
+        ):
             error = 0.0
         self._store(op, node, zero, name, error)
 
@@ -262,7 +242,7 @@ class _Lowering:
         a, b = (self.stored[tensor] for tensor in op.inputs)
         if a is b and op.sign > 0:  # the machine's Add reads two tensors
             ratio = 2 * a.grid.scale / quantize.quantization.scale
-            self._scaled_average(quantize, a, Window(fy=1, fx=1), ratio, op.name)
+            self._requantize(quantize, a, ratio)
             return
         otype, zero, rule = self._output(quantize)
         ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
@@ -293,7 +273,7 @@ class _Lowering:
             self._problem(op, f"joins tensors of the scales {found}", "quantize what it gives, or all inputs alike")
             return
         node = self.builder.concat(*(part.node for part in parts), name=self._name(op.name))
-        self.stored[op.output] = _Stored(node, self.grids[op.output], parts[0].zero)
+        self.stored[op.output] = Stored(node, self.grids[op.output], parts[0].zero)
         self.layers.append(Layer(node=node.name, source=op.name))
 
     def _same_grid(self, op: Enlarge | Pool) -> None:
@@ -302,23 +282,23 @@ class _Lowering:
             node: Node = self.builder.resize(x.node, *op.factors, name=self._name(op.name))
         else:
             node = self.builder.max_pool(x.node, _pool_window(op, self.shapes[op.input]), name=self._name(op.name))
-        self.stored[op.output] = _Stored(node, x.grid, x.zero)
+        self.stored[op.output] = Stored(node, x.grid, x.zero)
         self.layers.append(Layer(node=node.name, source=op.name))
 
     def _output(self, op: Quantize) -> tuple[QType, int, OutputRule]:
         """Return the type of a quantization's integers, their zero point, and how sums become them."""
         grid = op.quantization
-        qtype, zero = _type_of(self.ranges[op.output], grid.zero)
-        rounding = _machine_rounding(grid)
+        qtype, zero = type_of(self.ranges[op.output], grid.zero)
+        rounding = machine_rounding(grid)
         if rounding is None:
             raise ValueError(
                 f"rounds {grid.rounding.value} where values may be negative; expected half to even, half toward plus "
                 "infinity, down or up"
             )
-        return qtype, zero, OutputRule(rounding=rounding, zero=zero, bounds=_bounds(grid, qtype, zero))
+        return qtype, zero, OutputRule(rounding=rounding, zero=zero, bounds=bounds_of(grid, qtype, zero))
 
     def _store(self, op: Quantize, node: Node, zero: int, name: str, error: float) -> None:
-        self.stored[op.output] = _Stored(node, op.quantization, zero)
+        self.stored[op.output] = Stored(node, op.quantization, zero)
         self.layers.append(Layer(node=node.name, source=name, error=error))
 
     def _check_inputs(self, op: Operator) -> None:
@@ -341,111 +321,13 @@ class _Lowering:
         return made
 
 
-def _ranges(source: Source) -> dict[str, tuple[int, int]]:
-    """Return the range of integers that the type of each quantized tensor must hold; one for all that are joined."""
-    own = {op.output: op.quantization for op in source.operators if isinstance(op, Quantize)}
-    group: dict[str, str] = {}  # of every tensor on a grid, a tensor that stands for all that need one type with it
-
-    def first(tensor: str) -> str:
-        while group[tensor] != tensor:
-            group[tensor] = tensor = group[group[tensor]]
-        return tensor
-
-    for op in source.operators:
-        if isinstance(op, Quantize):
-            group[op.output] = op.output
-        elif isinstance(op, Concat | Enlarge | Pool) and all(tensor in group for tensor in inputs_of(op)):
-            roots = [first(tensor) for tensor in inputs_of(op)]
-            if not (isinstance(op, Pool) and op.average):
-                group |= dict.fromkeys([*roots, op.output], roots[0])
-    ranges: dict[str, tuple[int, int]] = {}
-    for tensor, grid in own.items():
-        low, high = ranges.get(first(tensor), (grid.low, grid.high))
-        ranges[first(tensor)] = (min(low, grid.low), max(high, grid.high))
-    return {tensor: ranges[first(tensor)] for tensor in own}
-
-
-def _type_of(bounds: tuple[int, int], zero: int) -> tuple[QType, int]:
-    """Return the narrowest type of a range of integers, and the zero point that stays: 0 where that costs no bit."""
-    plain, shifted = _narrowest(*bounds), _narrowest(bounds[0] - zero, bounds[1] - zero)
-    bits, signed = min((shifted, 0), (plain, 1), key=lambda pair: (pair[0][0], pair[1]))[0]
-    if bits > MAX_BITS:
-        raise ValueError(f"has integers from {bounds[0]} to {bounds[1]}; expected at most {MAX_BITS} bits")
-    return QType(max(bits, 2), signed), 0 if (bits, signed) == shifted else zero
-
-
-def _narrowest(low: int, high: int) -> tuple[int, bool]:
-    return (signed_bits(low, high), True) if low < 0 else (max(high.bit_length(), 1), False)
-
-
-def _bounds(grid: Quantization, qtype: QType, zero: int) -> tuple[int, int] | None:
-    """Return the least and the largest stored integer; None if they are those of the type."""
-    moved = grid.zero - zero
-    found = (grid.low - moved, grid.high - moved)
-    return None if found == (qtype.qmin, qtype.qmax) else found
-
-
-def _machine_rounding(grid: Quantization) -> requantize.Rounding | None:
-    """Return the machine's rounding that gives the same integers; None if it has none such."""
-    positive = grid.low >= grid.zero  # negative values all become the lowest integer
-    match grid.rounding:
-        case Rounding.HALF_EVEN:
-            return requantize.Rounding.HALF_EVEN
-        case Rounding.HALF_UP:
-            return requantize.Rounding.HALF_UP
-        case Rounding.FLOOR:
-            return requantize.Rounding.FLOOR
-        case Rounding.CEIL:
-            return requantize.Rounding.CEIL
-        case Rounding.HALF_AWAY if positive:
-            return requantize.Rounding.HALF_UP
-        case Rounding.IN if positive:
-            return requantize.Rounding.FLOOR
-        case Rounding.AWAY if positive:
-            return requantize.Rounding.CEIL
-        case _:
-            return None
-
-
 def _window(op: Conv | Dense, weight: IntArray) -> Window:
     fy, fx = weight.shape[1:3]
     if isinstance(op, Dense):
         return Window(fy=fy, fx=fx)
-    return _windowed(fy, fx, op.strides, op.pads, op.dilations)
+    return window_of(fy, fx, op.strides, op.pads, op.dilations)
 
 
 def _pool_window(op: Pool, shape: tuple[int, ...]) -> Window:
     fy, fx = op.kernel or (shape[0], shape[1])
-    return _windowed(fy, fx, op.strides, op.pads, op.dilations)
-
-
-def _windowed(
-    fy: int, fx: int, strides: tuple[int, int], pads: tuple[int, int, int, int], dilations: tuple[int, int]
-) -> Window:
-    top, left, bottom, right = pads
-    return Window(
-        fy=fy,
-        fx=fx,
-        stride_y=strides[0],
-        stride_x=strides[1],
-        pad_top=top,
-        pad_left=left,
-        pad_bottom=bottom,
-        pad_right=right,
-        dilation_y=dilations[0],
-        dilation_x=dilations[1],
-    )
-
-
-def _same_sums(grid: Quantization, n: int, ratio: float, multiplier: int, shift: int, output: Quantization) -> bool:
-    """Tell whether a multiplier and a shift give the rounded mean of every sum that can come."""
-    rounding = _machine_rounding(output)
-    if rounding is None:
-        return False
-    sums = np.arange(n * min(grid.low - grid.zero, 0), n * max(grid.high - grid.zero, 0) + 1)
-    exact: RealArray = sums * ratio / n
-    wanted = np.clip(rounded(exact, output.rounding) + output.zero, output.low, output.high)
-    wide = QType(MAX_BITS, signed=True)
-    rule = OutputRule(rounding=rounding, zero=0)
-    found = requantize.requantize(np.clip(sums, -(1 << 31), 1 << 31), multiplier, shift, wide, rule) + output.zero
-    return bool(np.array_equal(np.clip(found, output.low, output.high), wanted))
+    return window_of(fy, fx, op.strides, op.pads, op.dilations)

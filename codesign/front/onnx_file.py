@@ -208,12 +208,20 @@ class _Builder:
             self.nodes.append(made)
         inputs = [x, f"{name}.weight.r", f"{name}.bias.r"]
         self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
-        if isinstance(node, Pool) and node.by_count:  # each position's sum times a factor of its own
-            factors = node.multiplier_map().transpose(2, 0, 1)[None] / 2.0**node.shift
-            self._constant(f"{name}.factors", factors.astype(np.float32))
-            inputs = [f"{name}.acc", f"{name}.factors"]
-            self.nodes.append(helper.make_node("Mul", inputs, [f"{name}.mean"], name=f"{name}.scale_by_count"))
-        self._finish(node, f"{name}.mean" if isinstance(node, Pool) and node.by_count else f"{name}.acc")
+        self._finish(node, self._scaled_by_count(node) if isinstance(node, Pool) and node.by_count else f"{name}.acc")
+
+    def _scaled_by_count(self, node: Pool) -> str:
+        """Multiply each position's sum by a factor of its own, and round halves up; return the tensor."""
+        name, found = node.name, f"{node.name}.mean"
+        factors = node.multiplier_map().transpose(2, 0, 1)[None] / 2.0**node.shift
+        self._constant(f"{name}.factors", factors.astype(np.float32))
+        self.nodes.append(helper.make_node("Mul", [f"{name}.acc", f"{name}.factors"], [found], name=f"{name}.by_count"))
+        if node.rule.rounding is not Rounding.HALF_UP:
+            return found
+        self._constant(f"{name}.half", np.array(0.5, np.float32))
+        self.nodes.append(helper.make_node("Add", [found, f"{name}.half"], [f"{name}.up"], name=f"{name}.half_up"))
+        self.nodes.append(helper.make_node("Floor", [f"{name}.up"], [f"{name}.rounded"], name=f"{name}.floor"))
+        return f"{name}.rounded"
 
     def _add(self, node: Add) -> None:
         name, own = node.name, self._scale(node.name)
@@ -319,6 +327,7 @@ def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) 
 def _own_scale(node: Node, output_scale: float) -> float:
     """Return the scale with which the last node is quantized: 1 where a product with another would blur ties."""
     exact = isinstance(node, Conv | Pool | Add) and node.rule.rounding is not Rounding.HALF_UP
+    exact |= isinstance(node, Pool) and bool(node.by_count)
     return 1.0 if exact else output_scale
 
 

@@ -12,7 +12,9 @@ from onnx import TensorProto, helper
 
 from codesign.front import onnx_layers
 from codesign.front.onnx_model import OnnxNode
-from codesign.front.source import Constant, Quantization, Quantize, Rounding, rounded
+from codesign.front.onnx_scales import along_axis, positive, rounded_constant, whole, zero_point
+from codesign.front.quantization import Quantization, Rounding
+from codesign.front.source import Constant, Quantize
 from codesign.front.translation import Refusal, Translation
 from codesign.ops.qtype import MAX_BITS, MIN_BITS
 
@@ -86,13 +88,13 @@ def _quant(state: Translation, node: OnnxNode) -> None:
     )
     rounding = _ROUNDINGS[str(node.attributes.get("rounding_mode", "ROUND")).upper()]
     if constant:
-        scale, zero = _scales(state.array(node, 1, "scale")), state.array(node, 2, "zero point")
-        made = _rounded_constant(state.constant(node.inputs[0]), scale, zero, (low, high), rounding)
+        scale, zero = positive(state.array(node, 1, "scale")), state.array(node, 2, "zero point")
+        made = rounded_constant(state.constant(node.inputs[0]), scale, zero, (low, high), rounding)
         state.keep(node.outputs[0], made)
         return
     quantization = Quantization(
         scale=state.number(node, 1, "scale"),
-        zero=_whole(state.number(node, 2, "zero point")),
+        zero=whole(state.number(node, 2, "zero point")),
         low=low,
         high=high,
         rounding=rounding,
@@ -104,9 +106,9 @@ def _quantize_linear(state: Translation, node: OnnxNode) -> None:
     """QuantizeLinear(x, scale, zero point): integers that stand for rounded values."""
     low, high = _RANGES[_integer_type(state, node)]
     if state.is_constant(node.inputs[0]):
-        scale = _along_axis(state.array(node, 1, "scale"), state.constant(node.inputs[0]).shape, node)
-        zero = _along_axis(_zero_point(state, node, 2), state.constant(node.inputs[0]).shape, node)
-        made = _rounded_constant(state.constant(node.inputs[0]), _scales(scale), zero, (low, high), Rounding.HALF_EVEN)
+        scale = along_axis(state.array(node, 1, "scale"), state.constant(node.inputs[0]).shape, node)
+        zero = along_axis(zero_point(state, node, 2), state.constant(node.inputs[0]).shape, node)
+        made = rounded_constant(state.constant(node.inputs[0]), positive(scale), zero, (low, high), Rounding.HALF_EVEN)
         state.keep(node.outputs[0], made)
         assert made.integers is not None
         state.arrays[node.outputs[0]] = made.integers + zero
@@ -160,7 +162,7 @@ def _plain(state: Translation, node: OnnxNode, operator: str, names: list[str], 
     attributes = {key: value for key, value in node.attributes.items() if key != "channels_last"}
     exact = f"{node.outputs[0]}:real"
     onnx_layers.translate(state, OnnxNode(node.name, operator, "", tuple(names), (exact,), attributes))
-    low_high = _RANGES.get(_zero_point(state, node, output + 1).dtype)
+    low_high = _RANGES.get(zero_point(state, node, output + 1).dtype)
     if low_high is None:
         raise Refusal("its output's zero point is not of 8 or 16 bits", "expected int8, uint8, int16 or uint16")
     quantization = _quantization(state, node, output, output + 1, low_high)
@@ -185,15 +187,15 @@ def _integers(state: Translation, node: OnnxNode, at: int, scale: int, zero: int
     integers = state.arrays[name]
     if integers.dtype.kind not in "iu":
         raise Refusal(f"the constant {name!r} is {integers.dtype}", "expected integers")
-    steps = _along_axis(state.array(node, scale, "scale"), integers.shape, node)
-    zeros = _along_axis(_zero_point(state, node, zero), integers.shape, node)
-    return Constant.of(integers.astype(np.int64) - zeros, _scales(steps))
+    steps = along_axis(state.array(node, scale, "scale"), integers.shape, node)
+    zeros = along_axis(zero_point(state, node, zero), integers.shape, node)
+    return Constant.of(integers.astype(np.int64) - zeros, positive(steps))
 
 
 def _check_integers(state: Translation, node: OnnxNode, at: int, scale: int, zero: int) -> None:
     """Raise Refusal unless a map's integers are read with the scale and zero point that they were made with."""
     name = node.inputs[at]
-    integer_type = _zero_point(state, node, zero).dtype
+    integer_type = zero_point(state, node, zero).dtype
     if name == state.model.input:
         if integer_type not in _RANGES:
             raise Refusal(f"the input's zero point is {integer_type}", "expected int8, uint8, int16 or uint16")
@@ -202,7 +204,7 @@ def _check_integers(state: Translation, node: OnnxNode, at: int, scale: int, zer
     made = state.integers.get(state.same.get(name, name))
     if made is None:
         raise Refusal(f"reads {name!r} as integers, but nothing quantizes it", "add a QuantizeLinear")
-    found = state.number(node, scale, "scale"), _whole(state.number(node, zero, "zero point", 0.0))
+    found = state.number(node, scale, "scale"), whole(state.number(node, zero, "zero point", 0.0))
     if found != (made.scale, made.zero):
         raise Refusal(
             f"reads {name!r} with scale {found[0]:g} and zero point {found[1]}, but it was quantized with "
@@ -240,7 +242,7 @@ def _emit(state: Translation, name: str, tensor: str, output: str, quantization:
 
 
 def _quantization(state: Translation, node: OnnxNode, scale: int, zero: int, low_high: tuple[int, int]) -> Quantization:
-    step, point = state.number(node, scale, "scale"), _whole(state.number(node, zero, "zero point", 0.0))
+    step, point = state.number(node, scale, "scale"), whole(state.number(node, zero, "zero point", 0.0))
     return Quantization(scale=step, zero=point, low=low_high[0], high=low_high[1])
 
 
@@ -253,62 +255,3 @@ def _integer_type(state: Translation, node: OnnxNode) -> np.dtype[Any]:
     if dtype not in _RANGES:
         raise Refusal(f"quantizes to {dtype}", "expected int8, uint8, int16 or uint16")
     return dtype
-
-
-def _zero_point(state: Translation, node: OnnxNode, index: int) -> Array:
-    """Return the zero point at an input of the node; zero of 8 bits where it has none."""
-    if index >= len(node.inputs) or not node.inputs[index]:
-        return np.zeros((), np.uint8)
-    return state.array(node, index, "zero point")
-
-
-def _along_axis(array: Array, shape: tuple[int, ...], node: OnnxNode) -> Array:
-    """Return one value, or one for every index of the node's axis so that it broadcasts over the shape."""
-    if array.size == 1:
-        return array.reshape(())
-    axis = _axis(node, len(shape))
-    if array.ndim != 1 or len(array) != shape[axis]:
-        raise Refusal(f"scales or zero points {list(array.shape)} do not fit a constant {list(shape)} on axis {axis}")
-    spread = [1] * len(shape)
-    spread[axis] = -1
-    return array.reshape(spread)
-
-
-def _axis(node: OnnxNode, rank: int) -> int:
-    match node.operator:
-        case "QLinearConv":
-            return 0
-        case "QLinearMatMul":
-            return rank - 1
-        case "QGemm":
-            return 0 if node.attributes.get("transB", 0) else rank - 1
-        case _:
-            axis = int(node.attributes.get("axis", 1))
-            return axis + rank if axis < 0 else min(axis, rank - 1)
-
-
-def _rounded_constant(
-    constant: Constant, scale: Array, zero: Array, low_high: tuple[int, int], rounding: Rounding
-) -> Constant:
-    """Return the integers of a constant, its zero point taken away; rounded in float32, as runtimes do it."""
-    points = (zero.reshape(()) if zero.size == 1 else zero).astype(np.float64)
-    if not np.array_equal(points, np.rint(points)):
-        raise Refusal("its zero point is not a whole number")
-    steps = constant.values.astype(np.float32) / scale.astype(np.float32)
-    low, high = (bound - points for bound in low_high)
-    integers = rounded(np.clip(steps.astype(np.float64), low, high), rounding)
-    return Constant.of(integers.astype(np.int64), scale)
-
-
-def _scales(array: Array) -> npt.NDArray[np.float64]:
-    """Return scales as float64. Raise Refusal unless all are positive and finite."""
-    found = array.astype(np.float64)
-    if not (np.isfinite(found).all() and (found > 0).all()):
-        raise Refusal("a scale is not a positive number")
-    return found
-
-
-def _whole(value: float) -> int:
-    if value != int(value):
-        raise Refusal(f"its zero point {value:g} is not a whole number")
-    return int(value)

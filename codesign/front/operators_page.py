@@ -3,13 +3,16 @@
 python -m codesign.front.operators_page > docs/operators.md
 """
 
+import sys
+
 from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES, OperatorRule
-from codesign.front.tflite_source import TFLITE_OPERATORS
+from codesign.front.tflite_rules import TFLITE_OPERATORS
 
 _HEAD = """# Operators of files of other tools
 
-`python -m codesign.front.operators_page` writes this page from the tables by which files are checked. Any other operator or
-attribute is refused before work begins, with the node's name and what would do. All problems of a file are told at once.
+`python -m codesign.front.operators_page` writes this page from the tables by which files are checked. Any other
+operator or attribute is refused before work begins, with the node's name and what would do. All problems of a file are
+told at once.
 
 A network must be quantized throughout. Every convolution, fully connected layer, average and sum ends in a quantization
 of 2 to 16 bits: a `Quant` of QONNX, a `QuantizeLinear`, a quantized operator, or a tensor of TFLite. A ReLU or Clip may
@@ -43,4 +46,4 @@ def _attributes(rule: OperatorRule) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    sys.stdout.write(page())

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from codesign.front.grids import grids_of, holds, joined, narrowed, on_grid
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
     Affine,
@@ -20,9 +22,7 @@ from codesign.front.source import (
     Enlarge,
     Operator,
     Pool,
-    Quantization,
     Quantize,
-    RealArray,
     Source,
     Surround,
     inputs_of,
@@ -120,14 +120,14 @@ def clip_in_quantization(source: Source) -> Source:
         for op in source.operators:
             before = source.producer(op.input) if isinstance(op, Quantize) else None
             if isinstance(op, Quantize) and isinstance(before, Clip):
-                narrowed = _narrowed(op.quantization, before.low, before.high)
-                if narrowed:
-                    made = replace(op, input=before.input, quantization=narrowed)
+                bounded = narrowed(op.quantization, before.low, before.high)
+                if bounded:
+                    made = replace(op, input=before.input, quantization=bounded)
                     return _cut(_replaced(source, {op.output: (made,)}))
             if isinstance(op, Clip) and (grid := grids.get(op.input)):
-                narrowed = _narrowed(grid, op.low, op.high)
-                if narrowed and _on_grid(grid, op.low) and _on_grid(grid, op.high):
-                    again = Quantize(name=op.name, input=op.input, output=op.output, quantization=narrowed)
+                bounded = narrowed(grid, op.low, op.high)
+                if bounded and on_grid(grid, op.low) and on_grid(grid, op.high):
+                    again = Quantize(name=op.name, input=op.input, output=op.output, quantization=bounded)
                     return _replaced(source, {op.output: (again,)})
         return None
 
@@ -143,12 +143,12 @@ def drop_repeated(source: Source) -> Source:
             if not isinstance(op, Quantize):
                 continue
             grid, before = grids.get(op.input), source.producer(op.input)
-            if grid and _holds(op.quantization, grid):
+            if grid and holds(op.quantization, grid):
                 return _renamed(_replaced(source, {op.output: ()}), op.output, op.input)
             if isinstance(before, Quantize) and source.read_once(op.input):
-                joined = _joined(before.quantization, op.quantization)
-                if joined:
-                    made = replace(op, input=before.input, quantization=joined)
+                both = joined(before.quantization, op.quantization)
+                if both:
+                    made = replace(op, input=before.input, quantization=both)
                     return _replaced(source, {before.output: (), op.output: (made,)})
         return None
 
@@ -173,26 +173,6 @@ REWRITINGS: tuple[Rewriting, ...] = (
     clip_in_quantization,
     drop_repeated,
 )
-
-
-def grids_of(source: Source) -> dict[str, Quantization]:
-    """Return the grid of every tensor whose values lie on one: scale, zero point and range of integers."""
-    grids: dict[str, Quantization] = {}
-    for op in source.operators:
-        held = [grids.get(tensor) for tensor in inputs_of(op)]
-        match op:
-            case Quantize():
-                grids[op.output] = op.quantization
-            case Enlarge() if held[0] is not None:
-                grids[op.output] = held[0]
-            case Pool(average=False) if held[0] is not None:
-                grids[op.output] = held[0]
-            case Concat():
-                found = [grid for grid in held if grid is not None]
-                if len(found) == len(held) and len({(grid.scale, grid.zero) for grid in found}) == 1:
-                    low, high = min(grid.low for grid in found), max(grid.high for grid in found)
-                    grids[op.output] = replace(found[0], low=low, high=high)
-    return grids
 
 
 def _settled(source: Source, step: Callable[[Source], Source | None]) -> Source:
@@ -223,40 +203,6 @@ def _exchanged(source: Source, before: Enlarge | Concat | Pool, op: Quantize | C
     else:
         moved = replace(before, input=names[0], output=op.output)
     return _replaced(source, {before.output: (), op.output: (*made, moved)})
-
-
-def _narrowed(grid: Quantization, low: float, high: float) -> Quantization | None:
-    """Return the grid within two real bounds; None if hardly a value is left."""
-    bounds = [
-        int(grid.integers(np.asarray(bound))) if np.isfinite(bound) else kept
-        for bound, kept in ((low, grid.low), (high, grid.high))
-    ]
-    return replace(grid, low=bounds[0], high=bounds[1]) if bounds[0] < bounds[1] else None
-
-
-def _on_grid(grid: Quantization, value: float) -> bool:
-    """Tell whether clipping at a value leaves values on the grid."""
-    if not np.isfinite(value):
-        return True
-    steps = value / grid.scale + grid.zero
-    return steps == round(steps) or not grid.low < steps < grid.high
-
-
-def _holds(grid: Quantization, other: Quantization) -> bool:
-    """Tell whether every value of the other grid is one of this."""
-    ratio = other.scale / grid.scale
-    if ratio != round(ratio) or ratio < 1:
-        return False
-    low, high = ((bound - other.zero) * ratio + grid.zero for bound in (other.low, other.high))
-    return grid.low <= low and high <= grid.high
-
-
-def _joined(first: Quantization, second: Quantization) -> Quantization | None:
-    """Return the quantization that two after each other on one grid are; None if they are on two."""
-    if (first.scale, first.zero) != (second.scale, second.zero):
-        return None
-    low, high = (int(np.clip(bound, second.low, second.high)) for bound in (first.low, first.high))
-    return replace(first, low=low, high=high) if low < high else None
 
 
 def _counts(pool: Pool) -> bool:

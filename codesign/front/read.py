@@ -12,7 +12,8 @@ from codesign.front.limits import MOST_OPERATORS
 from codesign.front.lower import Layer, lower
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
-from codesign.front.source import Axes, Quantization, Source
+from codesign.front.quantization import Quantization
+from codesign.front.source import Axes, Source
 from codesign.front.sums import quantize_sums
 from codesign.ir.files import check_file
 from codesign.ir.graph import Graph

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.front.quantization import Quantization, RealArray
 from codesign.front.read import Format, Imported, Origin
-from codesign.front.source import Axes, Quantization, RealArray
+from codesign.front.source import Axes
 from codesign.front.torch_module import Traced, run_module
 from codesign.model import golden
 from codesign.ops.arrays import IntArray

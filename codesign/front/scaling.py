@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codesign.front.source import RealArray
+from codesign.front.quantization import RealArray
 from codesign.ops.arrays import IntArray
 from codesign.ops.requantize import MAX_ACC_BITS, MAX_MULTIPLIER_BITS, MAX_PRODUCT_BITS
 

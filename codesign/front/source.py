@@ -11,25 +11,11 @@ from enum import Enum
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from codesign.front.quantization import Quantization, RealArray
 from codesign.ops.arrays import IntArray
 
-RealArray = npt.NDArray[np.float64]
 Axes = tuple[str, ...]  # such as ("C", "Y", "X") for a map, channels first, or ("CYX",) where it was flattened
-
-
-class Rounding(Enum):
-    """How a file rounds a real number to an integer."""
-
-    HALF_EVEN = "half to even"
-    HALF_UP = "half toward plus infinity"
-    HALF_AWAY = "half away from zero"
-    HALF_IN = "half toward zero"
-    FLOOR = "down"
-    CEIL = "up"
-    IN = "toward zero"
-    AWAY = "away from zero"
 
 
 class Layout(Enum):
@@ -37,36 +23,6 @@ class Layout(Enum):
 
     CHW = "channels first"
     HWC = "channels last"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantization:
-    """The real values scale * (q - zero) of the integers low <= q <= high.
-
-    A real number becomes the integer clamp(round(value / scale) + zero). Raises ValueError unless scale is positive,
-    and zero lies in low to high.
-    """
-
-    scale: float
-    zero: int
-    low: int
-    high: int
-    rounding: Rounding = Rounding.HALF_EVEN
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.scale) and 2.0**-100 < self.scale < 2.0**100):
-            raise ValueError(f"expected a positive scale, got {self.scale}")
-        if not self.low < self.high:
-            raise ValueError(f"expected a range of at least two integers, got {self.low} to {self.high}")
-
-    def integers(self, values: RealArray) -> IntArray:
-        """Return the integer of every real value."""
-        steps = np.clip(values / self.scale, self.low - self.zero - 1.0, self.high - self.zero + 1.0)
-        return np.clip(rounded(steps, self.rounding).astype(np.int64) + self.zero, self.low, self.high)
-
-    def values(self, integers: IntArray) -> RealArray:
-        """Return the real value of every integer."""
-        return self.scale * (integers - self.zero).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -322,24 +278,3 @@ def constants_of(operator: Operator) -> tuple[str, ...]:
             return (operator.factor, operator.offset)
         case _:
             return ()
-
-
-def rounded(values: RealArray, rounding: Rounding) -> RealArray:
-    """Return the whole numbers that real ones are rounded to."""
-    match rounding:
-        case Rounding.HALF_EVEN:
-            return np.rint(values)
-        case Rounding.HALF_UP:
-            return np.floor(values + 0.5)
-        case Rounding.HALF_AWAY:
-            return np.sign(values) * np.floor(np.abs(values) + 0.5)
-        case Rounding.HALF_IN:
-            return np.sign(values) * np.ceil(np.abs(values) - 0.5)
-        case Rounding.FLOOR:
-            return np.floor(values)
-        case Rounding.CEIL:
-            return np.ceil(values)
-        case Rounding.IN:
-            return np.trunc(values)
-        case Rounding.AWAY:
-            return np.sign(values) * np.ceil(np.abs(values))

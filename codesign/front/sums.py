@@ -4,21 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.front.passes import grids_of
+from codesign.front.grids import grids_of
 from codesign.front.problem import Problem
+from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import (
-    Add,
-    Conv,
-    Dense,
-    Operator,
-    Pool,
-    Quantization,
-    Quantize,
-    RealArray,
-    Source,
-    inputs_of,
-)
+from codesign.front.source import Add, Conv, Dense, Operator, Pool, Quantize, Source, inputs_of
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from codesign.errors import UnsupportedError
-from codesign.front.onnx_layers import same_pads
+from codesign.front.onnx_windows import same_pads
 from codesign.front.problem import Problem, refuse
+from codesign.front.quantization import Quantization, Rounding
 from codesign.front.shapes import shape_of
 from codesign.front.source import (
     Add,
@@ -23,44 +24,20 @@ from codesign.front.source import (
     Layout,
     Operator,
     Pool,
-    Quantization,
     Quantize,
     Reshape,
-    Rounding,
     Source,
     SourceInput,
     Surround,
     inputs_of,
 )
 from codesign.front.tflite_model import TfliteModel, TfliteOperator, TfliteTensor, read_tflite
+from codesign.front.tflite_rules import TFLITE_OPERATORS
 from codesign.ir.graph import MAX_ELEMENTS
 
 _SAME = 0  # of tflite.Padding
 _CLIPS = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # of tflite.ActivationFunctionType
 _RANGES = {np.int8: (-128, 127), np.uint8: (0, 255), np.int16: (-32768, 32767)}
-
-# What is read, in words; docs/operators.md shows it.
-TFLITE_OPERATORS: dict[str, str] = {
-    "ADD": "two maps of one shape; fused activation NONE, RELU, RELU6 or RELU_N1_TO_1",
-    "ARG_MAX": "the last operator only: left to the host",
-    "AVERAGE_POOL_2D": "padding VALID, or SAME where it pads nothing; any window and strides",
-    "CONCATENATION": "maps along their channels",
-    "CONV_2D": "any kernel, strides and padding; weights of 8 bits, symmetric, per tensor or per channel",
-    "DEPTHWISE_CONV_2D": "as CONV_2D; any depth multiplier",
-    "DEQUANTIZE": "at the end",
-    "FULLY_CONNECTED": "constant weights of 8 bits",
-    "MAX_POOL_2D": "any window, strides and padding",
-    "MEAN": "over rows and columns",
-    "PAD": "zeros around rows and columns, before a convolution",
-    "QUANTIZE": "from real values, or to another scale",
-    "RELU": "any place",
-    "RELU6": "any place",
-    "RESHAPE": "before a fully connected layer, or where only 1x1 maps flow",
-    "RESIZE_NEAREST_NEIGHBOR": "whole factors, neither aligned corners nor half pixels",
-    "SOFTMAX": "the last operator only: left to the host",
-    "SQUEEZE": "as RESHAPE",
-    "SUB": "as ADD",
-}
 
 
 def read_tflite_source(path: Path) -> Source:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape
 from codesign.front.source import (
     Add,
@@ -17,7 +18,6 @@ from codesign.front.source import (
     Dense,
     Enlarge,
     Pool,
-    RealArray,
     Reshape,
     Surround,
     Transpose,

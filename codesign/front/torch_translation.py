@@ -8,8 +8,9 @@ import numpy as np
 
 from codesign.errors import UnsupportedError
 from codesign.front.problem import Problem
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, shape_of
-from codesign.front.source import Constant, Layout, Operator, RealArray, Source, SourceInput, inputs_of
+from codesign.front.source import Constant, Layout, Operator, Source, SourceInput, inputs_of
 
 Arguments = dict[str, Any]
 Translate = Callable[["TorchTranslation", "Call"], None]

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from codesign.front.onnx_model import OnnxModel, OnnxNode
 from codesign.front.problem import Problem
+from codesign.front.quantization import Quantization
 from codesign.front.shapes import Shape, shape_of
-from codesign.front.source import Constant, Layout, Operator, Quantization, inputs_of
+from codesign.front.source import Constant, Layout, Operator, inputs_of
 
 Array = npt.NDArray[Any]
 

@@ -18,7 +18,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, scaling_of, signed_bits
 from codesign.ops.resize import Resize
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 
 
 @dataclass(slots=True)
@@ -135,10 +135,13 @@ class GraphBuilder:
     ) -> Pool:
         """Add sum of (x - zero_in) * multiplier / 2**shift over a window, rounded; padding counts as zeros.
 
-        `by_count`: a multiplier for every smaller count of positions inside the map, where padding does not count.
+        `by_count`: where padding does not count, a multiplier for every smaller count of positions inside the map.
+        Counts that no window has may be there too.
         """
         node = self._pool(source, PoolOp.AVERAGE, window, multiplier, shift, otype or source.otype, name)
-        made = replace(node, zero_in=zero_in, rule=rule, by_count=tuple(sorted(by_count.items())))
+        counts = np.unique(window_counts(window, source.oshape)).tolist()
+        used = tuple((n, by_count[n]) for n in counts if n in by_count and n < window.positions)
+        made = replace(node, zero_in=zero_in, rule=rule, by_count=used)
         self.nodes[-1] = made
         return made
 

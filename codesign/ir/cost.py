@@ -60,14 +60,15 @@ def latency_cycles(microseconds: float, clock_mhz: float) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCost:
-    """Cost of one node on its engine.
+class EngineCost:
+    """Cost of one engine, which runs `nodes`.
 
     `busy_cycles`: steps of its array per image, what simulation counts. `interval_cycles`: what the engine needs per
     image in steady state, the larger of its steps and its input words.
     """
 
-    node: str
+    name: str
+    nodes: tuple[str, ...]
     busy_cycles: int
     interval_cycles: int
     macs: int
@@ -79,15 +80,15 @@ class Cost:
     """Predicted cost of a design.
 
     `interval_cycles`: between images in steady state; throughput is clock / interval. `latency_cycles`: first input
-    word to last output word of one image through the empty pipeline. `nodes` sums, with what lies between the engines
-    (`shell`: converters, FIFOs, ports), to `resources`.
+    word to last output word of one image through the empty pipeline. `engines`, in the order of the data flow, sum with
+    what lies between them (`shell`: converters, FIFOs, ports) to `resources`.
     """
 
     latency_cycles: int
     interval_cycles: int
     resources: Resources
     dram_bytes: int
-    nodes: tuple[NodeCost, ...]
+    engines: tuple[EngineCost, ...]
     shell: Resources
 
     def fps(self, clock_mhz: float) -> float:

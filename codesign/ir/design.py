@@ -1,4 +1,4 @@
-"""The accelerator: its engines, and the placement of every node on one."""
+"""The accelerator: its engines, each with the nodes that it runs."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -25,15 +25,16 @@ class Memory(Enum):
 class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
 
-    `pe` output channels are computed in parallel, each reducing `simd` input channels a cycle. Where channels do not
-    mix, simd is 1. Neither need divide its channel count, with two exceptions: those of a grouped convolution divide
-    its group's, and pe of a concat divides the channels of every input but the last.
-    `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output channels
-    leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
+    `nodes` has the name of that one node. `pe` output channels are computed in parallel, each reducing `simd` input
+    channels a cycle. Where channels do not mix, simd is 1. Neither need divide its channel count, with two exceptions:
+    those of a grouped convolution divide its group's, and pe of a concat divides the channels of every input but the
+    last. `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output
+    channels leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
     """
 
     KIND: ClassVar[str] = "line"
 
+    nodes: tuple[str, ...]
     pe: int
     simd: int
     emit: int
@@ -41,6 +42,11 @@ class LineEngine:
     weight_memory: Memory = Memory.LUT
     buffer_memory: Memory = Memory.LUT
     buffer_words: int = 2
+
+    @property
+    def name(self) -> str:
+        """The name of the engine in messages, costs and hardware: that of its first node."""
+        return self.nodes[0]
 
     @property
     def dsp(self) -> bool:
@@ -55,6 +61,8 @@ class LineEngine:
         return self.buffer_memory is Memory.BRAM
 
     def __post_init__(self) -> None:
+        if not self.nodes:
+            raise ValueError("engine: nodes: expected the name of a node, got none")
         if min(self.pe, self.simd, self.emit) < 1:
             raise ValueError(f"engine: expected positive pe, simd and emit, got {self.pe}, {self.simd}, {self.emit}")
         if self.pe % self.emit:
@@ -64,14 +72,6 @@ class LineEngine:
 
 
 Engine = LineEngine
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """One node on one engine (an index into Design.engines)."""
-
-    node: str
-    engine: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +85,21 @@ class Fifo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """Engines, the placement of every node but the input, and what lies between them.
+    """Engines in the order of the data flow, and what lies between them. Every node but the input has one engine.
 
     `input_lanes` and `output_lanes`: elements in one word of the AXI-Streams at either end.
     """
 
     engines: tuple[Engine, ...]
-    placements: tuple[Placement, ...]
     fifos: tuple[Fifo, ...] = ()
     input_lanes: int = 1
     output_lanes: int = 1
 
     def engine_of(self, node: str) -> Engine:
         """Return the engine that runs the node. Raise KeyError."""
-        for placement in self.placements:
-            if placement.node == node:
-                return self.engines[placement.engine]
+        for engine in self.engines:
+            if node in engine.nodes:
+                return engine
         raise KeyError(node)
 
     def fifo_depth(self, node: str, index: int) -> int:

@@ -28,7 +28,8 @@ from codesign.ops.node import Node
 
 T = TypeVar("T")
 
-FORMAT = 1  # of every file below; raised when an older reader could not read it
+FORMAT = 2  # of every file below; raised when an older reader could not read it
+_WRITERS = {1: "0.1 or 0.2"}  # of files that this version does not read
 TEMPORARY = ".codesign-tmp-"  # begins the name of whatever is not finished; nobody else makes such names
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
@@ -318,8 +319,11 @@ def _checked(plain: Any) -> dict[str, Any]:
     if not isinstance(plain, dict):
         found = "nothing" if plain is None else type(plain).__name__
         raise ValueError(f"expected names with values, got {found}; not a file of codesign's")
-    if plain.get("format") != FORMAT:
-        raise ValueError(f"format: expected {FORMAT}, got {plain.get('format')!r}; written by another version?")
+    held = plain.get("format")
+    if held != FORMAT:
+        writer = _WRITERS.get(held) if isinstance(held, int) else None
+        by = f"codesign {writer}; use that version" if writer else "another version of codesign"
+        raise ValueError(f"format: expected {FORMAT}, got {held!r}; written by {by}, or make the file again")
     return plain
 
 

@@ -12,7 +12,7 @@ class Measurement:
     """One run of one tool on one project.
 
     `outputs` [N, OY, OX, K] or None where the tool gives none; `mismatches` counts words that differ from the golden
-    model. A figure that the tool does not give is None, never zero. `node_cycles`: busy cycles per image by node;
+    model. A figure that the tool does not give is None, never zero. `engine_cycles`: busy cycles per image by engine;
     `fifo_peak`: largest occupancy by buffer name. `clock_mhz`: of what was measured, None where it is the board's.
     `failure`: why there is nothing, where the tool came to no end.
     Raises ValueError for a figure that nothing can have: a count below zero, an interval or a latency below one cycle.
@@ -27,7 +27,7 @@ class Measurement:
     mismatches: int | None = None
     interval_cycles: int | None = None
     latency_cycles: int | None = None
-    node_cycles: dict[str, int] = field(default_factory=dict)
+    engine_cycles: dict[str, int] = field(default_factory=dict)
     fifo_peak: dict[str, int] = field(default_factory=dict)
     resources: Resources | None = None
     failure: str = ""

@@ -11,14 +11,18 @@ from codesign.ir.graph import Graph
 from codesign.machine.line import input_lanes, line_modules
 from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, StreamPort
 from codesign.ops.arrays import ceil_div
-from codesign.ops.node import Operation
+from codesign.ops.node import Node, Operation
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A valid/ready stream of one map: elements of `bits` bits, `lanes` in a word, packets padded to whole words."""
+    """A valid/ready stream of one map, that of `node`: elements of `bits` bits, `lanes` in a word.
+
+    Packets are padded to whole words.
+    """
 
     name: str
+    node: str
     lanes: int
     bits: int
     packet: int
@@ -47,6 +51,11 @@ class Unit:
     engine: LineEngine
     modules: tuple[EngineModule, ...]
 
+    @property
+    def instance(self) -> str:
+        """The name of its instance; the prefix keeps any engine's name apart from all other names."""
+        return f"engine_{self.engine.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -58,19 +67,27 @@ class Instance:
     outputs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """An AXI-Stream at either end: the node whose map it carries, and the channel behind or in front of it."""
+
+    node: Node
+    channel: Channel
+
+    @property
+    def port(self) -> StreamPort:
+        """The module that moves the beats."""
+        return StreamPort(beats=self.channel.words)
+
+
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """All that a design is made of, in the order of the data flow.
-
-    `source` is the channel behind the input port, `sink` the one in front of the output port.
-    """
+    """All that a design is made of, in the order of the data flow; `source` takes images, `sink` gives results."""
 
     channels: dict[str, Channel]
     instances: tuple[Instance, ...]
-    source: Channel
-    sink: Channel
-    source_port: StreamPort
-    sink_port: StreamPort
+    source: End
+    sink: End
     control: Control
 
     @cached_property
@@ -89,19 +106,19 @@ def elaborate(graph: Graph, design: Design) -> Machine:
     made = _Elaboration()
     entry, elements = graph.input, graph.input.shape.elements
     name = output_channel(entry.name)
-    source = out = made.channel(Channel(name, design.input_lanes, entry.otype.bits, elements, elements))
+    source = out = made.channel(Channel(name, entry.name, design.input_lanes, entry.otype.bits, elements, elements))
     taps = {entry.name: iter(made.forked(entry.name, source, len(graph.consumers(entry.name))))}
-    for node in graph.operations:
-        out = made.unit(node, design, [next(taps[name]) for name in node.inputs])
+    nodes = {node.name: node for node in graph.operations}
+    for engine in design.engines:
+        (node,) = (nodes[name] for name in engine.nodes)
+        out = made.unit(node, engine, design, [next(taps[name]) for name in node.inputs])
         taps[node.name] = iter(made.forked(node.name, out, len(graph.consumers(node.name))))
     sink = made.converted("result", out, design.output_lanes, out.elements)
     return Machine(
         channels=made.channels,
         instances=tuple(made.instances),
-        source=source,
-        sink=sink,
-        source_port=StreamPort(beats=source.words),
-        sink_port=StreamPort(beats=sink.words),
+        source=End(entry, source),
+        sink=End(graph.output, sink),
         control=Control(beats_in=source.words, beats_out=sink.words),
     )
 
@@ -123,7 +140,7 @@ class _Elaboration:
             lanes_in=given.lanes, lanes_out=lanes, packet_in=given.packet, packet_out=packet, bits=given.bits
         )
         self.instances.append(Instance(name, block, (given.name,), (name,)))
-        return self.channel(Channel(name, lanes, given.bits, packet, given.elements))
+        return self.channel(replace(given, name=name, lanes=lanes, packet=packet))
 
     def queued(self, name: str, given: Channel, depth: int) -> Channel:
         """Return the channel behind a FIFO."""
@@ -131,9 +148,9 @@ class _Elaboration:
         self.instances.append(Instance(name, block, (given.name,), (name,)))
         return self.channel(replace(given, name=name))
 
-    def unit(self, node: Operation, design: Design, sources: list[Channel]) -> Channel:
+    def unit(self, node: Operation, engine: LineEngine, design: Design, sources: list[Channel]) -> Channel:
         """Return the output of a node's engine, with converters in front of it, and FIFOs where branches meet."""
-        engine, ins = design.engine_of(node.name), list[str]()
+        ins = list[str]()
         lanes = input_lanes(node, engine)
         for index, source in enumerate(sources):
             into = self.converted(f"in{index}_{node.name}", source, lanes, node.ishapes[index].c)
@@ -141,8 +158,9 @@ class _Elaboration:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape
-        self.instances.append(Instance(name, Unit(node, engine, line_modules(node, engine)), tuple(ins), (name,)))
-        return self.channel(Channel(name, engine.emit, node.otype.bits, shape.c, shape.elements))
+        unit = Unit(node, engine, line_modules(node, engine))
+        self.instances.append(Instance(unit.instance, unit, tuple(ins), (name,)))
+        return self.channel(Channel(name, node.name, engine.emit, node.otype.bits, shape.c, shape.elements))
 
     def forked(self, node: str, given: Channel, count: int) -> list[Channel]:
         """Return a channel for each consumer of the node, behind a chain of forks."""

@@ -24,10 +24,7 @@ def check_design(design: Design, graph: Graph) -> None:
 
     Whether it fits a board, and whether its FIFOs are deep enough for the images to move, is model.predict's.
     """
-    if [p.node for p in design.placements] != [n.name for n in graph.operations]:
-        raise ConfigError("design: expected one placement per node, in the order of the graph")
-    if sorted(p.engine for p in design.placements) != list(range(len(design.engines))):
-        raise ConfigError("design: expected every line engine to run exactly one node")
+    _check_nodes(design, graph)
     _check_stream("input_lanes", design.input_lanes, graph.input.otype)
     _check_stream("output_lanes", design.output_lanes, graph.output.otype)
     for node in graph.operations:
@@ -39,10 +36,32 @@ def check_design(design: Design, graph: Graph) -> None:
     _check_fifos(design.fifos, graph.operations)
 
 
+def _check_nodes(design: Design, graph: Graph) -> None:
+    """Raise ConfigError unless every node has one engine, and engines stand in the order of the graph."""
+    wanted, found = [n.name for n in graph.operations], [n for engine in design.engines for n in engine.nodes]
+    for engine in design.engines:
+        if len(engine.nodes) != 1:
+            raise ConfigError(
+                f"design: engine {engine.name!r}: a line engine runs one node, but its nodes are "
+                f"{', '.join(engine.nodes)}; give each an engine of its own"
+            )
+    for name in found:
+        if name not in wanted:
+            raise ConfigError(f"design: engine {name!r}: the graph has no such node; its nodes are {', '.join(wanted)}")
+        if found.count(name) > 1:
+            raise ConfigError(f"design: node {name!r}: {found.count(name)} engines run it; one must")
+    for name in wanted:
+        if name not in found:
+            raise ConfigError(f"design: node {name!r}: no engine runs it; every node but the input has one")
+    if found != wanted:
+        late = next(f for f, w in zip(found, wanted, strict=True) if f != w)
+        raise ConfigError(f"design: engine {late!r} is out of order; the order of the graph is {', '.join(wanted)}")
+
+
 def _check_converters(design: Design, graph: Graph) -> None:
     """Raise ConfigError if a converter between two engines would hold more than the widest word."""
     out = {graph.input.name: design.input_lanes}
-    out |= {p.node: design.engines[p.engine].emit for p in design.placements}
+    out |= {node: engine.emit for engine in design.engines for node in engine.nodes}
     for node in graph.operations:
         lanes = input_lanes(node, design.engine_of(node.name))
         for source, itype in zip(node.inputs, node.itypes, strict=True):

@@ -68,9 +68,10 @@ class EngineColumns:
     buffer_bram: BoolArray
     buffer_words: IntArray
 
-    def engine(self, row: int) -> LineEngine:
-        """Return the engine of that row."""
+    def engine(self, row: int, node: str) -> LineEngine:
+        """Return the engine of that row, to run the node of that name."""
         return LineEngine(
+            nodes=(node,),
             pe=int(self.pe[row]),
             simd=int(self.simd[row]),
             emit=int(self.emit[row]),
@@ -164,7 +165,7 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
 
 def emit_lanes(node: Operation, pe: int, simd: int) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = reduction_steps(node, LineEngine(pe=pe, simd=simd, emit=pe))
+    steps = int(steps_at(node, simd))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 

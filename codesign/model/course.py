@@ -53,14 +53,14 @@ def first_image_latency(machine: Machine) -> int:
     Raise ConfigError if the buffers are too small for the machine to move at all.
     """
     course = _Course(machine)
-    result = course.build([0] * machine.source.words)
+    result = course.build([0] * machine.source.channel.words)
     course.run()
-    return result.taken[-1] - course.times[machine.source.name].taken[0]
+    return result.taken[-1] - course.times[machine.source.channel.name].taken[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occupancies:
-    """What buffers without a limit hold at most: by node, of its line buffer; by channel behind it, of a FIFO.
+    """What buffers without a limit hold at most: by engine, of its line buffer; by channel behind it, of a FIFO.
 
     `ends`: the cycle of every image's last output beat.
     """
@@ -72,7 +72,7 @@ class Occupancies:
 
 def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
     """Return what every buffer holds when so many images come at the interval's pace and no buffer is ever full."""
-    beats = machine.source.words
+    beats = machine.source.channel.words
     course = _Course(machine, images=images, bounded=False)
     result = course.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
     course.run()
@@ -109,15 +109,15 @@ class _Course:
         self.fifos: dict[str, tuple[Times, list[int]]] = {}
         self.processes: list[Process] = []
         self.made: list[Times] = []
-        self.times = {machine.source.name: self._new()}  # by channel; those behind wires are those in front
+        self.times = {machine.source.channel.name: self._new()}  # by channel; those behind wires are those in front
 
     def build(self, beats: list[int]) -> Times:
         """Set up all processes, for input beats in the given cycles or later; return the times of the output beats."""
-        self.processes.append(source_words(self.times[self.machine.source.name], beats))
+        self.processes.append(source_words(self.times[self.machine.source.channel.name], beats))
         for instance in self.machine.instances:
             self._instance(instance)
-        result = self.times[self.machine.sink.name]
-        self.processes.append(sink_words(result, self.images * self.machine.sink.words))
+        result = self.times[self.machine.sink.channel.name]
+        self.processes.append(sink_words(result, self.images * self.machine.sink.channel.words))
         return result
 
     def run(self) -> None:
@@ -196,7 +196,7 @@ class _Course:
                     feed = module
                 case MacArray() | PoolArray():
                     assert feed is not None
-                    stream = self._array(node.name, feed, stream, module.delay, results)
+                    stream = self._array(engine.name, feed, stream, module.delay, results)
                 case Collector(pe=pe, emit=emit) if pe != emit:
                     counts = packet_parts(engine.pe, node.oshape.c, engine.emit) * pixels
                     before, stream = stream, self._new()
@@ -204,7 +204,7 @@ class _Course:
                 case Requantize():
                     stream = self._piped([[stream]], module.delay, words)
                 case Replay():
-                    stream = self._array(node.name, module, stream, module.delay, words)
+                    stream = self._array(engine.name, module, stream, module.delay, words)
                 case Joint():
                     turns = [[ins[i] for i in turn] for turn in module.turns]
                     stream = self._piped(turns, module.delay, words)
@@ -222,17 +222,17 @@ class _Course:
         self.processes.append(pass_words(turns, pipe, words, 1))
         return pipe.out
 
-    def _array(self, node: str, feed: Replay, stream: Times, delay: int, results: int) -> Times:
+    def _array(self, engine: str, feed: Replay, stream: Times, delay: int, results: int) -> Times:
         """Join feed and array in one pipe: the feed stands still where the array's output waits."""
         pipe = self._pipe(delay, results)
         if isinstance(feed, Feed) and feed.streams:
             steps = int(feed.steps)
             self.processes.append(pass_words([[stream]], pipe, results * steps, steps))
         else:
-            self._line_buffer(node, feed, stream, pipe)
+            self._line_buffer(engine, feed, stream, pipe)
         return pipe.out
 
-    def _line_buffer(self, node: str, feed: Replay, stream: Times, array: Pipe) -> None:
+    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Pipe) -> None:
         walk, image = feed.walk(), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()
@@ -248,4 +248,4 @@ class _Course:
         room = int(feed.depth) if self.bounded else len(words)
         after = np.where(words <= room, -1, np.searchsorted(freed, words - room))
         self.processes.append(write_words(stream, after.tolist(), done))
-        self.line_buffers[node] = (walk, stream, done)
+        self.line_buffers[engine] = (walk, stream, done)

@@ -1,14 +1,14 @@
-"""What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per node and in total."""
+"""What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
 from codesign.ir.board import Board, Family
-from codesign.ir.cost import Cost, NodeCost
+from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.course import first_image_latency
-from codesign.model.resource import node_resources, shell_resources
+from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
 
 
@@ -19,29 +19,30 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    nodes = tuple(_node_cost(unit, board.family) for unit in machine.units)
+    engines = tuple(_engine_cost(unit, board.family) for unit in machine.units)
     shell = shell_resources(machine, board.family)
     total = shell
-    for cost in nodes:
+    for cost in engines:
         total = total + cost.resources
     return Cost(
         latency_cycles=first_image_latency(machine),
         interval_cycles=schedule(machine).interval_cycles,
         resources=total,
         dram_bytes=_stream_bytes(graph),
-        nodes=nodes,
+        engines=engines,
         shell=shell,
     )
 
 
-def _node_cost(unit: Unit, family: Family) -> NodeCost:
+def _engine_cost(unit: Unit, family: Family) -> EngineCost:
     node, engine = unit.node, unit.engine
-    return NodeCost(
-        node=node.name,
+    return EngineCost(
+        name=engine.name,
+        nodes=engine.nodes,
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
         macs=node.macs,
-        resources=node_resources(node, engine, family),
+        resources=unit_resources(unit, family),
     )
 
 

@@ -8,7 +8,7 @@ from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.elaborate import Machine
+from codesign.machine.elaborate import Machine, Unit
 from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
@@ -65,10 +65,9 @@ def node_columns(node: Operation, engines: EngineColumns, family: Family) -> Int
     return total_area(line_modules(node, engines), family)
 
 
-@lru_cache(maxsize=65536)
-def node_resources(node: Operation, engine: LineEngine, family: Family) -> Resources:
-    """Return what a node takes on an engine: array, weights, line buffer, requantize and control."""
-    return to_resources(total_area(line_modules(node, engine), family))
+def unit_resources(unit: Unit, family: Family) -> Resources:
+    """Return what an engine takes: array, weights, line buffer, requantize and control."""
+    return to_resources(total_area(unit.modules, family))
 
 
 def to_resources(row: IntArray) -> Resources:
@@ -101,7 +100,7 @@ def port_columns(lanes: IntArray, elements: int) -> IntArray:
 
 def shell_resources(machine: Machine, family: Family) -> Resources:
     """Return what lies around the engines: control, ports, forks, width converters, FIFOs where branches meet."""
-    modules: list[Module] = [machine.control, machine.source_port, machine.sink_port, *machine.between]
+    modules: list[Module] = [machine.control, machine.source.port, machine.sink.port, *machine.between]
     return to_resources(total_area(modules, family))
 
 
@@ -109,7 +108,7 @@ def design_resources(machine: Machine, family: Family) -> Resources:
     """Return what the whole machine takes: its engines and what lies around them."""
     total = shell_resources(machine, family)
     for unit in machine.units:
-        total = total + node_resources(unit.node, unit.engine, family)
+        total = total + unit_resources(unit, family)
     return total
 
 

@@ -46,7 +46,8 @@ SLOWLY_SETTLED_IMAGES = 30  # the same where words wait, each image a little lon
 class Schedule:
     """The interval, and the occupancy that every buffer needs to reach it.
 
-    `buffer_words`: by node, of its line buffer; nodes without one are absent. `fifo_words`: by channel behind the FIFO.
+    `buffer_words`: by engine, of its line buffer; engines without one are absent.
+    `fifo_words`: by channel behind the FIFO.
     """
 
     interval_cycles: int
@@ -60,12 +61,12 @@ def interval_cycles(machine: Machine) -> int:
     What `schedule` finds is more only where words of a packet are so uneven that a converter idles between them.
     """
     engines = [node_interval(unit.node, unit.engine) for unit in machine.units]
-    return max(*engines, machine.source.words, machine.sink.words)
+    return max(*engines, machine.source.channel.words, machine.sink.channel.words)
 
 
 def schedule(machine: Machine) -> Schedule:
     """Return the schedule of images that come at the interval's pace; the depths of the buffers do not matter."""
-    interval, beats = interval_cycles(machine), machine.source.words
+    interval, beats = interval_cycles(machine), machine.source.channel.words
     steady = _Steady(machine, images=SETTLED_IMAGES)
     image = np.arange(SETTLED_IMAGES)[:, None] * interval
     steady.run((image + np.arange(beats) * interval // beats).ravel())
@@ -93,13 +94,11 @@ def _held_up(machine: Machine, interval: int) -> tuple[int, Occupancies]:
 def size_buffers(graph: Graph, design: Design) -> Design:
     """Return the design with every line buffer and FIFO as deep as its schedule needs, a power of two."""
     found = schedule(elaborate(graph, design))
-    engines = list(design.engines)
-    for placement in design.placements:
-        words = found.buffer_words.get(placement.node, 2)
-        engines[placement.engine] = replace(engines[placement.engine], buffer_words=power_of_two(words))
+    held = found.buffer_words
+    engines = tuple(replace(e, buffer_words=power_of_two(held.get(e.name, 2))) for e in design.engines)
     words_of = found.fifo_words
     fifos = tuple(Fifo(f.node, f.index, power_of_two(words_of[fifo_channel(f.node, f.index)])) for f in design.fifos)
-    return replace(design, engines=tuple(engines), fifos=fifos)
+    return replace(design, engines=engines, fifos=fifos)
 
 
 def power_of_two(words: int) -> int:
@@ -123,7 +122,7 @@ class _Steady:
 
     def run(self, beats: IntArray) -> None:
         """Find the times of every channel, for input beats that come in the given cycles."""
-        self.times[self.machine.source.name] = beats
+        self.times[self.machine.source.channel.name] = beats
         for instance in self.machine.instances:
             self._instance(instance)
 
@@ -166,7 +165,7 @@ class _Steady:
                     steps = int(module.steps)
                     times = times[steps - 1 :: steps]
                 case Replay():
-                    times = self._line_buffer(node.name, module, times) + module.delay
+                    times = self._line_buffer(unit.engine.name, module, times) + module.delay
                 case MacArray() | PoolArray() | Requantize():
                     times = times + module.delay
                 case Collector(pe=pe, emit=emit) if pe != emit:
@@ -191,7 +190,7 @@ class _Steady:
             self.fifo_words[name] = _peak(arrived, np.maximum(arrived + 1, free))
         return taken
 
-    def _line_buffer(self, node: str, feed: Replay, arrived: IntArray) -> IntArray:
+    def _line_buffer(self, engine: str, feed: Replay, arrived: IntArray) -> IntArray:
         """Return the cycles of the last step of every result; note the occupancy that the buffer needs."""
         walk = feed.walk()
         image = np.arange(self.images)[:, None]
@@ -203,7 +202,7 @@ class _Steady:
         done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
         released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
-        self.buffer_words[node] = int((np.arange(1, len(arrived) + 1) - released).max())
+        self.buffer_words[engine] = int((np.arange(1, len(arrived) + 1) - released).max())
         return result_times
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
-from codesign.ir.design import Design, Fifo, LineEngine, Placement
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
 from codesign.machine.line import EngineColumns, node_interval, steps_at
@@ -104,14 +104,13 @@ class Space:
         fifos: list[Fifo] = []
         for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
             assert site.options.engines is not None
-            engines.append(site.options.engines.engine(row))
+            engines.append(site.options.engines.engine(row, site.name))
         for node, engine in zip(self.graph.operations, engines, strict=True):
             for i in range(len(node.inputs) if node.joins else 0):
                 depth = _fifo_depth(node, i, np.array(engine.pe), self.fifo_pixels[node.name, i])
                 fifos.append(Fifo(node.name, i, int(depth)))
         return Design(
             engines=tuple(engines),
-            placements=tuple(Placement(site.name, i) for i, site in enumerate(self.sites[1:-1])),
             fifos=tuple(fifos),
             input_lanes=int(self.sites[0].options.lanes_out[rows[0]]),
             output_lanes=int(self.sites[-1].options.lanes_in[rows[-1]]),

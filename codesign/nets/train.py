@@ -152,6 +152,7 @@ class _Run:
 
     def resume(self, images: Images) -> None:
         """Take up the state of the checkpoint, if there is one."""
+        self.team.agreed(0)  # when the leader has written what came before: all must find the same
         found = checkpoint.load(self.path, self.key)
         if found is None:
             return

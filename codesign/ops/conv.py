@@ -7,7 +7,6 @@ import numpy as np
 
 from codesign.errors import UnsupportedError
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import (
     HALF_UP,
@@ -21,11 +20,12 @@ from codesign.ops.requantize import (
     scaling_of,
     signed_bits,
 )
-from codesign.ops.shapes import Shape, Window, check_output, window_spans, window_view
+from codesign.ops.shapes import Shape, Window, check_output, window_view
+from codesign.ops.windowed import Windowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conv(Operator):
+class Conv(Windowed):
     """A convolution, requantized to `otype`: dense (groups = 1), grouped, or depthwise (groups = C = K).
 
     A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.
@@ -72,10 +72,6 @@ class Conv(Operator):
         check_output(self.name, self.ishape, self.window, self.k)
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.k)
 
@@ -120,16 +116,6 @@ class Conv(Operator):
         return self.oshape.y == self.oshape.x == 1
 
     @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.itype,)
-
-    @property
     def aligned_lanes(self) -> tuple[int, int] | None:
         return (self.k_per_group, self.c_per_group) if self.grouped else None
 
@@ -148,13 +134,6 @@ class Conv(Operator):
         groups = f" in {self.groups} groups" if self.groups > 1 and not self.depthwise else ""
         apart = f", dilation {w.dilation_y}×{w.dilation_x}" if w.is_dilated else ""
         return f"{'depthwise' if self.depthwise else 'conv'} {w.fy}×{w.fx}{stride}{apart}{groups}"
-
-    @property
-    def in_order(self) -> bool:
-        return self.window.in_order(self.ishape)
-
-    def spans(self) -> tuple[IntArray, IntArray]:
-        return window_spans(self.window, self.ishape)
 
     def nameless(self) -> "Conv":
         """Return the node without names, so that equal nodes of different networks compare equal."""

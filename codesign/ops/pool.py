@@ -7,10 +7,10 @@ from enum import Enum
 import numpy as np
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
-from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_spans, window_view
+from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_view
+from codesign.ops.windowed import Windowed
 
 
 class PoolOp(Enum):
@@ -21,7 +21,7 @@ class PoolOp(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool(Operator):
+class Pool(Windowed):
     """Maximum or average over a window, channel by channel; a global pooling's window covers the map.
 
     Maximum: padding never wins; otype equals itype, multiplier 1, shift 0, and nothing is rounded.
@@ -62,10 +62,6 @@ class Pool(Operator):
             )
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.ishape.c)
 
@@ -95,27 +91,10 @@ class Pool(Operator):
         return self.acc_bits if self.op is PoolOp.AVERAGE else self.itype.bits + (not self.itype.signed)
 
     @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.itype,)
-
-    @property
     def title(self) -> str:
         w = self.window
         kind = "maximum" if self.op is PoolOp.MAX else "average"
         return f"global {kind}" if (w.fy, w.fx) == (self.ishape.y, self.ishape.x) else f"{kind} {w.fy}×{w.fx}"
-
-    @property
-    def in_order(self) -> bool:
-        return self.window.in_order(self.ishape)
-
-    def spans(self) -> tuple[IntArray, IntArray]:
-        return window_spans(self.window, self.ishape)
 
     def nameless(self) -> "Pool":
         """Return the node without names, so that equal nodes of different networks compare equal."""

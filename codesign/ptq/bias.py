@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from codesign.front.evaluate import evaluate, values_of
-from codesign.front.source import Constant, Conv, Dense, RealArray, Source, inputs_of
+from codesign.front.quantization import RealArray
+from codesign.front.source import Constant, Conv, Dense, Source, inputs_of
 
 
 def correct_bias(source: Source, noisy: Source, x: RealArray) -> Source:

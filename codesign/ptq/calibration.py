@@ -13,8 +13,9 @@ from codesign.datasets.arrays import KEYS, read_members
 from codesign.datasets.files import load_npy
 from codesign.datasets.load import DataConfig, DataKind, load_dataset
 from codesign.errors import ConfigError
+from codesign.front.quantization import RealArray
 from codesign.front.runtime import from_file
-from codesign.front.source import RealArray, Source
+from codesign.front.source import Source
 from codesign.ir.dataset import Dataset, Labels
 from codesign.ir.graph import IDENTITY, Encoding
 from codesign.ptq.config import QuantizeConfig
@@ -82,8 +83,8 @@ def _of_npz(path: Path, source: Source, config: QuantizeConfig) -> Calibration:
         raise ConfigError(
             f"{path}: has no array of images; expected `images` and, if known, `labels`, or {', '.join(KEYS)}"
         )
-    labels = [held[key] for key in _LABELS if key in held]
-    return _alone(found[0], labels[0] if labels else None, str(path), source, config)
+    known = [held[key] for key in _LABELS if key in held]
+    return _alone(found[0], known[0] if known else None, str(path), source, config)
 
 
 def _alone(images: Array, labels: Array | None, where: str, source: Source, config: QuantizeConfig) -> Calibration:

@@ -5,17 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.front.source import (
-    Clip,
-    Constant,
-    Conv,
-    Dense,
-    Enlarge,
-    Operator,
-    Pool,
-    RealArray,
-    Source,
-)
+from codesign.front.quantization import RealArray
+from codesign.front.source import Clip, Constant, Conv, Dense, Enlarge, Operator, Pool, Source
 
 _SWEEPS = 20  # over all pairs; each brings the ranges nearer to each other
 _SETTLED = 1e-3

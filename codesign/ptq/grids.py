@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codesign.front.source import Constant, Quantization, RealArray, Rounding
+from codesign.front.quantization import Quantization, RealArray, Rounding
+from codesign.front.source import Constant
 from codesign.ops.arrays import IntArray
 from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.observe import Observed

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from codesign.errors import ConfigError, InfeasibleError
-from codesign.front.source import Conv, Dense, RealArray, Source
+from codesign.front.quantization import RealArray
+from codesign.front.source import Conv, Dense, Source
 from codesign.ir.dataset import Labels
 from codesign.progress import Progress
 from codesign.ptq.config import QuantizeConfig

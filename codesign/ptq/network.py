@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import ConfigError
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import RealArray, Source
+from codesign.front.source import Source
 from codesign.ir.dataset import Dataset, Labels
 from codesign.progress import Progress, silent
 from codesign.ptq.calibration import Calibration, load_calibration

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.front.evaluate import evaluate
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Conv, Dense, RealArray, Source
+from codesign.front.source import Conv, Dense, Source
 from codesign.ir.dataset import Labels
 
 MOST_VALUES = 1 << 17  # of a tensor that are kept; of more a share, drawn at random

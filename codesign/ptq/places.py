@@ -2,17 +2,7 @@
 
 from dataclasses import dataclass
 
-from codesign.front.source import (
-    Add,
-    Clip,
-    Concat,
-    Conv,
-    Dense,
-    Enlarge,
-    Operator,
-    Pool,
-    Source,
-)
+from codesign.front.source import Add, Clip, Concat, Conv, Dense, Enlarge, Operator, Pool, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ import numpy as np
 
 from codesign.errors import UnsupportedError
 from codesign.front.problem import Problem, refuse
+from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Constant, Conv, Dense, Layout, Quantization, Quantize, RealArray, Source
+from codesign.front.source import Constant, Conv, Dense, Layout, Quantize, Source
 from codesign.ptq.bias import correct_bias
 from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.equalize import equalize

@@ -5,17 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.front.passes import grids_of
-from codesign.front.source import (
-    Constant,
-    Conv,
-    Dense,
-    Operator,
-    Quantization,
-    Quantize,
-    Source,
-    inputs_of,
-)
+from codesign.front.grids import grids_of
+from codesign.front.quantization import Quantization
+from codesign.front.source import Constant, Conv, Dense, Operator, Quantize, Source, inputs_of
 
 MOST_BIAS = 2.0**30  # steps of a sum
 

@@ -1,10 +1,12 @@
-"""The figure of network and machine: every node, the engine that runs it, and the cycles it takes, row by row."""
+"""The figure of the machine: every node, the engine that runs it, and the cycles it takes, row by row."""
 
-from codesign.ir.design import Design, LineEngine, Multiplier
-from codesign.ir.graph import Graph
+from collections.abc import Iterable
+
+from codesign.ir.design import LineEngine, Multiplier
+from codesign.machine.elaborate import Machine, Unit
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
-from codesign.ops.node import Node, Operation
+from codesign.ops.node import Node
 from codesign.report import svg
 from codesign.report.view import View
 
@@ -18,23 +20,33 @@ WIDTH = 1080.0
 
 
 def machine_figure(view: View) -> str:
-    """Draw the figure; return an empty text before there is a graph."""
-    graph = view.graph
+    """Draw the figure; return an empty text before there is a graph, and the network alone before a machine."""
+    graph, machine = view.graph, view.machine
     if graph is None:
         return ""
-    rows = {node.name: HEAD + i * ROW for i, node in enumerate(graph.nodes)}
-    height = HEAD + len(graph.nodes) * ROW + 6
+    nodes = graph.nodes if machine is None else (machine.source.node, *(unit.node for unit in machine.units))
+    edges = graph.edges() if machine is None else _edges(machine)
+    rows = {node.name: HEAD + i * ROW for i, node in enumerate(nodes)}
+    height = HEAD + len(nodes) * ROW + 6
     parts = [
         svg.text(NODE_X, 16, "network", "column"),
-        svg.text(ENGINE_X, 16, "engine", "column") if view.design else "",
+        svg.text(ENGINE_X, 16, "engine", "column") if machine else "",
         svg.text(BAR_X, 16, "cycles per image", "column") if view.cost else "",
     ]
-    parts += [_edge(graph, source, name, index, rows) for source, name, index in graph.edges()]
-    parts += [_node_box(node, rows[node.name]) for node in graph.nodes]
-    if view.design is not None:
-        parts += [_engine_box(node, view.design, rows[node.name]) for node in graph.operations]
+    parts += [_edge(source, name, index, rows) for source, name, index in edges]
+    parts += [_node_box(node, rows[node.name]) for node in nodes]
+    if machine is not None:
+        parts += [_engine_box(unit, rows[unit.node.name]) for unit in machine.units]
     parts += _bars(view, rows, height)
     return svg.figure(WIDTH, height, "network, engines and cycles per engine", parts)
+
+
+def _edges(machine: Machine) -> Iterable[tuple[str, str, int]]:
+    """Return (producer, consumer, input index) of every map that an engine reads."""
+    for instance in machine.instances:
+        if isinstance(instance.block, Unit):
+            for index, name in enumerate(instance.inputs):
+                yield machine.channels[name].node, instance.block.node.name, index
 
 
 def kind_class(node: Node) -> str:
@@ -61,8 +73,8 @@ def _node_box(node: Node, y: float) -> str:
     )
 
 
-def _engine_box(node: Operation, design: Design, y: float) -> str:
-    engine = design.engine_of(node.name)
+def _engine_box(unit: Unit, y: float) -> str:
+    node, engine = unit.node, unit.engine
     simd = f" × {engine.simd} SIMD" if node.mixes else ""
     if node.macs:
         where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
@@ -98,7 +110,7 @@ def _array(engine: LineEngine, css: str, y: float) -> str:
     )
 
 
-def _edge(graph: Graph, source: str, name: str, index: int, rows: dict[str, float]) -> str:
+def _edge(source: str, name: str, index: int, rows: dict[str, float]) -> str:
     """Draw a short arrow to the next row, or a bow along the left side past the rows between."""
     y1, y2 = rows[source] + BOX, rows[name]
     if y2 - y1 < ROW:
@@ -115,7 +127,7 @@ def _bars(view: View, rows: dict[str, float], height: float) -> list[str]:
     cost = view.cost
     if cost is None:
         return []
-    simulated = view.rtlsim.node_cycles if view.rtlsim is not None else {}
+    simulated = view.rtlsim.engine_cycles if view.rtlsim is not None else {}
     longest = max([cost.interval_cycles, *simulated.values()])
     scale = BAR_W / longest
     limit = BAR_X + cost.interval_cycles * scale
@@ -123,19 +135,19 @@ def _bars(view: View, rows: dict[str, float], height: float) -> list[str]:
         svg.line(limit, HEAD - 4, limit, height - 4, "target"),
         svg.text(min(limit, BAR_X + BAR_W) + 4, HEAD - 10, f"interval {cost.interval_cycles:,}", "target-text", "end"),
     ]
-    for node in cost.nodes:
-        y = rows[node.node]
-        share = node.busy_cycles / cost.interval_cycles
-        css = "bar full" if node.interval_cycles == cost.interval_cycles else "bar"
-        tip = f"{node.node}: busy {node.busy_cycles:,} of {cost.interval_cycles:,} cycles, {node.macs:,} MACs"
-        parts.append(svg.rect(BAR_X, y + 11, node.busy_cycles * scale, 13, css, 3, tip))
+    for engine in cost.engines:
+        y = rows[engine.nodes[0]]
+        share = engine.busy_cycles / cost.interval_cycles
+        css = "bar full" if engine.interval_cycles == cost.interval_cycles else "bar"
+        tip = f"{engine.name}: busy {engine.busy_cycles:,} of {cost.interval_cycles:,} cycles, {engine.macs:,} MACs"
+        parts.append(svg.rect(BAR_X, y + 11, engine.busy_cycles * scale, 13, css, 3, tip))
         label = BAR_X + BAR_W + 10
-        parts.append(svg.text(label, y + 22, f"{node.busy_cycles:,}", "number"))
+        parts.append(svg.text(label, y + 22, f"{engine.busy_cycles:,}", "number"))
         parts.append(svg.text(WIDTH, y + 22, f"{share:.0%}", "detail", "end"))
-        busy = simulated.get(node.node)
+        busy = simulated.get(engine.name)
         if busy is not None:
             parts.append(
-                svg.rect(BAR_X, y + 27, busy * scale, 7, "bar simulated", 2, f"{node.node}: {busy:,} simulated")
+                svg.rect(BAR_X, y + 27, busy * scale, 7, "bar simulated", 2, f"{engine.name}: {busy:,} simulated")
             )
             parts.append(svg.text(label, y + 36, f"{busy:,} simulated", "small"))
     return parts

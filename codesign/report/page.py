@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from html import escape
 
 from codesign.data import folder
-from codesign.ir.cost import Resources
+from codesign.ir.cost import EngineCost, Resources
 from codesign.ir.files import read_text
 from codesign.ir.measurement import Measurement
+from codesign.machine.elaborate import Unit
 from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
@@ -103,9 +104,9 @@ def _machine(view: View) -> str:
         (("--conv", "convolution"), ("--depthwise", "depthwise"), ("--pool", "pooling, resize"))
         + (("--add", "addition, concat"),)
         + ((("--accent", "busy cycles, predicted"),) if view.cost else ())
-        + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.node_cycles else ())
+        + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.engine_cycles else ())
     )
-    what = "Every node has an engine of its own; all engines work at the same time, so the slowest sets the pace."
+    what = "Every engine stands beside the nodes that it runs. All work at the same time, so the slowest sets the pace."
     return _section("Network, engines and cycles", what, f'<div class="scroll">{machine_figure(view)}</div>{legend}')
 
 
@@ -205,34 +206,10 @@ def _shares(used: Resources, view: View) -> list[tuple[str, str, float]]:
 
 
 def _engines(view: View) -> str:
-    if view.cost is None or view.design is None or view.graph is None:
+    if view.cost is None or view.machine is None:
         return ""
-    rows = []
-    for node in view.cost.nodes:
-        engine = view.design.engine_of(node.node)
-        r = node.resources
-        figures = (
-            engine.pe,
-            engine.simd,
-            node.macs,
-            node.busy_cycles,
-            node.interval_cycles,
-            r.dsp,
-            r.bram18,
-            r.lut,
-            r.ff,
-        )
-        done = view.graph.node(node.node)
-        weighted = bool(done.parameters)
-        kinds = "".join(
-            f"<td>{kind.value.upper() if applies else ''}</td>"
-            for kind, applies in (
-                (engine.multiplier, weighted),
-                (engine.weight_memory, weighted),
-                (engine.buffer_memory, not done.joins),
-            )
-        )
-        rows.append(f"<tr><td>{escape(node.node)}</td>{_cells(figures[:2])}{kinds}{_cells(figures[2:])}</tr>")
+    units = {unit.engine.name: unit for unit in view.machine.units}
+    rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
     s = view.cost.shell
     rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 8}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
@@ -250,8 +227,21 @@ def _engines(view: View) -> str:
         "FF",
     )
     head = "".join(f"<th>{n}</th>" for n in names)
-    table = f"<table><thead><tr><th>node</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    table = f"<table><thead><tr><th>engine of</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')
+
+
+def _engine_row(unit: Unit, cost: EngineCost) -> str:
+    node, engine, r = unit.node, unit.engine, cost.resources
+    kinds = (
+        (engine.multiplier, bool(node.parameters)),
+        (engine.weight_memory, bool(node.parameters)),
+        (engine.buffer_memory, not node.joins),
+    )
+    chosen = "".join(f"<td>{kind.value.upper() if applies else ''}</td>" for kind, applies in kinds)
+    figures = (cost.macs, cost.busy_cycles, cost.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
+    name = escape(", ".join(cost.nodes))
+    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd))}{chosen}{_cells(figures)}</tr>"
 
 
 def _cells(figures: Iterable[int]) -> str:

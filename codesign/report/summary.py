@@ -45,7 +45,7 @@ def _encoding(view: View) -> dict[str, Any] | None:
     if view.graph is None or view.graph.encoding.is_identity:
         return None
     encoding = view.graph.encoding
-    return {"offset": encoding.offset, "step": encoding.step, "half_even": True if encoding.half_even else None}
+    return {"offset": encoding.offset, "step": encoding.step, "half_even": encoding.half_even}
 
 
 def _source(view: View) -> dict[str, Any] | None:

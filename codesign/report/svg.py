@@ -1,6 +1,7 @@
 """Small SVG pieces and the charts made of them; colours come from the page's style sheet by class."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from math import floor, log10
 
@@ -73,6 +74,43 @@ def line_chart(series: Series, width: float = 340, height: float = 190) -> str:
     parts.append(f'<circle cx="{_n(px(last[0]))}" cy="{_n(py(last[1]))}" r="3.5" class="dot"/>')
     parts += [text(left, height - 6, short(x0), "axis"), text(width - right, height - 6, short(x1), "axis", "end")]
     return figure(width, height, series.title, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a scatter chart; the tip names it."""
+
+    x: float
+    y: float
+    tip: str
+
+
+def scatter_chart(
+    title: str, points: Sequence[Point], joined: Sequence[tuple[float, float]], width: float = 520, height: float = 300
+) -> str:
+    """Return a figure of points, with a line through `joined`. Both axes have round ticks."""
+    left, right, top, bottom = 52.0, 16.0, 30.0, 26.0
+    across = round_ticks(min(p.x for p in points), max(p.x for p in points))
+    up = round_ticks(min(p.y for p in points), max(p.y for p in points))
+
+    def px(x: float) -> float:
+        return left + (width - left - right) * (x - across[0]) / (across[-1] - across[0])
+
+    def py(y: float) -> float:
+        return height - bottom - (height - top - bottom) * (y - up[0]) / (up[-1] - up[0])
+
+    parts = [text(0, 14, title, "chart-title")]
+    for tick in up:
+        parts.append(line(left, py(tick), width - right, py(tick), "grid"))
+        parts.append(text(left - 6, py(tick) + 4, short(tick), "axis", "end"))
+    parts += [text(px(tick), height - 6, short(tick), "axis", "middle") for tick in across]
+    if len(joined) > 1:
+        way = " ".join(f"{'M' if i == 0 else 'L'}{_n(px(x))} {_n(py(y))}" for i, (x, y) in enumerate(joined))
+        parts.append(path(way, "curve"))
+    for p in points:
+        centre = f'cx="{_n(px(p.x))}" cy="{_n(py(p.y))}"'
+        parts.append(f'<circle {centre} r="3.5" class="dot"><title>{escape(p.tip)}</title></circle>')
+    return figure(width, height, title, parts)
 
 
 def round_ticks(low: float, high: float, wanted: int = 4) -> list[float]:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
+from codesign.machine.elaborate import Machine, elaborate
 
 
 class Column(Enum):
@@ -152,6 +154,11 @@ class View:
     measured: tuple[tuple[Column, Measurement], ...] = ()
     remarks: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+
+    @cached_property
+    def machine(self) -> Machine | None:
+        """The hardware of the design; None before there is one."""
+        return None if self.graph is None or self.design is None else elaborate(self.graph, self.design)
 
     def columns(self) -> tuple[tuple[Column, Measurement | None], ...]:
         """Return every column but the predicted one, with its latest measurement."""

@@ -1,34 +1,31 @@
-"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up from it."""
+"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up to the first that fits."""
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from codesign.model.resource import NAMES
-from codesign.model.space import Space
+from codesign.model.space import Options, Space
 from codesign.ops.arrays import IntArray
 from codesign.search.program import FloatArray
-
-_GRID = 4  # prices are multiples of 1 / _GRID
 
 
 def interval_bound(space: Space, budget: FloatArray) -> int:
     """Return an interval below which no design fits the budget [5].
 
     Prices are per share of the budget and sum to 1. A design that fits costs at most 1. It costs at least the sum over
-    its sites of the cheapest option of at most its interval. The bound is the best over a grid of prices.
+    its sites of the cheapest option of at most its interval. The bound is the best over a few prices.
     """
     limit = budget - np.array([getattr(space.base, name) for name in NAMES])
-    ranked = [np.argsort(site.options.interval, kind="stable") for site in space.sites]
-    intervals = [site.options.interval[order] for site, order in zip(space.sites, ranked, strict=True)]
-    shares = [
-        site.options.counts[order] / np.maximum(limit, 1.0) for site, order in zip(space.sites, ranked, strict=True)
-    ]
-    low = max(int(steps[0]) for steps in intervals)
+    distinct: dict[int, Options] = {id(site.options): site.options for site in space.sites}
+    ranked = {key: np.argsort(options.interval, kind="stable") for key, options in distinct.items()}
+    intervals = {key: options.interval[ranked[key]] for key, options in distinct.items()}
+    shares = {key: options.counts[ranked[key]] / np.maximum(limit, 1.0) for key, options in distinct.items()}
+    sites = [id(site.options) for site in space.sites]
+    low = max(int(steps[0]) for steps in intervals.values())
     for prices in _prices(limit):
-        cheapest = [np.minimum.accumulate(share @ prices) for share in shares]
-        low = max(low, _least_affordable(intervals, cheapest))
+        cheapest = {key: np.minimum.accumulate(share @ prices) for key, share in shares.items()}
+        low = max(low, _least_affordable([intervals[s] for s in sites], [cheapest[s] for s in sites]))
     return low
 
 
@@ -51,15 +48,11 @@ def rise(first: int, size: int, fits: Callable[[int], bool]) -> int | None:
 
 
 def _prices(limit: FloatArray) -> list[FloatArray]:
-    """Return prices [5] on a grid, over the resources that there are."""
-    used = np.flatnonzero(limit > 0)
-    found: list[FloatArray] = []
-    for parts in itertools.product(range(_GRID + 1), repeat=len(used)):
-        if sum(parts) == _GRID:
-            prices = np.zeros(len(limit))
-            prices[used] = np.array(parts) / _GRID
-            found.append(prices)
-    return found
+    """Return prices [5] that sum to 1: of each resource that there is alone, and of all evenly."""
+    used = limit > 0
+    if not used.any():
+        return []
+    return [used / used.sum(), *np.eye(len(limit))[used]]
 
 
 def _least_affordable(intervals: list[IntArray], cheapest: list[FloatArray]) -> int:

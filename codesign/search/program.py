@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
@@ -11,14 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, milp
 
-BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.int64]
 _HIGHS_INFEASIBLE = 2
-_FIRST_MARGIN = 0.002  # of the relaxed objective: choices that raise it by more wait
-_LEAST_S = 0.1
 _TINY = 1e-9
 
 
@@ -70,7 +66,6 @@ class Program:
         self._entries: list[tuple[IndexArray, IndexArray, FloatArray]] = []
         self._low: list[float] = []
         self._high: list[float] = []
-        self._root: _Root | None = None  # kept, because one program is solved with several gaps
 
     @property
     def size(self) -> int:
@@ -117,69 +112,17 @@ class Program:
         self._low += [0.0] * count
         self._high += [0.0] * count
 
-    def solve(self, *, relaxed: bool, gap: float, time_limit_s: float) -> Answer:
-        """Solve it; `relaxed` lets every variable be a fraction. The time limit is in seconds.
-
-        The relaxed program comes first: it is quick, and often whole or impossible. Its reduced costs tell by how much
-        each choice would raise the objective at least. So the exact program runs over the cheap choices alone. What it
-        finds within that margin is the optimum; else the margin grows.
-        """
-        deadline = time.monotonic() + time_limit_s
+    def solve(self, *, gap: float, nodes: int) -> Answer:
+        """Solve it within a relative gap, or stop at so many nodes of the tree of cases. Both count work, not time."""
         choice = np.repeat(np.array(self._integer), self._sizes)
-        matrix = self._matrix()
-        if self._root is None:
-            self._root = self._relaxed(matrix, max(time_limit_s, _LEAST_S))
-        root = self._root
-        if relaxed or root.answer.values is None or _is_whole(root.answer.values[choice]):
-            return root.answer
-        raised = np.where(choice, root.reduced, 0.0)
-        margin, widest = _FIRST_MARGIN * abs(root.answer.objective), float(raised.max())
-        while True:
-            left_s = max(deadline - time.monotonic(), _LEAST_S)
-            answer = self._exact(matrix, choice, np.where(raised <= margin, 1.0, 0.0), gap, left_s)
-            bound = min(answer.bound, root.answer.objective + margin) if margin < widest else answer.bound
-            bound = max(bound, root.answer.objective)
-            if answer.values is not None and answer.objective - bound <= gap * abs(answer.objective) + _TINY:
-                return answer._replace(verdict=Verdict.OPTIMAL, bound=bound)
-            if margin >= widest or time.monotonic() > deadline:
-                return answer._replace(bound=bound) if margin >= widest else _open(answer, bound)
-            grown = answer.objective - root.answer.objective if answer.values is not None else 8 * margin
-            margin = max(grown * (1 + _TINY), 2 * margin)
-
-    def _matrix(self) -> sparse.csr_array:
-        rows, columns, values = (np.concatenate(part) for part in zip(*self._entries, strict=True))
-        return sparse.csr_array((values, (rows, columns)), shape=(len(self._low), self.size))
-
-    def _relaxed(self, matrix: sparse.csr_array, time_limit_s: float) -> "_Root":
-        low, high = np.array(self._low), np.array(self._high)
-        equal, above, below = low == high, np.isfinite(low) & (low < high), np.isfinite(high) & (low < high)
-        result = linprog(
-            np.concatenate(self._costs),
-            A_ub=sparse.vstack([matrix[below], -matrix[above]]),
-            b_ub=np.concatenate([high[below], -low[above]]),
-            A_eq=matrix[equal],
-            b_eq=low[equal],
-            method="highs",
-            options={"time_limit": time_limit_s},
-        )
-        if result.status == _HIGHS_INFEASIBLE:
-            return _Root(Answer(Verdict.INFEASIBLE, None, np.inf, np.inf), np.zeros(self.size))
-        if result.status != 0 or result.x is None:
-            return _Root(Answer(Verdict.UNKNOWN, None, np.inf, -np.inf), np.zeros(self.size))
-        objective = float(np.concatenate(self._costs) @ result.x)
-        answer = Answer(Verdict.OPTIMAL, result.x, objective, objective)
-        return _Root(answer, np.asarray(result.lower.marginals))
-
-    def _exact(
-        self, matrix: sparse.csr_array, choice: BoolArray, allowed: FloatArray, gap: float, time_limit_s: float
-    ) -> Answer:
+        most = np.repeat(np.array(self._most), self._sizes)
         with _mute():
             result = milp(
                 np.concatenate(self._costs),
                 integrality=choice.astype(np.int64),
-                bounds=Bounds(np.zeros(self.size), np.where(choice, allowed, np.repeat(self._most, self._sizes))),
-                constraints=LinearConstraint(matrix, np.array(self._low), np.array(self._high)),
-                options={"mip_rel_gap": gap, "time_limit": time_limit_s},
+                bounds=Bounds(np.zeros(self.size), most),
+                constraints=LinearConstraint(self._matrix(), np.array(self._low), np.array(self._high)),
+                options={"mip_rel_gap": gap, "node_limit": nodes},
             )
         if result.status == _HIGHS_INFEASIBLE:
             return Answer(Verdict.INFEASIBLE, None, np.inf, np.inf)
@@ -187,21 +130,9 @@ class Program:
         bound = -np.inf if dual is None else float(dual)
         if result.x is None:
             return Answer(Verdict.UNKNOWN, None, np.inf, bound)
-        return Answer(Verdict.FEASIBLE, result.x, float(result.fun), bound)
+        proved = result.fun - bound <= gap * abs(result.fun) + _TINY
+        return Answer(Verdict.OPTIMAL if proved else Verdict.FEASIBLE, result.x, float(result.fun), bound)
 
-
-class _Root(NamedTuple):
-    """The relaxed program's answer, and by how much the objective rises at least per unit of each variable."""
-
-    answer: Answer
-    reduced: FloatArray
-
-
-def _open(answer: Answer, bound: float) -> Answer:
-    """Return what a search over some of the choices says of all of them."""
-    verdict = Verdict.UNKNOWN if answer.values is None else Verdict.FEASIBLE
-    return answer._replace(verdict=verdict, bound=bound)
-
-
-def _is_whole(values: FloatArray) -> bool:
-    return bool((np.abs(values - np.round(values)) < 1e-7).all())
+    def _matrix(self) -> sparse.csr_array:
+        rows, columns, values = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        return sparse.csr_array((values, (rows, columns)), shape=(len(self._low), self.size))

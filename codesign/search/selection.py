@@ -1,19 +1,36 @@
-"""One option per site of a design space, at the least cost within a budget.
+"""One option per site of a design space within a budget: some selection, the one of least cost, or the nearest."""
 
-Options that another beats whatever its neighbours choose are taken out first; the rest is a mixed-integer program.
-Width converters couple neighbours and are exact: every edge has a variable for each pair of word widths at its ends.
-"""
-
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from codesign.model.resource import NAMES, converter_columns
 from codesign.model.space import Space
 from codesign.ops.arrays import IntArray
-from codesign.search.program import FloatArray, Program, Verdict
+from codesign.search.exact import solve
+from codesign.search.menu import Menu, menu_of, shares_of, whole
+from codesign.search.prices import TINY, Known, Quest, ask, mend, narrow, prune
+from codesign.search.program import FloatArray, Verdict
+
+_TRIED = 12  # of the selections that prices have shown, how many are mended
+_STEPS = (1.003, 1.01, 1.03, 1.1, 1.3, 2.0, 4.0)  # times the least budget that prices do not disprove
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A space, what a design may take of the board [5], what each of the resources costs [5], and how much work may be
+    spent: nodes of every exact program.
+    """
+
+    space: Space
+    budget: FloatArray
+    weights: FloatArray
+    nodes: int
+
+    @property
+    def limit(self) -> FloatArray:
+        """What options may take together [5]."""
+        return self.budget - np.array([getattr(self.space.base, name) for name in NAMES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,65 +43,100 @@ class Selection:
     bound: float
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Task:
-    """Choose among options of at most `max_interval` cycles, with counts of the whole design of at most `budget` [5].
-
-    The objective is `weights` [5] times the counts. With `latency`, a limit in cycles, it is the latency estimate. With
-    `overflow` it is the largest ratio of counts to budget, which then is no constraint.
-    """
-
-    space: Space
-    max_interval: int
-    budget: FloatArray
-    weights: FloatArray
-    latency: float | None = None
-    overflow: bool = False
+NOTHING = Selection(Verdict.INFEASIBLE, None, np.inf, np.inf)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """The rows of a site worth choosing from, and the word widths at its ends: values, and the class of every row."""
+class Filled:
+    """A selection within the budget, or what is known of it; and a quest of the options that such a selection takes."""
 
-    rows: IntArray
-    lanes_in: IntArray
-    in_class: IntArray
-    lanes_out: IntArray
-    out_class: IntArray
+    selection: Selection
+    quest: Quest | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A task reduced to the rows worth choosing from, and its program; `kept` is None if a site has no such row."""
-
-    task: Task
-    kept: list[_Kept] | None
-    program: Program
-    choices: list[int]
-
-
-def prepare(task: Task) -> Prepared:
-    """Reduce a task and put its program together, for any number of calls of select."""
-    kept = _kept(task)
-    program, choices = (Program(), []) if kept is None else _program(task, kept)
-    return Prepared(task, kept, program, choices)
+def menu_within(query: Query, interval: int) -> Menu | None:
+    """Return the options of at most that interval that the budget leaves room for; None if a site has none."""
+    limit, sites = query.limit, query.space.sites
+    rows = [np.flatnonzero(site.options.interval <= interval) for site in sites]
+    if not all(map(len, rows)):
+        return None
+    least = np.array([site.options.counts[r].min(axis=0) for site, r in zip(sites, rows, strict=True)])
+    room = limit - least.sum(axis=0) + least
+    rows = [r[(site.options.counts[r] <= top).all(axis=1)] for site, r, top in zip(sites, rows, room, strict=True)]
+    return menu_of(query.space, limit, rows) if all(map(len, rows)) else None
 
 
-def select(prepared: Prepared, *, relaxed: bool = False, gap: float = 0.0, time_limit_s: float = 60.0) -> Selection:
-    """Solve the task. `relaxed`: with fractions of options, a bound only. `gap`: relative; 1 stops at the first
-    selection. Deterministic unless the time limit, in seconds, is hit.
+def within(menu: Menu, interval: int) -> FloatArray:
+    """Return what each option costs where only its interval counts: nothing, or without end."""
+    return np.where(menu.intervals <= interval, 0.0, np.inf)
+
+
+def fill(query: Query, menu: Menu | None, interval: int, prices: FloatArray | None = None) -> Filled:
+    """Return a selection of at most that interval within the budget, or the proof that there is none.
+
+    The menu must hold all options of at most that interval. `prices`: to begin with. Prices disprove most intervals,
+    and find most selections. The exact program decides the others, over the few options that are left then.
     """
-    task, kept = prepared.task, prepared.kept
-    if kept is None:
-        return Selection(Verdict.INFEASIBLE, None, np.inf, np.inf)
-    answer = prepared.program.solve(relaxed=relaxed, gap=gap, time_limit_s=time_limit_s)
-    if answer.values is None or relaxed:
-        return Selection(answer.verdict, None, answer.objective, answer.bound)
-    starts = zip(prepared.choices, kept, strict=True)
-    rows = tuple(int(k.rows[answer.values[first : first + len(k.rows)].argmax()]) for first, k in starts)
-    if not task.overflow and (counts_of(task.space, rows) > task.budget).any():
-        return Selection(Verdict.UNKNOWN, None, np.inf, answer.bound)  # the solver's tolerance was exceeded
-    return Selection(answer.verdict, rows, answer.objective, answer.bound)
+    if menu is None:
+        return Filled(NOTHING, None)
+    quest, known = Quest(menu, None, within(menu, interval)), Known(prices=prices)
+    for _ in range(2):  # the second time over few options, where prices are quick
+        ask(quest, known, above=1.0 + TINY)
+        smaller = None if known.bound > 1.0 + TINY else prune(quest, known, 1.0)
+        if smaller is None:
+            return Filled(NOTHING, None)
+        quest, known = smaller
+    few, shown = narrow(quest, known)
+    for seen in shown.seen[::-1][:_TRIED]:
+        picks = mend(few, seen.picks, _weights(query))
+        if picks is not None:
+            return Filled(_selection(query, few.menu, picks, Verdict.FEASIBLE, -np.inf), quest)
+    return Filled(_exact(query, quest.menu, costly=False, gap=1.0), quest)
+
+
+def frugal(query: Query, filled: Filled, gap: float) -> Selection:
+    """Return the selection of least cost within a relative gap, from one that fills the budget."""
+    best, fills = filled.selection, filled.quest
+    if best.rows is None or fills is None:
+        return best
+    quest, known = Quest(fills.menu, _weights(query), np.zeros(len(fills.menu.rows))), Known()
+    ask(quest, known)
+    few, shown = narrow(quest, known)
+    for seen in shown.seen[::-1][:_TRIED]:
+        picks = mend(few, seen.picks, _weights(query))
+        if picks is not None:
+            found = _selection(query, few.menu, picks, Verdict.FEASIBLE, known.bound)
+            best = min(best, found, key=lambda s: s.objective)
+    if best.objective - known.bound <= gap * best.objective:
+        return replace(best, verdict=Verdict.OPTIMAL, bound=known.bound)
+    smaller = prune(quest, known, best.objective)
+    if smaller is None:  # nothing else is as cheap
+        return replace(best, verdict=Verdict.OPTIMAL, bound=best.objective)
+    ask(*smaller)
+    again = prune(*smaller, best.objective)
+    if again is None:
+        return replace(best, verdict=Verdict.OPTIMAL, bound=best.objective)
+    exact = _exact(query, again[0].menu, costly=True, gap=gap)
+    bound = min(max(exact.bound, again[1].bound), best.objective)
+    if exact.rows is not None and exact.objective < best.objective:
+        best = exact
+    close = best.objective - bound <= gap * best.objective + TINY
+    return replace(best, verdict=Verdict.OPTIMAL if close else Verdict.FEASIBLE, bound=bound)
+
+
+def nearest(query: Query, interval: int) -> tuple[int, ...]:
+    """Return rows of at most that interval, which every site must have, that go beyond the budget by a small ratio."""
+    rows = [np.flatnonzero(site.options.interval <= interval) for site in query.space.sites]
+    base = query.budget - query.limit
+    limit = np.maximum(query.limit, 1.0)
+    menu, known = menu_of(query.space, limit, rows), Known()
+    ask(Quest(menu, None, within(menu, interval)), known)
+    for step in _STEPS:
+        wider = replace(query, budget=base + limit * known.bound * step)
+        found = fill(wider, menu_within(wider, interval), interval, known.prices).selection
+        if found.rows is not None:
+            return found.rows
+    return rows_of(menu, min(known.seen, key=lambda seen: float(seen.shares.max())).picks)
 
 
 def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
@@ -118,128 +170,26 @@ def latency_of(space: Space, rows: tuple[int, ...]) -> float:
     return float(end[-1])
 
 
-def _kept(task: Task) -> list[_Kept] | None:
-    """Return what is worth choosing from at every site; None if a site has nothing within interval and budget."""
-    sites = task.space.sites
-    rows = [np.flatnonzero(site.options.interval <= task.max_interval) for site in sites]
-    if not task.overflow and all(map(len, rows)):
-        least = np.array([site.options.counts[r].min(axis=0) for site, r in zip(sites, rows, strict=True)])
-        room = task.budget - least.sum(axis=0) + least
-        rows = [r[(site.options.counts[r] <= top).all(axis=1)] for site, r, top in zip(sites, rows, room, strict=True)]
-    if not all(map(len, rows)):
-        return None
-    kept = [_classed(task.space, i, r) for i, r in enumerate(rows)]
-    tables = _converters(task.space, kept)
-    fit = [_undominated(task, i, k, tables) for i, k in enumerate(kept)]
-    return [_classed(task.space, i, k.rows[f]) for i, (k, f) in enumerate(zip(kept, fit, strict=True))]
+def _weights(query: Query) -> FloatArray:
+    """Return what a share of 1 costs of each resource [5]."""
+    return query.weights * whole(query.limit)
 
 
-def _classed(space: Space, site: int, rows: IntArray) -> _Kept:
-    options = space.sites[site].options
-    lanes_in, in_class = np.unique(options.lanes_in[rows], return_inverse=True)
-    lanes_out, out_class = np.unique(options.lanes_out[rows], return_inverse=True)
-    return _Kept(rows, lanes_in, in_class, lanes_out, out_class)
+def rows_of(menu: Menu, picks: IntArray) -> tuple[int, ...]:
+    """Return the row of every site that is picked."""
+    return tuple(int(row) for row in menu.rows[picks])
 
 
-def _converters(space: Space, kept: list[_Kept]) -> list[IntArray]:
-    """Return counts [A, B, 5] of the converter of every edge, for A widths of the producer and B of the consumer."""
-    return [
-        converter_columns(
-            kept[e.producer].lanes_out[:, None], kept[e.consumer].lanes_in[None, :], e.packet_in, e.packet_out, e.bits
-        )
-        for e in space.edges
-    ]
+def _selection(query: Query, menu: Menu, picks: IntArray, verdict: Verdict, bound: float) -> Selection:
+    return Selection(verdict, rows_of(menu, picks), float(_weights(query) @ shares_of(menu, picks)), bound)
 
 
-def _undominated(task: Task, site: int, kept: _Kept, tables: list[IntArray]) -> npt.NDArray[np.bool_]:
-    """Tell which rows no other beats in every resource, with the converters on both sides at their worst for the other.
-
-    The cheapest rows come first: each row that stays strikes out all that it beats. So the work is rows times rows that
-    stay.
-    """
-    options, edges = task.space.sites[site].options, task.space.edges
-    arriving = [t.swapaxes(0, 1) for t, e in zip(tables, edges, strict=True) if e.consumer == site]
-    leaving = [t for t, e in zip(tables, edges, strict=True) if e.producer == site]
-    into = lru_cache(lambda mine: _worst_excess(arriving, mine, len(kept.lanes_in)))
-    out = lru_cache(lambda mine: _worst_excess(leaving, mine, len(kept.lanes_out)))
-    order = np.argsort(options.counts[kept.rows] @ task.weights, kind="stable")
-    counts = options.counts[kept.rows[order]].T.copy()
-    cycles = np.stack([options.interval[kept.rows[order]], options.steps[kept.rows[order]]])
-    in_class, out_class = kept.in_class[order], kept.out_class[order]
-    stays = np.zeros(len(order), dtype=np.bool_)
-    while len(order):
-        stays[order[0]] = True
-        rest = np.zeros(len(order), dtype=np.bool_)
-        in_excess, out_excess = into(in_class[0]), out(out_class[0])
-        for r, column in enumerate(counts):
-            worst = column[0] + in_excess[r, in_class] + out_excess[r, out_class]
-            rest |= worst > column
-        if task.latency is not None:
-            rest |= (cycles[:, :1] > cycles).any(axis=0)
-        rest[0] = False
-        order, counts, cycles = order[rest], counts[:, rest], cycles[:, rest]
-        in_class, out_class = in_class[rest], out_class[rest]
-    return stays
-
-
-def _worst_excess(tables: list[IntArray], mine: int, classes: int) -> IntArray:
-    """Return the most by which converters to width class `mine` can exceed those to every other class [5, A].
-
-    It is the worst over the width at their other end, in sum over the edges [A, B, 5] of one side of a site.
-    """
-    none = np.zeros((classes, len(NAMES)), dtype=np.int64)
-    return np.asarray(sum(((t[mine] - t).max(axis=1) for t in tables), none)).T
-
-
-def _program(task: Task, kept: list[_Kept]) -> tuple[Program, list[int]]:
-    """Return the program over the kept rows, and the first choice variable of every site."""
-    program, space = Program(), task.space
-    plain = task.latency is None and not task.overflow
-    counts = [site.options.counts[k.rows] for site, k in zip(space.sites, kept, strict=True)]
-    tables = [t.reshape(-1, len(NAMES)) for t in _converters(space, kept)]
-    spread = [(table, True) for table in counts] + [(table, False) for table in tables]
-    costs = [t @ task.weights if plain else np.zeros(len(t)) for t, _ in spread]
-    firsts = [program.variables(c, choice=choice, most=1.0) for c, (_, choice) in zip(costs, spread, strict=True)]
-    choices, pairs = firsts[: len(counts)], firsts[len(counts) :]
-    for first, table in zip(choices, counts, strict=True):
-        program.line([(first, np.ones(len(table)))], 1.0, 1.0)
-    for edge, first in zip(space.edges, pairs, strict=True):
-        out, into = kept[edge.producer], kept[edge.consumer]
-        grid = first + np.arange(len(out.lanes_out) * len(into.lanes_in)).reshape(len(out.lanes_out), -1)
-        program.ties(choices[edge.producer], out.out_class, grid)
-        program.ties(choices[edge.consumer], into.in_class, grid.T)
-    slack = program.variables(np.ones(1), choice=False) if task.overflow else None
-    for column, name in enumerate(NAMES):
-        terms = [(first, t[:, column].astype(np.float64)) for first, (t, _) in zip(firsts, spread, strict=True)]
-        _limit(program, terms, float(task.budget[column]) - getattr(space.base, name), slack)
-    if task.latency is not None:
-        _minimise_latency(program, task, kept, choices)
-    return program, choices
-
-
-def _limit(program: Program, terms: list[tuple[int, FloatArray]], limit: float, slack: int | None) -> None:
-    """Limit the counts or, with a slack variable, keep them within that many times the limit."""
-    if np.isinf(limit) or not any(coefficients.any() for _, coefficients in terms):
-        return
-    if slack is None:
-        program.line(terms, -np.inf, limit)
-    else:
-        program.line([*terms, (slack, np.array([-max(limit, 1.0)]))], -np.inf, 0.0)
-
-
-def _minimise_latency(program: Program, task: Task, kept: list[_Kept], choices: list[int]) -> None:
-    """Add variables for start and end of every site, tied as in latency_of; the objective is the end of the last."""
-    space, last = task.space, len(kept) - 1
-    times = program.variables(np.zeros(2 * len(kept)), choice=False)
-    program.set_cost(times + 2 * last + 1, 1.0)
-    one = np.ones(1)
-    program.line([(times + 2 * last + 1, one)], -np.inf, np.inf if task.latency is None else task.latency)
-    for i, (site, k) in enumerate(zip(space.sites, kept, strict=True)):
-        work = site.options.interval[k.rows].astype(np.float64)
-        steps = site.options.steps[k.rows].astype(np.float64)
-        start, end = times + 2 * i, times + 2 * i + 1
-        program.line([(end, one), (start, -one), (choices[i], steps - work)], 0.0, np.inf)
-        for p in (times + 2 * e.producer for e in space.edges if e.consumer == i):
-            arrival = np.array([site.need - 1.0, -site.need])
-            program.line([(start, one), (p, arrival), (choices[i], -steps)], 0.0, np.inf)
-            program.line([(end, one), (p + 1, -one), (choices[i], -site.last * work)], 0.0, np.inf)
+def _exact(query: Query, menu: Menu, *, costly: bool, gap: float) -> Selection:
+    """Return what the exact program says: the least cost or, without costs, any selection."""
+    weights = query.weights if costly else np.zeros(len(NAMES))
+    answer, picks = solve(menu, weights, gap=gap, nodes=query.nodes)
+    if picks is None:
+        return Selection(answer.verdict, None, np.inf, answer.bound)
+    if (counts_of(query.space, rows_of(menu, picks)) > query.budget).any():
+        return Selection(Verdict.UNKNOWN, None, np.inf, answer.bound)  # the solver's tolerance was exceeded
+    return _selection(query, menu, picks, answer.verdict, answer.bound)

@@ -12,7 +12,7 @@ from codesign.machine.legal import check_design
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import design_space
-from codesign.search.design import TIME_LIMIT_S, SearchResult, board_share, interval_floor, search_design
+from codesign.search.design import NODES, SearchResult, board_share, interval_floor, search_design
 from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
@@ -21,18 +21,18 @@ _LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of sma
 
 @dataclass(frozen=True, slots=True)
 class _Effort:
-    """How quick designs are looked for: steps of the ladder, seconds for each, and what is left free of the board.
+    """How quick designs are looked for: steps of the ladder, nodes for each, and what is left free of the board.
 
     The proof that nothing is quicker would take minutes, and is not asked for.
     """
 
     ladder: tuple[float, ...]
-    seconds: float
+    nodes: int
     reserve: Resources
 
 
 _NOTHING = Resources()
-_ONCE = _Effort(_LADDER, 2.0, _NOTHING)
+_ONCE = _Effort(_LADDER, 20, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -76,7 +76,7 @@ def quick_sized_design(
     fits.
     """
     best = _fitting(graph, board, Goal.INTERVAL, max_interval, reserve=reserve)
-    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 1.0, reserve))
+    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 20, reserve))
 
 
 def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, effort: _Effort) -> _Sized:
@@ -93,7 +93,7 @@ def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, e
     steps = (int(found.interval_cycles * step) for step in effort.ladder)
     for interval in dict.fromkeys(min(step, max_interval or step) for step in steps):
         try:
-            other = _fitting(graph, board, Goal.LATENCY, interval, reserve=effort.reserve, time_limit_s=effort.seconds)
+            other = _fitting(graph, board, Goal.LATENCY, interval, reserve=effort.reserve, nodes=effort.nodes)
         except InfeasibleError:
             continue
         best = min(best, other, key=lambda sized: sized[2].latency_cycles)
@@ -127,7 +127,7 @@ def _fitting(
     others: Sequence[Board] = (),
     explain: bool = False,
     reserve: Resources = _NOTHING,
-    time_limit_s: float = TIME_LIMIT_S,
+    nodes: int = NODES,
 ) -> _Sized:
     """Return the best design that still fits with its buffers sized; what they take beyond the estimate is reserved."""
     demanded = max_interval or 0
@@ -137,7 +137,7 @@ def _fitting(
             board,
             goal,
             max_interval=max_interval,
-            time_limit_s=time_limit_s,
+            nodes=nodes,
             reserve=reserve,
             others=others,
             explain=explain,

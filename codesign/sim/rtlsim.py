@@ -12,6 +12,7 @@ import numpy as np
 from codesign.errors import MismatchError, ToolError
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
+from codesign.machine.names import EngineNames, engines_of
 from codesign.ops.arrays import IntArray
 from codesign.sim.tool import run_tool, tool_version
 
@@ -22,6 +23,8 @@ OPTIMIZATION = "OPT_FAST=-O1 OPT_GLOBAL=-O1 OPT_SLOW=-O0"
 # Verilator's makefile refuses to build in a folder with a space in its path. That folder is the current one, and all
 # paths are relative to it, so that its name is never read.
 ANYWHERE = "CURDIR=."
+Engines = tuple[EngineNames, ...]
+
 MIN_SETTLED_IMAGES = 2  # a measured interval needs two images after the pipeline has filled
 
 
@@ -38,6 +41,7 @@ def rtlsim(
     ToolError, naming full and empty buffers, if nothing moves any more. Raise it also if a tool fails or takes longer
     than timeout_s seconds.
     """
+    engines = engines_of(project)
     folder, bench = build(project, work, timeout_s=timeout_s)
     output, log = work.resolve() / "rtlsim_output.dat", work / "rtlsim.log"
     output.unlink(missing_ok=True)
@@ -48,7 +52,7 @@ def rtlsim(
     try:
         text = run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)
     except ToolError as error:
-        raise _diagnosis(log) or error from error
+        raise _diagnosis(log, engines) or error from error
     seconds = time.perf_counter() - started
     times = [int(t) for t in re.findall(r"^image \d+ out (\d+)$", text, re.MULTILINE)]
     timed = stall_seed is None
@@ -62,8 +66,8 @@ def rtlsim(
         mismatches=int(_figures(text, "result")["mismatches"]),
         interval_cycles=_interval(times) if timed else None,
         latency_cycles=times[0] if timed else None,
-        node_cycles=_node_cycles(text, len(times)),
-        fifo_peak={name: int(f["peak"]) for name, f in _buffers(text).items()},
+        engine_cycles=_engine_cycles(text, engines, len(times)),
+        fifo_peak={name: int(f["peak"]) for name, f in _buffers(text, engines).items()},
     )
 
 
@@ -88,13 +92,14 @@ def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path
     return folder, bench
 
 
-def _diagnosis(log: Path) -> MismatchError | ToolError | None:
+def _diagnosis(log: Path, engines: Engines) -> MismatchError | ToolError | None:
     """Return what the bench itself said went wrong, if it did."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     stuck = re.search(r"^stuck: (.*)$", text, re.MULTILINE)
     if stuck:
-        full = [n for n, f in _buffers(text).items() if f["now"] >= f["depth"]]
-        empty = [n for n, f in _buffers(text).items() if f["now"] == 0]
+        buffers = _buffers(text, engines)
+        full = [n for n, f in buffers.items() if f["now"] >= f["depth"]]
+        empty = [n for n, f in buffers.items() if f["now"] == 0]
         what = f"full: {', '.join(full) or 'none'}; empty: {', '.join(empty) or 'none'}"
         return ToolError(f"rtlsim: {stuck[1]}\n{what}\nlog: {log}")
     first = re.search(r"^mismatch image (\d+) index (\d+) expected (-?\d+) got (-?\d+)$", text, re.MULTILINE)
@@ -123,23 +128,23 @@ def _figures(text: str, name: str) -> dict[str, int]:
     return {key: int(value) for key, value in re.findall(r"(\w+) (-?\d+)", line[1])}
 
 
-def _buffers(text: str) -> dict[str, dict[str, int]]:
-    """Return depth, peak, now and steps by buffer, named after its instance below the top level, without the `u_`."""
-    pattern = r"^buffer \S*?accel\.u_(?:node_)?(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
+def _buffers(text: str, engines: Engines) -> dict[str, dict[str, int]]:
+    """Return depth, peak, now and steps by buffer: that of an engine by its name, a FIFO by that of its instance."""
+    names = {engine.rtl: engine.name for engine in engines}
+    pattern = r"^buffer \S*?accel\.(\w+)(?:\.\S+)? depth (\d+) peak (\d+) now (\d+) steps (\d+)$"
     lines = re.findall(pattern, text, re.MULTILINE)
-    return {n: {"depth": int(d), "peak": int(p), "now": int(w), "steps": int(s)} for n, d, p, w, s in lines}
+    figures = {i: {"depth": int(d), "peak": int(p), "now": int(w), "steps": int(s)} for i, d, p, w, s in lines}
+    return {names.get(i) or i.removeprefix("u_"): found for i, found in figures.items()}
 
 
-def _node_cycles(text: str, images: int) -> dict[str, int]:
-    """Return the busy cycles per image of every engine: what it prints itself, or the steps of its feed.
-
-    An addition has neither; it is busy for every word of its first FIFO.
-    """
-    steps = {name: figures["steps"] // images for name, figures in _buffers(text).items()}
-    adds = {name.removeprefix("fifo0_"): count for name, count in steps.items() if name.startswith("fifo0_")}
-    feeds = {name: count for name, count in steps.items() if not name.startswith("fifo")}
-    own = re.findall(r"^engine \S*?accel\.u_(?:node_)?(\w+) steps (\d+)$", text, re.MULTILINE)
-    return adds | feeds | {name: int(count) // images for name, count in own}
+def _engine_cycles(text: str, engines: Engines, images: int) -> dict[str, int]:
+    """Return the busy cycles per image of every engine: what it prints itself, or the steps of its feed."""
+    steps = {i: int(s) for i, s in re.findall(r"^buffer \S*?accel\.(\w+)\S* .* steps (\d+)$", text, re.MULTILINE)}
+    steps |= {i: int(s) for i, s in re.findall(r"^engine \S*?accel\.(\w+)\S* steps (\d+)$", text, re.MULTILINE)}
+    silent = [engine.rtl for engine in engines if engine.rtl not in steps]
+    if silent:
+        raise ToolError(f"rtlsim: the test bench printed no steps of {silent[0]}")
+    return {engine.name: steps[engine.rtl] // images for engine in engines}
 
 
 def _outputs(path: Path) -> IntArray:

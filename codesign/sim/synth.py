@@ -17,6 +17,7 @@ from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
+from codesign.machine.names import engines_of
 from codesign.sim import yosys_parts
 from codesign.sim.tool import run_tool, tool_version
 
@@ -58,6 +59,7 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     above = Path("..", "..")
     argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), above / "synth.ys", board.family.value]
     argv += ["accel", above / "synth_stats", above / "synth_parts", version]
+    argv += [engine.rtl for engine in engines_of(project)]
     log = work / "synth.log"
     try:
         run_tool(argv, cwd=folder, timeout_s=timeout_s, log=log)

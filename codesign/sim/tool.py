@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from codesign.errors import ToolError
@@ -14,6 +17,20 @@ from codesign.sim import guard
 
 LAST_LINES = 12  # of the log, shown in an error
 LONGEST_S = 2_000_000.0  # that a socket can wait, about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A program to be run in `cwd`; both its streams go to the file `log`. `environment` is added to ours."""
+
+    argv: tuple[str | Path, ...]
+    cwd: Path
+    log: Path
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def command(self) -> list[str]:
+        return [str(a) for a in self.argv]
 
 
 def run_tool(
@@ -25,38 +42,40 @@ def run_tool(
     the program is missing, fails, or takes longer than timeout_s seconds. Whenever this returns or raises, nothing that
     the program started is left; nor if this process dies, see sim.guard.
     """
-    command = [str(a) for a in argv]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    ours, theirs = socket.socketpair()
-    with log.open("wb") as stream, ours, theirs:
-        ours.settimeout(min(timeout_s, LONGEST_S))
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), *command],
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-                pass_fds=(theirs.fileno(),),
-            )
-        except OSError as error:
-            raise ToolError(_not_started(command, cwd, error)) from error
-        try:
-            theirs.close()
-            what, _, number = ours.recv(64).decode().partition(" ")
-        except TimeoutError as error:
-            cause = f"was stopped after {timeout_s:g} s; give it more time, or a smaller design"
-            raise ToolError(_failed(command, cause, log)) from error
-        finally:
-            _kill(process)
-    if what == "error":
-        raise ToolError(_not_started(command, cwd, OSError(int(number), os.strerror(int(number)))))
-    status = int(number) if what == "status" else -signal.SIGKILL  # of the guard
-    if status != 0:
-        raise ToolError(_failed(command, _cause(status), log))
+    job = Job(argv=tuple(argv), cwd=cwd, log=log, environment=environment)
+    for _, error in run_jobs([job], at_once=1, timeout_s=timeout_s):
+        if error is not None:
+            raise error from error.__cause__
     return log.read_text(errors="replace")
+
+
+def run_jobs(jobs: Sequence[Job], *, at_once: int, timeout_s: float) -> Iterator[tuple[Job, ToolError | None]]:
+    """Run programs, so many at once, and yield each as it ends, with the error that run_tool would raise of it.
+
+    A program that takes longer than timeout_s seconds is stopped. When the iterator is closed, all that still run are.
+    """
+    waiting, running = list(reversed(jobs)), dict[socket.socket, _Running]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                job = waiting.pop()
+                try:
+                    started = _start(job, timeout_s)
+                except ToolError as error:
+                    yield job, error
+                else:
+                    running[started.link] = started
+            if not running:
+                continue
+            patience = min(r.until for r in running.values()) - time.monotonic()
+            ready, _, _ = select.select(list(running), [], [], max(patience, 0.0))
+            late = [r.link for r in running.values() if r.until <= time.monotonic() and r.link not in ready]
+            for link in (*ready, *late):
+                ended = running.pop(link)
+                yield ended.job, _outcome(ended, timeout_s if link in late else None)
+    finally:
+        for left in running.values():
+            left.stop()
 
 
 def tool_version(argv: Sequence[str], *, cwd: Path) -> str:
@@ -66,11 +85,63 @@ def tool_version(argv: Sequence[str], *, cwd: Path) -> str:
     return lines[0].strip() if lines else "unknown"
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the guard's whole group. Until it is waited for here, no other group can have its number."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    """A guard with its program, our end of the socket to it, and when its time is over."""
+
+    job: Job
+    process: "subprocess.Popen[bytes]"
+    link: socket.socket
+    until: float
+
+    def stop(self) -> None:
+        """Kill the guard's whole group. Until it is waited for here, no other group can have its number."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.link.close()
+
+
+def _start(job: Job, timeout_s: float) -> _Running:
+    """Start the guard of a program. Raise ToolError."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    ours, theirs = socket.socketpair()
+    with job.log.open("wb") as stream, theirs:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), *job.command],
+                cwd=job.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(job.environment or {})},
+                start_new_session=True,
+                pass_fds=(theirs.fileno(),),
+            )
+        except OSError as error:
+            ours.close()
+            raise ToolError(_not_started(job.command, job.cwd, error)) from error
+    return _Running(job, process, ours, time.monotonic() + min(timeout_s, LONGEST_S))
+
+
+def _outcome(ended: _Running, late_s: float | None) -> ToolError | None:
+    """Return what went wrong with a program that ended, or that is out of time after `late_s`; stop what it left."""
+    job = ended.job
+    try:
+        if late_s is not None:
+            cause = f"was stopped after {late_s:g} s; give it more time, or a smaller design"
+            return ToolError(_failed(job.command, cause, job.log))
+        what, _, number = ended.link.recv(64).decode().partition(" ")
+    finally:
+        ended.stop()
+    if what == "error":
+        return ToolError(_not_started(job.command, job.cwd, OSError(int(number), os.strerror(int(number)))))
+    status = int(number) if what == "status" else -signal.SIGKILL  # of the guard
+    if status == 0:
+        return None
+    failed = ToolError(_failed(job.command, _cause(status), job.log))
+    failed.status = status
+    return failed
 
 
 def _not_started(command: list[str], cwd: Path, error: OSError) -> str:

@@ -6,9 +6,10 @@ That array alone may take some per cent fewer LUTs than as part of the whole; wh
 A part is known by its content: where the counts of the same content are kept, they are taken as they are.
 
 Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then
-come the folder for the cell counts, the folder where counts are kept by content, and the version of Yosys. The first
-folder gets a file for each part, and `parts.json` with all of them: [{"file", "times"}]. If a part is too large or
-failed, it gets a file `too_large` or `failed` instead, with a sentence that names the part.
+come the folder for the cell counts, the folder where counts are kept by content, the version of Yosys, and the
+instances in the top module that are engines. The first folder gets a file for each part, and `parts.json` with all of
+them: [{"file", "times"}]. If a part is too large or failed, it gets a file `too_large` or `failed` instead, with a
+sentence that names the part.
 """
 
 import hashlib
@@ -91,7 +92,7 @@ def main(arguments: list[str]) -> int:
     for line in passes.read_text().splitlines():
         design.run_pass(line)
     try:
-        parts = parts_of({_plain(m.name): m for m in design.modules_.values()}, top)
+        parts = parts_of({_plain(m.name): m for m in design.modules_.values()}, top, arguments[6:])
     except TooLarge as error:
         (stats / "too_large").write_text(str(error))
         return 1
@@ -108,9 +109,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def parts_of(modules: dict[str, Any], top: str) -> list[Part]:
-    """Return the parts of the design, the largest first. Raise TooLarge."""
-    engines = [n for n in modules if re.fullmatch(rf"[a-z_]+\${re.escape(top)}\.u_node_[^.]*", n)]
+def parts_of(modules: dict[str, Any], top: str, instances: Sequence[str]) -> list[Part]:
+    """Return the parts of the design, the largest first; `instances` of the top are engines. Raise TooLarge."""
+    paths = {f"{top}.{instance}" for instance in instances}
+    engines = [name for name in modules if name.partition("$")[2] in paths]
     parts = [Part(top, without=tuple(engines))]
     size = {parts[0]: 0}
     for engine in engines:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier, Placement
+from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.machine.line import emit_lanes, words_in
 from codesign.ops.add import Add
@@ -66,7 +66,6 @@ def random_design(graph: Graph, rng: Rng) -> Design:
     )
     return Design(
         engines=engines,
-        placements=tuple(Placement(n.name, i) for i, n in enumerate(graph.operations)),
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=1 << int(rng.integers(4)),
@@ -319,11 +318,9 @@ def _engine(node: Operation, rng: Rng) -> LineEngine:
         simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
     narrowest = emit_lanes(node, pe, simd)
     emit = _pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    engine = LineEngine(pe=pe, simd=simd, emit=emit)
-    return LineEngine(
-        pe=pe,
-        simd=simd,
-        emit=emit,
+    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
+    return replace(
+        engine,
         multiplier=_pick(rng, tuple(Multiplier)),
         weight_memory=_pick(rng, tuple(Memory)),
         buffer_memory=_pick(rng, tuple(Memory)),

@@ -28,7 +28,6 @@ from codesign.testing.random_machines import random_design, random_graph
 
 SHAPE = Shape(28, 28, 1)
 LABELS = tuple("0123456789")
-SEARCH_LIMIT_S = 30.0
 BOARDS = {Family.SERIES7: "pynq-z2", Family.ULTRASCALE_PLUS: "ultra96-v2"}
 
 
@@ -65,7 +64,7 @@ class Case:
         else:
             graph = with_random_weights(skeleton(random_network(rng)), rng)
             rest = scaled(self.board.budget, 1 - self.share)
-            found = search_design(graph, self.board, reserve=rest, time_limit_s=SEARCH_LIMIT_S, explain=False)
+            found = search_design(graph, self.board, reserve=rest, explain=False)
             design = found.design
         return graph, size_buffers(graph, design)
 

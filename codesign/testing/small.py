@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from codesign.ir.design import Design, LineEngine, Placement
+from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv, accumulator_bounds
@@ -35,12 +35,11 @@ def small_graph(seed: int = 1) -> Graph:
 def small_design() -> Design:
     """Return an engine per node, neither PE nor SIMD dividing everything."""
     engines = (
-        LineEngine(pe=3, simd=1, emit=1, buffer_words=64),
-        LineEngine(pe=2, simd=1, emit=1, buffer_words=64),
-        LineEngine(pe=2, simd=3, emit=1, buffer_words=64),
+        LineEngine(nodes=("conv",), pe=3, simd=1, emit=1, buffer_words=64),
+        LineEngine(nodes=("pool",), pe=2, simd=1, emit=1, buffer_words=64),
+        LineEngine(nodes=("dense",), pe=2, simd=3, emit=1, buffer_words=64),
     )
-    names = ("conv", "pool", "dense")
-    return Design(engines=engines, placements=tuple(Placement(n, i) for i, n in enumerate(names)))
+    return Design(engines=engines)
 
 
 def _conv(

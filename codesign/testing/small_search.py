@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,22 @@ from codesign.ir.dataset import Dataset
 from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
 from codesign.networks.training import TrainConfig
 from codesign.ops.shapes import Shape
+
+TINY_RUN = """
+name: tiny
+board: pynq-z2
+data: {{kind: arrays, path: {data}}}
+space:
+  stages:
+    - {{stride: 2, widths: [2, 4], activation_bits: [3, 4], blocks: [
+        {{operators: [{{kind: conv, kernel: 3}}, {{kind: separable, kernel: 3}}], weight_bits: [3, 4]}}]}}
+  head_pools: [none, global]
+  head_weight_bits: [4]
+search: {{min_fps: 50000.0, epochs: 2, warmup_epochs: 1, images: 64, batch_images: 16, finalists: 2, threads: 1,
+  device: cpu, minimum_depth: 1}}
+train: {{float_epochs: 1, quantized_epochs: 1, batch_images: 16, calibration_images: 16, threads: 1, device: cpu}}
+proof: {{csim_images: 4, rtlsim_images: 4, synthesis: false}}
+"""
 
 CPU = torch.device("cpu")
 SHAPE = Shape(8, 8, 1)
@@ -93,3 +110,17 @@ def run_tiny(board: Board, folder: Path, **changes: object) -> CosearchResult:
 def train_config() -> TrainConfig:
     """Return settings of a training of seconds."""
     return TrainConfig(float_epochs=3, quantized_epochs=3, epoch_images=1, batch_images=16, threads=1)
+
+
+def write_tiny_run(folder: Path) -> Path:
+    """Write a configuration of `run` that takes seconds, and two classes of 8x8 images that differ in brightness."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, count in (("train", 96), ("test", 40)):
+        y = np.arange(count) % 2
+        arrays[f"x_{part}"] = (rng.integers(0, 128, (count, 8, 8, 1)) + 120 * y[:, None, None, None]).astype(np.uint8)
+        arrays[f"y_{part}"] = y
+    np.savez(folder / "data.npz", **arrays)
+    path = folder / "tiny.yaml"
+    path.write_text(TINY_RUN.format(data=folder / "data.npz"))
+    return path

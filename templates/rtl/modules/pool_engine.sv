@@ -139,12 +139,6 @@ module pool_engine
     logic [SUM_BITS-1:0] offset;
     if (COUNTS > 1) begin : g_counted
       logic [counter_bits(COUNTS)-1:0] word_count;
-      logic [COUNTS-1:0][MULTIPLIER_BITS-1:0] multipliers;
-      logic [COUNTS-1:0][SUM_BITS-1:0] offsets;
-      for (genvar n = 0; n < COUNTS; n++) begin : g_table
-        assign multipliers[n] = MULTIPLIER_BITS'(MULTIPLIERS[32*n+:32]);
-        assign offsets[n]     = SUM_BITS'(OFFSET + 64'(ADDED) * $signed({32'd0, MULTIPLIERS[32*n+:32]}));
-      end
       if (PE == EMIT) begin : g_wire
         assign word_count = count;
       end else begin : g_held
@@ -152,8 +146,17 @@ module pool_engine
           if (result_valid && result_ready) word_count <= count;
         end
       end
-      assign multiplier = multipliers[word_count];
-      assign offset     = offsets[word_count];
+      // A table of constants.
+      always_comb begin
+        multiplier = '0;
+        offset     = '0;
+        for (int n = 0; n < COUNTS; n++) begin
+          if (word_count == (counter_bits(COUNTS))'(n)) begin
+            multiplier = MULTIPLIER_BITS'(MULTIPLIERS[32*n+:32]);
+            offset     = SUM_BITS'(OFFSET + 64'(ADDED) * $signed({32'd0, MULTIPLIERS[32*n+:32]}));
+          end
+        end
+      end
     end else begin : g_constant
       assign multiplier = MULTIPLIER_BITS'(MULTIPLIER);
       assign offset     = SUM_BITS'(OFFSET);

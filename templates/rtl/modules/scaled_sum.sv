@@ -90,4 +90,13 @@ module scaled_sum #(
     .data_o
   );
 
+`ifndef SYNTHESIS
+  longint steps;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) steps <= 0;
+    else if (both && ready) steps <= steps + 1;
+  end
+  final $display("engine %m steps %0d", steps);
+`endif
+
 endmodule

@@ -17,7 +17,7 @@ class Design:
     """Knows the passes that cost something, and the one that writes counts."""
 
     def __init__(self) -> None:
-        names = ("accel", "pool_engine$accel.u_node_a", "pool_engine$accel.u_node_b")
+        names = ("accel", "pool_engine$accel.u_engine_conv", "pool_engine$accel.u_engine_pool")
         self.modules_ = {name: Module(name) for name in names}
 
     def run_pass(self, line: str) -> None:
