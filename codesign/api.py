@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -185,21 +185,17 @@ def compile(
     `seed` otherwise. `proof`: how much is simulated, see ProofConfig. `out`: the run folder, where the same call goes
     on another time; without it, nothing stays but what `Built.write` writes. `until`: a step up to which all is done at
     once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. `example`: an input
-    [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: what a float network is
-    quantized by: images as the network reads them, an .npz, an .npy, a folder of images or the name of a data set;
-    `quantize`: how, see QuantizeConfig. Raises
-    InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
+    [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: images [N, ...] that a float
+    network is quantized by, an .npz, an .npy, a folder, or a data set or its name. `quantize`: how, see QuantizeConfig.
+    Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
     """
     data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
     source = _network(model, example, data)
-    stem = source.stem if isinstance(source, Path) else source.name if isinstance(source, Graph) else source.source.name
-    plain = {
-        "name": run_name(stem) if name is None else name,
+    plain: dict[str, Any] = {"min_fps": min_fps, "max_latency_us": max_latency_us, "seed": seed}
+    plain |= {
+        "name": run_name(_stem(source)) if name is None else name,
         "board": board.name if isinstance(board, Board) else board,
-        "min_fps": min_fps,
-        "max_latency_us": max_latency_us,
         "goal": goal.value if isinstance(goal, Goal) else goal,
-        "seed": seed,
         "limits": _plain(board.limits if limits is None and isinstance(board, Board) else limits),
         "input_shape": None if input_shape is None else list(input_shape),
         "calibrate": data if data is None or isinstance(data, str) else _digest_of(data),
@@ -207,13 +203,9 @@ def compile(
         "proof": _plain(proof) if proof is not None or images is None else _proof_of(images),
     }
     config = parse(CompileConfig, {key: value for key, value in plain.items() if value is not None}, "codesign.compile")
-    step = _step(until, "codesign.compile")
-
-    def begin(folder: Path) -> object:
-        given = board if isinstance(board, Board) else None
-        return verbs.compile_model(source, config, folder, progress, images, step, board=given, data=data)
-
-    return _built(begin, out, progress)
+    step, given = _step(until, "codesign.compile"), board if isinstance(board, Board) else None
+    begin = partial(verbs.compile_model, source, config, images=images, until=step, board=given, data=data)
+    return _built(lambda folder: begin(folder, progress), out, progress)
 
 
 def run(
@@ -284,6 +276,17 @@ def _network(model: Any, example: Images | None, data: object) -> Path | Graph |
     if example is None and (data is None or isinstance(data, str | Dataset)):
         raise ConfigError(f"{name}: a module needs an example of its input [N, ...]; give one as example=")
     return Traced(model, read_module(model, data if example is None else example, name))
+
+
+def _stem(source: Path | Graph | Traced) -> str:
+    """Return what a run is named after."""
+    match source:
+        case Path():
+            return source.stem
+        case Graph():
+            return source.name
+        case Traced():
+            return source.source.name
 
 
 def _digest_of(data: Images | Dataset) -> str:
