@@ -27,8 +27,9 @@ from codesign.ir.boards import load_board
 from codesign.ir.graph import Graph
 from codesign.model.resource import NAMES
 from codesign.model.space import Options, Site, Space, design_space
-from codesign.networks import space as networks
+from codesign.networks.derive import derive
 from codesign.networks.network import skeleton
+from codesign.networks.space import decisions
 from codesign.networks.spaces import load_space
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
@@ -123,11 +124,11 @@ def board_of(name: str, size: float) -> Board:
 def draw(count: int, seed: int) -> list[Graph]:
     """Draw so many different networks of the space, each choice drawn evenly."""
     space, rng = load_space("fashion"), np.random.default_rng(seed)
-    sizes = [len(d.options) for d in networks.decisions(space)]
+    sizes = [len(d.options) for d in decisions(space)]
     rows: dict[tuple[int, ...], Graph] = {}
     while len(rows) < count:
         row = tuple(int(i) for i in rng.integers(0, sizes))
-        rows[row] = skeleton(networks.derive(space, row, "drawn", SHAPE, LABELS))
+        rows[row] = skeleton(derive(space, row, "drawn", SHAPE, LABELS))
     return list(rows.values())
 
 
@@ -228,9 +229,7 @@ def exact_intervals(graphs: list[Graph], say: Callable[[str], None]) -> FloatArr
             found.append(float("inf"))
         say(f"[{i + 1}/{len(graphs)}] designed for it")
     if unproved:
-        raise SystemExit(
-            f"{unproved} of the designs are not proved to be the fastest"
-        )
+        raise SystemExit(f"{unproved} of the designs are not proved to be the fastest")
     return np.array(found)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from common import parser_of, publish, run_cases
 
-from codesign.ir.board import Family
+from codesign.ir.technology import families
 from codesign.testing.resource_cases import BOARDS, Case, Row, compare
 
 SHARES = (0.12, 0.16, 0.2)  # of the board's budget, for the networks in turn
@@ -43,10 +43,10 @@ synthesized as a whole.
 
 def cases(random: int, networks: int) -> list[Case]:
     """Return so many random machines and networks for each family; no machine comes twice."""
-    families = tuple(enumerate((Family.SERIES7, Family.ULTRASCALE_PLUS)))
-    small = [Case(100 * i + seed, family) for i, family in families for seed in range(random)]
+    known = tuple(enumerate(families()))
+    small = [Case(100 * i + seed, family) for i, family in known for seed in range(random)]
     shares = [SHARES[seed % len(SHARES)] for seed in range(networks)]
-    return small + [Case(100 * i + seed, family, share) for i, family in families for seed, share in enumerate(shares)]
+    return small + [Case(100 * i + seed, family, share) for i, family in known for seed, share in enumerate(shares)]
 
 
 def page(rows: Sequence[Row], troubles: Sequence[str]) -> str:
@@ -64,7 +64,7 @@ def summary(rows: Sequence[Row]) -> str:
         "all": list(rows),
         "random": [r for r in rows if r.case.share is None],
         "network": [r for r in rows if r.case.share is not None],
-        **{f.value: [r for r in rows if r.case.family is f] for f in Family},
+        **{family: [r for r in rows if r.case.family == family] for family in families()},
     }
     lines = [
         "| designs | number | DSP equal | BRAM18 equal | LUT error, median | largest | FF error, median | largest |",

@@ -20,16 +20,19 @@ import torch
 from codesign.cosearch.blocks import choice_blocks
 from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.cosearch.trainer import Trainer
-from codesign.ir.board import Board
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
+from codesign.ir.demand import Demand
 from codesign.ir.files import write_text
 from codesign.model.space import node_options
 from codesign.nets.batches import Images, generator
 from codesign.nets.device import use_device
 from codesign.nets.train import train
-from codesign.networks.space import derive, middle
+from codesign.networks.derive import derive
+from codesign.networks.space import middle
 from codesign.networks.spaces import load_space
 from codesign.networks.training import Device, TrainConfig
 from codesign.ops.conv import Conv
@@ -37,6 +40,7 @@ from codesign.ops.shapes import Shape
 from codesign.progress import silent
 
 DOC = Path(__file__).parent.parent / "docs" / "search_costs.md"
+FPS = 100.0  # demanded
 POINTS_S = 3.0  # for which design points are priced
 STEPS = 8  # of weights, and half as many of choices, in an epoch
 
@@ -82,9 +86,9 @@ def design_points_a_second() -> float:
     blocks = choice_blocks(load_space("fbnet-cifar"), Shape(32, 32, 3), 100)
     nodes = sorted({n for b in blocks for made in b.nodes.ravel() for n in made or () if isinstance(n, Conv)}, key=repr)
     rng, points, begun = np.random.default_rng(0), 0, time.process_time()
-    family = load_board("pynq-z2").family
+    technology = load_board("pynq-z2").fabric
     while time.process_time() - begun < POINTS_S:
-        points += len(node_options(nodes[int(rng.integers(len(nodes)))], family))
+        points += len(node_options(nodes[int(rng.integers(len(nodes)))], technology))
     return points / (time.process_time() - begun)
 
 
@@ -119,9 +123,17 @@ def measure(preset: Preset, paths: int, alone_mib: float) -> Figures:
     """Measure tables, and steps of the supernet, in this process. `alone_mib`: of one network."""
     space, board = load_space(preset.space), load_board(preset.board)
     begun = time.process_time()
-    pricing = Pricing(space, preset.shape, preset.labels, board, _target(board))
+    task = Task(
+        name="costs",
+        space=space,
+        shape=preset.shape,
+        labels=tuple(map(str, range(preset.labels))),
+        board=board,
+        demand=Demand.at(board.clock_mhz, min_fps=FPS),
+    )
+    pricing = Pricing(task)
     tables_s = time.process_time() - begun
-    row = [0] * len(pricing.sizes)
+    row = Row((0,) * len(pricing.sizes))
     begun = time.process_time()
     for _ in range(20):
         pricing.alternatives(row)
@@ -136,7 +148,7 @@ def measure(preset: Preset, paths: int, alone_mib: float) -> Figures:
         threads=1,
     )
     device = use_device(Device.AUTO, config.threads)
-    trainer = Trainer(space, preset.shape, preset.labels, config, pricing, device)
+    trainer = Trainer(task, config, pricing, device)
     weights, choices = _steps(trainer, preset, device)
     return Figures(
         preset=preset.space,
@@ -150,10 +162,6 @@ def measure(preset: Preset, paths: int, alone_mib: float) -> Figures:
         alone_mib=alone_mib,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU, one thread",
     )
-
-
-def _target(board: Board) -> int:
-    return int(board.clock_mhz * 1e6 / 100)
 
 
 def _steps(trainer: Trainer, preset: Preset, device: torch.device) -> tuple[float, float]:

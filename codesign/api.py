@@ -94,7 +94,7 @@ class Built:
         return Project.read(self._files.project)
 
     def csim(self, x: Images | None = None) -> Measurement:
-        """Simulate the C++ with g++, and return its outputs [N, OY, OX, K].
+        """Simulate the C++ with g++, and return its outputs [N, OY, OX, K]; of several, [N, elements of all].
 
         x[N, IY, IX, C]: integers of the network's input, or numbers as in the data where the network has an encoding.
         Without x: the images of the run, once. Raises MismatchError if a word differs from the golden model's.
@@ -105,7 +105,7 @@ class Built:
         return self._shaped(files.load_measurement(self._files.csim))
 
     def rtlsim(self, x: Images | None = None, *, stall_seed: int | None = None) -> Measurement:
-        """Simulate the SystemVerilog with Verilator, and return its outputs [N, OY, OX, K], interval and latency.
+        """Simulate the SystemVerilog with Verilator, and return its outputs as csim does, interval and latency.
 
         x: as csim takes it; from 4 images on there is an interval. `stall_seed`: hold both ends back at random; there
         are no cycles then. Without x: the images of the run, once, and with stalls as its configuration says.
@@ -149,8 +149,8 @@ class Built:
         return RunFolder(self.folder)
 
     def _shaped(self, measurement: Measurement) -> Measurement:
-        """Return the measurement with its outputs as [N, OY, OX, K]."""
-        if measurement.outputs is None:
+        """Return the measurement with its outputs as [N, OY, OX, K]; those of several stay [N, elements]."""
+        if measurement.outputs is None or len(self.graph.output_nodes) > 1:
             return measurement
         o = self.graph.output.oshape
         return dataclasses.replace(measurement, outputs=measurement.outputs.reshape(-1, o.y, o.x, o.c))

@@ -1,7 +1,10 @@
 """Fixtures of every test: a board, and stored trees."""
 
 import importlib.util
-from collections.abc import Callable
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
@@ -14,6 +17,7 @@ from codesign.testing.requirements import load_profile
 from codesign.testing.requirements import pytest_runtest_setup as pytest_runtest_setup
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+OBJCACHE = Path(__file__).parent / "objcache.py"
 HOUSE_COUNTS = Path(__file__).parent.parent / "scripts" / "house_counts.py"
 
 load_profile()
@@ -23,6 +27,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with slow tests first: with several processes, no long file begins when the others are done."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _verilated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all simulations of a test run share the compiled run-time library of Verilator."""
+    folder = tmp_path_factory.getbasetemp() / "verilated"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each process has a folder inside that of all
+        folder = folder.parent.parent / "verilated"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OBJCACHE", shlex.join([sys.executable, "-S", str(OBJCACHE)]))
+        patch.setenv("OBJCACHE_FOLDER", str(folder))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

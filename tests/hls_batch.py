@@ -34,7 +34,7 @@ class Case:
 
 def random_case(seed: int, images: int = 3, *, extreme: bool = False) -> Case:
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, extreme=extreme)
+    graph = random_graph(rng, extreme=extreme, several_outputs=True)
     return case_of(seed, graph, random_design(graph, rng), rng, images)
 
 
@@ -43,7 +43,8 @@ def case_of(seed: int, graph: Graph, design: Design, rng: np.random.Generator, i
     x = random_inputs(graph, rng, images)
     values = golden.run_all(graph, x)
     layers = {n.name: values[n.name] for n in graph.nodes[1:]}
-    return Case(seed, graph, design, render_hls(graph, design, small_board(), x, values[graph.output.name], layers))
+    y = golden.joined([values[node.name] for node in graph.output_nodes])
+    return Case(seed, graph, design, render_hls(graph, design, small_board(), x, y, layers))
 
 
 def failures(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from codesign.emit.scripts import complete_project
-from codesign.ir.board import Board, Family, Fill, Shell
+from codesign.ir.board import Board, Fill, Shell
 from codesign.ir.cost import Cost, EngineCost, Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
@@ -15,7 +15,7 @@ from codesign.testing.small import small_design, small_graph
 def small_board(shell: Shell = Shell.ZYNQ) -> Board:
     """A board of its own, so that a change of boards/ changes no snapshot."""
     return Board(
-        name="bench-1", title="Bench board 1", part="xc7z020clg400-1", family=Family.SERIES7, shell=shell,
+        name="bench-1", title="Bench board 1", part="xc7z020clg400-1", family="xc7", shell=shell,
         clock_mhz=150.0, resources=Resources(dsp=220, bram18=280, lut=53200, ff=106400),
         fill=Fill(dsp=0.9, bram18=0.9, uram=0.9, lut=0.7, ff=0.5), dram_peak_mb_s=2100.0, dram_efficiency=0.8,
         sources=("made up",),

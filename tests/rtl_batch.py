@@ -5,9 +5,11 @@ Only the machine whose clock moves costs time. The test bench is the project's o
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,22 @@ from codesign.ops.arrays import IntArray
 from projects import small_board
 from strategies import random_design, random_graph, random_inputs
 
+_KEPT = tempfile.TemporaryDirectory(prefix="codesign-verilator-")  # removed when Python ends
 WORKERS = 2
 PER_BUILD = 20
-_HEADERS = ("cstdio", "cstdlib", "cstring", "fstream", "memory", "random", "sstream", "string", "vector", "type_traits")
+_HEADERS = (
+    "algorithm",
+    "cstdio",
+    "cstdlib",
+    "cstring",
+    "fstream",
+    "memory",
+    "random",
+    "sstream",
+    "string",
+    "vector",
+    "type_traits",
+)
 _PORT = re.compile(r"^  (input|output) +logic +(\[\d+:0\])? *(\w+),?$", re.MULTILINE)
 
 
@@ -75,7 +90,7 @@ def random_machine(
     `at_own_pace` sends an image every interval, evenly, instead of all at once.
     """
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng, extreme=extreme, every_operator=every_operator)
+    graph = random_graph(rng, extreme=extreme, every_operator=every_operator, several_outputs=every_operator)
     design = size_buffers(graph, random_design(graph, rng))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
@@ -83,7 +98,7 @@ def random_machine(
 
 def run_batch(machines: Sequence[Machine], work: Path) -> list[Result]:
     """Run the machines, PER_BUILD in a build, WORKERS builds at a time."""
-    runtime = build_runtime(work)
+    runtime = build_runtime()
     groups = [machines[i : i + PER_BUILD] for i in range(0, len(machines), PER_BUILD)]
 
     def run(index: int) -> list[Result]:
@@ -114,8 +129,10 @@ def run_group(
     return [_result(machine, index, run.stdout) for index, machine in enumerate(machines)]
 
 
-def build_runtime(work: Path) -> Path:
-    """Verilator's run-time library, compiled once."""
+@cache
+def build_runtime() -> Path:
+    """Verilator's run-time library, compiled once in a process."""
+    work = Path(_KEPT.name)
     include = verilator_root() / "include"
     sources = "".join(f'#include "{include / name}"\n' for name in ("verilated.cpp", "verilated_threads.cpp"))
     (work / "runtime.cpp").write_text(sources)
@@ -131,7 +148,7 @@ def verilator_root() -> Path:
 
 def _write_case(machine: Machine, index: int, work: Path) -> list[tuple[str, str, str]]:
     """Write the project's files below work, the top level renamed; its ports as (direction, range, name)."""
-    y = golden.run(machine.graph, machine.x)
+    y = golden.run_joined(machine.graph, machine.x)
     files = render_rtl(machine.graph, machine.design, small_board(), machine.x, y).files
     top = ""
     for name, content in files.items():

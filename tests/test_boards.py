@@ -11,7 +11,7 @@ from codesign.data import folder
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Limits, ProcessorClock
 from codesign.ir.boards import list_boards, load_board
-from codesign.ir.cost import MOST_CYCLES, latency_cycles, most_cycles
+from codesign.ir.demand import MOST_CYCLES, Demand
 
 WANTED = {"pynq-z2", "zc706", "ultra96-v2", "zcu102", "kv260"}
 
@@ -117,12 +117,12 @@ def test_a_limit_above_the_board_bounds_nothing() -> None:
 
 def test_cycles_of_an_extreme_demand_are_a_number_or_none_is_possible() -> None:
     for tiny, huge in ((5e-324, 1e308), (1e-310, 1e30), (1e-30, 1e12)):
-        assert most_cycles(tiny, 100.0) == MOST_CYCLES
-        assert latency_cycles(huge, 100.0) == MOST_CYCLES
+        longest = Demand(interval_cycles=MOST_CYCLES, latency_cycles=MOST_CYCLES)
+        assert Demand.at(100.0, min_fps=tiny, max_latency_us=huge) == longest
         with pytest.raises(InfeasibleError, match=r"min_fps: .* is more than one image a cycle at 100 MHz"):
-            most_cycles(huge, 100.0)
+            Demand.at(100.0, min_fps=huge)
         with pytest.raises(InfeasibleError, match=r"max_latency_us: .* is less than a cycle at 100 MHz"):
-            latency_cycles(tiny, 100.0)
+            Demand.at(100.0, max_latency_us=tiny)
 
 
 def test_an_unknown_board_names_the_nearest() -> None:

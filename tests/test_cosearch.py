@@ -26,8 +26,9 @@ from codesign.nets.export import export  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
 from codesign.nets.supernet import SuperNet  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.networks.derive import derive  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
-from codesign.networks.space import bit_widths, decisions, derive  # noqa: E402
+from codesign.networks.space import bit_widths, decisions  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.testing.small_search import SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
 

@@ -93,7 +93,7 @@ def test_an_addition_without_its_fifo_is_refused() -> None:
 @pytest.mark.parametrize(("lanes", "said"), [(256, "at most 1024 bits"), (3, "power of two"), (0, "power of two")])
 def test_a_stream_that_axi_does_not_have_is_refused(name: str, lanes: int, said: str) -> None:
     with pytest.raises(ConfigError, match=f"design: {name}: .*{said}"):
-        check_design(replace(small_design(), **{name: lanes}), small_graph())
+        check_design(replace(small_design(), **{name: lanes if name == "input_lanes" else (lanes,)}), small_graph())
 
 
 CONV, POOL, DENSE = small_design().engines
@@ -217,7 +217,7 @@ def test_the_search_offers_no_engine_that_hls_cannot_hold(board) -> None:
     graph, _ = wide(700, 20, c=700)
     node = graph.node("up")
     assert isinstance(node, Conv)
-    options = node_options(node, board.family)
+    options = node_options(node, board.fabric)
     assert options.engines is not None
     assert int(options.engines.pe.max()) * 20 <= MAX_WORD_BITS
     pairs = int(options.lanes_in.max()), int(options.lanes_out.max())
@@ -261,6 +261,9 @@ def mutated(plain: Plain, draw: Callable[[int], int]) -> Plain:
             plain[key] = numbers[draw(len(numbers))]
             continue
         at = draw(len(plain[key]))
+        if key == "output_lanes":
+            plain[key][at] = numbers[draw(len(numbers))]
+            continue
         names = [name for name, value in plain[key][at].items() if type(value) is int]
         what = draw(12)
         if what == 0:

@@ -55,7 +55,7 @@ def every_design(found):
     for e in found.edges:
         out = found.sites[e.producer].options.lanes_out[rows[e.producer]]
         into = found.sites[e.consumer].options.lanes_in[rows[e.consumer]]
-        counts += resource.converter_columns(out, into, e.packet_in, e.packet_out, e.bits)
+        counts += resource.converter_columns(out, into, e.packet_in, e.packet_out, e.bits, found.technology)
     interval = np.max([s.options.interval[row] for s, row in zip(found.sites, rows, strict=True)], axis=0)
     start, end = np.zeros(rows.shape), np.zeros(rows.shape)
     for i, (site, row) in enumerate(zip(found.sites, rows, strict=True)):
@@ -143,7 +143,7 @@ def test_the_closed_form_bound_disproves_no_design(seed):
 def test_a_result_is_a_legal_design_that_costs_what_it_says(graph):
     found = search_design(graph, BOARD)
     check_design(found.design, graph)
-    assert resource.design_resources(elaborate(graph, found.design), BOARD.family) == found.resources
+    assert resource.design_resources(elaborate(graph, found.design), BOARD.fabric) == found.resources
     assert found.resources.fits(BOARD.budget)
     assert schedule.interval_cycles(elaborate(graph, found.design)) == found.interval_cycles
     assert found.bottlenecks
@@ -169,10 +169,10 @@ def test_a_binding_resource_buys_what_the_result_says(seed):
 
 
 def test_the_same_search_twice_gives_the_same_design_whatever_else_the_machine_does():
-    first = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+    first = [search_design(network(), BOARD, goal, nodes=5, explain=False) for goal in SEARCHED]
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
     try:
-        second = [search_design(network(), BOARD, goal, nodes=20, explain=False) for goal in SEARCHED]
+        second = [search_design(network(), BOARD, goal, nodes=5, explain=False) for goal in SEARCHED]
     finally:
         for process in busy:
             process.kill()
@@ -396,7 +396,7 @@ from dataclasses import replace
 from codesign.ir.boards import load_board
 from codesign.ops.shapes import Shape
 from codesign.networks.network import skeleton
-from codesign.networks.space import derive
+from codesign.networks.derive import derive
 from codesign.networks.spaces import load_space
 from codesign.ir.cost import Resources
 from codesign.search.design import search_design

@@ -28,7 +28,8 @@ from codesign.cli import main
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board, Limits
 from codesign.ir.boards import load_board
-from codesign.ir.cost import MOST_CYCLES, NAMES, Resources
+from codesign.ir.cost import NAMES, Resources
+from codesign.ir.demand import MOST_CYCLES, Demand
 from codesign.ir.strict import parse, to_plain
 from codesign.machine.legal import check_design
 from codesign.model.limit import dram_interval, limit_interval
@@ -302,7 +303,7 @@ def test_on_any_board_a_design_fits_or_nothing_does(board: Board, goal: Goal, mo
     graph = small_graph()
     limit = limit_interval(graph, board)
     try:
-        found, design, cost = search_sized_design(graph, board, goal, max_interval=most)
+        found, design, cost = search_sized_design(graph, board, goal, demand=Demand(interval_cycles=most))
     except InfeasibleError as refused:
         message = str(refused)
     else:

@@ -54,7 +54,7 @@ designs = st.builds(
     engines=st.lists(engines, max_size=3).map(tuple),
     fifos=st.lists(st.builds(Fifo, st.text(), counts, counts), max_size=3).map(tuple),
     input_lanes=counts,
-    output_lanes=counts,
+    output_lanes=st.tuples(counts, counts),
 )
 measurements = st.builds(
     Measurement,

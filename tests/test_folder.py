@@ -506,9 +506,11 @@ def test_a_design_edited_below_the_demand_is_said_to_be(tmp_path: Path) -> None:
     edit_design(run, pe=1, emit=1, simd=1)
     steps.predict_step(run)
     late = replace(run.settings, max_latency_us=0.5)
-    remarks = look.view(run.folder, late, replace(run.board, clock_mhz=1.0)).remarks
+    remarks = look.view(run.folder, late, replace(run.board, clock_mhz=10.0)).remarks
     assert any(re.match(r"too slow: [\d,.]+ FPS, demanded are 200,000", r) for r in remarks)
     assert any(re.match(r"too late: [\d,.]+ µs for an image, demanded are 0.5 µs", r) for r in remarks)
+    remarks = look.view(run.folder, late, replace(run.board, clock_mhz=1.0)).remarks
+    assert "max_latency_us: 0.5 is less than a cycle at 1 MHz; allow more" in remarks
 
 
 @pytest.mark.parametrize("place", ["csim", "rtlsim", "rtlsim_stalls", "synthesis"])

@@ -95,16 +95,20 @@ def test_every_file_name_gives_a_run_its_name(stem: str) -> None:
     check_name(run_name(stem))
 
 
-def test_a_network_too_large_for_the_board_is_refused_with_the_nearest_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    f = OnnxFile([1, 64, 8, 8])
-    x = f.quant("x", 0.25, 8)
-    for _ in range(3):
-        w = f.quant(f.constant(np.random.default_rng(0).normal(0, 9, (256, 256 if _ else 64, 3, 3))), 0.5, 8)
-        x = f.quant(f.node("Conv", [x, w], pads=[1, 1, 1, 1]), 64.0, 8)
-    path = f.save(tmp_path / "wide.onnx", x)
-    assert main(["compile", str(path), "--board", "pynq-z2", "--out", str(tmp_path / "run"), "--until", "predict"]) == 2
+def test_a_network_too_large_is_refused_with_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = small_qdq(tmp_path / "wide.onnx", np.random.default_rng(0), powers_of_two=True)
+    command = ["compile", str(path), "--board", "pynq-z2", "--out", str(tmp_path / "run"), "--until", "predict"]
+    assert main([*command, "--limit", "lut=100"]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "graph 'wide' does not fit board 'pynq-z2': bram18 needs about" in said
-    assert "nearest board that fits:" in said
+    assert "on board 'pynq-z2': lut needs about" in said
+    assert "available 100; raise lut to about" in said
+
+
+def test_more_images_than_memory_holds_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    f = OnnxFile([1, 3, 2048, 2048])
+    w = f.quant(f.constant(np.ones((4, 3, 1, 1))), 0.5, 4)
+    path = f.save(tmp_path / "large_map.onnx", f.quant(f.node("Conv", [f.quant("x", 0.25, 8), w]), 1.0, 8))
+    assert main(["compile", str(path), "--board", "pynq-z2", "--out", str(tmp_path / "run")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "csim_images: 100 images of 2048x2048x3 take more memory than simulations may; expected at most 10" in said
+    assert not (tmp_path / "run").exists()

@@ -207,6 +207,21 @@ CASES: dict[str, Refused] = {
         lambda: graph(X, CONV, changed(ADD, itypes=(U8, S8))), UnsupportedError, "expects int8, but 'conv' gives"),
     "an output that nobody reads": (
         lambda: graph(X, CONV, changed(POOL, source="x")), UnsupportedError, "node 'conv': its output is not read"),
+    "an output that is no node": (
+        lambda: dataclasses.replace(small_graph(), outputs=("nobody",)), UnsupportedError,
+        "output 'nobody' is not a node that computes"),
+    "an output that is the input": (
+        lambda: dataclasses.replace(small_graph(), outputs=("x", "dense")), UnsupportedError,
+        "output 'x' is not a node that computes"),
+    "an output given twice": (
+        lambda: dataclasses.replace(small_graph(), outputs=("dense", "dense")), UnsupportedError,
+        "output 'dense' is given 2 times"),
+    "scales of outputs that are not there": (
+        lambda: dataclasses.replace(small_graph(), outputs=("conv", "dense"), output_scales=(1.0,)), UnsupportedError,
+        "expected a scale for each of 2 named outputs, got 1"),
+    "one output asked for where there are several": (
+        lambda: dataclasses.replace(small_graph(), outputs=("conv", "dense")).output, UnsupportedError,
+        "graph 'small': has several outputs: conv, dense; this works for one only"),
     "a parameter too many": (
         lambda: graph(X, CONV, scale=[1]), UnsupportedError, "graph 'case': parameters missing or unknown: conv.scale"),
     "a node that is not there": (lambda: small_graph().node("nobody"), KeyError, "nobody"),

@@ -77,11 +77,11 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
 
 CASES = {
     "one lane": (small_graph, small_design),
-    "padded words": (small_graph, lambda: dataclasses.replace(small_design(), input_lanes=8, output_lanes=4)),
+    "padded words": (small_graph, lambda: dataclasses.replace(small_design(), input_lanes=8, output_lanes=(4,))),
     "signed bytes": (lambda: with_output(small_graph(), QType(5, signed=True)), small_design),
     "unsigned bytes": (
         lambda: with_output(small_graph(), QType(7, signed=False)),
-        lambda: dataclasses.replace(small_design(), input_lanes=64, output_lanes=2),
+        lambda: dataclasses.replace(small_design(), input_lanes=64, output_lanes=(2,)),
     ),
 }
 

@@ -37,7 +37,7 @@ def written(path: Path, design: Design | None = None) -> Path:
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host folder with `host` built over the emulated XRT; words of both streams are padded."""
-    design = dataclasses.replace(small_design(), input_lanes=8, output_lanes=4)
+    design = dataclasses.replace(small_design(), input_lanes=8, output_lanes=(4,))
     host = written(tmp_path_factory.mktemp("xrt"), design) / "host"
     include = [f"-I{EMULATED}", f"-I{EMULATED / 'new'}", "-I."]
     build(["g++", *STRICT, "-fsanitize=undefined,address", *include, "host.cpp", "-o", "host"], host)
@@ -74,7 +74,7 @@ def test_the_host_program_measures_an_emulated_device(emulated: Path) -> None:
     done = run_emulated(emulated)
     assert (done.returncode, done.stderr) == (0, "")
     record = json.loads((emulated / "board.json").read_text())
-    design = dataclasses.replace(small_design(), input_lanes=8, output_lanes=4)
+    design = dataclasses.replace(small_design(), input_lanes=8, output_lanes=(4,))
     expected = {
         "schema": 1, "tool": "board", "driver": "xrt", "board": "bench-1", "part": "xc7z020clg400-1",
         "design_hash": f"{design_hash(small_graph(), design):#018x}", "spelling": "rtl", "timing": "hardware",
@@ -170,7 +170,7 @@ def test_a_truncated_selftest_vector_is_refused(emulated: Path, tmp_path: Path) 
 @pytest.mark.gxx
 @pytest.mark.parametrize(("input_lanes", "output_lanes"), [(1, 1), (16, 8)])
 def test_the_movers_keep_order_and_count_misplaced_tlast(tmp_path: Path, input_lanes: int, output_lanes: int) -> None:
-    design = dataclasses.replace(small_design(), input_lanes=input_lanes, output_lanes=output_lanes)
+    design = dataclasses.replace(small_design(), input_lanes=input_lanes, output_lanes=(output_lanes,))
     mover = written(tmp_path, design) / "hls" / "mover"
     sources = ["mm2s.cpp", "s2mm.cpp", "tb.cpp"]
     include = ["-Icsim_include", f"-I{folder('templates') / 'hls' / 'csim_include'}"]

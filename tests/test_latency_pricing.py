@@ -9,38 +9,46 @@ torch = pytest.importorskip("torch")
 
 from codesign.cosearch.chooser import Chooser  # noqa: E402
 from codesign.cosearch.config import Objective  # noqa: E402
+from codesign.cosearch.finish import grows  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.row import Row  # noqa: E402
+from codesign.cosearch.task import Task  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
+from codesign.ir.demand import Demand  # noqa: E402
 from codesign.model.space import need_share  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
-from codesign.networks.space import derive  # noqa: E402
 from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.search.sized import quick_sized_design  # noqa: E402
-from codesign.testing.small_search import CPU, SHAPE, tiny_config, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, tiny_config, tiny_task  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
 
-def rows_of(pricing: Pricing) -> list[list[int]]:
+def rows_of(pricing: Pricing) -> list[Row]:
     """A few networks of the space."""
     rng = np.random.default_rng(0)
-    return [[int(rng.integers(size)) for size in pricing.sizes] for _ in range(3)]
+    return [Row(tuple(int(rng.integers(size)) for size in pricing.sizes)) for _ in range(3)]
 
 
 def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
     """On fashion: the table, adapted to one network, against the exact latency of its neighbours' quickest designs."""
-    space, shape = load_space("fashion"), Shape(28, 28, 1)
+    task = Task(
+        name="n",
+        space=load_space("fashion"),
+        shape=Shape(28, 28, 1),
+        labels=tuple("abcdefghij"),
+        board=board,
+        demand=Demand(latency_cycles=6000),
+    )
 
-    def exact(row: list[int]) -> tuple[int, int]:
-        graph = skeleton(derive(space, row, "n", shape, tuple("abcdefghij")))
-        cost = quick_sized_design(graph, board, 1)[2]
+    def exact(row: Row) -> tuple[int, int]:
+        cost = quick_sized_design(skeleton(task.network(row)), board, Demand(latency_cycles=1))[2]
         return cost.interval_cycles, cost.latency_cycles
 
-    pricing = Pricing(space, shape, 10, board, 2000, demanded=False, latency=6000)
-    row = [min(1, n - 1) for n in pricing.sizes]
-    row[2] = 0
+    pricing = Pricing(task, reference=2000)
+    row = Row(tuple(min(1, n - 1) for n in pricing.sizes)).changed(2, 0)
     interval, latency = exact(row)
     pricing.adapt(row, interval, latency)
     pairs = [(pricing.log_cost(row), np.log(latency / 6000))]
@@ -48,7 +56,7 @@ def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
     tables = pricing.alternatives(row)
     for i in (0, 2, 6, 8, 12, 14):  # widths and operators
         for option in {(row[i] + 1) % len(tables[i]), (row[i] - 1) % len(tables[i])} - {row[i]}:
-            other = [*row[:i], option, *row[i + 1 :]]
+            other = row.changed(i, option)
             pairs.append((float(tables[i][option]), np.log(exact(other)[1] / 6000)))
     agree = [(a < b) == (x < y) for (a, x), (b, y) in itertools.combinations(pairs, 2) if abs(x - y) > 0.1]
     assert len(agree) > 10
@@ -58,19 +66,19 @@ def test_tables_rank_latencies_as_the_quickest_designs_do(board: Board) -> None:
 
 @pytest.mark.parametrize("objective", list(Objective))
 def test_with_both_demands_the_more_pressing_counts(board: Board, objective: Objective) -> None:
-    late = Pricing(tiny_space(), SHAPE, 3, board, 100, objective, demanded=False, latency=300)
-    both = Pricing(tiny_space(), SHAPE, 3, board, 100, objective, latency=300)
-    slow = Pricing(tiny_space(), SHAPE, 3, board, 100, objective)
+    late = Pricing(tiny_task(board, latency=300), objective, reference=100)
+    both = Pricing(tiny_task(board, 100, 300), objective)
+    slow = Pricing(tiny_task(board, 100), objective)
     for row in rows_of(late):
         assert both.log_cost(row) == max(late.log_cost(row), slow.log_cost(row))
         assert both.log_interval(row) == pytest.approx(slow.log_cost(row))
         for pricing in (late, both):
             for i, table in enumerate(pricing.alternatives(row)):
                 for option, cost in enumerate(table):
-                    assert cost == pytest.approx(pricing.log_cost([*row[:i], option, *row[i + 1 :]]))
+                    assert cost == pytest.approx(pricing.log_cost(row.changed(i, option)))
         late.adapt(row, 150, 450)
         assert late.log_cost(row) == pytest.approx(np.log(1.5))
-        other = Pricing(tiny_space(), SHAPE, 3, board, 100, objective, demanded=False, latency=300)
+        other = Pricing(tiny_task(board, latency=300), objective, reference=100)
         other.restore(late.state)
         assert other.log_cost(row) == late.log_cost(row)
 
@@ -78,7 +86,7 @@ def test_with_both_demands_the_more_pressing_counts(board: Board, objective: Obj
 def test_no_design_within_the_board_waits_less_than_the_table_says(board: Board) -> None:
     """The table's waits are the dual of the least sum of waits, so a lower bound of it."""
     rng = np.random.default_rng(1)
-    pricing = Pricing(tiny_space(), SHAPE, 3, board, 100, demanded=False, latency=300)
+    pricing = Pricing(tiny_task(board, latency=300), reference=100)
     compared = 0
     for row in rows_of(pricing):
         shares = pricing._prices * pricing._scale
@@ -97,11 +105,12 @@ def test_no_design_within_the_board_waits_less_than_the_table_says(board: Board)
 
 def test_the_demands_multiplier_grows_while_drawn_networks_are_late(board: Board) -> None:
     config = tiny_config(min_fps=None, max_latency_us=0.5)
-    assert config.grows
-    assert not tiny_config(min_fps=None).grows
-    pricing = Pricing(tiny_space(), SHAPE, 3, board, 50, demanded=False, latency=50)
-    chooser = Chooser(tiny_space(), config, pricing, CPU)
+    task = tiny_task(board, latency=50)
+    assert grows(task, config)
+    assert not grows(tiny_task(board), config)
+    pricing = Pricing(task, reference=50)
+    chooser = Chooser(task, config, pricing, CPU)
     draws = chooser.draw(generator(0, 1), 1.0)
-    assert chooser.price(draws)[1] == pytest.approx(pricing.log_cost([d.index for d in draws]))
+    assert chooser.price(draws)[1] == pytest.approx(pricing.log_cost(chooser.drawn(draws)))
     chooser.step(draws, torch.zeros(()))
     assert chooser.multiplier > 0.0

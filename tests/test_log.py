@@ -16,7 +16,8 @@ from codesign.flow.config import LogKind
 from codesign.flow.log import epoch_log
 from codesign.ir.boards import load_board
 from codesign.nets.train import TrainRecord, train
-from codesign.networks.space import decisions, derive
+from codesign.networks.derive import derive
+from codesign.networks.space import decisions
 from codesign.networks.training import TrainConfig
 from codesign.progress import silent
 from codesign.testing.small_search import SHAPE, tiny_config, tiny_data, tiny_space

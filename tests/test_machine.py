@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from codesign.ir.board import Family
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.modules import Converter, Fifo, Fork
@@ -19,7 +19,7 @@ SEEDS = range(60)
 
 def drawn(seed: int) -> tuple[Graph, Design, Machine]:
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng)
+    graph = random_graph(rng, several_outputs=True)
     design = random_design(graph, rng)
     return graph, design, elaborate(graph, design)
 
@@ -28,7 +28,9 @@ def drawn(seed: int) -> tuple[Graph, Design, Machine]:
 def test_every_channel_has_one_producer_and_one_consumer(seed: int) -> None:
     _, _, machine = drawn(seed)
     produced = Counter([machine.source.channel.name, *(name for i in machine.instances for name in i.outputs)])
-    consumed = Counter([machine.sink.channel.name, *(name for i in machine.instances for name in i.inputs)])
+    consumed = Counter(
+        [*(sink.channel.name for sink in machine.sinks), *(name for i in machine.instances for name in i.inputs)]
+    )
     assert produced == consumed == Counter(list(machine.channels))
     assert len({i.name for i in machine.instances}) == len(machine.instances)
 
@@ -56,16 +58,18 @@ def test_words_and_elements_are_kept(seed: int) -> None:
         if isinstance(instance.block, Converter):
             assert (instance.block.lanes_in, instance.block.lanes_out) == (given.lanes, made.lanes)
     assert machine.source.channel.lanes == design.input_lanes
-    assert machine.sink.channel.words * design.output_lanes >= graph.output.oshape.elements
+    for sink, node, lanes in zip(machine.sinks, graph.output_nodes, design.output_lanes, strict=True):
+        assert sink.node == node
+        assert sink.channel.words == -(-node.oshape.elements // lanes)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_resources_are_the_sum_of_engines_and_what_lies_between(seed: int) -> None:
     _, _, machine = drawn(seed)
-    total = shell_resources(machine, Family.SERIES7)
+    total = shell_resources(machine, technology_of("xc7"))
     for unit in machine.units:
-        total = total + unit_resources(unit, Family.SERIES7)
-    assert total == design_resources(machine, Family.SERIES7)
+        total = total + unit_resources(unit, technology_of("xc7"))
+    assert total == design_resources(machine, technology_of("xc7"))
 
 
 def test_nodes_are_run_in_the_order_of_the_graph() -> None:

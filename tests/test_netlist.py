@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.board import Family
 from codesign.ir.design import Memory
 from codesign.model import golden
 from codesign.sim.synth import synthesis_script
@@ -66,7 +65,7 @@ def simulate(folder: Path, net: Path, work: Path) -> str:
 @pytest.mark.gxx
 @pytest.mark.slow
 def test_the_netlist_computes_the_golden_words(tmp_path: Path) -> None:
-    case = Case(43, Family.SERIES7)
+    case = Case(43, "xc7")
     graph, _ = case.machine()
     folder, net = netlist(case, tmp_path)
     text = simulate(folder, net, tmp_path)

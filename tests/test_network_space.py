@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from codesign.cosearch.cosearch import cosearch  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.row import Row  # noqa: E402
 from codesign.errors import ConfigError  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
@@ -20,6 +21,7 @@ from codesign.model import golden  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.nets.outputs import integer_outputs  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.networks.derive import derive  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
 from codesign.networks.space import (  # noqa: E402
     BlockSpace,
@@ -30,7 +32,6 @@ from codesign.networks.space import (  # noqa: E402
     StageSpace,
     decisions,
     depth,
-    derive,
 )
 from codesign.networks.spaces import list_spaces, load_space  # noqa: E402
 from codesign.ops.add import Add  # noqa: E402
@@ -39,7 +40,15 @@ from codesign.ops.input import Input  # noqa: E402
 from codesign.ops.node import Node  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.search.design import search_design  # noqa: E402
-from codesign.testing.small_search import SHAPE, rich_space, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from codesign.testing.small_search import (  # noqa: E402
+    SHAPE,
+    rich_space,
+    tiny_config,
+    tiny_data,
+    tiny_space,
+    tiny_task,
+    train_config,
+)
 
 pytestmark = pytest.mark.torch
 SPACES = pytest.mark.parametrize("space", [tiny_space(), rich_space()], ids=["tiny", "rich"])
@@ -108,10 +117,10 @@ def nameless(node: Node) -> Node:
 @settings(max_examples=15)
 @given(st.integers(0, 2**16))
 def test_a_derived_network_of_a_random_row_has_the_nodes_that_were_priced(space: Space, seed: int) -> None:
-    pricing = Pricing(space, SHAPE, 3, load_board("pynq-z2"), 400)
+    pricing = Pricing(tiny_task(load_board("pynq-z2"), 400, space=space))
     rng = np.random.default_rng(seed)
-    row = [int(rng.integers(n)) for n in pricing.sizes]
-    graph = skeleton(derive(space, row, "n", SHAPE, ("a", "b", "c")))
+    row = Row(tuple(int(rng.integers(n)) for n in pricing.sizes))
+    graph = skeleton(derive(space, row.network, "n", SHAPE, ("a", "b", "c")))
     priced = sorted(str(nameless(n)) for n in pricing.nodes(row))
     assert priced == sorted(str(nameless(n)) for n in graph.nodes[1:])
 

@@ -24,7 +24,8 @@ from codesign.nets.export import export
 from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import Team, join, team
 from codesign.nets.train import train
-from codesign.networks.space import decisions, derive
+from codesign.networks.derive import derive
+from codesign.networks.space import decisions
 from codesign.networks.training import TrainConfig
 from codesign.testing.small_search import SHAPE, run_tiny, tiny_data, tiny_space
 

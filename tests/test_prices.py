@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from codesign.model import resource, space
+from codesign.model import space
 from codesign.search.elimination import least, marginals, plan
 from codesign.search.menu import cheapest, through
 from codesign.search.prices import Known, Quest, ask, mend, prune

@@ -14,24 +14,52 @@ from codesign.cosearch.chooser import Chooser  # noqa: E402
 from codesign.cosearch.config import Objective, SearchConfig  # noqa: E402
 from codesign.cosearch.cosearch import cosearch  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.row import Row  # noqa: E402
+from codesign.cosearch.task import Task  # noqa: E402
 from codesign.cosearch.trainer import Trainer  # noqa: E402
 from codesign.errors import ConfigError, InfeasibleError  # noqa: E402
 from codesign.ir.board import Board, Limits  # noqa: E402
 from codesign.ir.cost import Resources  # noqa: E402
-from codesign.ir.dataset import Dataset  # noqa: E402
+from codesign.ir.demand import Demand  # noqa: E402
 from codesign.model.predict import predict  # noqa: E402
 from codesign.nets.batches import Images, generator  # noqa: E402
 from codesign.nets.train import train  # noqa: E402
+from codesign.networks.derive import derive  # noqa: E402
 from codesign.networks.network import skeleton  # noqa: E402
-from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, decisions, depth, derive, magnitude  # noqa: E402
+from codesign.networks.space import (  # noqa: E402
+    BlockSpace,
+    HeadPool,
+    Kind,
+    Operator,
+    Space,
+    decisions,
+    depth,
+    magnitude,
+)
 from codesign.networks.spaces import load_space  # noqa: E402
 from codesign.networks.training import TrainConfig  # noqa: E402
 from codesign.ops.shapes import Shape  # noqa: E402
 from codesign.progress import silent  # noqa: E402
-from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space, train_config  # noqa: E402
+from codesign.testing.small_search import (  # noqa: E402
+    CPU,
+    SHAPE,
+    first_row,
+    run_tiny,
+    tiny_config,
+    tiny_data,
+    tiny_space,
+    tiny_task,
+    train_config,
+)
 
 pytestmark = pytest.mark.torch
 FASHION, MAP = load_space("fashion"), Shape(28, 28, 1)
+
+
+def asked(board: Board, interval: int | None, space: Space = FASHION, shape: Shape = MAP) -> Task:
+    """A task of ten labels, with a demand of so many cycles."""
+    labels, demand = tuple("0123456789"), Demand(interval_cycles=interval)
+    return Task(name="n", space=space, shape=shape, labels=labels, board=board, demand=demand)
 
 
 def space_with(*operators: Operator) -> Space:
@@ -45,21 +73,22 @@ def space_with(*operators: Operator) -> Space:
 def test_a_block_whose_operators_are_all_too_slow_is_skipped(board: Board) -> None:
     slow = Operator(kind=Kind.CONV, kernel=7)  # 49 steps at least for each of 16 pixels
     space = space_with(slow, Operator(kind=Kind.SKIP))
-    pricing = Pricing(space, SHAPE, 3, board, 400)
-    chooser = Chooser(space, tiny_config(minimum_depth=2), pricing, CPU)
+    task = tiny_task(board, 400, space=space)
+    pricing = Pricing(task)
+    chooser = Chooser(task, tiny_config(minimum_depth=2), pricing, CPU)
     at = next(i for i, d in enumerate(decisions(space)) if d.name == "stage 0 block 1 operator")
     assert chooser.closed[at].tolist() == [True, False]
     rng = generator(0)
     assert {chooser.draw(rng, 1.0, paths=2)[at].index for _ in range(20)} == {1}
     assert chooser.likeliest()[at] == 1
     with pytest.raises(InfeasibleError, match="minimum_depth: only 0 of 1 blocks that can be skipped have another"):
-        Chooser(space, tiny_config(minimum_depth=3), pricing, CPU)
+        Chooser(task, tiny_config(minimum_depth=3), pricing, CPU)
 
 
 @pytest.mark.parametrize("blocks", [2, 4, 5, 99])
 def test_the_cheapest_network_is_as_deep_as_demanded(board: Board, blocks: int) -> None:
-    row = cheapest(Pricing(FASHION, MAP, 10, board, 2000), FASHION, blocks)
-    assert depth(FASHION, row) >= min(blocks, sum(len(s.blocks) for s in FASHION.stages))
+    row = cheapest(Pricing(asked(board, 2000)), FASHION, blocks)
+    assert depth(FASHION, row.network) >= min(blocks, sum(len(s.blocks) for s in FASHION.stages))
 
 
 def test_the_cheapest_network_is_found_where_first_options_do_not_exist(board: Board) -> None:
@@ -74,7 +103,7 @@ def test_the_cheapest_network_is_found_where_first_options_do_not_exist(board: B
         ),
         head_pools=(HeadPool.NONE, HeadPool.GLOBAL),
     )
-    row = cheapest(Pricing(space, MAP, 10, board, 5000), space, 1)
+    row = cheapest(Pricing(asked(board, 5000, space)), space, 1)
     names = {d.name: d.options[i] for d, i in zip(decisions(space), row, strict=True)}
     assert names["stage 0 block 0 operator"] == "conv3"
     assert names["head pool"] == "global"
@@ -83,41 +112,31 @@ def test_the_cheapest_network_is_found_where_first_options_do_not_exist(board: B
 def test_of_what_the_board_has_none_nothing_is_taken(board: Board) -> None:
     """With eight-bit weights DSPs pay; a table that took them for nothing would promise far too much."""
     few = replace(board, limits=Limits(lut=6000, dsp=0))
-    pricing = Pricing(FASHION, MAP, 10, few, 5000)
-    row = [len(d.options) - 1 if "bits" in d.name else 0 for d in decisions(FASHION)]
-    images = np.zeros((3, 28, 28, 1), np.uint8)
-    labels = np.arange(3)
-    data = Dataset(
-        name="zeros",
-        source="test",
-        train_x=images,
-        train_y=labels,
-        test_x=images,
-        test_y=labels,
-        classes=tuple("0123456789"),
-    )
-    found = Accelerators(FASHION, data, few).design(row)
+    pricing = Pricing(asked(few, 5000))
+    row = Row(tuple(len(d.options) - 1 if "bits" in d.name else 0 for d in decisions(FASHION)))
+    found = Accelerators(asked(few, None)).design(row)
     assert found is not None
     assert found.resources.dsp == 0
     pricing.adapt(row, None)
     assert 5000 * np.exp(pricing.log_cost(row)) > 0.7 * found.interval_cycles
     nothing = replace(board, limits=Limits(dsp=0, bram18=0, uram=0, lut=0, ff=0))
     with pytest.raises(InfeasibleError, match="a design may take nothing of pynq-z2"):
-        Pricing(FASHION, MAP, 10, nothing, 5000)
+        Pricing(asked(nothing, 5000))
 
 
 def test_without_a_demand_nothing_is_closed_that_the_machine_has(board: Board) -> None:
-    slow = Pricing(load_space("fbnet-imagenet"), Shape(224, 224, 3), 10, board, 100, demanded=False)
+    space, shape = load_space("fbnet-imagenet"), Shape(224, 224, 3)
+    slow = Pricing(asked(board, None, space, shape), reference=100)
     assert all(allowed.all() for allowed in slow.allowed())
-    demanded = Pricing(load_space("fbnet-imagenet"), Shape(224, 224, 3), 10, board, 100)
+    demanded = Pricing(asked(board, 100, space, shape))
     assert not all(allowed.any() for allowed in demanded.allowed())
 
 
 def test_a_skipped_block_adds_nothing_to_a_sum_of_latencies(board: Board) -> None:
-    pricing = Pricing(FASHION, MAP, 10, board, 5000, Objective.SUM)
+    pricing = Pricing(asked(board, 5000), Objective.SUM)
     every = decisions(FASHION)
     at = next(i for i, d in enumerate(every) if "operator" in d.name and "skip" in d.options)
-    row = [0] * len(every)
+    row = first_row(FASHION)
     costs = {o: np.exp(c) for o, c in zip(every[at].options, pricing.alternatives(row)[at], strict=True)}
     blocks = sum(len(s.blocks) for s in FASHION.stages) + 1
     latencies = np.array([float(t[tuple(row[d] for d in g.decisions)][0]) for g, t in
@@ -155,13 +174,13 @@ def test_a_latency_that_likely_networks_miss_is_met_by_a_rarer_one(board: Board,
 
 
 def test_with_a_latency_the_interval_is_demanded_of_the_same_design(board: Board) -> None:
-    row = [0] * len(decisions(tiny_space()))
-    free = Accelerators(tiny_space(), tiny_data(), board, max_latency=10_000).design(row)
+    row = first_row(tiny_space())
+    free = Accelerators(tiny_task(board, latency=10_000)).design(row)
     assert free is not None
     least = free.interval_cycles
-    both = [Accelerators(tiny_space(), tiny_data(), board, None, 10_000, most) for most in (least, least - 1)]
+    both = [Accelerators(tiny_task(board, most, 10_000)) for most in (least, least - 1)]
     assert [a.design(row) for a in both] == [free, None]
-    assert f"{least - 1} cycles" in both[1].reasons[tuple(row)]
+    assert f"{least - 1} cycles" in both[1].reasons[row]
 
 
 def test_too_few_samples_are_refused(board: Board, tmp_path: Path) -> None:
@@ -184,7 +203,8 @@ def test_settings_at_the_end_of_their_range_work(board: Board, tmp_path: Path, c
 
 
 def test_a_search_that_diverges_ends_in_one_sentence_that_names_the_settings(board: Board) -> None:
-    trainer = Trainer(tiny_space(), SHAPE, 3, tiny_config(), Pricing(tiny_space(), SHAPE, 3, board, 200), CPU)
+    task = tiny_task(board, 200)
+    trainer = Trainer(task, tiny_config(), Pricing(task), CPU)
     data = tiny_data()
     images = Images.of(data.train_x, data.train_y, CPU)
     with torch.no_grad():

@@ -16,6 +16,7 @@ from codesign.cosearch.chooser import Chooser  # noqa: E402
 from codesign.cosearch.config import SearchConfig  # noqa: E402
 from codesign.cosearch.cosearch import cosearch  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.row import Row  # noqa: E402
 from codesign.cosearch.tabular import tabular_search  # noqa: E402
 from codesign.cosearch.trainer import Trainer, certain  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
@@ -36,7 +37,7 @@ from codesign.networks.space import (  # noqa: E402
     sizes,
 )
 from codesign.progress import silent  # noqa: E402
-from codesign.testing.small_search import CPU, SHAPE, run_tiny, tiny_config, tiny_data, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, first_row, run_tiny, tiny_config, tiny_data, tiny_space, tiny_task  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -48,8 +49,8 @@ def numbered(first: int, count: int) -> Images:
 
 
 def test_every_step_has_a_batch_of_its_own_and_choices_never_see_training_images(board: Board) -> None:
-    space = tiny_space()
-    trainer = Trainer(space, SHAPE, 3, tiny_config(warmup_epochs=0), Pricing(space, SHAPE, 3, board, 200), CPU)
+    task = tiny_task(board, 200)
+    trainer = Trainer(task, tiny_config(warmup_epochs=0), Pricing(task), CPU)
     seen: list[tuple[int, ...]] = []
     trainer.net.register_forward_pre_hook(lambda net, inputs: seen.append(tuple(inputs[0][:, 0, 0, 0].tolist())))
     trainer.epoch(numbered(0, 48), numbered(100, 48), silent)
@@ -64,16 +65,16 @@ def test_every_step_has_a_batch_of_its_own_and_choices_never_see_training_images
 def test_the_best_finalist_is_the_result_not_the_last(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scores: dict[tuple[int, ...], float] = {}
+    scores: dict[Row, float] = {}
 
-    def score(trainer: Trainer, row: list[int], batches: object, held: object) -> tuple[float, float]:
-        scores[tuple(row)] = [0.2, 0.9, 0.5, 0.1][len(scores) % 4]
-        return scores[tuple(row)], 0.0
+    def score(trainer: Trainer, row: Row, batches: object, held: object) -> tuple[float, float]:
+        scores[row] = [0.2, 0.9, 0.5, 0.1][len(scores) % 4]
+        return scores[row], 0.0
 
     monkeypatch.setattr(finals, "_score", score)
     found = run_tiny(board, tmp_path, finalists=4, trained_finalists=1, trained_neighbours=0, enlarge=False)
     options = [d.options for d in decisions(tiny_space())]
-    row = tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True))
+    row = Row(tuple(o.index(choice) for o, (_, choice) in zip(options, found.choices, strict=True)))
     assert len(scores) > 1
     assert scores[row] == max(scores.values())
 
@@ -95,7 +96,7 @@ def test_a_search_begins_at_the_better_of_two_networks_that_meet_the_demand(
     board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
     known_trainings(monkeypatch, best)
-    likeliest: list[list[int]] = []
+    likeliest: list[Row] = []
     monkeypatch.setattr(Trainer, "epoch", lambda self, *_: likeliest.append(self.chooser.likeliest()))
     monkeypatch.setattr(Trainer, "finish", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # the first epoch is enough
@@ -119,12 +120,13 @@ def known_trainings(monkeypatch: pytest.MonkeyPatch, best: int) -> list[Network]
 
 
 def accelerated(board: Board) -> Accelerators:
-    return Accelerators(tiny_space(), tiny_data(), board)
+    return Accelerators(tiny_task(board, 200))
 
 
-def begun(board: Board) -> list[list[int]]:
+def begun(board: Board) -> list[Row]:
     """The two networks that a search of the tiny space can begin with."""
-    chooser = Chooser(tiny_space(), tiny_config(), Pricing(tiny_space(), SHAPE, 3, board, 200), CPU)
+    task = tiny_task(board, 200)
+    chooser = Chooser(task, tiny_config(), Pricing(task), CPU)
     found = [beginning(chooser, accelerated(board)), ample(chooser, accelerated(board))]
     return [row for row in found if row is not None]
 
@@ -166,11 +168,11 @@ def test_widths_and_bits_that_cost_nothing_are_taken(board: Board, tmp_path: Pat
 @pytest.mark.parametrize(("lut", "target"), [(2500, 200), (3500, 400), (8000, 200)])
 def test_a_network_grows_until_nothing_more_fits(board: Board, lut: int, target: int) -> None:
     small = replace(board, resources=Resources(dsp=4, bram18=20, uram=0, lut=lut, ff=10000))
-    accelerators = Accelerators(tiny_space(), tiny_data(), small)
-    start = [0] * len(decisions(tiny_space()))
+    accelerators = Accelerators(tiny_task(small, target))
+    start = first_row(tiny_space())
     first = accelerators.design(start)
     assert first is not None
-    row, found = finish.enlarged(accelerators, start, first, target)
+    row, found = finish.enlarged(accelerators, start, first)
     assert found.interval_cycles <= target
     places = dict(sizes(tiny_space()))
     most = sum(len(order) - 1 for order in places.values())
@@ -178,25 +180,25 @@ def test_a_network_grows_until_nothing_more_fits(board: Board, lut: int, target:
     assert all(option == 0 for at, option in enumerate(row) if at not in places)
     for at, order in places.items():
         for larger in order[order.index(row[at]) + 1 :]:
-            other = accelerators.design([*row[:at], larger, *row[at + 1 :]])
+            other = accelerators.design(row.changed(at, larger))
             assert other is None or other.interval_cycles > target
 
 
 def test_a_derived_network_is_scored_with_statistics_of_its_own() -> None:
-    space, shape = tiny_space(), SHAPE
-    trainer = Trainer(space, shape, 3, tiny_config(), Pricing(space, shape, 3, load_board("pynq-z2"), 200), CPU)
+    task = tiny_task(load_board("pynq-z2"), 200)
+    trainer = Trainer(task, tiny_config(), Pricing(task), CPU)
     x = Images.of(tiny_data().train_x, tiny_data().train_y, CPU).x
 
     @torch.no_grad()
-    def logits(row: list[int], calibrated: list[int]) -> torch.Tensor:
-        recalibrate(trainer.net, [x[:32], x[32:]], certain(space, calibrated, CPU))
-        found: torch.Tensor = trainer.net(x, certain(space, row, CPU))
+    def logits(row: Row, calibrated: Row) -> torch.Tensor:
+        recalibrate(trainer.net, [x[:32], x[32:]], certain(task.space, calibrated, CPU))
+        found: torch.Tensor = trainer.net(x, certain(task.space, row, CPU))
         return found
 
     for head in trainer.net.heads:
         torch.nn.init.normal_(head.weight, generator=torch.Generator().manual_seed(0))
-    first = [0] * len(decisions(space))
-    second = [1, *first[1:]]  # of another width
+    first = first_row(task.space)
+    second = first.changed(0, 1)  # of another width
     own = logits(first, first)
     assert not torch.equal(logits(first, second), own)
     assert torch.equal(logits(first, first), own)
@@ -211,20 +213,20 @@ def test_the_accuracy_of_the_supernet_is_not_in_the_result(board: Board, tmp_pat
 @pytest.mark.parametrize("seed", range(3))
 def test_with_known_accuracies_the_search_finds_the_best_network_that_is_fast_enough(board: Board, seed: int) -> None:
     """The accuracy of a row is the sum of its indices, so the largest network would win, were it fast enough."""
-    space, data = tiny_space(), tiny_data()
-    sizes = [len(d.options) for d in decisions(space)]
+    task = tiny_task(board, 200)
+    sizes = [len(d.options) for d in task.decisions]
     worth = np.random.default_rng(5).permutation(len(sizes)) + 1.0
     config = tiny_config(seed=seed, min_fps=500_000.0, finalists=24, choice_rate=0.1)
-    accelerators = Accelerators(space, data, board)
+    accelerators = Accelerators(task)
 
-    def accuracy(row: tuple[int, ...]) -> float:
-        return float((np.array(row) / np.maximum(np.array(sizes) - 1, 1) * worth).sum() / worth.sum())
+    def accuracy(row: Row) -> float:
+        return float((np.array(row.network) / np.maximum(np.array(sizes) - 1, 1) * worth).sum() / worth.sum())
 
-    chooser = Chooser(space, config, Pricing(space, SHAPE, 3, board, 200), CPU)
+    chooser = Chooser(task, config, Pricing(task), CPU)
     found = tabular_search(accuracy, chooser, accelerators, steps=200)
     feasible = []
-    for row in np.ndindex(*sizes):
-        if not any(chooser.too_shallow(list(row))):
+    for row in map(Row, np.ndindex(*sizes)):
+        if not any(chooser.too_shallow(row)):
             feasible.append((accuracy(row), row))
     for value, row in sorted(feasible, reverse=True):
         made = accelerators.design(row)

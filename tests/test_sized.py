@@ -10,11 +10,12 @@ import pytest
 pytest.importorskip("torch")
 
 from codesign.errors import InfeasibleError
+from codesign.ir.demand import Demand
 from codesign.ir.graph import Graph
 from codesign.model import schedule, space
 from codesign.model.predict import predict
+from codesign.networks.derive import derive
 from codesign.networks.network import skeleton
-from codesign.networks.space import derive
 from codesign.networks.spaces import load_space
 from codesign.ops.shapes import Shape
 from codesign.search import program, sized
@@ -69,7 +70,9 @@ def test_no_design_with_sized_buffers_is_below_the_bound(seed: int) -> None:
 
 
 def test_least_resources_have_a_bound_that_the_sized_design_is_held_against(graph: Graph) -> None:
-    found, _, cost = search_sized_design(graph, BOARD, Goal.RESOURCES, max_interval=5000, explain=False)
+    found, _, cost = search_sized_design(
+        graph, BOARD, Goal.RESOURCES, demand=Demand(interval_cycles=5000), explain=False
+    )
     assert found.objective == pytest.approx(board_share(cost.resources, BOARD))
     assert 0 < found.bound <= found.objective
     assert found.gap == pytest.approx(1 - found.bound / found.objective)
@@ -79,19 +82,23 @@ def test_least_resources_have_a_bound_that_the_sized_design_is_held_against(grap
 def test_a_latency_is_looked_for_at_several_intervals(graph: Graph) -> None:
     board = board_with((0, 250, 16_033, 80_000))
     free = search_sized_design(graph, board, explain=False)[2]
-    found, _, cost = search_sized_design(graph, board, max_latency=free.latency_cycles - 1, explain=False)
+    found, _, cost = search_sized_design(
+        graph, board, demand=Demand(latency_cycles=free.latency_cycles - 1), explain=False
+    )
     assert cost.latency_cycles < free.latency_cycles
     assert found.objective == cost.latency_cycles
     assert found.bound <= cost.interval_cycles
     with pytest.raises(InfeasibleError, match=r"may take 100 cycles, but the quickest design .* that was found needs"):
-        search_sized_design(graph, board, max_latency=100, explain=False)
+        search_sized_design(graph, board, demand=Demand(latency_cycles=100), explain=False)
 
 
 def test_the_nearest_board_is_one_that_is_fast_enough_at_its_own_clock(graph: Graph) -> None:
     """Demands are frames per second: as many cycles are fewer frames on a slower board."""
     slow = replace(BIG, name="a-slow", clock_mhz=BOARD.clock_mhz / 10)
     with pytest.raises(InfeasibleError, match=f"nearest board that fits: {BIG.name}"):
-        search_sized_design(graph, board_with((0, 0, 500, 500)), max_interval=3000, others=(slow, BIG))
+        search_sized_design(
+            graph, board_with((0, 0, 500, 500)), demand=Demand(interval_cycles=3000), others=(slow, BIG)
+        )
 
 
 def test_the_solver_cannot_write_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:

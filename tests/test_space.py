@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codesign.ir.board import Family
 from codesign.ir.boards import load_board
 from codesign.ir.design import Memory, Multiplier
+from codesign.ir.technology import families, technology_of
 from codesign.machine import line
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
@@ -31,13 +31,13 @@ from strategies import graphs, random_design, random_graph
 BOARD = load_board("pynq-z2")
 
 
-@given(graphs(), st.sampled_from(Family))
+@given(graphs(), st.sampled_from([technology_of(name) for name in families()]))
 @settings(max_examples=25)
-def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, family):
+def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, technology):
     for node in graph.nodes:
         if isinstance(node, Input):
             continue
-        options = space.node_options(node, family)
+        options = space.node_options(node, technology)
         for row in range(0, len(options), 1 + len(options) // 20):
             engine = options.engines.engine(row, node.name)
             assert engine.emit == line.emit_lanes(node, engine.pe, engine.simd)
@@ -46,7 +46,7 @@ def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, family
             assert options.steps[row] == line.reduction_steps(node, engine)
             assert options.lanes_in[row] == lanes_in(node, engine)
             unit = Unit(node, engine, line.line_modules(node, engine))
-            assert resource.to_resources(options.counts[row]) == resource.unit_resources(unit, family)
+            assert resource.to_resources(options.counts[row]) == resource.unit_resources(unit, technology)
 
 
 def lanes_in(node, engine):
@@ -61,7 +61,7 @@ def test_any_choice_of_options_is_a_legal_design_that_costs_their_sum(graph, see
     rows = tuple(int(rng.integers(len(site.options))) for site in found.sites)
     design = found.design(rows)
     check_design(design, graph)
-    priced = resource.design_resources(elaborate(graph, design), BOARD.family)
+    priced = resource.design_resources(elaborate(graph, design), BOARD.fabric)
     assert resource.to_resources(counts_of(found, rows)) == priced
     assert interval_of(found, rows) == schedule.interval_cycles(elaborate(graph, design))
 
@@ -91,17 +91,17 @@ def test_options_left_out_are_beaten_by_one_of_the_same_pe_and_simd(graph):
     for node in graph.nodes:
         if isinstance(node, Input):
             continue
-        options = space.node_options(node, Family.SERIES7)
+        options = space.node_options(node, technology_of("xc7"))
         engines = options.engines
         for row in range(0, len(options), 1 + len(options) // 8):
             kept = options.counts[(engines.pe == engines.pe[row]) & (engines.simd == engines.simd[row])]
             for kind in space._kinds(node):
                 engine = dataclasses.replace(
-                    engines.engine(row), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT
+                    engines.engine(row, node.name), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT
                 )
                 memories = [Memory.BRAM if bit else Memory.LUT for bit in kind[1:]]
                 engine = dataclasses.replace(engine, weight_memory=memories[0], buffer_memory=memories[1])
-                price = total_area(line_modules(node, engine), Family.SERIES7)
+                price = total_area(line_modules(node, engine), technology_of("xc7"))
                 assert (kept <= price).all(axis=1).any()
 
 
@@ -142,7 +142,7 @@ def test_estimated_buffers_hold_the_schedule_up_to_one_doubling(seed):
 def test_the_lanes_of_a_concat_divide_the_channels_of_all_inputs_but_the_last():
     shapes = tuple(Shape(3, 3, c) for c in (12, 18, 5))
     node = Concat(name="n", sources=("a", "b", "c"), ishapes=shapes, otype=QType(4, False))
-    options = space.node_options(node, Family.SERIES7)
+    options = space.node_options(node, technology_of("xc7"))
     assert sorted(set(options.engines.pe.tolist())) == [1, 2, 3, 6]
     assert options.interval[options.engines.pe == 6].tolist() == [9 * (2 + 3 + 1)]
 
@@ -172,7 +172,7 @@ def test_pricing_passes_a_hundred_thousand_points_a_second():
     window, shape = Window(fy=3, fx=3), Shape(8, 8, 96)
     wide = dataclasses.replace(conv, ishape=shape, k=96, groups=1, window=window, acc_bits=24, multiplier_bits=8)
     begun = time.process_time()
-    points = len(space.node_options(wide, Family.SERIES7))
+    points = len(space.node_options(wide, technology_of("xc7")))
     assert points / (time.process_time() - begun) > 1e5
 
 
@@ -180,9 +180,11 @@ def test_pricing_passes_a_hundred_thousand_points_a_second():
 @settings(max_examples=15)
 def test_options_taken_are_those_of_their_rows(graph, data):
     node = data.draw(st.sampled_from(graph.nodes[1:]))
-    options = space.node_options(node, Family.SERIES7)
+    options = space.node_options(node, technology_of("xc7"))
     rows = np.array(data.draw(st.lists(st.integers(0, len(options) - 1), min_size=1, max_size=5)))
     taken = options.take(rows)
-    assert [taken.engines.engine(i) for i in range(len(rows))] == [options.engines.engine(int(row)) for row in rows]
+    assert [taken.engines.engine(i, "n") for i in range(len(rows))] == [
+        options.engines.engine(int(row), "n") for row in rows
+    ]
     assert (taken.counts == options.counts[rows]).all()
     assert (taken.interval == options.interval[rows]).all()

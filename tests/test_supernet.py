@@ -7,13 +7,14 @@ torch = pytest.importorskip("torch")
 
 from codesign.cosearch.choice import blend, entropy, sample, straight_through, temperature_at  # noqa: E402
 from codesign.cosearch.pricing import Pricing  # noqa: E402
+from codesign.cosearch.row import Row  # noqa: E402
 from codesign.cosearch.trainer import Trainer, certain  # noqa: E402
 from codesign.ir.board import Board  # noqa: E402
 from codesign.ir.boards import load_board  # noqa: E402
 from codesign.nets.batches import generator  # noqa: E402
 from codesign.nets.supernet import MaskedConv, SuperNet, recalibrate  # noqa: E402
 from codesign.networks.space import Space, decisions, depth  # noqa: E402
-from codesign.testing.small_search import CPU, SHAPE, rich_space, tiny_config, tiny_space  # noqa: E402
+from codesign.testing.small_search import CPU, SHAPE, rich_space, tiny_config, tiny_space, tiny_task  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SPACES = pytest.mark.parametrize("space", [tiny_space(), rich_space()], ids=["tiny", "rich"])
@@ -72,22 +73,22 @@ def test_a_drawn_network_of_the_supernet_gives_the_logits_of_the_labels(space: S
     x = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
     rng = generator(2)
     for _ in range(10):
-        row = [int(torch.randint(len(d.options), (1,), generator=rng)) for d in decisions(space)]
+        row = Row(tuple(int(torch.randint(len(d.options), (1,), generator=rng)) for d in decisions(space)))
         assert net(x, certain(space, row, CPU)).shape == (5, 3)
 
 
 @SPACES
 def test_learning_draws_have_the_value_of_the_certain_network(space: Space) -> None:
     """With a gradient, widths are masks; without, slices. In evaluation mode both must be the same network."""
-    pricing = Pricing(space, SHAPE, 3, load_board("pynq-z2"), 300)
-    trainer = Trainer(space, SHAPE, 3, tiny_config(), pricing, CPU)
+    task = tiny_task(load_board("pynq-z2"), 300, space=space)
+    trainer = Trainer(task, tiny_config(), Pricing(task), CPU)
     net = trainer.net
     for p in net.parameters():
         p.data.add_(0.01 * torch.randn(p.shape, generator=generator(4)))
     x = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=generator(1))
     for i in range(10):
         draws = trainer.chooser.draw(generator(9, i), 1.0, paths=2)
-        row = [d.index for d in draws]
+        row = trainer.chooser.drawn(draws)
         recalibrate(net, [x], certain(space, row, CPU))
         # Channels beyond the drawn width get statistics nobody measured; the mask must remove them all the same.
         assert torch.allclose(net(x, draws), net(x, certain(space, row, CPU)), atol=1e-4)
@@ -95,7 +96,8 @@ def test_learning_draws_have_the_value_of_the_certain_network(space: Space) -> N
 
 @SPACES
 def test_choices_get_a_gradient_from_the_task(board: Board, space: Space) -> None:
-    trainer = Trainer(space, SHAPE, 3, tiny_config(), Pricing(space, SHAPE, 3, board, 1000), CPU)
+    task = tiny_task(board, 1000, space=space)
+    trainer = Trainer(task, tiny_config(), Pricing(task), CPU)
     for head in trainer.net.heads:
         head.weight.data.normal_(generator=generator(6))
     for block in trainer.net.blocks.modules():
@@ -111,11 +113,11 @@ def test_choices_get_a_gradient_from_the_task(board: Board, space: Space) -> Non
 
 
 def test_networks_are_never_shallower_than_demanded(board: Board) -> None:
-    space = tiny_space()
-    trainer = Trainer(space, SHAPE, 3, tiny_config(minimum_depth=3), Pricing(space, SHAPE, 3, board, 300), CPU)
+    space, task = tiny_space(), tiny_task(board, 300)
+    trainer = Trainer(task, tiny_config(minimum_depth=3), Pricing(task), CPU)
     trainer.chooser.logits[4].data[2] = 50.0  # where it may, it skips
     assert trainer.chooser.logits[4].argmax() == 2
-    assert depth(space, trainer.chooser.likeliest()) == 3
+    assert depth(space, trainer.chooser.likeliest().network) == 3
     for i in range(20):
         assert depth(space, [d.index for d in trainer.chooser.draw(generator(i), 1.0)]) == 3
 

@@ -19,7 +19,7 @@ from codesign.flow import steps, verbs
 from codesign.flow.config import CompileConfig, ProofConfig
 from codesign.flow.display import Display
 from codesign.ir import files
-from codesign.ir.board import Board, Family
+from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
 from codesign.machine.elaborate import elaborate
@@ -216,7 +216,7 @@ def test_a_design_that_is_too_large_is_said_to_be(
 @pytest.mark.yosys
 @pytest.mark.slow
 def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
-    case = Case(3, Family.SERIES7)
+    case = Case(3, "xc7")
     graph, design = case.machine()
     x = np.zeros((1, *(getattr(graph.input.shape, n) for n in "yxc")), dtype=np.int64)
     render_rtl(graph, design, case.board, x, golden.run(graph, x)).write(tmp_path / "project")
@@ -230,7 +230,7 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         stats.mkdir()
         kept = tmp_path / f"kept{products}"
         kept.mkdir()
-        argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family.value, "accel", stats]
+        argv: list[str | Path] = [sys.executable, "-c", code, tmp_path / "synth.ys", case.family, "accel", stats]
         argv += [kept, "yosys", *(engine.rtl for engine in engine_names(elaborate(graph, design)))]
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))

@@ -8,16 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codesign.ir.builder import GraphBuilder, conv_node
 from codesign.ir.graph import Graph
-from codesign.ops.add import Add
-from codesign.ops.arrays import IntArray
-from codesign.ops.conv import Conv, accumulator_bounds
-from codesign.ops.input import Input
 from codesign.ops.node import Node
-from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import scaling_of, signed_bits
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Window
 
 from .model import Layer
 from .networks import Network, block_layers
@@ -33,7 +28,8 @@ def graph_of(network: Network, weight_bits: int, activation_bits: int, *, whole:
     if whole and network.ends is None:
         raise ValueError(f"network {network.name!r}: stem, header and classifier are not known")
     size, width = (network.ends.image, 3) if whole and network.ends else network.shape_before(0)
-    net = _Net(Shape(size, size, width), weight_bits, activation_bits)
+    build = GraphBuilder(network.name, (size, size, width), QType(activation_bits, signed=True))
+    net = _Net(build, weight_bits, activation_bits)
     if whole:
         net.conv("stem", Layer(c=3, k=network.first[0], o=network.sizes[0], f=3, stride=2), relu=True)
     for block in range(len(network.blocks)):
@@ -42,26 +38,21 @@ def graph_of(network: Network, weight_bits: int, activation_bits: int, *, whole:
         net.conv("header", Layer(c=net.last.oshape.c, k=network.ends.header, o=net.last.oshape.y), relu=True)
         net.global_average("pool")
         net.conv("classifier", Layer(c=network.ends.header, k=network.ends.classes, o=1), relu=False)
-    return Graph(network.name, tuple(net.nodes), net.params)
+    return build.graph()
 
 
 @dataclass(slots=True)
 class _Net:
-    """A graph under construction: `last` is the node built last."""
+    """A graph under construction."""
 
-    shape: Shape
+    build: GraphBuilder
     weight_bits: int
     activation_bits: int
-    nodes: list[Node] = field(default_factory=list)
-    params: dict[str, IntArray] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(SEED))
-
-    def __post_init__(self) -> None:
-        self.nodes.append(Input(name="image", shape=self.shape, otype=QType(self.activation_bits, signed=True)))
 
     @property
     def last(self) -> Node:
-        return self.nodes[-1]
+        return self.build.last
 
     def conv(self, name: str, layer: Layer, *, relu: bool, parts: int = 1) -> None:
         """Add a layer, or equal `parts` side by side. The map that enters decides padding; a ReLU is unsigned."""
@@ -70,43 +61,27 @@ class _Net:
         weight = self.rng.integers(wtype.qmin, wtype.qmax + 1, (k, layer.f, layer.f, source.oshape.c // groups))
         bias = self.rng.integers(-1000, 1001, k)
         multiplier = np.left_shift(1, self.rng.integers(0, 3, k))
-        acc_bits = signed_bits(*accumulator_bounds(source.otype, weight, bias))
         after = (layer.o - 1) * layer.stride + layer.f - source.oshape.y - (layer.f // 2)
         window = Window(
             fy=layer.f, fx=layer.f, stride_y=layer.stride, stride_x=layer.stride, pad_top=layer.f // 2,
             pad_left=layer.f // 2, pad_bottom=max(after, 0), pad_right=max(after, 0),
         )  # fmt: skip
-        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
-        self.nodes.append(
-            Conv(
-                name=name, source=source.name, ishape=source.oshape, itype=source.otype, k=k, window=window,
-                groups=groups, wtype=wtype, acc_bits=acc_bits,
-                scaling=scaling_of(multiplier), multiplier_bits=int(multiplier.max()).bit_length(),
-                shift=max(0, acc_bits - self.activation_bits), otype=QType(self.activation_bits, signed=not relu),
-            )
+        otype = QType(self.activation_bits, signed=not relu)
+        bits = conv_node(name, source, weight, bias, otype=otype, window=window, groups=groups)[0].acc_bits
+        self.build.conv(
+            source, weight, bias, otype=otype, window=window, groups=groups, multiplier=multiplier,
+            shift=max(0, bits - self.activation_bits), weight_bits=self.weight_bits, name=name,
         )  # fmt: skip
 
     def add(self, name: str, other: Node) -> None:
         """Add half the sum of the last node and another."""
-        otype = QType(self.activation_bits, signed=True)
-        pair = (self.last, other)
-        self.nodes.append(
-            Add(
-                name=name, sources=(pair[0].name, pair[1].name), ishape=self.last.oshape,
-                itypes=(pair[0].otype, pair[1].otype), multipliers=(1, 1), shift=1, otype=otype,
-            )
-        )  # fmt: skip
+        self.build.add(self.last, other, otype=QType(self.activation_bits, signed=True), shift=1, name=name)
 
     def global_average(self, name: str) -> None:
         source = self.last
         window = Window(fy=source.oshape.y, fx=source.oshape.x)
         shift = AVERAGE_BITS + (window.positions - 1).bit_length() - 1
-        self.nodes.append(
-            Pool(
-                name=name, source=source.name, ishape=source.oshape, itype=source.otype, op=PoolOp.AVERAGE,
-                window=window, multiplier=round(2**shift / window.positions), shift=shift, otype=source.otype,
-            )
-        )  # fmt: skip
+        self.build.average_pool(source, window, multiplier=round(2**shift / window.positions), shift=shift, name=name)
 
 
 def _add_block(net: _Net, network: Network, block: int) -> None:

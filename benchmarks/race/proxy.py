@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from codesign.cosearch.row import Row as Chosen
 from codesign.cosearch.trainer import certain
 from codesign.ir.canonical import digest
 from codesign.ir.dataset import Dataset
@@ -109,7 +110,7 @@ class Proxy:
             batch = next(batches)
             for group in optimizer.param_groups:
                 group["lr"] = cosine_rate(settings.rate, step / total)
-            draws = certain(self.space, list(self._drawn(rng, step / total)), CPU)
+            draws = certain(self.space, Chosen(self._drawn(rng, step / total)), CPU)
             loss = functional.cross_entropy(self.net(batch.x, draws), batch.y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -131,7 +132,7 @@ class Proxy:
 
     @torch.no_grad()
     def _score(self, row: Row) -> float:
-        draws = certain(self.space, list(row), CPU)
+        draws = certain(self.space, Chosen(row), CPU)
         statistics = self._train.take(torch.arange(self.settings.statistics_images) % len(self._train))
         recalibrate(self.net, [b.x for b in in_order(statistics, 256)], draws)
         hits = sum(int((self.net(b.x, draws).argmax(1) == b.y).sum()) for b in in_order(self._held, 500))

@@ -14,9 +14,11 @@ from common import processor
 from codesign.cosearch.accelerators import Accelerators
 from codesign.cosearch.cosearch import parted
 from codesign.cosearch.finish import finish
+from codesign.cosearch.row import Row as Chosen
 from codesign.datasets.resize import reduced
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
+from codesign.ir.demand import Demand
 from codesign.networks.space import Space
 from codesign.progress import Progress
 from codesign.testing.spaces import turned
@@ -119,17 +121,18 @@ class Race:
     def _finished(self, cell: Cell, ground: Ground, judge: Judge, best: Candidate, tell: Progress) -> Candidate:
         """End a search as all do: enlarge the most promising candidates, train them briefly, take the best."""
         config = replace(self.profile.search, min_fps=float(cell.fps), seed=cell.seed)
-        accelerators = Accelerators(self.space, self.dataset, ground.board, ground.arrays if best.choice else None)
-        rows = [(*c.row, *(c.choice or ())) for c in judge.promising()]
+        task = ground.task(Demand(interval_cycles=judge.problem.target))
+        accelerators = Accelerators(task, ground.arrays if best.choice else None)
+        rows = [Chosen(c.row, c.choice or ()) for c in judge.promising()]
         parts = parted(self.dataset, config)
         with tempfile.TemporaryDirectory() as folder:
-            found = finish(accelerators, rows, judge.problem.target, parts, config, Path(folder), tell)
+            found = finish(accelerators, rows, parts, config, Path(folder), tell)
         if found is None:  # no candidate fits with its buffers sized
             return best
         judge.evaluations += min(len(rows), config.compared)  # at most: candidates may grow into the same network
-        row, choice = tuple(found[0][: len(best.row)]), tuple(found[0][len(best.row) :])
-        accuracy = judge.problem.accuracy(row).accuracy
-        return Candidate(row, choice or None, accuracy, found[1].interval_cycles)
+        row = found[0]
+        accuracy = judge.problem.accuracy(row.network).accuracy
+        return Candidate(row.network, row.arrays or None, accuracy, found[1].interval_cycles)
 
     def _final(self, cell: Cell, ground: Ground, found: Search, *, simulate: bool, tell: Progress) -> Final:
         tell("train, design and simulate the result", 0, 1)

@@ -5,15 +5,18 @@ from dataclasses import replace
 from functools import lru_cache
 
 from codesign.cosearch.accelerators import reserve_of
-from codesign.cosearch.arrays import BlockArrays
+from codesign.cosearch.arrays import ArrayTable, BlockArrays
+from codesign.cosearch.row import Row as Chosen
+from codesign.cosearch.task import Task
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
-from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
+from codesign.ir.demand import NO_DEMAND, Demand
 from codesign.ir.strict import to_plain
 from codesign.model import resource
+from codesign.networks.derive import derive
 from codesign.networks.network import Network, skeleton
-from codesign.networks.space import Space, decisions, depth, derive, middle
+from codesign.networks.space import Space, decisions, depth, middle, slots
 from codesign.ops.conv import Conv
 from codesign.search.design import search_design
 
@@ -37,20 +40,30 @@ def network_of(space: Space, dataset: Dataset, row: Row) -> Network:
     return derive(space, row, dataset.name.replace("-", "_"), dataset.shape, dataset.classes)
 
 
+def demand_of(fps: float, board: Board) -> Demand:
+    """Return the demand of so many images a second."""
+    return Demand.at(board.clock_mhz, fps)
+
+
 class Ground:
     """What the race's problems have in common on one board and one data set."""
 
     def __init__(self, space: Space, dataset: Dataset, board: Board, minimum_depth: int) -> None:
         self.space, self.dataset, self.board = space, dataset, board
         self.minimum_depth = minimum_depth
-        self.arrays = BlockArrays(space, dataset.shape, len(dataset.classes), board)
+        self.arrays = BlockArrays(self.task())
         self.sizes = tuple(len(d.options) for d in decisions(space))
-        self.tables = lru_cache(maxsize=100_000)(self.arrays.tables)
-        self._pools = [self._can_end(pool) for pool in range(self.sizes[-2])]
+        self.tables = lru_cache(maxsize=100_000)(self._tables)
+        self._pool = slots(space).head_pool
+        self._pools = [self._can_end(pool) for pool in range(self.sizes[self._pool])]
+
+    def task(self, demand: Demand = NO_DEMAND, space: Space | None = None) -> Task:
+        """Return what a co-search is asked here; on the ground's space, if no other is given."""
+        return Task.of(self.dataset, space or self.space, self.board, demand)
 
     def legal(self, row: Row) -> bool:
         """Tell whether the machine has such a network, of enough blocks."""
-        return self._pools[row[-2]] and depth(self.space, row) >= self.minimum_depth
+        return self._pools[row[self._pool]] and depth(self.space, row) >= self.minimum_depth
 
     def products(self, row: Row) -> int:
         """Return the multiplications for one image."""
@@ -69,7 +82,12 @@ class Ground:
 
     def target(self, fps: float) -> int:
         """Return the cycles between images at that many a second."""
-        return most_cycles(fps, self.board.clock_mhz)
+        cycles = demand_of(fps, self.board).interval_cycles
+        assert cycles is not None
+        return cycles
+
+    def _tables(self, row: Row) -> Sequence[ArrayTable]:
+        return self.arrays.tables(Chosen(row))
 
     def problem(self, fps: float, accuracy: Callable[[Row], Scored], setup_s: float) -> Problem:
         """Return the problem of that demand, judged by that accuracy."""
@@ -97,7 +115,7 @@ class Ground:
             return None
 
     def _can_end(self, pool: int) -> bool:
-        row = (*(0 for _ in self.sizes[:-2]), pool, 0)
+        row = tuple(pool if at == self._pool else 0 for at in range(len(self.sizes)))
         try:
             skeleton(network_of(self.space, self.dataset, row))
         except ConfigError:

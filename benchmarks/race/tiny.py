@@ -18,12 +18,13 @@ from codesign.cosearch.accelerators import Accelerators
 from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.row import Row as Chosen
 from codesign.cosearch.tabular import tabular_search
+from codesign.cosearch.task import Task
 from codesign.errors import CodesignError, InfeasibleError
 from codesign.ir import files
 from codesign.ir.board import Board, Fill
 from codesign.ir.boards import load_board
-from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.strict import parse, to_plain
 from codesign.nets.train import train
@@ -33,7 +34,7 @@ from codesign.progress import Progress
 
 from .problem import Row
 from .run import first_images
-from .setting import network_of
+from .setting import demand_of, network_of
 from .store import changed
 
 BOARD = "pynq-z2"
@@ -143,17 +144,18 @@ def measure(path: Path, data: Dataset, work: Path, progress: Progress) -> Tiny:
             accuracies[text(row)] = _trained(row, data, work / f"tiny-{own}-{text(row).replace(' ', '')}")
             _save(path, replace(held, accuracies=dict(accuracies)))
         progress("training every network", i + 1, len(rows))
-    accelerators = Accelerators(space(), data, board())
+    task = Task.of(data, space(), board(), demand_of(FPS, board()))
+    accelerators, target = Accelerators(task), task.demand.interval_cycles
+    assert target is not None
     intervals: dict[str, int] = {}
     for i, row in enumerate(rows):
-        design = accelerators.design(row)
+        design = accelerators.design(Chosen(row))
         if design is not None:
             intervals[text(row)] = design.interval_cycles
         progress("designing every network", i + 1, len(rows))
-    target = most_cycles(FPS, board().clock_mhz)
     meeting = [row for row in rows if intervals.get(text(row), target + 1) <= target]
     optimum = max(meeting, key=lambda row: accuracies[text(row)], default=None)
-    found = tuple(_searched(seed, accuracies, data, target) for seed in SEEDS) if meeting else ()
+    found = tuple(_searched(seed, accuracies, task) for seed in SEEDS) if meeting else ()
     result = Tiny(
         digest=held.digest,
         accuracies=accuracies,
@@ -166,17 +168,16 @@ def measure(path: Path, data: Dataset, work: Path, progress: Progress) -> Tiny:
     return result
 
 
-def _searched(seed: int, accuracies: Mapping[str, float], data: Dataset, target: int) -> Found:
+def _searched(seed: int, accuracies: Mapping[str, float], task: Task) -> Found:
     begun = time.process_time()
     config = SearchConfig(min_fps=FPS, seed=seed, minimum_depth=2, threads=1)
-    pricing = Pricing(space(), data.shape, len(data.classes), board(), target)
-    chooser = Chooser(space(), config, pricing, torch.device("cpu"))
-    accelerators = Accelerators(space(), data, board())
+    chooser = Chooser(task, config, Pricing(task), torch.device("cpu"))
+    accelerators = Accelerators(task)
     try:
-        result = tabular_search(lambda row: accuracies[text(tuple(row))], chooser, accelerators, steps=STEPS)
+        result = tabular_search(lambda row: accuracies[text(row.network)], chooser, accelerators, steps=STEPS)
     except InfeasibleError:
         return Found(seed=seed, row=None, asked=0, seconds=time.process_time() - begun)
-    return Found(seed=seed, row=result.row, asked=result.asked, seconds=time.process_time() - begun)
+    return Found(seed=seed, row=result.row.network, asked=result.asked, seconds=time.process_time() - begun)
 
 
 def _trained(row: Row, data: Dataset, folder: Path) -> float:

@@ -14,6 +14,7 @@ from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.finish import finish
 from codesign.cosearch.pricing import Pricing
+from codesign.ir.demand import Demand
 from codesign.networks.space import Space
 from codesign.progress import Progress
 
@@ -26,16 +27,15 @@ def unsearched(judge: Judge, ground: Ground, space: Space, config: SearchConfig,
 
     `space`: that of the ground, or the same in another order. `config`: under the demand, with one finalist.
     """
-    data, target = ground.dataset, judge.problem.target
-    pricing = Pricing(space, data.shape, len(data.classes), ground.board, target)
-    accelerators = Accelerators(space, data, ground.board)
-    row = beginning(Chooser(space, config, pricing, torch.device("cpu")), accelerators)
+    task = ground.task(Demand(interval_cycles=judge.problem.target), space)
+    accelerators = Accelerators(task)
+    row = beginning(Chooser(task, config, Pricing(task), torch.device("cpu")), accelerators)
     if row is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        found = finish(accelerators, [row], target, data, config, Path(folder), tell)
+        found = finish(accelerators, [row], ground.dataset, config, Path(folder), tell)
     judge.designs = accelerators.searches
     if found is None:
         return None
-    network = translated(found[0], space, ground.space)
+    network = translated(found[0].network, space, ground.space)
     return Candidate(network, None, judge.problem.accuracy(network).accuracy, found[1].interval_cycles)

@@ -22,11 +22,12 @@ from race.unsearched import unsearched
 from codesign.cosearch.accelerators import Accelerators
 from codesign.cosearch.arrays import ARRAYS, ArrayTable
 from codesign.cosearch.cosearch import CosearchResult, cosearch
+from codesign.cosearch.row import Row
 from codesign.ir.boards import load_board
 from codesign.ir.dataset import Dataset
 from codesign.networks.space import decisions, middle, sizes
 from codesign.progress import silent
-from codesign.testing.small_search import tiny_config, tiny_data, tiny_space
+from codesign.testing.small_search import tiny_config, tiny_data, tiny_space, tiny_task
 from codesign.testing.spaces import turned
 
 pytestmark = pytest.mark.torch
@@ -192,10 +193,10 @@ def test_what_no_search_found_meets_the_demand_and_is_grown() -> None:
     found = unsearched(Judge(problem, LIMIT), ground, ground.space, config, silent)
     assert found is not None
     assert found.interval <= problem.target == 200
-    accelerators = Accelerators(tiny_space(), tiny_data(), board)
+    accelerators = Accelerators(tiny_task(board))
     for at, order in sizes(tiny_space()):
         for larger in order[order.index(found.row[at]) + 1 :]:
-            other = accelerators.design([*found.row[:at], larger, *found.row[at + 1 :]])
+            other = accelerators.design(Row(found.row).changed(at, larger))
             assert other is None or other.interval_cycles > problem.target
     hopeless = ground.problem(50e6, problem.accuracy, 0.0)
     assert unsearched(Judge(hopeless, LIMIT), ground, ground.space, replace(config, min_fps=50e6), silent) is None

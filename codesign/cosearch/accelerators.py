@@ -1,18 +1,17 @@
 """The accelerator of a row of choices: of the exact design search, or of the arrays chosen with the network."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codesign.cosearch.arrays import ARRAYS, BlockArrays
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Resources
-from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.model.predict import predict
 from codesign.networks.network import Network, skeleton
-from codesign.networks.space import Space, decisions, derive
 from codesign.search.design import search_design
 from codesign.search.sized import quick_sized_design
 
@@ -34,55 +33,49 @@ class Accelerator:
 
 @dataclass(eq=False)
 class Accelerators:
-    """Accelerators of networks of a space, each made once.
+    """Accelerators of the networks of a task, each made once.
 
     `arrays`: where arrays are chosen, not searched; None for exact design searches, of which `searches` were made, and
-    which priced `options` engines. `max_latency`: cycles that one image may take; a network whose best design takes
-    more gets its quickest, which must keep `max_interval` between images. `reasons`: why a row has none.
+    which priced `options` engines. A network whose best design is too late gets its quickest, which must keep the
+    demanded interval. `reasons`: why a row has none.
     """
 
-    space: Space
-    dataset: Dataset
-    board: Board
+    task: Task
     arrays: BlockArrays | None = None
-    max_latency: int | None = None
-    max_interval: int | None = None
     searches: int = 0
     options: int = 0
-    found: dict[tuple[int, ...], Accelerator | None] = field(default_factory=dict)
-    reasons: dict[tuple[int, ...], str] = field(default_factory=dict)
+    found: dict[Row, Accelerator | None] = field(default_factory=dict)
+    reasons: dict[Row, str] = field(default_factory=dict)
 
-    def network(self, row: Sequence[int]) -> Network:
+    def network(self, row: Row) -> Network:
         """Return the network of these choices."""
-        data = self.dataset
-        name, choices = data.name.replace("-", "_"), row[: len(decisions(self.space))]
-        return derive(self.space, choices, name, data.shape, data.classes)
+        return self.task.network(row)
 
-    def choices(self, row: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    def choices(self, row: Row) -> tuple[tuple[str, str], ...]:
         """Return the choices by name: about the network, then the array of every block and of the head where it is
         chosen.
         """
-        every = decisions(self.space)
-        blocks = [f"stage {i} block {j} array" for i, s in enumerate(self.space.stages) for j in range(len(s.blocks))]
-        found = [(d.name, d.options[i]) for d, i in zip(every, row, strict=False)]
-        arrays = zip([*blocks, "head array"], row[len(every) :], strict=False)
-        return (*found, *((name, str(ARRAYS[i])) for name, i in arrays))
+        stages = enumerate(self.task.space.stages)
+        blocks = [f"stage {i} block {j} array" for i, s in stages for j in range(len(s.blocks))]
+        arrays = zip([*blocks, "head array"], row.arrays, strict=False)
+        return (*named(self.task, row), *((name, str(ARRAYS[i])) for name, i in arrays))
 
-    def design(self, row: Sequence[int]) -> Accelerator | None:
+    def design(self, row: Row) -> Accelerator | None:
         """Return the accelerator of these choices, or None if it does not fit the board or the machine has no such
         network.
         """
-        key = tuple(row)
-        if key not in self.found:
-            self.found[key] = self._design(row)
-        return self.found[key]
+        if row not in self.found:
+            self.found[row] = self._design(row)
+        return self.found[row]
 
-    def within(self, row: Sequence[int], target: float) -> Accelerator | None:
-        """Return the accelerator of these choices if it has one in time, of at most `target` cycles between images."""
-        interval, late = self.cycles(row)
-        return self.design(row) if interval is not None and interval <= target and late is None else None
+    def meeting(self, row: Row) -> Accelerator | None:
+        """Return the accelerator of these choices if it has one that meets the demand."""
+        found = self.design(row)
+        if found is None or self.task.demand.slow(found.interval_cycles) or self._is_late(found):
+            return None
+        return found
 
-    def cycles(self, row: Sequence[int]) -> tuple[int | None, int | None]:
+    def cycles(self, row: Row) -> tuple[int | None, int | None]:
         """Return the cycles between images of the accelerator of these choices, and its latency where it is too large.
 
         Then the accelerator is the quickest that was found. None and None if there is no accelerator.
@@ -90,41 +83,45 @@ class Accelerators:
         found = self.design(row)
         if found is None:
             return None, None
-        latency = found.latency_cycles
-        is_late = latency is not None and self.max_latency is not None and latency > self.max_latency
-        return found.interval_cycles, latency if is_late else None
+        return found.interval_cycles, found.latency_cycles if self._is_late(found) else None
 
-    def _design(self, row: Sequence[int]) -> Accelerator | None:
+    def _is_late(self, found: Accelerator) -> bool:
+        return found.latency_cycles is not None and self.task.demand.late(found.latency_cycles)
+
+    def _design(self, row: Row) -> Accelerator | None:
         try:
             graph = skeleton(self.network(row))
         except ConfigError as error:  # the machine has no such network
-            self.reasons[tuple(row)] = str(error)
+            self.reasons[row] = str(error)
             return None
         try:
             return self._exact(graph) if self.arrays is None else self._chosen(self.arrays, row, graph)
         except InfeasibleError as error:
-            self.reasons[tuple(row)] = str(error)
+            self.reasons[row] = str(error)
             return None
 
     def _exact(self, graph: Graph) -> Accelerator:
         """Return the design of least interval, or of least latency where that of least interval has too much of it."""
         self.searches += 1
-        if self.max_latency is not None:
-            result, design, cost = quick_sized_design(
-                graph, self.board, self.max_latency, self.max_interval, reserve_of(self.board)
-            )
+        board, demand = self.task.board, self.task.demand
+        if demand.latency_cycles is not None:
+            result, design, cost = quick_sized_design(graph, board, demand, reserve_of(board))
             self.options += result.evaluations
             return Accelerator(design, cost.interval_cycles, cost.resources, cost.latency_cycles)
-        result = search_design(graph, self.board, reserve=reserve_of(self.board), explain=False)
+        result = search_design(graph, board, reserve=reserve_of(board), explain=False)
         self.options += result.evaluations
         return Accelerator(result.design, result.interval_cycles, result.resources)
 
-    def _chosen(self, arrays: BlockArrays, row: Sequence[int], graph: Graph) -> Accelerator:
+    def _chosen(self, arrays: BlockArrays, row: Row, graph: Graph) -> Accelerator:
         """Return the design with the row's arrays."""
-        networks = len(decisions(self.space))
-        design = arrays.design(row[:networks], row[networks:], graph)
-        cost = predict(graph, design, self.board)
+        design = arrays.design(row, graph)
+        cost = predict(graph, design, self.task.board)
         return Accelerator(design, cost.interval_cycles, cost.resources, cost.latency_cycles)
+
+
+def named(task: Task, row: Row) -> tuple[tuple[str, str], ...]:
+    """Return the choices about the network by name."""
+    return tuple((d.name, d.options[i]) for d, i in zip(task.decisions, row.network, strict=True))
 
 
 def reserve_of(board: Board) -> Resources:

@@ -5,15 +5,15 @@ fastest engines within that. Whatever else the block has takes the cheapest engi
 them. So do convolutions that would be faster than that one.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from codesign.cosearch.blocks import choice_blocks
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
-from codesign.ir.board import Board
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.machine.legal import check_design
@@ -24,10 +24,7 @@ from codesign.model.area import area
 from codesign.model.predict import predict
 from codesign.model.schedule import size_buffers
 from codesign.model.space import Options, design_space, node_options
-from codesign.networks.space import Space
-from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
-from codesign.ops.shapes import Shape
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -69,19 +66,19 @@ class ArrayCost:
 
 
 class BlockArrays:
-    """The cost of every network of a space with every choice of arrays, by table.
+    """The cost of every network of a task with every choice of arrays, by table.
 
-    A `choice` is one index into ARRAYS for each block of every stage, and one for the head.
+    The arrays of a row are indices into ARRAYS: one for each block of every stage, and one for the head.
     """
 
-    def __init__(self, space: Space, shape: Shape, labels: int, board: Board) -> None:
-        self.board = board
-        self._blocks = choice_blocks(space, shape, labels)
+    def __init__(self, task: Task) -> None:
+        self.board = board = task.board
+        self._blocks = choice_blocks(task.space, task.shape, len(task.labels))
         self._options: dict[Operation, Options] = {}
         self._tables: dict[tuple[Operation, ...], ArrayTable] = {}
         budget = np.array([getattr(board.budget, name) for name in resource.NAMES], dtype=np.float64)
         reserve = np.array([RESERVE if name in ("bram18", "lut", "ff") else 0.0 for name in resource.NAMES])
-        self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.family)
+        self.budget = np.floor(budget * (1 - reserve)) - area(Control(beats_in=1, beats_out=1), board.fabric)
         self._weights = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
 
     @property
@@ -89,11 +86,11 @@ class BlockArrays:
         """How many arrays an accelerator has."""
         return len(self._blocks)
 
-    def tables(self, row: Sequence[int]) -> list[ArrayTable]:
+    def tables(self, row: Row) -> list[ArrayTable]:
         """Return the table of every block of the network."""
         return [self.table(i, row) for i in range(len(self._blocks))]
 
-    def table(self, block: int, row: Sequence[int]) -> ArrayTable:
+    def table(self, block: int, row: Row) -> ArrayTable:
         """Return the table of one block of the network; no cycles and no counts where it is skipped.
 
         A block that the machine does not have takes NEVER cycles with any array.
@@ -112,25 +109,25 @@ class BlockArrays:
         """Return the decisions of the space on which the block depends."""
         return self._blocks[block].decisions
 
-    def cost(self, row: Sequence[int], choice: Sequence[int]) -> ArrayCost:
-        """Return the interval and counts of the network with these arrays."""
-        tables = self.tables(row)
-        interval = max(int(t.interval[c]) for t, c in zip(tables, choice, strict=True))
-        counts = np.sum([t.counts[c] for t, c in zip(tables, choice, strict=True)], axis=0)
+    def cost(self, row: Row) -> ArrayCost:
+        """Return the interval and counts of the network with its arrays."""
+        pairs = list(zip(self.tables(row), row.arrays, strict=True))
+        interval = max(int(table.interval[array]) for table, array in pairs)
+        counts = np.sum([table.counts[array] for table, array in pairs], axis=0)
         return ArrayCost(interval, counts, bool((counts <= self.budget).all()))
 
-    def design(self, row: Sequence[int], choice: Sequence[int], graph: Graph) -> Design:
-        """Return the design of the network's graph with these arrays, buffers sized.
+    def design(self, row: Row, graph: Graph) -> Design:
+        """Return the design of the network's graph with its arrays, buffers sized.
 
         The AXI-Streams are the narrowest that are not slower than the arrays. Raise InfeasibleError if it does not fit
         the board.
         """
         space = design_space(graph, self.board)
-        interval = self.cost(row, choice).interval_cycles
+        interval = self.cost(row).interval_cycles
         engines: list[tuple[Options, int]] = []
-        for block, c in zip(self._blocks, choice, strict=True):
+        for block, array in zip(self._blocks, row.arrays, strict=True):
             nodes = block.of(row) or ()
-            engines += zip((self._of(n) for n in nodes), self._block_rows(nodes, ARRAYS[c]), strict=True)
+            engines += zip((self._of(n) for n in nodes), self._block_rows(nodes, ARRAYS[array]), strict=True)
         rows = [_narrowest(space.sites[0].options, interval)]
         for site, (options, at) in zip(space.sites[1:-1], engines, strict=True):
             assert options.engines is not None
@@ -148,12 +145,12 @@ class BlockArrays:
 
     def _of(self, node: Operation) -> Options:
         if node not in self._options:
-            self._options[node] = node_options(node, self.board.family)
+            self._options[node] = node_options(node, self.board.fabric)
         return self._options[node]
 
     def _block_rows(self, nodes: tuple[Operation, ...], array: Array) -> list[int]:
         """Return the option of every node of a block with that array."""
-        allowed = [_within(node, self._of(node), array) for node in nodes]
+        allowed = [_within(self._of(node), array) for node in nodes]
         every = [self._of(node).interval for node in nodes]
         slowest = max((int(e[a].min()) for e, a in zip(every, allowed, strict=True)), default=0)
         rows = []
@@ -170,18 +167,14 @@ class BlockArrays:
         return np.sum(found, axis=0) if found else np.zeros(len(resource.NAMES), np.int64)
 
 
-def _within(node: Operation, options: Options, array: Array) -> npt.NDArray[np.bool_]:
+def _within(options: Options, array: Array) -> npt.NDArray[np.bool_]:
     """Return which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
     lanes = options.engines.pe * options.engines.simd
-    allowed = lanes <= array.lanes
-    if isinstance(node, Conv):
-        same = options.engines.dsp == array.dsp
-        allowed &= same if same.any() else True
-        # an engine that no other beats may exist for one kind of multiplier only
-        if not allowed.any():
-            allowed = lanes <= array.lanes
-    return allowed
+    within, same = lanes <= array.lanes, options.engines.dsp == array.dsp
+    # An engine that no other beats may exist for one kind of multiplier only; without multipliers there is one kind.
+    both = within & same
+    return both if both.any() else within
 
 
 def _narrowest(options: Options, interval: int) -> int:

@@ -14,20 +14,20 @@ import numpy.typing as npt
 from codesign.cosearch.accelerators import Accelerators
 from codesign.cosearch.blocks import ChoiceBlock, choice_blocks
 from codesign.cosearch.chooser import Chooser
-from codesign.cosearch.dna import ArrayPricing
-from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.costing import Costing
 from codesign.cosearch.repair import repaired
-from codesign.networks.space import Space, must_keep, skips
+from codesign.cosearch.row import Row
+from codesign.networks.space import Space, decisions, must_keep, skips
 
 _ADAPTED = 6  # times that prices are adapted to the network of the beginning
 
 
-def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) -> list[int]:
+def cheapest(pricing: Costing, space: Space, minimum_depth: int) -> Row:
     """Return a network of little cost by the tables: from all blocks on, change the best option until none helps."""
     places, keep = skips(space), must_keep(space, minimum_depth)
-    row = [0] * len(pricing.sizes)
+    row = Row.of((0,) * len(pricing.sizes), len(decisions(space)))
     for at, skip in places:
-        row[at] = int(skip == 0)
+        row = row.changed(at, int(skip == 0))
     cost = pricing.log_cost(row)
     while True:
         tables = pricing.alternatives(row)
@@ -37,11 +37,11 @@ def cheapest(pricing: Pricing | ArrayPricing, space: Space, minimum_depth: int) 
         at = min(range(len(row)), key=lambda i: float(tables[i].min()))
         if not float(tables[at].min()) < cost - 1e-9:
             return row
-        row[at] = int(tables[at].argmin())
+        row = row.changed(at, int(tables[at].argmin()))
         cost = float(tables[at].min())
 
 
-def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
+def beginning(chooser: Chooser, accelerators: Accelerators) -> Row | None:
     """Return the chooser's likeliest network, changed at least cost until an accelerator meets the demand.
 
     Prices are adapted to it on the way. None if that does not help.
@@ -49,25 +49,25 @@ def beginning(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
     return _meeting(chooser, accelerators, chooser.likeliest(), _even(chooser))
 
 
-def ample(chooser: Chooser, accelerators: Accelerators) -> list[int] | None:
+def ample(chooser: Chooser, accelerators: Accelerators) -> Row | None:
     """Return the network of most products, changed until an accelerator meets the demand.
 
     Each change loses few products for its cost. Prices are adapted to it on the way. None if that does not help.
     """
-    data = accelerators.dataset
-    blocks = [(b, _block_products(b)) for b in choice_blocks(chooser.space, data.shape, len(data.classes))]
+    task = chooser.task
+    blocks = [(b, _block_products(b)) for b in choice_blocks(task.space, task.shape, len(task.labels))]
 
-    def products(row: Sequence[int]) -> float:
+    def products(row: Row) -> float:
         total = sum(float(table[tuple(row[at] for at in block.decisions)]) for block, table in blocks)
         return math.log(total) if total > 0.0 else -math.inf
 
     row, before = chooser.likeliest(), None
     while row != before:
-        before = list(row)
+        before = row
         for at in range(chooser.networks):
             table = _alternatives(chooser, row, at, products)
             if max(table) > table[row[at]]:
-                row[at] = table.index(max(table))
+                row = row.changed(at, table.index(max(table)))
     tables = [_alternatives(chooser, row, at, products) for at in range(chooser.networks)]
     return _meeting(chooser, accelerators, row, [*tables, *_even(chooser)[chooser.networks :]])
 
@@ -86,24 +86,20 @@ def _block_products(block: ChoiceBlock) -> npt.NDArray[np.float64]:
     return found
 
 
-def _alternatives(
-    chooser: Chooser, row: Sequence[int], at: int, value: Callable[[Sequence[int]], float]
-) -> list[float]:
+def _alternatives(chooser: Chooser, row: Row, at: int, value: Callable[[Row], float]) -> list[float]:
     """Return the value of the row with each option of one decision; -inf where it is closed."""
     closed = chooser.closed[at].tolist()
-    return [-math.inf if c else value([*row[:at], option, *row[at + 1 :]]) for option, c in enumerate(closed)]
+    return [-math.inf if c else value(row.changed(at, option)) for option, c in enumerate(closed)]
 
 
-def _meeting(
-    chooser: Chooser, accelerators: Accelerators, start: Sequence[int], worth: Sequence[Sequence[float]]
-) -> list[int] | None:
+def _meeting(chooser: Chooser, accelerators: Accelerators, start: Row, worth: Sequence[Sequence[float]]) -> Row | None:
     """Return the row changed, where that loses least worth for its cost, until an accelerator meets the demand."""
-    pricing, target = chooser.pricing, chooser.longest_interval
+    pricing = chooser.pricing
     for _ in range(_ADAPTED):
-        row = repaired(pricing, worth, start, 0.0 if chooser.config.demanded else math.inf)
+        row = repaired(pricing, worth, start, 0.0 if chooser.task.demand.is_made else math.inf)
         if row is None or any(chooser.too_shallow(row)):
             return None
-        if accelerators.within(row, target) is not None:
+        if accelerators.meeting(row) is not None:
             return row
         pricing.adapt(row, *accelerators.cycles(row))
     return None

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from codesign.cosearch.row import Row
 from codesign.errors import ConfigError
+from codesign.networks.derive import chosen_block, chosen_head, chosen_shape, input_shapes, map_shapes
 from codesign.networks.network import INPUT, INPUT_TYPE, Layer, layer_node
-from codesign.networks.space import (
-    Space,
-    chosen_block,
-    chosen_shape,
-    decisions,
-    head_layers,
-    input_shapes,
-    map_shapes,
-    slots,
-)
+from codesign.networks.space import Space, decisions, slots
 from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.qtype import QType
@@ -38,11 +31,11 @@ class ChoiceBlock:
     decisions: tuple[int, ...]
     nodes: npt.NDArray[np.object_]
 
-    def of(self, row: Sequence[int]) -> tuple[Operation, ...] | None:
+    def of(self, row: Row) -> tuple[Operation, ...] | None:
         """Return the nodes of a network's row of choices, none of a skipped block; None if the machine has no such
         block.
         """
-        found: tuple[Operation, ...] | None = self.nodes[tuple(row[d] for d in self.decisions)]
+        found: tuple[Operation, ...] | None = self.nodes[tuple(row.network[d] for d in self.decisions)]
         return found
 
 
@@ -55,7 +48,8 @@ def choice_blocks(space: Space, shape: Shape, labels: int) -> tuple[ChoiceBlock,
 
 def _block(space: Space, i: int, j: int, shapes: tuple[Shape, ...]) -> ChoiceBlock:
     """Return block j of stage i."""
-    where, before = slots(space)[i], slots(space)[i - 1] if i and not j else None
+    stages = slots(space).stages
+    where, before = stages[i], stages[i - 1] if i and not j else None
     own = (where.width, where.bits, where.operators[j], where.weight_bits[j], where.inner_bits[j])
     axes = [at for at in own if at is not None]
     axes = axes if before is None else [before.width, before.bits, *axes]
@@ -72,19 +66,21 @@ def _block(space: Space, i: int, j: int, shapes: tuple[Shape, ...]) -> ChoiceBlo
 
 
 def _head(space: Space, shapes: tuple[Shape, ...], labels: int) -> ChoiceBlock:
-    last, pool = slots(space)[-1], len(decisions(space)) - 2
+    places = slots(space)
+    last, axes = places.stages[-1], (places.head_pool, places.head_weight_bits)
 
     def layers(row: list[int]) -> tuple[list[Layer], Input]:
         extent = map_shapes(space, chosen_shape(space, row, shapes))[-1]
         source = _source(space, row, len(space.stages) - 1, extent)
-        return head_layers(source.name, space.head_pools[row[-2]], labels, space.head_weight_bits[row[-1]]), source
+        return chosen_head(space, row, source.name, labels), source
 
-    return _tabulated(space, [last.width, last.bits, pool, pool + 1], layers)
+    return _tabulated(space, [last.width, last.bits, *axes], layers)
 
 
 def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tuple[list[Layer], Input]]) -> ChoiceBlock:
     """Return the nodes of the layers that every combination of these decisions makes, at every resolution."""
-    axes = [0, *axes] if space.resolutions else axes
+    resolution = slots(space).resolution
+    axes = axes if resolution is None else [resolution, *axes]
     every = decisions(space)
     sizes = [len(every[at].options) for at in axes]
     if math.prod(sizes) > _MOST_COMBINATIONS:
@@ -104,7 +100,7 @@ def _tabulated(space: Space, axes: list[int], layers: Callable[[list[int]], tupl
 
 def _source(space: Space, row: Sequence[int], stage: int, extent: tuple[int, int]) -> Input:
     """Return what a stage hands on, as the input of what follows."""
-    own, where = space.stages[stage], slots(space)[stage]
+    own, where = space.stages[stage], slots(space).stages[stage]
     otype = QType(own.activation_bits[row[where.bits]], signed=False)
     return Input(name="x", shape=Shape(*extent, own.widths[row[where.width]]), otype=otype)
 
@@ -115,9 +111,12 @@ def _priced(layers: list[Layer], source: Input) -> tuple[Operation, ...] | None:
     None if the machine has no such node.
     """
     before: dict[str, Node] = {source.name: source}
+    made: list[Operation] = []
     try:
         for layer in layers:
-            before[layer.name] = layer_node(layer, before)
+            node = layer_node(layer, before)
+            before[layer.name] = node
+            made.append(node.nameless())
     except ConfigError:
         return None
-    return tuple(n.nameless() for n in before.values() if not isinstance(n, Input))
+    return tuple(made)

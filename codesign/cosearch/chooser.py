@@ -6,7 +6,8 @@ drawn networks are too slow.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from torch import Tensor
 
 from codesign.cosearch.choice import Draw, entropy, sample
 from codesign.cosearch.config import SearchConfig
-from codesign.cosearch.dna import ArrayPricing
-from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.costing import Costing
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
 from codesign.nets import checkpoint
 from codesign.nets.parallel import team
-from codesign.networks.space import Space, decisions, middle, must_keep, skips
+from codesign.networks.space import middle, must_keep, skips
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # growth of the cost's weight with the violation of the drawn network
@@ -35,17 +37,15 @@ class Chooser:
     At first the space's middle network is the likeliest, and the middle of arrays.
     """
 
-    def __init__(
-        self, space: Space, config: SearchConfig, pricing: Pricing | ArrayPricing, device: torch.device
-    ) -> None:
+    def __init__(self, task: Task, config: SearchConfig, pricing: Costing, device: torch.device) -> None:
         """Begin at the middle of the space. Raise InfeasibleError if too few blocks can meet the demand."""
-        self.space, self.config, self.pricing, self.device = space, config, pricing, device
-        self.networks = len(decisions(space))
+        self.task, self.space, self.config, self.pricing, self.device = task, task.space, config, pricing, device
+        self.networks = len(task.decisions)
         allowed = pricing.allowed()
         self.closed = [torch.tensor(~a, device=device) for a in allowed]
-        self.skips = skips(space)
+        self.skips = skips(task.space)
         self._kept = [(at, skip) for at, skip in self.skips if allowed[at].sum() > allowed[at][skip]]
-        self._must_keep = must_keep(space, config.minimum_depth)
+        self._must_keep = must_keep(task.space, config.minimum_depth)
         if self._must_keep > len(self._kept):
             raise InfeasibleError(
                 f"minimum_depth: only {len(self._kept)} of {len(self.skips)} blocks that can be skipped have another "
@@ -53,22 +53,21 @@ class Chooser:
                 "fewer blocks"
             )
         self.logits = [torch.zeros(size, device=device, requires_grad=True) for size in pricing.sizes]
-        self.begin([*middle(space), *(size // 2 for size in pricing.sizes[self.networks :])])
+        self.begin(Row(middle(task.space), tuple(size // 2 for size in pricing.sizes[self.networks :])))
         self.optimizer = torch.optim.Adam(self.logits, lr=config.choice_rate, betas=(0.5, 0.999))
         self.multiplier = 0.0
         self.priced = 0
 
     @torch.no_grad()
-    def begin(self, row: Sequence[int]) -> None:
+    def begin(self, row: Row) -> None:
         """Make the row the likeliest, by a hair; for a chooser that has not learned yet."""
         for logits, option in zip(self.logits, row, strict=True):
             logits.zero_()
             logits[option] = _HAIR
 
-    @property
-    def longest_interval(self) -> float:
-        """Cycles between images that the demand leaves; no limit if nothing is demanded."""
-        return math.inf if self.config.min_fps is None else float(self.pricing.target)
+    def row(self, options: Iterable[int]) -> Row:
+        """Return the row of one option for every decision."""
+        return Row.of(options, self.networks)
 
     def open_logits(self, i: int) -> Tensor:
         """Return the logits of a decision, -inf where an option can be part of no network that meets the demand."""
@@ -79,12 +78,12 @@ class Chooser:
         found: list[float] = torch.log_softmax(self.open_logits(i).detach(), 0).tolist()
         return found
 
-    def likeliest(self) -> list[int]:
+    def likeliest(self) -> Row:
         """Return the option of largest logit of every decision, with as many blocks as are demanded."""
         with torch.no_grad():
-            row = [int(self.open_logits(i).argmax()) for i in range(len(self.logits))]
+            row = self.row(int(self.open_logits(i).argmax()) for i in range(len(self.logits)))
             for at, skip in self.too_shallow(row):
-                row[at] = int(self._without(self.open_logits(at), skip).argmax())
+                row = row.changed(at, int(self._without(self.open_logits(at), skip).argmax()))
         return row
 
     def entropy(self) -> float:
@@ -97,9 +96,13 @@ class Chooser:
         if uniform:
             logits = [torch.where(torch.isfinite(x), 0.0, x).detach() for x in logits]
         draws = [sample(x, temperature, rng, paths) for x in logits]
-        for at, skip in self.too_shallow([d.index for d in draws]):
+        for at, skip in self.too_shallow(self.drawn(draws)):
             draws[at] = sample(self._without(logits[at], skip), temperature, rng, paths)
         return draws
+
+    def drawn(self, draws: Sequence[Draw]) -> Row:
+        """Return the row that was drawn."""
+        return self.row(d.index for d in draws)
 
     def step(self, draws: list[Draw], task: Tensor) -> None:
         """Move the logits against the task loss of the drawn network and its price."""
@@ -112,14 +115,12 @@ class Chooser:
         self.optimizer.step()
         self.multiplier = max(0.0, self.multiplier + _MULTIPLIER_RATE * violation)
 
-    def fit_arrays(self, row: list[int], temperature: float, rng: torch.Generator) -> None:
-        """Move the arrays' logits towards what the network at the beginning of the row wants; DNA's inner problem."""
-        if not isinstance(self.pricing, ArrayPricing):
-            return
-        for _ in range(_ARRAY_STEPS):
-            logits = self.logits[self.networks :]
+    def fit_arrays(self, row: Row, temperature: float, rng: torch.Generator) -> None:
+        """Move the arrays' logits towards what the row's network wants; DNA's inner problem. Nothing without arrays."""
+        logits = self.logits[self.networks :]
+        for _ in range(_ARRAY_STEPS if logits else 0):
             draws = [sample(x, temperature, rng) for x in logits]
-            tables = self.pricing.array_alternatives([*row[: self.networks], *(d.index for d in draws)])
+            tables = self.pricing.array_alternatives(replace(row, arrays=tuple(d.index for d in draws)))
             self.priced += sum(len(t) for t in tables)
             cost = self._expected(draws, tables)
             self.optimizer.zero_grad(set_to_none=True)
@@ -129,17 +130,17 @@ class Chooser:
 
     def price(self, draws: list[Draw]) -> tuple[Tensor, float]:
         """Return the cost's part of the loss, and the drawn network's log cost, above 0 where it misses the demand."""
-        row = [d.index for d in draws]
+        row = self.drawn(draws)
         log_cost = self.pricing.log_cost(row)
         weight = self.config.cost_weight
-        if self.config.demanded:
+        if self.task.demand.is_made:
             weight += self.multiplier + _QUADRATIC * max(log_cost, 0.0)
         tables = self.pricing.alternatives(row)
         self.priced += sum(len(t) for t in tables)
         price: Tensor = weight * (log_cost + self._expected(draws, tables))
-        return price, (log_cost if self.config.demanded else 0.0)
+        return price, (log_cost if self.task.demand.is_made else 0.0)
 
-    def too_shallow(self, row: list[int]) -> Iterator[tuple[int, int]]:
+    def too_shallow(self, row: Row) -> Iterator[tuple[int, int]]:
         """Yield (decision, its skip) of the first skipped blocks that must not be, for the demanded depth."""
         skipped = [(at, skip) for at, skip in self._kept if row[at] == skip]
         missing = self._must_keep - (len(self._kept) - len(skipped))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from codesign.ir.cost import check_demands
+from codesign.ir.demand import Demand, check_demands
 from codesign.ir.strict import check_range
 from codesign.networks.training import MOST, MOST_IMAGES, Device, check_common
 
@@ -102,12 +102,6 @@ class SearchConfig:
         """How many neighbours are trained at most; none where cost has a price."""
         return self.trained_neighbours if self.cost_weight == 0.0 else 0
 
-    @property
-    def demanded(self) -> bool:
-        """Whether anything is demanded of the accelerator's speed."""
-        return self.min_fps is not None or self.max_latency_us is not None
-
-    @property
-    def grows(self) -> bool:
-        """Whether the network found is enlarged: under a demand, and where being faster than that has no price."""
-        return self.enlarge and self.demanded and self.cost_weight == 0.0
+    def demand(self, clock_mhz: float) -> Demand:
+        """Return what is demanded at that clock, in cycles. Raise InfeasibleError if it leaves less than a cycle."""
+        return Demand.at(clock_mhz, self.min_fps, self.max_latency_us)

@@ -15,18 +15,22 @@ from pathlib import Path
 
 import torch
 
-from codesign.cosearch.accelerators import Accelerators
+from codesign.cosearch.accelerators import Accelerators, named
+from codesign.cosearch.arrays import BlockArrays
 from codesign.cosearch.beginnings import ample, beginning, cheapest
 from codesign.cosearch.config import Hardware, Objective, SearchConfig
+from codesign.cosearch.costing import Costing
 from codesign.cosearch.dna import ArrayPricing
 from codesign.cosearch.finals import best_network
 from codesign.cosearch.finish import fitted, short_training
 from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.cosearch.trainer import EpochRecord, Trainer
 from codesign.errors import ConfigError, InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.canonical import digest
-from codesign.ir.cost import Resources, latency_cycles, most_cycles
+from codesign.ir.cost import Resources
 from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.nets.batches import Images, generator
@@ -34,7 +38,7 @@ from codesign.nets.device import use_device
 from codesign.nets.parallel import team
 from codesign.nets.train import share
 from codesign.networks.network import Network, skeleton
-from codesign.networks.space import Space, decisions, magnitude, middle
+from codesign.networks.space import Space, magnitude, middle
 from codesign.progress import Progress, silent
 
 OnEpoch = Callable[[Sequence[EpochRecord]], None]
@@ -79,18 +83,18 @@ def cosearch(
     """
     begun = time.monotonic()
     device = use_device(config.device, config.threads)
-    target = _target(space, dataset, board, config)
-    pricing = _pricing(space, dataset, board, config, target)
-    accelerators = _accelerators(space, dataset, board, config, pricing)
-    is_exact = isinstance(pricing, Pricing) and config.objective is Objective.BOTTLENECK
-    exact = pricing if is_exact else _exact_pricing(space, dataset, board, config, target)
-    least = cheapest(exact, space, config.minimum_depth)
-    _check_possible(space, dataset, board, least, target, demanded=config.min_fps is not None)
+    task = Task.of(dataset, space, board, config.demand(board.clock_mhz))
+    reference = _reference(task)
+    pricing, arrays = _pricing(task, config, reference)
+    accelerators = Accelerators(task, arrays)
+    is_exact = config.hardware is Hardware.EXACT and config.objective is Objective.BOTTLENECK
+    least = cheapest(pricing if is_exact else Pricing(task, reference=reference), space, config.minimum_depth)
+    _check_possible(task, least)
     _check_in_time(accelerators, least)
     parts = parted(dataset, config)
     train, held = (Images.of(x, y, device) for x, y in ((parts.train_x, parts.train_y), (parts.test_x, parts.test_y)))
     progress("search", 0, 1, f"a space of {magnitude(space.networks)} networks")
-    trainer = Trainer(space, dataset.shape, len(dataset.classes), config, pricing, device)
+    trainer = Trainer(task, config, pricing, device)
     key = " ".join([digest(space), digest(board.figures()), digest(config), dataset.digest()]) + trainer.team.key
     beginnings = _begin(trainer, accelerators, parts, folder, progress)
     before = _epochs(trainer, accelerators, folder / "search.npz", key, (train, held), progress, on_epoch)
@@ -110,9 +114,7 @@ def cosearch(
     )
 
 
-def _begin(
-    trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress
-) -> list[list[int]]:
+def _begin(trainer: Trainer, accelerators: Accelerators, parts: Dataset, folder: Path, progress: Progress) -> list[Row]:
     """Return the networks that the search can begin with, and let it begin with the better of them.
 
     Return none where finalists are not trained, or none of them meets the demand; then the chooser begins as it is.
@@ -121,18 +123,18 @@ def _begin(
     first = beginning(chooser, accelerators)  # prices are adapted to it in any case
     if config.compared == 1:
         return []
-    accuracies: dict[tuple[int, ...], float] = {}
+    accuracies: dict[Row, float] = {}
     for i, row in enumerate((first, ample(chooser, accelerators))):
-        candidate = None if row is None else fitted(accelerators, row, chooser.longest_interval, config)
+        candidate = None if row is None else fitted(accelerators, row, config)
         if row is not None and candidate is not None:
             network = accelerators.network(candidate[0])
-            accuracies[tuple(row)] = share(short_training(network, parts, config, folder))
+            accuracies[row] = share(short_training(network, parts, config, folder))
             progress("train beginnings", i + 1, 2)
     if accuracies:
         best = max(accuracies, key=lambda row: accuracies[row])
         chooser.begin(best)
         trainer.pricing.adapt(best, *accelerators.cycles(best))
-    return [list(row) for row in accuracies]
+    return list(accuracies)
 
 
 def _epochs(
@@ -168,39 +170,12 @@ def _epochs(
     return before
 
 
-def _pricing(space: Space, dataset: Dataset, board: Board, config: SearchConfig, target: int) -> Pricing | ArrayPricing:
-    if config.hardware is Hardware.DNA:
-        demanded = config.min_fps is not None
-        return ArrayPricing(space, dataset.shape, len(dataset.classes), board, target, demanded=demanded)
-    return _exact_pricing(space, dataset, board, config, target, config.objective)
-
-
-def _exact_pricing(
-    space: Space,
-    dataset: Dataset,
-    board: Board,
-    config: SearchConfig,
-    target: int,
-    objective: Objective = Objective.BOTTLENECK,
-) -> Pricing:
-    demanded, latency = config.min_fps is not None, _latency(board, config)
-    return Pricing(
-        space, dataset.shape, len(dataset.classes), board, target, objective, demanded=demanded, latency=latency
-    )
-
-
-def _accelerators(
-    space: Space, dataset: Dataset, board: Board, config: SearchConfig, pricing: Pricing | ArrayPricing
-) -> Accelerators:
-    """Return what makes the accelerators of the search's networks, under its demands."""
-    arrays = pricing.arrays if isinstance(pricing, ArrayPricing) else None
-    interval = None if config.min_fps is None else pricing.target
-    return Accelerators(space, dataset, board, arrays, _latency(board, config), interval)
-
-
-def _latency(board: Board, config: SearchConfig) -> int | None:
-    """Return the cycles that one image may take; None if nothing is demanded."""
-    return None if config.max_latency_us is None else latency_cycles(config.max_latency_us, board.clock_mhz)
+def _pricing(task: Task, config: SearchConfig, reference: int) -> tuple[Costing, BlockArrays | None]:
+    """Return what tells the costs of choices, and the arrays, where these are chosen too."""
+    if config.hardware is Hardware.EXACT:
+        return Pricing(task, config.objective, reference=reference), None
+    chosen = ArrayPricing(task, reference=reference)
+    return chosen, chosen.arrays
 
 
 def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
@@ -221,73 +196,70 @@ def parted(dataset: Dataset, config: SearchConfig) -> Dataset:
     )
 
 
-def _target(space: Space, dataset: Dataset, board: Board, config: SearchConfig) -> int:
+def _reference(task: Task) -> int:
     """Return the demanded interval in cycles; if none is demanded, that of a middle network: costs are known around it.
 
     A demanded latency bounds it too: no interval is longer than a latency.
     """
-    if config.min_fps is not None:
-        return most_cycles(config.min_fps, board.clock_mhz)
-    accelerators, latency = Accelerators(space, dataset, board), _latency(board, config)
-    found = [accelerators.design(row) for row in (middle(space), (0,) * len(decisions(space)))]
+    if task.demand.interval_cycles is not None:
+        return task.demand.interval_cycles
+    accelerators, latency = Accelerators(task.undemanding), task.demand.latency_cycles
+    found = [accelerators.design(Row(row)) for row in (middle(task.space), (0,) * len(task.decisions))]
     fitting = [accelerator.interval_cycles for accelerator in found if accelerator is not None]
-    middling = fitting[0] if fitting else dataset.shape.y * dataset.shape.x
+    middling = fitting[0] if fitting else task.shape.y * task.shape.x
     return middling if latency is None else min(middling, latency)
 
 
-def _check_possible(
-    space: Space, dataset: Dataset, board: Board, row: list[int], target: int, *, demanded: bool
-) -> None:
+def _check_possible(task: Task, row: Row) -> None:
     """Raise InfeasibleError, with the nearest, if not even the cheapest network found, `row`, fits and is fast enough.
 
     ConfigError, naming the layer, if the machine has not even that.
     """
-    accelerators = Accelerators(space, dataset, board)
+    accelerators, board = Accelerators(task.undemanding), task.board
     skeleton(accelerators.network(row))
     result = accelerators.design(row)
-    if result is not None and (not demanded or result.interval_cycles <= target):
-        return
-    names = _names(space, row)
     if result is None:
         raise InfeasibleError(
-            f"search: no network of the space was found that fits {board.name}; the cheapest found is: {names}. "
-            f"{accelerators.reasons[tuple(row)]}"
+            f"search: no network of the space was found that fits {board.name}; the cheapest found is: "
+            f"{_names(task, row)}. {accelerators.reasons[row]}"
         )
-    raise InfeasibleError(
-        f"search: no network of the space was found that reaches {board.clock_mhz * 1e6 / target:,.0f} FPS on "
-        f"{board.name} ({target} cycles at {board.clock_mhz:g} MHz); the cheapest found is: {names}, which reaches "
-        f"{board.clock_mhz * 1e6 / result.interval_cycles:,.0f} ({result.interval_cycles} cycles). Demand less, or "
-        "widen the space"
-    )
+    asked = task.demand.interval_cycles
+    if asked is not None and result.interval_cycles > asked:
+        raise InfeasibleError(
+            f"search: no network of the space was found that reaches {board.clock_mhz * 1e6 / asked:,.0f} FPS on "
+            f"{board.name} ({asked} cycles at {board.clock_mhz:g} MHz); the cheapest found is: {_names(task, row)}, "
+            f"which reaches {board.clock_mhz * 1e6 / result.interval_cycles:,.0f} ({result.interval_cycles} cycles). "
+            "Demand less, or widen the space"
+        )
 
 
-def _check_in_time(accelerators: Accelerators, row: list[int]) -> None:
+def _check_in_time(accelerators: Accelerators, row: Row) -> None:
     """Raise InfeasibleError, with the nearest, if one image takes too long even on the cheapest network found, `row`.
 
     Its designs are searched; arrays that are chosen are not known yet.
     """
-    most = accelerators.max_latency
+    task = accelerators.task
+    most, clock = task.demand.latency_cycles, task.board.clock_mhz
     if most is None:
         return
-    exact = accelerators if accelerators.arrays is None else replace(accelerators, arrays=None, found={}, reasons={})
+    exact = accelerators if accelerators.arrays is None else Accelerators(task)
     interval, late = exact.cycles(row)
     if interval is not None and late is None:
         return
-    clock, board = exact.board.clock_mhz, exact.board.name
     best = (
         f"takes {late / clock:,.4g} us ({late} cycles)"
         if late is not None
-        else f"has no design that also meets the other demands: {exact.reasons[tuple(row)]}"
+        else f"has no design that also meets the other demands: {exact.reasons[row]}"
     )
     raise InfeasibleError(
         f"search: no network of the space was found that takes at most {most / clock:,.4g} us for one "
-        f"image on {board} ({most} cycles at {clock:g} MHz); the quickest found is: "
-        f"{_names(exact.space, row)}, which {best}. Demand less, or widen the space"
+        f"image on {task.board.name} ({most} cycles at {clock:g} MHz); the quickest found is: "
+        f"{_names(task, row)}, which {best}. Demand less, or widen the space"
     )
 
 
-def _names(space: Space, row: Sequence[int]) -> str:
-    return ", ".join(f"{d.name} {d.options[i]}" for d, i in zip(decisions(space), row, strict=True))
+def _names(task: Task, row: Row) -> str:
+    return ", ".join(f"{name} {option}" for name, option in named(task, row))
 
 
 def _tell(progress: Progress, trainer: Trainer) -> None:

@@ -6,13 +6,15 @@ few candidates grow as far as a design still meets the demand. They are compared
 on its own, for a short time, on images that train weights in the search. Other images judge it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
 
 from codesign.cosearch.accelerators import Accelerator, Accelerators
 from codesign.cosearch.config import SearchConfig
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.datasets.resize import reduced
 from codesign.ir.dataset import Dataset
 from codesign.ir.files import make_folder
@@ -27,24 +29,23 @@ FLOAT_EPOCHS, QUANTIZED_EPOCHS = 2, 1  # of the short training
 
 def finish(
     accelerators: Accelerators,
-    rows: Iterable[Sequence[int]],
-    target: float,
+    rows: Iterable[Row],
     parts: Dataset,
     config: SearchConfig,
     folder: Path,
     progress: Progress = silent,
-) -> tuple[list[int], Accelerator] | None:
-    """Return the best of the first config.compared different rows with an accelerator within `target`.
+) -> tuple[Row, Accelerator] | None:
+    """Return the best of the first config.compared different rows with an accelerator that meets the demand.
 
-    `target`: cycles between images. `rows`: networks in the order of promise, with their arrays where those are chosen.
+    `rows`: networks in the order of promise, with their arrays where those are chosen.
     `parts`: the training part of the data set, what judges as its test part. None if no row has such an accelerator.
     Trainings that were interrupted go on from `folder`.
     """
-    pool: dict[tuple[int, ...], Accelerator] = {}
+    pool: dict[Row, Accelerator] = {}
     for row in rows:
-        candidate = fitted(accelerators, row, target, config, progress)
+        candidate = fitted(accelerators, row, config, progress)
         if candidate is not None:
-            pool[tuple(candidate[0])] = candidate[1]
+            pool[candidate[0]] = candidate[1]
         if len(pool) == config.compared:
             break
     if not pool:
@@ -54,38 +55,39 @@ def finish(
         scores[i] = share(short_training(accelerators.network(row), parts, config, folder))
         progress("train finalists", i + 1, len(grown_rows))
     best = grown_rows[scores.index(max(scores))]
-    return list(best), pool[best]
+    return best, pool[best]
 
 
 def fitted(
-    accelerators: Accelerators, row: Sequence[int], target: float, config: SearchConfig, progress: Progress = silent
-) -> tuple[list[int], Accelerator] | None:
+    accelerators: Accelerators, row: Row, config: SearchConfig, progress: Progress = silent
+) -> tuple[Row, Accelerator] | None:
     """Return the network as it is compared, enlarged where the search does that, and its accelerator, if it has one."""
-    found = accelerators.within(row, target)
+    found = accelerators.meeting(row)
     if found is None:
         return None
-    return enlarged(accelerators, row, found, target, progress) if config.grows else (list(row), found)
+    return enlarged(accelerators, row, found, progress) if grows(accelerators.task, config) else (row, found)
+
+
+def grows(task: Task, config: SearchConfig) -> bool:
+    """Tell whether the network found is enlarged: under a demand, and where being faster than that has no price."""
+    return config.enlarge and task.demand.is_made and config.cost_weight == 0.0
 
 
 def enlarged(
-    accelerators: Accelerators,
-    row: Sequence[int],
-    found: Accelerator,
-    target: float,
-    progress: Progress = silent,
-) -> tuple[list[int], Accelerator]:
-    """Return the network with widths and bits as large as its accelerator, `found`, can become within `target` cycles.
+    accelerators: Accelerators, row: Row, found: Accelerator, progress: Progress = silent
+) -> tuple[Row, Accelerator]:
+    """Return the network with widths and bits as large as its accelerator, `found`, can become within the demand.
 
     They grow by one option in turn, so that the first do not take all that is left of the board. What cannot grow is
     not tried again.
     """
-    row, growing = list(row), list(sizes(accelerators.space))
+    growing = list(sizes(accelerators.task.space))
     total = len(growing)
     while growing:
         for at, order in tuple(growing):
             larger = order[order.index(row[at]) + 1 :]
-            grown = [*row[:at], larger[0], *row[at + 1 :]] if larger else row
-            confirmed = accelerators.within(grown, target) if larger else None
+            grown = row.changed(at, larger[0]) if larger else row
+            confirmed = accelerators.meeting(grown) if larger else None
             if confirmed is None:
                 growing.remove((at, order))
                 progress("enlarge the network", total - len(growing), total)

@@ -20,26 +20,26 @@ import numpy.typing as npt
 
 from codesign.cosearch.blocks import ChoiceBlock, choice_blocks
 from codesign.cosearch.config import Objective
+from codesign.cosearch.costing import FloatArray
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
-from codesign.ir.board import Board, Family
 from codesign.ir.cost import Resources
+from codesign.ir.technology import Technology
 from codesign.model import resource
 from codesign.model.space import need_share, node_options
-from codesign.networks.space import Space, decisions
 from codesign.ops.node import Operation
-from codesign.ops.shapes import Shape
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _STEP = np.log(256.0) / 32  # between the intervals at which shares are tabulated, in log cycles
-_BELOW, _ABOVE = 8.0, 32.0  # the grid reaches from target / 8 to target * 32
-_FAR_BELOW = 4096.0  # and from target / 4096 where a block's latency counts by itself
+_BELOW, _ABOVE = 8.0, 32.0  # the grid reaches from reference / 8 to reference * 32
+_FAR_BELOW = 4096.0  # and from reference / 4096 where a block's latency counts by itself
 _ABSENT = 8.0  # share of a node for which there is no engine of that interval, at the least one that there is
 _BEYOND = 12.0  # steps beyond the grid, up to which a trend is followed
 _ROUNDS = 200  # of balancing prices
 _UNFIT = 0.95  # share of what a network takes that does not fit, which is taken for the capacity
-_BOARD_CYCLES = np.exp(np.linspace(-5.0, 4.0, 28))  # prices of the whole board, in targets, at which waits are known
+_BOARD_CYCLES = np.exp(np.linspace(-5.0, 4.0, 28))  # prices of the whole board, in references, at which waits are known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,29 +51,21 @@ class _Engines:
 
 
 class Pricing:
-    """Cost of the networks of a space on a board, by table: log(interval / target) of their best designs.
+    """Cost of the networks of a task, by table: log(interval / reference) of their best designs.
 
     Where a latency is demanded, log(latency / demanded) instead, or the larger of both where both are demanded.
     """
 
     def __init__(
-        self,
-        space: Space,
-        shape: Shape,
-        labels: int,
-        board: Board,
-        target: int,
-        objective: Objective = Objective.BOTTLENECK,
-        *,
-        demanded: bool = True,
-        latency: int | None = None,
+        self, task: Task, objective: Objective = Objective.BOTTLENECK, *, reference: int | None = None
     ) -> None:
         """Build the tables. Raise InfeasibleError if board and limits leave no resource.
 
-        `demanded`: the target must be met, else intervals are counted from it. `latency`: cycles that images may take.
+        `reference`: the interval around which costs are known, where none is demanded.
         """
-        self.target, self.objective, self.demanded, self.latency = target, objective, demanded, latency
-        self.sizes = tuple(len(d.options) for d in decisions(space))
+        self.reference = task.reference(reference)
+        self.objective, self.demand, board = objective, task.demand, task.board
+        self.sizes = tuple(len(d.options) for d in task.decisions)
         budget = _row(board.budget)
         self._scale = np.where(budget > 0, 1 / np.maximum(budget, 1), 0.0)
         self._has = budget > 0
@@ -83,11 +75,13 @@ class Pricing:
                 "LUTs and FFs in its `resources`, its `fill` and the key `limits`"
             )
         below = _FAR_BELOW if objective is Objective.SUM else _BELOW
-        self._at_target = round(np.log(below) / _STEP)
-        self._log_grid = _STEP * (np.arange(self._at_target + round(np.log(_ABOVE) / _STEP) + 1) - self._at_target)
-        self._intervals = np.maximum(np.floor(target * np.exp(self._log_grid) + 1e-6).astype(np.int64), 1)
-        self._groups = choice_blocks(space, shape, labels)
-        self._engines = _engines(self._groups, board.family, self._has)
+        self._at_reference = round(np.log(below) / _STEP)
+        self._log_grid = _STEP * (
+            np.arange(self._at_reference + round(np.log(_ABOVE) / _STEP) + 1) - self._at_reference
+        )
+        self._intervals = np.maximum(np.floor(self.reference * np.exp(self._log_grid) + 1e-6).astype(np.int64), 1)
+        self._groups = choice_blocks(task.space, task.shape, len(task.labels))
+        self._engines = _engines(self._groups, board.fabric, self._has)
         self._prices = self._has / self._has.sum()
         self.capacity, self._lag = 1.0, 0.0
         self._tabulate()
@@ -103,79 +97,83 @@ class Pricing:
         self._tabulate()
 
     def allowed(self) -> list[npt.NDArray[np.bool_]]:
-        """Return, for each decision, which options can be part of a network that meets the target, if it is demanded.
+        """Return, for each decision, which options can be part of a network of the demanded interval, if there is one.
 
         If not, return which can be part of one that the machine has.
         """
         found = [np.ones(size, dtype=np.bool_) for size in self.sizes]
+        is_demanded = self.demand.interval_cycles is not None
         for i in range(len(self.sizes)):
             for group, table in zip(self._groups, self._tables, strict=True):
                 if i in group.decisions:
                     axis = group.decisions.index(i)
-                    possible = table[..., self._at_target] < _ABSENT if self.demanded else self._exists(group)
+                    possible = table[..., self._at_reference] < _ABSENT if is_demanded else self._exists(group)
                     found[i] &= possible.any(axis=tuple(a for a in range(possible.ndim) if a != axis))
         return found
 
-    def log_cost(self, row: Sequence[int]) -> float:
+    def log_cost(self, row: Row) -> float:
         """Return an estimate of the network's cost at its best design."""
         return float(self._cost(self._total(self._terms, row)[None, :])[0])
 
-    def log_interval(self, row: Sequence[int]) -> float:
-        """Return an estimate of log(interval / target) of the network's best design."""
+    def log_interval(self, row: Row) -> float:
+        """Return an estimate of log(interval / reference) of the network's best design."""
         return float(self._log_interval(self._total(self._terms, row)[None, :])[0])
 
-    def alternatives(self, row: Sequence[int]) -> list[FloatArray]:
+    def alternatives(self, row: Row) -> list[FloatArray]:
         """Return, for each decision, log_cost of the network with each option in its place, all others as they are."""
-        total = self._total(self._terms, row)
+        total, network = self._total(self._terms, row), row.network
         found = []
         for i, size in enumerate(self.sizes):
             sums = np.repeat(total[None, :], size, axis=0)
             for group, table in zip(self._groups, self._terms, strict=True):
                 if i in group.decisions:
-                    where: list[int | slice] = [row[d] for d in group.decisions]
+                    where: list[int | slice] = [network[d] for d in group.decisions]
                     sums -= table[tuple(where)]
                     where[group.decisions.index(i)] = slice(None)
                     sums += table[tuple(where)]
             found.append(self._cost(sums))
         return found
 
-    def adapt(self, row: Sequence[int], interval: int | None, latency: int | None = None) -> None:
+    def array_alternatives(self, row: Row) -> list[FloatArray]:
+        """Return nothing: the arrays are those of the best design, and not chosen."""
+        return []
+
+    def adapt(self, row: Row, interval: int | None, latency: int | None = None) -> None:
         """Balance the prices for this network, and match its cost to the interval of its exactly searched design.
 
         None: it fits at no pace, so what it takes at the slowest is more than the board's capacity. `latency`: of its
         quickest design, if known.
         """
-        self._prices = self._balanced(row, interval or self.target)
+        self._prices = self._balanced(row, interval or self.reference)
         self._tabulate()
         self.capacity = 1.0
         if interval is None:
             self.capacity = float(np.clip(_UNFIT * self._total(self._tables, row)[-1], 0.5, 1.0))
             return
         if self.objective is Objective.SUM:
-            self.capacity = float(np.exp(self.log_interval(row)) * self.target / interval)
+            self.capacity = float(np.exp(self.log_interval(row)) * self.reference / interval)
         elif interval > self._least_interval(row) * 1.05:
-            share = np.interp(np.log(interval / self.target), self._log_grid, self._total(self._tables, row))
+            share = np.interp(np.log(interval / self.reference), self._log_grid, self._total(self._tables, row))
             self.capacity = float(np.clip(share, 0.5, 1.25))
-        if latency is not None and self.latency is not None:
+        if latency is not None and self.demand.latency_cycles is not None:
             late = self._log_late(self._total(self._terms, row)[None, :])
-            self._lag += float(np.log(latency / self.latency) - late[0])
+            self._lag += float(np.log(latency / self.demand.latency_cycles) - late[0])
 
-    def _total(self, terms: Sequence[FloatArray], row: Sequence[int]) -> FloatArray:
+    def _total(self, terms: Sequence[FloatArray], row: Row) -> FloatArray:
         """Return the sum of the row's terms: shares at every interval of the grid, or one latency."""
-        every = (
-            table[tuple(row[d] for d in group.decisions)] for group, table in zip(self._groups, terms, strict=True)
-        )
+        network, pairs = row.network, zip(self._groups, terms, strict=True)
+        every = (table[tuple(network[d] for d in group.decisions)] for group, table in pairs)
         return np.asarray(sum(every, np.zeros(terms[0].shape[-1])))
 
     def _cost(self, sums: FloatArray) -> FloatArray:
         """Return the cost of every sum of terms [N, terms]."""
-        if self.latency is None:
+        if self.demand.latency_cycles is None:
             return self._log_interval(sums)
         late = self._log_late(sums)
-        return np.maximum(late, self._log_interval(sums)) if self.demanded else late
+        return late if self.demand.interval_cycles is None else np.maximum(late, self._log_interval(sums))
 
     def _log_interval(self, sums: FloatArray) -> FloatArray:
-        """Return log(interval / target) of every sum of terms, which begin with shares by interval, or a block's
+        """Return log(interval / reference) of every sum of terms, which begin with shares by interval, or a block's
         latency.
 
         Shares count the engines only; what lies between them is left to the capacity.
@@ -186,11 +184,11 @@ class Pricing:
 
     def _log_late(self, sums: FloatArray) -> FloatArray:
         """Return log(latency / demanded) of every sum of terms, which end with waits by the board's price."""
-        assert self.latency is not None
+        assert self.demand.latency_cycles is not None
         capacity = 1.0 if self.objective is Objective.SUM else self.capacity
         waits = (sums[:, -len(_BOARD_CYCLES) :] - _BOARD_CYCLES * capacity).max(axis=1)
         latency = np.exp(self._log_interval(sums)) + np.maximum(waits, 0.0)
-        return np.asarray(np.log(latency * self.target / self.latency) + self._lag)
+        return np.asarray(np.log(latency * self.reference / self.demand.latency_cycles) + self._lag)
 
     def _crossing(self, shares: FloatArray, capacity: float) -> FloatArray:
         """Return where each of shares[N, grid], falling along the grid, meets the capacity; beyond, the trend."""
@@ -209,14 +207,14 @@ class Pricing:
         shares = {node: self._node_shares(engines, weights) for node, engines in self._engines.items()}
         self._tables = [_summed(group, shares, np.full(len(self._log_grid), _ABSENT)) for group in self._groups]
         self._terms = self._latencies() if self.objective is Objective.SUM else self._tables
-        if self.latency is not None:
+        if self.demand.latency_cycles is not None:
             waits = {node: self._node_waits(node, engines, weights) for node, engines in self._engines.items()}
             none = np.zeros(len(_BOARD_CYCLES))
             pairs = zip(self._terms, self._groups, strict=True)
             self._terms = [np.concatenate([table, _summed(group, waits, none)], axis=-1) for table, group in pairs]
 
     def _latencies(self) -> list[FloatArray]:
-        """Return, for every block, interval / target at an equal share of the board, 0 of a skipped one, [..., 1]."""
+        """Return, for every block, interval / reference at an equal share of the board, 0 if skipped, [..., 1]."""
         equal, found = 1 / len(self._groups), []
         for table in self._tables:
             shares = table.reshape(-1, table.shape[-1])
@@ -234,12 +232,12 @@ class Pricing:
         return np.where(at >= 0, least[np.maximum(at, 0)], absent)
 
     def _node_waits(self, node: Operation, engines: _Engines, weights: FloatArray) -> FloatArray:
-        """Return, in targets, the least wait for the first window plus the engine's share, by price of the board."""
+        """Return, in references, the least wait for the first window plus the engine's share, by price of the board."""
         if not len(engines.interval):
             return np.zeros(len(_BOARD_CYCLES))
         least = np.minimum.accumulate(engines.counts @ weights)
         steps = np.flatnonzero(np.diff(least, prepend=np.inf))  # slower engines that are not cheaper are no use
-        wait = need_share(node) * engines.interval[steps] / self.target
+        wait = need_share(node) * engines.interval[steps] / self.reference
         return np.asarray((wait[:, None] + least[steps, None] * _BOARD_CYCLES).min(axis=0))
 
     def _exists(self, group: ChoiceBlock) -> npt.NDArray[np.bool_]:
@@ -248,17 +246,17 @@ class Pricing:
         has = [nodes is not None and all(len(self._engines[n].interval) for n in nodes) for nodes in every]
         return np.array(has, dtype=np.bool_).reshape(group.nodes.shape)
 
-    def _least_interval(self, row: Sequence[int]) -> int:
+    def _least_interval(self, row: Row) -> int:
         return max(int(self._engines[n].interval[0]) for n in self.nodes(row) if len(self._engines[n].interval))
 
-    def nodes(self, row: Sequence[int]) -> list[Operation]:
+    def nodes(self, row: Row) -> list[Operation]:
         """Return the nodes of the network, without names."""
         found: list[Operation] = []
         for group in self._groups:
             found += group.of(row) or ()
         return found
 
-    def _balanced(self, row: Sequence[int], interval: int) -> FloatArray:
+    def _balanced(self, row: Row, interval: int) -> FloatArray:
         """Return prices at which the shares' sum is largest, by multiplicative weights: scarcity raises a price."""
         prices, mean = self._has / self._has.sum(), np.zeros(len(self._has))
         sets = [self._engines[n] for n in self.nodes(row) if len(self._engines[n].interval)]
@@ -281,14 +279,16 @@ def _summed(group: ChoiceBlock, terms: Mapping[Operation, FloatArray], absent: F
     return found
 
 
-def _engines(groups: tuple[ChoiceBlock, ...], family: Family, has: npt.NDArray[np.bool_]) -> dict[Operation, _Engines]:
+def _engines(
+    groups: tuple[ChoiceBlock, ...], technology: Technology, has: npt.NDArray[np.bool_]
+) -> dict[Operation, _Engines]:
     """Return the engines of every node in the groups that take only resources that the board `has`."""
     found: dict[Operation, _Engines] = {}
     for group in groups:
         for nodes in group.nodes.ravel():
             for node in nodes or ():
                 if node not in found:
-                    options = node_options(node, family)
+                    options = node_options(node, technology)
                     order = np.argsort(options.interval, kind="stable")
                     order = order[~options.counts[order][:, ~has].any(axis=1)]
                     found[node] = _Engines(options.interval[order], options.counts[order].astype(np.int32))

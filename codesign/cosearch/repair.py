@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 
-from codesign.cosearch.dna import ArrayPricing
-from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.costing import Costing
+from codesign.cosearch.row import Row
 
 SLACK = 0.05  # of log interval, by which a table may err: the exact design decides
 
 
-def repaired(
-    pricing: Pricing | ArrayPricing, logits: Sequence[Sequence[float]], row: Sequence[int], limit: float
-) -> list[int] | None:
+def repaired(pricing: Costing, logits: Sequence[Sequence[float]], row: Row, limit: float) -> Row | None:
     """Change the network, one choice at a time, until its cost is at most `limit`; None if that does not succeed.
 
     Each change is the one that loses least log-probability for each unit of cost that it saves.
     """
-    row = list(row)
     for _ in range(4 * len(row)):
         cost = pricing.log_cost(row)
         if cost <= limit:
@@ -28,5 +25,5 @@ def repaired(
                     best = min(best or (loss, i, option), (loss, i, option))
         if best is None:
             return None
-        row[best[1]] = best[2]
+        row = row.changed(*best[1:])
     return None

@@ -15,17 +15,18 @@ from codesign.cosearch.choice import Draw, temperature_at
 from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.finals import finalists
 from codesign.cosearch.repair import SLACK
+from codesign.cosearch.row import Row
 from codesign.errors import InfeasibleError
 from codesign.nets.batches import generator
 
-Accuracy = Callable[[Sequence[int]], float]  # of the network of a row of choices, 0 to 1
+Accuracy = Callable[[Row], float]  # of the network of a row of choices, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class TabularResult:
     """The row found, its accuracy and accelerator, and how many different networks' accuracies were asked for."""
 
-    row: tuple[int, ...]
+    row: Row
     accuracy: float
     accelerator: Accelerator
     asked: int
@@ -34,12 +35,12 @@ class TabularResult:
 class _Table:
     """Accuracies asked for, each once."""
 
-    def __init__(self, accuracy: Accuracy, networks: int) -> None:
-        self._accuracy, self._networks = accuracy, networks
-        self.known: dict[tuple[int, ...], float] = {}
+    def __init__(self, accuracy: Accuracy) -> None:
+        self._accuracy = accuracy
+        self.known: dict[Row, float] = {}
 
-    def __call__(self, row: Sequence[int]) -> float:
-        key = tuple(row[: self._networks])
+    def __call__(self, row: Row) -> float:
+        key = Row(row.network)
         if key not in self.known:
             self.known[key] = self._accuracy(key)
         return self.known[key]
@@ -48,39 +49,39 @@ class _Table:
 def tabular_search(
     accuracy: Accuracy, chooser: Chooser, accelerators: Accelerators, *, steps: int, rounds: int = 8, scale: float = 4.0
 ) -> TabularResult:
-    """Search the most accurate network whose accelerator meets the demand of chooser.config.
+    """Search the most accurate network whose accelerator meets the demand of its task.
 
     After each of the `rounds` the likeliest network's accelerator is made and the prices are adapted to it. `scale`:
     task loss of a wrong answer. Raise InfeasibleError if no finalist meets the demand.
     """
-    config, table = chooser.config, _Table(accuracy, chooser.networks)
+    config, table = chooser.config, _Table(accuracy)
     rng, visited = generator(config.seed, 14), []
     for step in range(steps):
         temperature = temperature_at(*config.temperatures, step / max(steps - 1, 1))
         draws = chooser.draw(rng, temperature, paths=2)
-        chooser.step(draws, _task(table, draws[: chooser.networks], scale))
+        chooser.step(draws, _task_loss(table, draws[: chooser.networks], scale))
         if (step + 1) % max(steps // rounds, 1) == 0:
             visited.append(chooser.likeliest())
             chooser.pricing.adapt(visited[-1], *accelerators.cycles(visited[-1]))
     # The best of all that was ever asked for, not of what is likeliest at the end.
-    candidates = [tuple(row) for row in finalists(chooser, visited, grown=False)]
+    candidates = finalists(chooser, visited, grown=False)
     if accelerators.arrays is None:
         candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= SLACK]
-    candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(list(row)))]
+    candidates = [row for row in dict.fromkeys(candidates) if not any(chooser.too_shallow(row))]
     for row in sorted(candidates, key=lambda row: (-table(row), row)):
-        found = accelerators.within(row, chooser.longest_interval)
+        found = accelerators.meeting(row)
         if found is not None:
             return TabularResult(row, table(row), found, len(table.known))
-    raise InfeasibleError(f"search: no finalist meets the demand on {accelerators.board.name}; search longer")
+    raise InfeasibleError(f"search: no finalist meets the demand on {accelerators.task.board.name}; search longer")
 
 
-def _task(table: _Table, draws: Sequence[Draw], scale: float) -> Tensor:
+def _task_loss(table: _Table, draws: Sequence[Draw], scale: float) -> Tensor:
     """Return the scaled error of the drawn network; each choice gets its gradient from its second active option."""
-    row = [d.index for d in draws]
+    row = Row(tuple(d.index for d in draws))
     right = table(row)
     loss = torch.tensor(scale * (1.0 - right))
     for i, draw in enumerate(draws):
         for option in draw.active[1:]:
-            other = table([*row[:i], option, *row[i + 1 :]])
+            other = table(row.changed(i, option))
             loss = loss + draw.weights[option] * scale * (right - other)
     return loss

@@ -13,15 +13,15 @@ from torch.nn import functional
 from codesign.cosearch.choice import Draw, blend, fixed, temperature_at
 from codesign.cosearch.chooser import Chooser
 from codesign.cosearch.config import SearchConfig
-from codesign.cosearch.dna import ArrayPricing
-from codesign.cosearch.pricing import Pricing
+from codesign.cosearch.costing import Costing
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.nets import checkpoint
 from codesign.nets.batches import Images, batch_count, generator, shuffled
 from codesign.nets.parallel import team
 from codesign.nets.supernet import SuperNet
 from codesign.nets.train import check_sound, cosine_rate
 from codesign.networks.space import Space, bit_widths, branches, decisions
-from codesign.ops.shapes import Shape
 from codesign.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -64,24 +64,16 @@ class _Sums:
 class Trainer:
     """Shared weights, the logits of all choices, and what moves them."""
 
-    def __init__(
-        self,
-        space: Space,
-        shape: Shape,
-        labels: int,
-        config: SearchConfig,
-        pricing: Pricing | ArrayPricing,
-        device: torch.device,
-    ) -> None:
-        self.space, self.config, self.pricing, self.device, self.team = space, config, pricing, device, team()
+    def __init__(self, task: Task, config: SearchConfig, pricing: Costing, device: torch.device) -> None:
+        self.task, self.config, self.pricing, self.device, self.team = task, config, pricing, device, team()
         self.team.check(config.batch_images)
-        self.net = SuperNet(space, shape, labels, generator(config.seed, 10)).to(device)
-        self.chooser = Chooser(space, config, pricing, device)
-        self.branches, self.bits = set(branches(space)), set(bit_widths(space))
+        self.net = SuperNet(task.space, task.shape, len(task.labels), generator(config.seed, 10)).to(device)
+        self.chooser = Chooser(task, config, pricing, device)
+        self.branches, self.bits = set(branches(task.space)), set(bit_widths(task.space))
         self.weight_optimizer = torch.optim.AdamW(self.net.parameters(), lr=config.weight_rate, weight_decay=1e-4)
         self.done = 0
         self.history: list[EpochRecord] = []
-        self.visited: list[list[int]] = []  # the likeliest network after every epoch
+        self.visited: list[Row] = []  # the likeliest network after every epoch
 
     def epoch(self, train: Images, held: Images, progress: Progress) -> None:
         """Run one epoch; its record then lacks the exact interval, which the caller gives to `finish`."""
@@ -125,8 +117,8 @@ class Trainer:
             temperature=self.temperature,
             weight_loss=float(sums.weight_loss) / max(sums.weight_steps, 1),
             choice_loss=float(sums.choice_loss) / steps if sums.choice_steps else None,
-            drawn_interval_cycles=self.pricing.target * math.exp(sums.log_interval / max(sums.weight_steps, 1)),
-            likeliest_interval_cycles=self.pricing.target * math.exp(self.pricing.log_interval(row)),
+            drawn_interval_cycles=self.pricing.reference * math.exp(sums.log_interval / max(sums.weight_steps, 1)),
+            likeliest_interval_cycles=self.pricing.reference * math.exp(self.pricing.log_interval(row)),
             exact_interval_cycles=exact,
             multiplier=self.chooser.multiplier,
             entropy=self.chooser.entropy(),
@@ -144,7 +136,7 @@ class Trainer:
             "key": key,
             "done": self.done,
             "history": [asdict(r) for r in self.history],
-            "visited": self.visited,
+            "visited": [row.options for row in self.visited],
             "extra": extra,
         }
         tensors |= checkpoint.prefixed("net", self.net.state_dict())
@@ -160,14 +152,14 @@ class Trainer:
         self.net.load_state_dict(checkpoint.without_prefix("net", tensors))
         checkpoint.restore_optimizer(self.weight_optimizer, checkpoint.without_prefix("weight_optimizer", tensors))
         self.chooser.restore(meta, tensors)
-        self.done, self.visited = meta["done"], meta["visited"]
+        self.done, self.visited = meta["done"], [self.chooser.row(options) for options in meta["visited"]]
         self.history = [EpochRecord(**r) for r in meta["history"]]
         _log.info("search goes on after epoch %d", self.done)
         extra: dict[str, float] = meta["extra"]
         return extra
 
     @torch.no_grad()
-    def _explored(self, rng: torch.Generator, *, warm: bool) -> list[int]:
+    def _explored(self, rng: torch.Generator, *, warm: bool) -> Row:
         """Return the network whose weights move: drawn widths and bits, and operators of which a few are the likeliest.
 
         During the warm-up draws are even: an operator that is trained less would seem worse. Those that are likeliest
@@ -176,16 +168,16 @@ class Trainer:
         draws = self.chooser.draw(rng, 1.0, uniform=warm)
         coins = torch.rand(len(draws), generator=rng) < _EXPLORE
         anchor = [i if at in self.branches else draws[at].index for at, i in enumerate(self.chooser.likeliest())]
-        row = [d.index if coin else i for d, coin, i in zip(draws, coins.tolist(), anchor, strict=True)]
+        pairs = zip(draws, coins.tolist(), anchor, strict=True)
+        row = self.chooser.row(d.index if coin else i for d, coin, i in pairs)
         for at, skip in self.chooser.too_shallow(row):
-            row[at] = next(
-                i for i in range(len(self.chooser.closed[at])) if i != skip and not bool(self.chooser.closed[at][i])
-            )
+            closed = self.chooser.closed[at]
+            row = row.changed(at, next(i for i in range(len(closed)) if i != skip and not bool(closed[i])))
         return row
 
-    def _weight_draws(self, row: list[int], temperature: float, rng: torch.Generator) -> list[Draw]:
+    def _weight_draws(self, row: Row, temperature: float, rng: torch.Generator) -> list[Draw]:
         """Return the draws of that network, with blends of bit widths where weights are to see all of them."""
-        draws = certain(self.space, row, self.device)
+        draws = certain(self.task.space, row, self.device)
         if self.config.heterogeneous:
             draws = [
                 blend(self.chooser.open_logits(i), temperature, rng) if i in self.bits else d
@@ -193,9 +185,9 @@ class Trainer:
             ]
         return draws
 
-    def _weight_step(self, batch: Images, row: list[int], draws: list[Draw]) -> None:
+    def _weight_step(self, batch: Images, row: Row, draws: list[Draw]) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
-            loss = self._task(batch, draws)
+            loss = self._loss(batch, draws)
         self.weight_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.team.average_gradients(self.net.parameters())
@@ -213,12 +205,12 @@ class Trainer:
         # Operators and pooling learn in every other step, widths and bits between: all at once costs twice the time.
         branching = self._sums.choice_steps % 2 == 0
         drawn = [d if (i in self.branches) == branching else d.without_gradient() for i, d in enumerate(draws)]
-        task = self._task(batch, drawn[: self.chooser.networks])
-        self.chooser.step(draws, task)
-        self._sums.choice_loss += task.detach()
+        loss = self._loss(batch, drawn[: self.chooser.networks])
+        self.chooser.step(draws, loss)
+        self._sums.choice_loss += loss.detach()
         self._sums.choice_steps += 1
 
-    def _task(self, batch: Images, draws: list[Draw]) -> Tensor:
+    def _loss(self, batch: Images, draws: list[Draw]) -> Tensor:
         """Return the batch's loss, or this process's part of it."""
         part = self.team.share(batch)
         return self.team.weight(batch) * functional.cross_entropy(self.net(part.x, draws).float(), part.y)
@@ -233,6 +225,6 @@ def _endless(images: Images, batch: int, rng: torch.Generator) -> Iterator[Image
         yield from shuffled(images, batch, rng, flip=False)
 
 
-def certain(space: Space, row: list[int], device: torch.device) -> list[Draw]:
-    """Return the draws that give exactly the network at the beginning of the row."""
-    return [fixed(i, len(d.options), device) for i, d in zip(row, decisions(space), strict=False)]
+def certain(space: Space, row: Row, device: torch.device) -> list[Draw]:
+    """Return the draws that give exactly the row's network."""
+    return [fixed(i, len(d.options), device) for i, d in zip(row.network, decisions(space), strict=True)]

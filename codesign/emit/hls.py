@@ -10,7 +10,7 @@ from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.hls_config import Config, engine_config, port_config
 from codesign.emit.identity import design_hash, heading
-from codesign.emit.port import input_port, output_port
+from codesign.emit.port import Port, input_port, output_names, output_ports
 from codesign.emit.registers import register
 from codesign.emit.tables import Scaled, Table, bias_table, multiplier_table, weight_table
 from codesign.errors import UnsupportedError
@@ -26,7 +26,6 @@ from codesign.machine.names import hls_function
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
-from codesign.ops.input import Input
 from codesign.ops.pool import Pool
 
 STREAM_DEPTH = 2  # of the streams between engines; buffers are in the engines, and where branches meet
@@ -82,6 +81,35 @@ class EngineCode:
         return f"{self.name}_cfg"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Out:
+    """An output of the top function; `number` tells several apart, and is empty where there is one."""
+
+    name: str
+    number: str
+    port: Port
+    channel: str
+
+    @property
+    def config(self) -> str:
+        """The struct of constants."""
+        return f"AxisOut{self.number}"
+
+    @property
+    def title(self) -> str:
+        return f"AXI-Stream out {self.number}".rstrip()
+
+    @property
+    def word(self) -> str:
+        """The type of a beat."""
+        return f"axis_out{self.number}_t"
+
+    @property
+    def argument(self) -> str:
+        """The name of the stream inside the data flow."""
+        return f"out{self.number}"
+
+
 @dataclass(slots=True)
 class _Flow:
     """Streams and processes in the order of the data flow.
@@ -119,15 +147,15 @@ def render_hls(
     """
     del board  # the machine is the same on every board; the scripts are not
     check_design(design, graph)
-    if isinstance(graph.output, Input):
+    if not graph.operations:
         raise UnsupportedError(f"graph {graph.name!r}: has an input only; an accelerator needs at least one node")
-    ports = (input_port(graph, design), output_port(graph, design))
     machine = elaborate(graph, design)
-    flow = _flow(machine)
+    outs = _outs(graph, design, machine)
+    flow = _flow(machine, outs)
     engines = tuple(_engine_code(unit, graph) for unit in machine.units)
     configs = [
-        port_config("AxisIn", "AXI-Stream in", ports[0]),
-        port_config("AxisOut", "AXI-Stream out", ports[1]),
+        port_config("AxisIn", "AXI-Stream in", input_port(graph, design)),
+        *(port_config(out.config, out.title, out.port) for out in outs),
     ]
     configs += [engine_config(unit, code.tables) for unit, code in zip(machine.units, engines, strict=True)]
     values: dict[str, object] = {
@@ -136,6 +164,7 @@ def render_hls(
         "configs": configs + flow.converters,
         "engines": engines,
         "headers": sorted({engine.header for engine in engines}),
+        "outs": outs,
         "streams": list(flow.streams.values()),
         "calls": flow.calls,
         "registers": {name: register(name).offset for name in ("images", "hash_lo", "hash_hi")},
@@ -215,12 +244,21 @@ def _scale_tables(node: Scaled, engine: LineEngine, graph: Graph) -> tuple[Table
     return bias_table(node, engine, graph.params), multiplier_table(node, engine, graph.params)
 
 
-def _flow(machine: Machine) -> _Flow:
+def _outs(graph: Graph, design: Design, machine: Machine) -> tuple[Out, ...]:
+    names, ports = output_names(graph), output_ports(graph, design)
+    numbers = [""] if len(names) == 1 else [str(index) for index in range(len(names))]
+    return tuple(
+        Out(name=name, number=number, port=port, channel=sink.channel.name)
+        for name, number, port, sink in zip(names, numbers, ports, machine.sinks, strict=True)
+    )
+
+
+def _flow(machine: Machine, outs: tuple[Out, ...]) -> _Flow:
     flow = _Flow()
     flow.calls.append(Call("read_axis<AxisIn>", ("in", flow.stream(machine.source.channel).name)))
     for instance in machine.instances:
         _process(flow, machine, instance)
-    flow.calls.append(Call("write_axis<AxisOut>", (flow.behind[machine.sink.channel.name], "out")))
+    flow.calls += [Call(f"write_axis<{out.config}>", (flow.behind[out.channel], out.argument)) for out in outs]
     return flow
 
 

@@ -11,7 +11,7 @@ from codesign.machine.line import compute_cycles, group_walk, input_fold, input_
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
-from codesign.ops.node import Operation
+from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding
 
@@ -66,7 +66,7 @@ def output_fields(node: Operation, engine: LineEngine) -> Fields:
     )
 
 
-def window_fields(node: Conv | Pool, engine: LineEngine) -> Fields:
+def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     """Return the constants of line_buffer.hpp and of the kernel behind it."""
     window, shape, out = node.window, node.ishape, node.oshape
     inner, passes = group_walk(node, engine)

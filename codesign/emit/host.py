@@ -34,7 +34,7 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
 from codesign.emit.registers import REGISTERS, SPELLING_RTL
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.board import Board, Clocking, Shell
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
@@ -112,7 +112,12 @@ class HostParams:
 
 
 def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostParams:
-    """Gather what the templates read."""
+    """Gather what the templates read. Raise UnsupportedError for a graph of several outputs."""
+    if len(graph.output_nodes) > 1:
+        raise UnsupportedError(
+            f"host code: graph {graph.name!r} has {len(graph.output_nodes)} outputs, but drivers, block design and "
+            "scripts take one so far; both spellings, their simulations and the report work"
+        )
     source, sink = input_port(graph, design), output_port(graph, design)
     return HostParams(
         name=graph.name,

@@ -69,6 +69,18 @@ def input_port(graph: Graph, design: Design) -> Port:
     return Port(graph.input.oshape, graph.input.otype, design.input_lanes)
 
 
+def output_ports(graph: Graph, design: Design) -> tuple[Port, ...]:
+    """Return the stream of each output."""
+    pairs = zip(graph.output_nodes, design.output_lanes, strict=True)
+    return tuple(Port(node.oshape, node.otype, lanes) for node, lanes in pairs)
+
+
+def output_names(graph: Graph) -> tuple[str, ...]:
+    """Return what the stream of each output is called at the top level: a number tells several apart."""
+    count = len(graph.output_nodes)
+    return ("m_axis",) if count == 1 else tuple(f"m_axis_{index}" for index in range(count))
+
+
 def output_port(graph: Graph, design: Design) -> Port:
-    """Return the stream of results."""
-    return Port(graph.output.oshape, graph.output.otype, design.output_lanes)
+    """Return the stream of results. Raise UnsupportedError if there are several."""
+    return Port(graph.output.oshape, graph.output.otype, design.output_lanes[0])

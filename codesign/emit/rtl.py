@@ -13,24 +13,26 @@ import numpy as np
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
-from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
+from codesign.emit.rtl_ports import rtl_ports
 from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
-from codesign.machine.elaborate import Instance, Machine, Unit, elaborate, output_channel
+from codesign.machine.elaborate import Instance, Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
-from codesign.machine.modules import Control, Converter, Fifo, Fork
+from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
+from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, scaling_of, signed_bits
@@ -68,43 +70,16 @@ class ModuleText:
     ports: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One element of a beat: its bits in the stream's word and in the AXI-Stream's data."""
-
-    low: int
-    high: int
-    axis_low: int
-    axis_high: int
-    axis_value_high: int
-    extended: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """Widths and lanes of the top level's ports."""
-
-    in_bits: int
-    out_bits: int
-    in_container: int
-    out_container: int
-    in_stream: str
-    out_stream: str
-    in_lanes: tuple[Lane, ...]
-    out_lanes: tuple[Lane, ...]
-    address_bits: int = ADDRESS_BITS
-
-
 def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
     """Render the files below `rtl/`: accel.sv, modules/, data/ (memory contents), tb/ (test bench with x and y as its
     data).
 
-    x[N,IY,IX,C] are input images, y[N,OY,OX,K] what the golden model makes of them. The same arguments give the same
-    project digest.
+    x[N,IY,IX,C] are input images, y[N,OY,OX,K] what the golden model makes of them; see golden.run_joined. The same
+    arguments give the same project digest.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    ports = _ports(graph, design)
+    ports = rtl_ports(graph, design, machine)
     values: Mapping[str, object] = {
         "digest": f"{design_hash(graph, design):016x}",
         "streams": [Stream(channel.name, channel.word_bits) for channel in machine.channels.values()],
@@ -114,7 +89,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         "settle": _settle(machine),
     }
     files: dict[str, str | bytes] = {"rtl/accel.sv": render("rtl/project/accel.sv.j2", values)}
-    files["rtl/tb/config.hpp"] = render("rtl/project/config.hpp.j2", {**values, "graph": graph, "design": design})
+    files["rtl/tb/config.hpp"] = render("rtl/project/config.hpp.j2", {**values, **_entry(graph, design)})
     modules = sorted((folder("templates") / "rtl" / "modules").glob("*.sv"))
     files |= {f"rtl/modules/{path.name}": path.read_text() for path in modules}
     files["rtl/tb/tb.cpp"] = (folder("templates") / "rtl" / "tb" / "tb.cpp").read_text()
@@ -129,6 +104,11 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     return Project(files)
 
 
+def _entry(graph: Graph, design: Design) -> dict[str, object]:
+    """Return what the test bench must know of the input beside its port."""
+    return {"elements": graph.input.shape.elements, "design": design}
+
+
 def _settle(machine: Machine) -> int:
     """Return the cycles after reset in which every engine has taken the steps of the padding before its first word."""
     feeds = [m for unit in machine.units for m in unit.modules if isinstance(m, Feed) and not m.streams]
@@ -138,7 +118,8 @@ def _settle(machine: Machine) -> int:
 def _patience(machine: Machine, graph: Graph) -> int:
     """Return the cycles of silence at both ends after which the machine is stuck: twice what engines in turn need."""
     engines = sum(node_interval(unit.node, unit.engine) for unit in machine.units)
-    return max(MIN_PATIENCE, 2 * (engines + graph.input.shape.elements + graph.output.oshape.elements))
+    ends = sum(node.oshape.elements for node in (graph.input, *graph.output_nodes))
+    return max(MIN_PATIENCE, 2 * (engines + ends))
 
 
 def _rows(values: IntArray) -> str:
@@ -148,7 +129,10 @@ def _rows(values: IntArray) -> str:
 
 def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleText]:
     """Return the control block, then every instance in the order of the data flow."""
-    return [_control(machine.control, design_hash(graph, design))] + [_text(i, graph) for i in machine.instances]
+    names = output_names(graph)
+    first = [_control(machine.control, design_hash(graph, design), names)]
+    first += [] if machine.ends is None else [_ends(machine.ends, names)]
+    return first + [_text(i, graph) for i in machine.instances]
 
 
 def _text(instance: Instance, graph: Graph) -> ModuleText:
@@ -255,7 +239,7 @@ def _count_values(node: Pool) -> dict[str, Value]:
     return {"COUNTS": len(table), "MULTIPLIERS": table, "ADDED": node.added}
 
 
-def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
+def _window_values(node: Windowed, engine: LineEngine) -> dict[str, Value]:
     window, out = node.window, node.oshape
     return {
         "IY": node.ishape.y,
@@ -280,7 +264,7 @@ def _window_values(node: Conv | Pool, engine: LineEngine) -> dict[str, Value]:
 def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     (a, b), (am, bm) = node.itypes, node.multipliers
     offset = node.added + output_offset(node.rule, node.shift)
-    low, high = (sum(ends) for ends in zip(_ends(a, am), _ends(b, bm), strict=True))
+    low, high = (sum(ends) for ends in zip(_products(a, am), _products(b, bm), strict=True))
     bits = signed_bits(min(low, low + offset), max(high, high + offset))
     return {
         "PE": engine.pe,
@@ -298,7 +282,7 @@ def _add_values(node: Add, engine: LineEngine) -> dict[str, Value]:
     }
 
 
-def _ends(itype: QType, multiplier: int) -> tuple[int, int]:
+def _products(itype: QType, multiplier: int) -> tuple[int, int]:
     """Return the least and the largest product of an input and its multiplier."""
     low, high = sorted((itype.qmin * multiplier, itype.qmax * multiplier))
     return low, high
@@ -328,7 +312,21 @@ def _differing(values: Mapping[str, tuple[Value, Value]]) -> dict[str, Value]:
     return {name: value for name, (value, usual) in values.items() if value != usual}
 
 
-def _control(control: Control, number: int) -> ModuleText:
+def _ends(ends: OutputEnds, names: tuple[str, ...]) -> ModuleText:
+    """Return what marks the ends of images on several outputs; in a vector, the first output is the lowest."""
+    values: dict[str, Value] = {"OUTPUTS": len(ends.beats), "BEATS": ends.beats}
+    beats = ", ".join(_beat(name) for name in reversed(names))
+    lasts = ", ".join(f"{name}_tlast" for name in reversed(names))
+    ports = (("beat_i", f"{{{beats}}}"), ("last_o", f"{{{lasts}}}"), ("image_o", "image_out"))
+    return ModuleText("output_ends", rtl_instance("output_ends"), _parameters(values), (*_clock(), *ports))
+
+
+def _beat(name: str) -> str:
+    return f"{name}_tvalid && {name}_tready"
+
+
+def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleText:
+    """Return the control block; of several outputs it counts images, which output_ends tells."""
     values: dict[str, Value] = {
         "DESIGN_HASH": f"64'h{number:016x}",
         "BEATS_IN": control.beats_in,
@@ -341,40 +339,11 @@ def _control(control: Control, number: int) -> ModuleText:
     ports = [(f"{s}_{'o' if s in outs else 'i'}", f"s_axi_control_{s}") for s in axi]
     ports += [
         ("open_o", "open"),
-        ("in_beat_i", "s_axis_tvalid && s_axis_tready"),
-        ("out_beat_i", "m_axis_tvalid && m_axis_tready"),
-        ("out_last_o", "m_axis_tlast"),
+        ("in_beat_i", _beat("s_axis")),
+        ("out_beat_i", _beat(names[0]) if len(names) == 1 else "image_out"),
+        ("out_last_o", f"{names[0]}_tlast" if len(names) == 1 else "image_last"),
     ]
     return ModuleText("accel_control", rtl_instance("control"), _parameters(values, quote=False), (*_clock(), *ports))
-
-
-def _ports(graph: Graph, design: Design) -> Ports:
-    into, out = input_port(graph, design), output_port(graph, design)
-    return Ports(
-        in_bits=into.word_bits,
-        out_bits=out.word_bits,
-        in_container=into.container_bits,
-        out_container=out.container_bits,
-        in_stream=output_channel(graph.input.name),
-        out_stream="result",
-        in_lanes=_lanes(into, output_channel(graph.input.name)),
-        out_lanes=_lanes(out, "result"),
-    )
-
-
-def _lanes(port: Port, stream: str) -> tuple[Lane, ...]:
-    return tuple(_lane(i, port, stream) for i in range(port.lanes))
-
-
-def _lane(index: int, port: Port, stream: str) -> Lane:
-    bits, container = port.bits, port.container_bits
-    low, axis_low = index * bits, index * container
-    value = f"{stream}_data[{low + bits - 1}:{low}]"
-    fill = f"{stream}_data[{low + bits - 1}]" if port.signed else "1'b0"
-    pad = container - bits
-    # A space keeps nested braces apart from the template's own.
-    extended = f"{{ {{ {pad} {{ {fill} }} }}, {value} }}" if pad else value
-    return Lane(low, low + bits - 1, axis_low, axis_low + container - 1, axis_low + bits - 1, extended)
 
 
 def _clock() -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 import codesign
 from codesign.data import folder
 from codesign.emit.environment import render
-from codesign.emit.host import HostParams, host_params, render_host
-from codesign.emit.port import Port
+from codesign.emit.host import host_params, render_host
+from codesign.emit.identity import design_hash
+from codesign.emit.port import Port, input_port, output_names, output_ports
 from codesign.emit.registers import ADDRESS_BITS, REGISTERS
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
@@ -49,11 +50,30 @@ def complete_project(
 ) -> Project:
     """Add host code, scripts, documents and the manifest to the rendered kernels (files below hls/ and rtl/).
 
-    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector.
+    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector. With several outputs there is no host code and
+    no script: they take one so far, and the README says so.
     """
+    if len(graph.output_nodes) > 1:
+        project = kernels.merge(_kernels_readme(graph, design, board, cost))
+        return project.merge(render_manifest(graph, design, board, cost, project))
     project = kernels.merge(render_host(graph, design, board, cost, x, y))
     project = project.merge(render_scripts(graph, design, board, cost, project))
     return project.merge(render_manifest(graph, design, board, cost, project))
+
+
+def _kernels_readme(graph: Graph, design: Design, board: Board, cost: Cost) -> Project:
+    """Render what explains a project without host code, and its licence."""
+    values: Mapping[str, object] = {
+        "name": graph.name,
+        "title": board.title,
+        "hash": f"{design_hash(graph, design):#018x}",
+        "outputs": [f"`{n}` ({o.name})" for n, o in zip(output_names(graph), graph.output_nodes, strict=True)],
+        "cost": cost,
+        "clock_mhz": board.clock_mhz,
+        "version": codesign.__version__,
+    }
+    licence = (folder("templates") / "host" / "project" / "LICENSE").read_text()
+    return Project({"README.md": render("host/project/readme_kernels.md.j2", values), "LICENSE": licence})
 
 
 def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kernels: Project) -> Project:
@@ -78,18 +98,22 @@ def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kerne
 
 def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, project: Project) -> Project:
     """Render manifest.json: what the project is, and the SHA-256 of each of its files."""
-    params = host_params(graph, design, board, cost)
+    scaled = zip(output_ports(graph, design), graph.scales, strict=True)
+    outputs = [_stream(port, scale, ("OY", "OX", "K")) for port, scale in scaled]
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "generator": {"name": "codesign", "version": codesign.__version__},
         "network": {"name": graph.name, "digest": graph.digest(), "labels": list(graph.labels)},
-        "design": {"digest": design.digest(), "hash": params.hash_text},
+        "design": {"digest": design.digest(), "hash": f"{design_hash(graph, design):#018x}"},
         "engines": [to_plain(names) for names in engine_names(elaborate(graph, design))],
         "board": {"name": board.name, "part": board.part, "shell": board.shell.value, "clock_mhz": board.clock_mhz},
-        "input": {**_stream(params.source, graph.input_scale, ("IY", "IX", "C")), "encoding": _encoding(graph)},
-        "output": _stream(params.sink, graph.output_scale, ("OY", "OX", "K")),
+        "input": {
+            **_stream(input_port(graph, design), graph.input_scale, ("IY", "IX", "C")),
+            "encoding": _encoding(graph),
+        },
+        **({"output": outputs[0]} if len(outputs) == 1 else {"outputs": outputs}),
         "registers": _register_map(),
-        "predicted": _predicted(params, cost),
+        "predicted": _predicted(board.clock_mhz, cost),
         "files": {name: _sha256(content) for name, content in sorted(project.files.items())},
     }
     return Project({MANIFEST: json.dumps(manifest, indent=2) + "\n"})
@@ -136,12 +160,12 @@ def _register_map() -> dict[str, object]:
     return {"address_bits": ADDRESS_BITS, "width_bits": 32, "entries": entries}
 
 
-def _predicted(params: HostParams, cost: Cost) -> dict[str, object]:
+def _predicted(clock_mhz: float, cost: Cost) -> dict[str, object]:
     have = cost.resources
     return {
         "interval_cycles": cost.interval_cycles,
         "latency_cycles": cost.latency_cycles,
-        "fps": cost.fps(params.clock_mhz),
+        "fps": cost.fps(clock_mhz),
         "dsp": have.dsp,
         "bram18": have.bram18,
         "uram": have.uram,

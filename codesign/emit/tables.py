@@ -9,10 +9,11 @@ from codesign.ir.design import LineEngine
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
+from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool
 from codesign.ops.requantize import Scaling, signed_bits
 
-Scaled = Conv | Pool | Add  # nodes whose sums a requantizer brings to outputs
+Scaled = Windowed | Add  # nodes whose sums a requantizer brings to outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,14 +76,18 @@ class TorchNetwork:
     input_range: tuple[int, int]
     encoding: tuple[float, float, bool]
     formula: str
-    output_scale: float
+    outputs: tuple[str, ...]
+    output_scales: tuple[float, ...]
     labels: tuple[str, ...]
     weights: int
     layers: tuple[Layer, ...]
 
 
 def render_torch(graph: Graph) -> Project:
-    """Render the graph as model.py, weights.npz, network.yaml; `Network.integers` equals golden.run in every word."""
+    """Render the graph as model.py, weights.npz, network.yaml; `Network.integers` equals golden.run in every word.
+
+    Of several outputs it gives a tuple, as golden.run_outputs.
+    """
     shape, otype = graph.input.shape, graph.input.otype
     weights = _weights(graph)
     network = TorchNetwork(
@@ -93,7 +97,8 @@ def render_torch(graph: Graph) -> Project:
         input_range=(otype.qmin, otype.qmax),
         encoding=(graph.encoding.offset, graph.encoding.step, graph.encoding.half_even),
         formula=graph.encoding.formula,
-        output_scale=graph.output_scale,
+        outputs=tuple(python_name(node.name) for node in graph.output_nodes),
+        output_scales=graph.scales,
         labels=graph.labels,
         weights=sum(a.size for name, a in weights.items() if name.endswith(".weight")),
         layers=tuple(_layer(node) for node in graph.operations),
@@ -209,7 +214,11 @@ def _npz(arrays: Mapping[str, FloatArray]) -> bytes:
 
 def _plain(graph: Graph) -> dict[str, object]:
     """Return what a person or a program may want to know of the network, as plain data."""
-    shape, last = graph.input.shape, graph.output
+    shape = graph.input.shape
+    outputs = [
+        {"shape": [node.oshape.y, node.oshape.x, node.oshape.c], "type": str(node.otype), "scale": scale}
+        for node, scale in zip(graph.output_nodes, graph.scales, strict=True)
+    ]
     return {
         "name": graph.name,
         "network": graph.digest(),
@@ -220,11 +229,7 @@ def _plain(graph: Graph) -> dict[str, object]:
             "scale": graph.input_scale,
             "encoding": to_plain(graph.encoding),
         },
-        "output": {
-            "shape": [last.oshape.y, last.oshape.x, last.oshape.c],
-            "type": str(last.otype),
-            "scale": graph.output_scale,
-        },
+        **({"output": outputs[0]} if len(outputs) == 1 else {"outputs": outputs}),
         "layers": [_plain_layer(node) for node in graph.operations],
     }
 

@@ -11,7 +11,7 @@ from codesign.datasets.load import DataConfig
 from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.board import Limits
-from codesign.ir.cost import check_demands
+from codesign.ir.demand import check_demands
 from codesign.ir.strict import check_range
 from codesign.networks.space import Space
 from codesign.networks.spaces import load_space

@@ -36,6 +36,10 @@ def examine() -> tuple[Finding, ...]:
             "run works, without its .onnx",
             "pip install codesign[onnx]",
         ),
+        ("tflite", "codesign compile of TFLite files", "no TFLite files", "pip install codesign[tflite]"),
+        ("onnxruntime", "comparing an ONNX file", "no comparison with it", "pip install onnxruntime"),
+        ("qonnx", "comparing a QONNX file", "no comparison with it", "pip install qonnx"),
+        ("ai-edge-litert", "comparing a TFLite file", "no comparison with it", "pip install ai-edge-litert"),
         ("pyosys", "codesign synthesize", "no open synthesis; its column stays empty", "pip install codesign[synth]"),
         ("tensorboard", "log: tensorboard", "the CSV logs are written", "pip install codesign[tensorboard]"),
     )
@@ -60,7 +64,7 @@ def examine() -> tuple[Finding, ...]:
 
 
 def _package(name: str) -> str | None:
-    module = {"PyYAML": "yaml"}.get(name, name)
+    module = {"PyYAML": "yaml", "ai-edge-litert": "ai_edge_litert"}.get(name, name)
     if importlib.util.find_spec(module) is None:
         return None
     try:

@@ -11,6 +11,7 @@ from codesign import __version__
 from codesign.errors import ConfigError
 from codesign.flow.config import ProofConfig
 from codesign.ir.board import Board
+from codesign.ir.demand import Demand
 from codesign.ir.files import is_there, make_folder, read_json_as, read_plain, write_bytes, write_json
 from codesign.ir.strict import parse
 from codesign.search.goal import Goal
@@ -183,6 +184,10 @@ class Settings:
     max_latency_us: float | None
     goal: Goal
     config: dict[str, Any]
+
+    def demand(self, clock_mhz: float) -> Demand:
+        """Return what is demanded at that clock, in cycles. Raise InfeasibleError if it leaves less than a cycle."""
+        return Demand.at(clock_mhz, self.min_fps, self.max_latency_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

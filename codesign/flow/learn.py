@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.cosearch.config import Hardware
+from codesign.cosearch.config import Hardware, SearchConfig
 from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.datasets.load import load_dataset
 from codesign.datasets.resize import reduced
@@ -18,7 +18,6 @@ from codesign.flow.log import epoch_log
 from codesign.flow.steps import Run
 from codesign.flow.vectors import save_vectors
 from codesign.ir import files
-from codesign.ir.cost import most_cycles
 from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Graph
 from codesign.ir.strict import parse, to_plain
@@ -82,7 +81,7 @@ def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     if team.leads:
         if config.search.hardware is Hardware.DNA:
             files.save_design(found.design, folder.arrays)
-        plain = _network_plain(found, config.search.min_fps, run.board.clock_mhz)
+        plain = _network_plain(found, config.search, run.board.clock_mhz)
         files.write_json(folder.network, {**plain, "data": _data_line(dataset), "data_notes": list(dataset.notes)})
         stamp(folder, "network", inputs)
     team.agreed(0)  # when the file is there
@@ -154,13 +153,14 @@ def _data_line(dataset: Dataset) -> str:
     return f"{dataset.name}, {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
 
 
-def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float) -> dict[str, Any]:
+def _network_plain(found: CosearchResult, config: SearchConfig, clock_mhz: float) -> dict[str, Any]:
+    asked = config.demand(clock_mhz).interval_cycles
     notes = [
         f"{len(found.choices)} choices span {magnitude(found.space_networks)} networks; {found.priced_networks:,} were "
         f"priced, {found.design_searches:,} had their design searched exactly",
     ]
-    if target is not None:
-        notes.append(f"demanded: {target:,.10g} FPS, and the search found an accelerator that gives them")
+    if config.min_fps is not None:
+        notes.append(f"demanded: {config.min_fps:,.10g} FPS, and the search found an accelerator that gives them")
     epochs = found.history
     return {
         "network": to_plain(found.network),
@@ -174,7 +174,7 @@ def _network_plain(found: CosearchResult, target: float | None, clock_mhz: float
             _series(
                 "interval of the likeliest network, cycles",
                 ((e.epoch, e.exact_interval_cycles) for e in epochs),
-                target=None if target is None else float(most_cycles(target, clock_mhz)),
+                target=None if asked is None else float(asked),
             ),
             _series("interval of the drawn networks, cycles", ((e.epoch, e.drawn_interval_cycles) for e in epochs)),
             _series("entropy of the choices", ((e.epoch, e.entropy) for e in epochs)),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import codesign
-from codesign.errors import ConfigError
+from codesign.errors import ConfigError, InfeasibleError
 from codesign.flow import quantization, rendered
 from codesign.flow.folder import RunFolder, Settings
 from codesign.flow.origin import look_at
@@ -93,6 +93,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         remarks=(
             *(() if quantized is None else quantized.notes),
             *(() if origin is None else origin.notes),
+            *_without_host(graph),
             *_misfits(cost, settings, board),
             *_stale_remark(stale),
             *unreadable,
@@ -185,16 +186,31 @@ def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
             yield f"{name}: {m.mismatches:,} words differ from the golden model"
 
 
+def _without_host(graph: Graph | None) -> Iterable[str]:
+    """Return what is not rendered for this network."""
+    if graph is not None and len(graph.output_nodes) > 1:
+        yield (
+            f"{len(graph.output_nodes)} outputs: host code and vendor scripts take one so far, and are not rendered; "
+            "both spellings and their simulations are"
+        )
+
+
 def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[str]:
     """Return what the design needs more than the board's budget, and what it gives less than is demanded."""
     if cost is None:
         return
     for name, needed, available in cost.resources.excess(board.budget):
-        yield f"does not fit {board.name}: needs {needed:,} {name.upper()}, available are {available:,}"
-    if settings.min_fps is not None and cost.fps(board.clock_mhz) < settings.min_fps:
+        label = getattr(board.fabric.labels, name)
+        yield f"does not fit {board.name}: needs {needed:,} {label}, available are {available:,}"
+    try:
+        demand = settings.demand(board.clock_mhz)
+    except InfeasibleError as error:  # the design is by hand: no search found it
+        yield str(error)
+        return
+    if demand.slow(cost.interval_cycles):
         yield f"too slow: {fps(cost.interval_cycles, board.clock_mhz):,} FPS, demanded are {settings.min_fps:,}"
-    latency_us = cost.latency_cycles / board.clock_mhz
-    if settings.max_latency_us is not None and latency_us > settings.max_latency_us:
+    if demand.late(cost.latency_cycles):
+        latency_us = cost.latency_cycles / board.clock_mhz
         yield f"too late: {latency_us:,.2f} µs for an image, demanded are {settings.max_latency_us:,} µs"
 
 

@@ -24,7 +24,7 @@ from codesign.flow.vectors import complete_vectors, load_vectors
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
-from codesign.ir.cost import Cost, latency_cycles, most_cycles
+from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
@@ -83,16 +83,15 @@ def design_step(run: Run) -> None:
     Where arrays were chosen with the network, these are the design. The best one is searched all the same, to compare.
     """
     folder, graph = run.folder, files.load_graph(run.folder.graph)
-    target, latency = _max_interval(run), _max_latency(run)
+    demand = run.settings.demand(run.board.clock_mhz)
     chosen = file_digest(folder.arrays) if folder.arrays.exists() else None
-    inputs = [graph.digest(), run.board.figures(), target, latency, run.settings.goal.value, chosen]
+    cycles = (demand.interval_cycles, demand.latency_cycles)
+    inputs = [graph.digest(), run.board.figures(), *cycles, run.settings.goal.value, chosen]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
     others = tuple(b for b in list_boards() if b.name != run.board.name)
-    result, design, cost = search_sized_design(
-        graph, run.board, run.settings.goal, max_interval=target, max_latency=latency, others=others
-    )
+    result, design, cost = search_sized_design(graph, run.board, run.settings.goal, demand=demand, others=others)
     plain = _search_plain(result)
     if chosen is not None:
         best = cost.interval_cycles
@@ -127,12 +126,8 @@ def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
         check_design(given, graph)
     design = size_buffers(graph, given)
     cost = predict(graph, design, run.board)
-    target, latency = _max_interval(run), _max_latency(run)
-    excess = [*cost.resources.excess(run.board.budget)]
-    if target is not None and cost.interval_cycles > target:
-        excess.append(("cycles between images", cost.interval_cycles, target))
-    if latency is not None and cost.latency_cycles > latency:
-        excess.append(("cycles for an image", cost.latency_cycles, latency))
+    demand = run.settings.demand(run.board.clock_mhz)
+    excess = [*cost.resources.excess(run.board.budget), *demand.excess(cost.interval_cycles, cost.latency_cycles)]
     if excess:
         name, needed, available = excess[0]
         raise InfeasibleError(
@@ -140,17 +135,6 @@ def _chosen(run: Run, graph: Graph) -> tuple[Design, Cost]:
             f"{available:,}; search with `hardware: exact`, or demand less"
         )
     return design, cost
-
-
-def _max_interval(run: Run) -> int | None:
-    """Return the interval that the demanded FPS allows; None if the fastest design is wanted."""
-    return None if run.settings.min_fps is None else most_cycles(run.settings.min_fps, run.board.clock_mhz)
-
-
-def _max_latency(run: Run) -> int | None:
-    """Return the cycles that one image may take."""
-    most = run.settings.max_latency_us
-    return None if most is None else latency_cycles(most, run.board.clock_mhz)
 
 
 def _search_plain(result: SearchResult) -> dict[str, Any]:
@@ -234,14 +218,14 @@ def rtlsim_step(run: Run) -> None:
 def csim_of(run: Run, x: IntArray) -> Measurement:
     """Simulate the C++ with images x[N,IY,IX,C] of the caller's; the run's own measurement stays. Raises as csim."""
     graph, design = load_machine(run.folder)
-    project = _render_hls(graph, design, run.board, x, golden.run(graph, x))
+    project = _render_hls(graph, design, run.board, x, golden.run_joined(graph, x))
     return csim(project, run.folder.work / "csim_of", timeout_s=run.settings.proof.time_limit_s)
 
 
 def rtlsim_of(run: Run, x: IntArray, stall_seed: int | None) -> Measurement:
     """Simulate the SystemVerilog with images x[N,IY,IX,C] of the caller's; see csim_of. Raises as rtlsim."""
     graph, design = load_machine(run.folder)
-    project = render_rtl(graph, design, run.board, x, golden.run(graph, x))
+    project = render_rtl(graph, design, run.board, x, golden.run_joined(graph, x))
     limit = run.settings.proof.time_limit_s
     return rtlsim(project, run.folder.work / "rtlsim_of", stall_seed=stall_seed, timeout_s=limit)
 

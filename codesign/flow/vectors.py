@@ -16,10 +16,19 @@ from codesign.ir import files
 from codesign.ir.graph import Graph, IntArray
 from codesign.model import golden
 
+MOST_ELEMENTS = 1 << 27  # of all images together
+
 
 def chosen_images(given: Path | npt.NDArray[Any] | None, graph: Graph, config: CompileConfig) -> IntArray:
     """Return as many images [N,IY,IX,C] as the simulations want: the user's, or random ones. Raises ConfigError."""
     wanted = config.proof.csim_images
+    elements = graph.input.shape.elements
+    if wanted * elements > MOST_ELEMENTS:
+        fit = max(MOST_ELEMENTS // elements, 1)
+        raise ConfigError(
+            f"csim_images: {wanted:,} images of {graph.input.shape} take more memory than simulations may; expected at "
+            f"most {fit:,}"
+        )
     if given is None:
         return random_images(graph, config.seed, wanted)
     source = str(given) if isinstance(given, Path) else "images"
@@ -50,7 +59,7 @@ def save_images(folder: RunFolder, x: IntArray) -> None:
 
 def save_vectors(folder: RunFolder, graph: Graph, x: IntArray) -> None:
     """Write images for the simulations with what the golden model makes of them."""
-    files.save_arrays(folder.vectors, {"x": x, "y": golden.run(graph, x)})
+    files.save_arrays(folder.vectors, {"x": x, "y": golden.run_joined(graph, x)})
     stamp(folder, "vectors", _vectors_inputs(folder, graph))
 
 
@@ -76,7 +85,7 @@ def _vectors_inputs(folder: RunFolder, graph: Graph) -> list[str]:
 
 
 def load_vectors(folder: RunFolder) -> tuple[IntArray, IntArray]:
-    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K]."""
+    """Load x[N,IY,IX,C] and the golden y[N,OY,OX,K], as golden.run_joined has it."""
     arrays = files.load_arrays(folder.vectors)
     return arrays["x"], arrays["y"]
 

@@ -13,7 +13,7 @@ Where the machine rounds down or up, a Floor or a Ceil stands before QuantizeLin
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
 from codesign.ops.input import Input
-from codesign.ops.node import Node, Operation
+from codesign.ops.node import Node, Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding
@@ -63,6 +63,14 @@ class _Header:
     output_scale: float
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
+    outputs: tuple[str, ...] = ()
+    output_scales: tuple[float, ...] = ()
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """The real value of one step of each output, by its node."""
+        names = self.outputs or (self.nodes[-1].name,)
+        return dict(zip(names, self.output_scales or (self.output_scale,) * len(names), strict=True))
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
@@ -92,8 +100,7 @@ def read_onnx(path: Path) -> Graph:
                 f"{path}: format {header.format}, of a later codesign; this one reads formats up to {_FORMAT}"
             )
         params = _params(header, tensors_of(model.graph))
-        scales = header.input_scale, header.output_scale
-        graph = Graph(header.name, header.nodes, params, *scales, header.labels, header.encoding)
+        graph = Graph(params=params, **{f.name: getattr(header, f.name) for f in fields(header) if f.name != "format"})
         difference = difference_of(model.graph, to_onnx(graph).graph)
     except ConfigError:
         raise
@@ -116,24 +123,17 @@ def to_onnx(graph: Graph) -> Any:
     builder = _Builder(graph)
     for node in graph.nodes[1:]:
         builder.add(node)
-    out = graph.output
-    builder.dequantize(
-        f"{out.name}.q", "real" if out.oshape.y * out.oshape.x == 1 else "output", graph.output_scale, out.otype
-    )
-    shape: list[str | int] = ["N", out.oshape.c, out.oshape.y, out.oshape.x]
-    if out.oshape.y * out.oshape.x == 1:
-        builder.nodes.append(helper.make_node("Flatten", ["real"], ["output"], name="flatten", axis=1))
-        shape = shape[:2]
+    ends = [builder.end(index) for index in range(len(graph.output_nodes))]
     entry = graph.input
     made = helper.make_graph(
         builder.nodes,
         graph.name,
         [
             helper.make_tensor_value_info(
-                entry.name, container(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
+                entry.name, container_of(entry.otype)[0], ["N", entry.shape.c, entry.shape.y, entry.shape.x]
             )
         ],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        ends,
         builder.initializers,
     )
     model = helper.make_model(
@@ -147,8 +147,12 @@ def to_onnx(graph: Graph) -> Any:
         output_scale=graph.output_scale,
         labels=graph.labels,
         encoding=graph.encoding,
+        outputs=graph.outputs,
+        output_scales=graph.output_scales,
     )
-    helper.set_model_props(model, {_HEADER: json.dumps(to_plain(header)), _DIGEST: graph.digest()})
+    # What is empty is left out: so files of one output are those that earlier versions wrote, and read.
+    plain = {key: v for key, v in to_plain(header).items() if v or key not in ("outputs", "output_scales")}
+    helper.set_model_props(model, {_HEADER: json.dumps(plain), _DIGEST: graph.digest()})
     return model
 
 
@@ -190,7 +194,7 @@ class _Builder:
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
 
-    def _conv(self, node: Conv | Pool, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
+    def _conv(self, node: Windowed, weight: IntArray, bias: IntArray, multiplier: IntArray, groups: int) -> None:
         """Add weight[K,FY,FX,C], bias[K], multiplier[K]: doubled, and half an accumulator step more where ties are."""
         name, source = node.name, self._scale(node.source)
         x = self._source(node.source, name, source, node.zero_in)
@@ -270,7 +274,7 @@ class _Builder:
             self.nodes.append(helper.make_node("Clip", inputs, [f"{name}.clip"], name=f"{name}.clip"))
             tensor = f"{name}.clip"
         self._constant(f"{name}.scale", np.array(scale, np.float32))
-        self._constant(f"{name}.zero", np.array(rule.zero, container(qtype)[1]))
+        self._constant(f"{name}.zero", np.array(rule.zero, container_of(qtype)[1]))
         inputs = [tensor, f"{name}.scale", f"{name}.zero"]
         self.nodes.append(helper.make_node("QuantizeLinear", inputs, [f"{name}.q"], name=f"{name}.quantize"))
 
@@ -283,14 +287,27 @@ class _Builder:
     def dequantize(self, integers: str, real: str, scale: float, qtype: QType, zero: int = 0) -> None:
         """Append a DequantizeLinear."""
         self._constant(f"{real}.scale", np.array(scale, np.float32))
-        self._constant(f"{real}.zero", np.array(zero, container(qtype)[1]))
+        self._constant(f"{real}.zero", np.array(zero, container_of(qtype)[1]))
         inputs = [integers, f"{real}.scale", f"{real}.zero"]
         self.nodes.append(helper.make_node("DequantizeLinear", inputs, [real], name=f"{real}.dq"))
+
+    def end(self, index: int) -> Any:
+        """Append what makes real values of an output, flat where its map is 1x1; return the tensor's name and shape."""
+        out, scale = self.graph.output_nodes[index], self.graph.scales[index]
+        number = "" if len(self.graph.output_nodes) == 1 else str(index)
+        real, output = f"real{number}", f"output{number}"
+        flat = out.oshape.y * out.oshape.x == 1
+        self.dequantize(f"{out.name}.q", real if flat else output, scale, out.otype)
+        shape: list[str | int] = ["N", out.oshape.c, out.oshape.y, out.oshape.x]
+        if flat:
+            self.nodes.append(helper.make_node("Flatten", [real], [output], name=f"flatten{number}", axis=1))
+        return helper.make_tensor_value_info(output, TensorProto.FLOAT, shape[:2] if flat else shape)
 
     def _scale(self, name: str) -> float:
         if name == self.graph.input.name:
             return self.graph.input_scale
-        return _own_scale(self.graph.output, self.graph.output_scale) if name == self.graph.output.name else 1.0
+        scales = zip(self.graph.output_nodes, self.graph.scales, strict=True)
+        return next((_own_scale(node, scale) for node, scale in scales if node.name == name), 1.0)
 
     def _constant(self, name: str, array: npt.NDArray[Any]) -> None:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
@@ -298,13 +315,13 @@ class _Builder:
 
 def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, IntArray]:
     """Return the parameters of the graph from the doubled ones and the scales of the file. Raise ValueError."""
-    if not header.nodes or not all(2.0**-99 < scale < 2.0**99 for scale in (header.input_scale, header.output_scale)):
+    scales = header.scales if header.nodes else {}
+    if not scales or not all(2.0**-99 < scale < 2.0**99 for scale in (header.input_scale, *scales.values())):
         raise ValueError(f"{_HEADER} has no nodes, or a scale that no graph has")
     params: dict[str, IntArray] = {}
-    last = header.nodes[-1].name
     for node in header.nodes:
         if isinstance(node, Conv):
-            own = _own_scale(node, header.output_scale) if node.name == last else 1.0
+            own = _own_scale(node, scales[node.name]) if node.name in scales else 1.0
             weight, bias = (_kept(held, f"{node.name}.{part}", "i", 2.0**31) for part in ("weight", "bias"))
             scale = _kept(held, f"{node.name}.bias_scale", "f", 2.0**16 * own / 2.0 ** (node.shift + 1))
             multiplier = scale.astype(np.float64) * 2.0 ** (node.shift + 1) / own
@@ -337,7 +354,7 @@ def _half_steps(node: Conv | Pool, multiplier: IntArray) -> IntArray:
     return (up & ((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << node.shift)).astype(np.int64)
 
 
-def _window(node: Conv | Pool) -> dict[str, list[int]]:
+def _window(node: Windowed) -> dict[str, list[int]]:
     window = node.window
     dilations = [window.dilation_y, window.dilation_x]
     return {
@@ -348,8 +365,8 @@ def _window(node: Conv | Pool) -> dict[str, list[int]]:
     }
 
 
-def container(qtype: QType) -> tuple[int, Any]:
-    """Return the ONNX type and the numpy type in which integers of the type are stored."""
+def container_of(qtype: QType) -> tuple[int, Any]:
+    """Return the ONNX type and the numpy type that hold an integer type."""
     return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
 
 

@@ -46,6 +46,7 @@ _PLAIN = {
     "QLinearAdd": "Add",
     "QLinearGlobalAveragePool": "GlobalAveragePool",
     "QLinearAveragePool": "AveragePool",
+    "QLinearSoftmax": "Softmax",
 }
 
 
@@ -66,7 +67,7 @@ def translate(state: Translation, node: OnnxNode) -> bool:
             _quantized(state, node, (0, 1, 2), (3, 4, 5), 6, bias=None)
         case "QLinearAdd":
             _quantized(state, node, (0, 1, 2), (3, 4, 5), 6, bias=None)
-        case "QLinearGlobalAveragePool" | "QLinearAveragePool":
+        case "QLinearGlobalAveragePool" | "QLinearAveragePool" | "QLinearSoftmax":
             _quantized(state, node, (0, 1, 2), None, 3, bias=None)
         case "QLinearConcat":
             _quantized_concat(state, node)

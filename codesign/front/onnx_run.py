@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.errors import ToolError
-from codesign.front.onnx_file import container
+from codesign.front.onnx_file import container_of
 from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.ops.arrays import IntArray
@@ -28,7 +28,7 @@ class OnnxComparison:
 
 
 def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArray:
-    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the last node's type, [N,OY,OX,K].
+    """Run onnxruntime on x[N,IY,IX,C]; return the integers of the output, as golden.run_joined does.
 
     Raise ToolError if onnxruntime is not installed.
     """
@@ -40,19 +40,22 @@ def run_onnx(path: Path, graph: Graph, x: IntArray, batch: int = 500) -> IntArra
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtype = container(graph.input.otype)[1]
+    dtype = container_of(graph.input.otype)[1]
     parts = []
     for i in range(0, len(x), batch):
         images = np.ascontiguousarray(x[i : i + batch].transpose(0, 3, 1, 2).astype(dtype))
-        parts.append(session.run(None, {graph.input.name: images})[0])
-    out = graph.output.oshape
-    values = np.concatenate(parts).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
-    return np.floor(values.astype(np.float64) / graph.output_scale + 0.5).astype(np.int64)
+        parts.append(session.run(None, {graph.input.name: images}))
+    found = []
+    for node, scale, *batches in zip(graph.output_nodes, graph.scales, *parts, strict=True):
+        out = node.oshape
+        values = np.concatenate(batches).reshape(len(x), out.c, out.y, out.x).transpose(0, 2, 3, 1)
+        found.append(np.floor(values.astype(np.float64) / scale + 0.5).astype(np.int64))
+    return golden.joined(found)
 
 
 def compare_onnx(path: Path, graph: Graph, x: IntArray) -> OnnxComparison:
     """Run the file in onnxruntime and the graph in the golden model on x[N,IY,IX,C]."""
-    found, expected = run_onnx(path, graph, x), golden.run(graph, x)
+    found, expected = run_onnx(path, graph, x), golden.run_joined(graph, x)
     flat = [a.reshape(len(x), -1) for a in (found, expected)]
     return OnnxComparison(
         images=len(x),

@@ -7,12 +7,12 @@ from onnx import TensorProto
 
 from codesign.errors import UnsupportedError
 from codesign.front import onnx_constants, onnx_layers, onnx_quantization
+from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.onnx_model import OnnxModel, OnnxNode, parse_onnx, read_model
 from codesign.front.problem import refuse
 from codesign.front.rules import rule_problem
 from codesign.front.source import Layout, Source, SourceInput
 from codesign.front.translation import Refusal, Translation
-from codesign.ir.graph import MAX_ELEMENTS
 
 _INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
 
@@ -66,8 +66,8 @@ def input_shape(model: OnnxModel, given: tuple[int, ...] | None) -> tuple[int, .
     whole = tuple(n for n in found if n is not None)
     if len(whole) < len(found) or not found:
         raise UnsupportedError(f"{named}; give those behind the batch, such as --input-shape 3,224,224")
-    if math.prod(whole) > MAX_ELEMENTS:
-        raise UnsupportedError(f"{named}; expected at most {MAX_ELEMENTS:,} elements")
+    if math.prod(whole) > MOST_ELEMENTS:
+        raise UnsupportedError(f"{named}; expected at most {MOST_ELEMENTS:,} elements")
     if len(whole) > 3:
         raise UnsupportedError(f"{named}; expected a batch of maps [C, Y, X], of rows [C, X] or of vectors [C]")
     return whole

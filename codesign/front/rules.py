@@ -122,6 +122,7 @@ RULES: dict[str, OperatorRule] = {
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),
     "QLinearGlobalAveragePool": OperatorRule(MICROSOFT, _QLINEAR, (_only("channels_last", 0),)),
     "QLinearMatMul": OperatorRule(_ONNX, _QLINEAR),
+    "QLinearSoftmax": OperatorRule(MICROSOFT, "the last node only: left to the host", (_any("axis"), _any("opset"))),
     "Quant": _QUANT,
     "QuantizeLinear": OperatorRule(
         _ONNX,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.problem import Problem
 from codesign.front.source import (
     Add,
@@ -26,7 +27,6 @@ from codesign.front.source import (
     Transpose,
     inputs_of,
 )
-from codesign.ir.graph import MAX_ELEMENTS
 from codesign.ops.shapes import Window
 
 Shape = tuple[int, ...]
@@ -63,8 +63,8 @@ def shape_of(op: Operator, inputs: list[Shape], constants: Mapping[str, Constant
 
 def check_size(shape: Shape) -> None:
     """Raise ValueError unless a tensor has elements, and no more than a map of a Graph may have."""
-    if min(shape, default=1) < 1 or math.prod(shape) > MAX_ELEMENTS:
-        raise ValueError(f"gives a tensor {list(shape)}; expected 1 to {MAX_ELEMENTS:,} elements")
+    if min(shape, default=1) < 1 or math.prod(shape) > MOST_ELEMENTS:
+        raise ValueError(f"gives a tensor {list(shape)}; expected 1 to {MOST_ELEMENTS:,} elements")
 
 
 def _shape(  # noqa: C901, PLR0912 (a case for each)

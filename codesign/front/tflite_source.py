@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from codesign.errors import UnsupportedError
+from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.onnx_windows import same_pads
 from codesign.front.problem import Problem, refuse
 from codesign.front.quantization import Quantization, Rounding
@@ -33,7 +34,6 @@ from codesign.front.source import (
 )
 from codesign.front.tflite_model import TfliteModel, TfliteOperator, TfliteTensor, read_tflite
 from codesign.front.tflite_rules import TFLITE_OPERATORS
-from codesign.ir.graph import MAX_ELEMENTS
 
 _SAME = 0  # of tflite.Padding
 _CLIPS = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # of tflite.ActivationFunctionType
@@ -47,7 +47,7 @@ def read_tflite_source(path: Path) -> Source:
         if len(found) != 1:
             raise UnsupportedError(f"{path}: expected one {what}, found {len(found)}")
     entry = model.tensors[model.inputs[0]]
-    if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MAX_ELEMENTS:
+    if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MOST_ELEMENTS:
         raise UnsupportedError(
             f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
             "rows [X, C] or vectors [C], of known extents"

@@ -1,4 +1,4 @@
-"""The physical target: a part, its clock, its resources, and what surrounds the accelerator."""
+"""An FPGA board, one kind of target: a part, its clock, its resources, and what surrounds the accelerator."""
 
 import math
 import re
@@ -8,6 +8,7 @@ from typing import Any
 
 from codesign.ir.canonical import canonical
 from codesign.ir.cost import NAMES, Resources
+from codesign.ir.technology import Technology, technology_of
 
 MOST = 10**9  # of a resource: far beyond any part, and exact in every sum
 DRAM_MB_S = (1.0, 1e7)  # from far below any memory to far above
@@ -22,13 +23,6 @@ class Shell(Enum):
 
     ZYNQ = "zynq"  # Zynq-7000: 64-bit HP ports, PYNQ driver
     ZYNQMP = "zynqmp"  # Zynq UltraScale+: 128-bit HP ports, PYNQ driver and XRT
-
-
-class Family(Enum):
-    """FPGA family; decides DSP and RAM shapes and the synthesis target."""
-
-    SERIES7 = "xc7"
-    ULTRASCALE_PLUS = "xcup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,18 +94,21 @@ USUAL_PROCESSOR_CLOCK = {
     Shell.ZYNQMP: ProcessorClock(crystal_mhz=33.333333, io_pll_mhz=1500.0),
 }
 _WIZARD_INPUT_MHZ = 100.0
-# Oscillator of the MMCM in the slowest speed grade, MHz: DS187 and DS191 for 7 series, DS925 for UltraScale+.
-_MMCM_MHZ = {Family.SERIES7: (600.0, 1200.0), Family.ULTRASCALE_PLUS: (800.0, 1600.0)}
+_PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A board. `resources` is what the part has; `budget` what a design may take of it: its fill, within `limits`."""
+    """An FPGA board.
+
+    `resources` is what the part has; `budget` what a design may take of it: its fill, within `limits`. `technology`:
+    what a part of another family is made of; None for a family that technology_of knows.
+    """
 
     name: str
     title: str
     part: str
-    family: Family
+    family: str
     shell: Shell
     clock_mhz: float
     resources: Resources
@@ -121,9 +118,11 @@ class Board:
     sources: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     processor: ProcessorClock | None = None  # None: USUAL_PROCESSOR_CLOCK of the shell
+    technology: Technology | None = None
 
     def __post_init__(self) -> None:
-        for key, text in (("name", self.name), ("part", self.part)):
+        self.fabric  # noqa: B018 (raises if the family is not known)
+        for key, text in (("name", self.name), ("part", self.part), ("family", self.family)):
             if not _WORD.fullmatch(text):
                 raise ValueError(f"{key}: expected letters, digits and any of _ . -, got {text!r}")
         if not self.title.isprintable() or not self.title.strip():
@@ -150,7 +149,7 @@ class Board:
             return Clocking(source=source, divisors=divisors, pl_clock_mhz=self.clock_mhz, ratio=1.0)
         divisors = _divisors(source.io_pll_mhz, _WIZARD_INPUT_MHZ, 0.1) or (MAX_DIVISOR, MAX_DIVISOR)
         pl_clock_mhz = source.io_pll_mhz / math.prod(divisors)
-        if not _wizard_makes(pl_clock_mhz, self.clock_mhz, self.family):
+        if not _wizard_makes(pl_clock_mhz, self.clock_mhz, self.fabric):
             raise ValueError(
                 f"clock_mhz: {self.clock_mhz:g} MHz can be made neither by dividing an IO PLL of "
                 f"{source.io_pll_mhz:g} MHz nor by a clocking wizard; take another clock"
@@ -158,6 +157,16 @@ class Board:
         return Clocking(
             source=source, divisors=divisors, pl_clock_mhz=pl_clock_mhz, ratio=self.clock_mhz / pl_clock_mhz
         )
+
+    @property
+    def fabric(self) -> Technology:
+        """The technology of the part. Raise ValueError if none is written out, and the family is not known."""
+        return self.technology or technology_of(self.family)
+
+    @property
+    def port_bits(self) -> int:
+        """The width of one HP port, so of the widest AXI-Stream word."""
+        return _PORT_BITS[self.shell]
 
     def figures(self) -> dict[str, Any]:
         """Return, as plain data, all that networks and designs depend on: everything but what only tells of a board."""
@@ -203,9 +212,9 @@ def _divisors(pll_mhz: float, clock_mhz: float, tolerance: float = CLOCK_TOLERAN
     return None
 
 
-def _wizard_makes(input_mhz: float, clock_mhz: float, family: Family) -> bool:
+def _wizard_makes(input_mhz: float, clock_mhz: float, technology: Technology) -> bool:
     """Tell whether an MMCM makes the clock: input * multiply / divide / output divide, first and last in eighths."""
-    least, most = _MMCM_MHZ[family]
+    least, most = technology.oscillator_mhz
     for divide in range(1, 11):
         for multiply in range(2 * 8, 64 * 8 + 1):
             oscillator = input_mhz * multiply / 8 / divide

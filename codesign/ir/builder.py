@@ -1,6 +1,6 @@
 """Builds integer graphs node by node: widths, scaling and names follow from what is given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import HALF_UP, OutputRule, scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, MAX_ACC_BITS, OutputRule, Scaling, scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
 
@@ -82,37 +82,23 @@ class GraphBuilder:
         Defaults: no bias, no padding, stride 1, and the narrowest weights and accumulators that hold all values.
         A fully connected layer is a weight[K,IY,IX,C]. Raise UnsupportedError if the source has other channels.
         """
-        name = name or self._fresh("conv")
-        weight = np.asarray(weight, dtype=np.int64)
-        if weight.ndim != 4 or weight.shape[3] * groups != source.oshape.c:
-            raise UnsupportedError(
-                f"node {name!r}: expected weights [K, FY, FX, {source.oshape.c} / groups], got {list(weight.shape)} "
-                f"in {groups} groups"
-            )
-        k = len(weight)
-        bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
-        factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
-        needed = signed_bits(int(weight.min()), int(weight.max()))
-        added = added_bias(weight, bias, zero_in, bias_fraction) >> bias_fraction
-        node = Conv(
-            name=name,
-            source=source.name,
-            ishape=source.oshape,
-            itype=source.otype,
-            k=k,
-            window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
-            groups=groups,
-            wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
-            acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, added)), 2),
-            scaling=scaling_of(factors),
-            multiplier_bits=int(factors.max()).bit_length(),
-            shift=shift,
+        node, params = conv_node(
+            name or self._fresh("conv"),
+            source,
+            weight,
+            bias,
             otype=otype,
+            window=window,
+            groups=groups,
+            multiplier=multiplier,
+            shift=shift,
+            weight_bits=weight_bits,
+            acc_bits=acc_bits,
             zero_in=zero_in,
             bias_fraction=bias_fraction,
             rule=rule,
         )
-        self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": factors}
+        self.params |= {f"{node.name}.{key}": value for key, value in params.items()}
         self.nodes.append(node)
         return node
 
@@ -213,9 +199,24 @@ class GraphBuilder:
         output_scale: float = 1.0,
         labels: tuple[str, ...] = (),
         encoding: Encoding = IDENTITY,
+        outputs: Sequence[Node] = (),
+        output_scales: tuple[float, ...] = (),
     ) -> Graph:
-        """Return the graph, checked; its output is the node that was added last. Raise UnsupportedError."""
-        return Graph(self.name, tuple(self.nodes), dict(self.params), input_scale, output_scale, labels, encoding)
+        """Return the graph, checked; its output is the node that was added last, unless `outputs` has others.
+
+        `output_scales`: the real value of one step of each of several outputs. Raise UnsupportedError.
+        """
+        return Graph(
+            self.name,
+            tuple(self.nodes),
+            dict(self.params),
+            input_scale,
+            output_scale,
+            labels,
+            encoding,
+            outputs=tuple(node.name for node in outputs),
+            output_scales=output_scales,
+        )
 
     def _pool(
         self, source: Node, op: PoolOp, window: Window, multiplier: int, shift: int, otype: QType, name: str
@@ -236,3 +237,79 @@ class GraphBuilder:
 
     def _fresh(self, kind: str) -> str:
         return f"{kind}_{len(self.nodes)}"
+
+
+def conv_node(
+    name: str,
+    source: Node,
+    weight: IntArray,
+    bias: IntArray | None = None,
+    *,
+    otype: QType,
+    window: Window | None = None,
+    groups: int = 1,
+    multiplier: IntArray | int = 1,
+    shift: int = 0,
+    weight_bits: int | None = None,
+    acc_bits: int | None = None,
+    zero_in: int = 0,
+    bias_fraction: int = 0,
+    rule: OutputRule = HALF_UP,
+) -> tuple[Conv, dict[str, IntArray]]:
+    """Return a convolution and its parameters by name; see GraphBuilder.conv. Raise UnsupportedError."""
+    weight = np.asarray(weight, dtype=np.int64)
+    if weight.ndim != 4 or weight.shape[3] * groups != source.oshape.c:
+        raise UnsupportedError(
+            f"node {name!r}: expected weights [K, FY, FX, {source.oshape.c} / groups], got {list(weight.shape)} "
+            f"in {groups} groups"
+        )
+    k = len(weight)
+    bias = np.zeros(k, np.int64) if bias is None else np.asarray(bias, dtype=np.int64)
+    factors = np.broadcast_to(np.asarray(multiplier, dtype=np.int64), (k,)).copy()
+    needed = signed_bits(int(weight.min()), int(weight.max()))
+    added = added_bias(weight, bias, zero_in, bias_fraction) >> bias_fraction
+    node = Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window or Window(fy=weight.shape[1], fx=weight.shape[2]),
+        groups=groups,
+        wtype=QType(max(needed, 2) if weight_bits is None else weight_bits, signed=True),
+        acc_bits=acc_bits or max(signed_bits(*accumulator_bounds(source.otype, weight, added)), 2),
+        scaling=scaling_of(factors),
+        multiplier_bits=int(factors.max()).bit_length(),
+        shift=shift,
+        otype=otype,
+        zero_in=zero_in,
+        bias_fraction=bias_fraction,
+        rule=rule,
+    )
+    return node, {"weight": weight, "bias": bias, "multiplier": factors}
+
+
+def untrained_conv(
+    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
+) -> Conv:
+    """Return a convolution as good as known without weights.
+
+    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
+    """
+    taps = window.positions * source.oshape.c // groups
+    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
+    return Conv(
+        name=name,
+        source=source.name,
+        ishape=source.oshape,
+        itype=source.otype,
+        k=k,
+        window=window,
+        groups=groups,
+        wtype=wtype,
+        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
+        scaling=Scaling.POWER_OF_TWO,
+        multiplier_bits=spread + 1,
+        shift=max(worst.bit_length() - otype.bits, spread),
+        otype=otype,
+    )

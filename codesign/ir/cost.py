@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 
-from codesign.errors import InfeasibleError
-from codesign.ir.strict import check_range
-
 NAMES = ("dsp", "bram18", "uram", "lut", "ff")
-MOST_CYCLES = 1 << 40  # of a demand: minutes at any clock, and exact in float and int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,28 +31,6 @@ class Resources:
     def excess(self, budget: "Resources") -> tuple[tuple[str, int, int], ...]:
         """Return (resource, needed, available) of every count over the budget."""
         return tuple((n, getattr(self, n), getattr(budget, n)) for n in NAMES if getattr(self, n) > getattr(budget, n))
-
-
-def check_demands(config: object) -> None:
-    """Raise ValueError, naming the key, unless min_fps and max_latency_us are None or numbers that cycles can count."""
-    check_range(config, 1e-3, 1e12, "min_fps")
-    check_range(config, 1e-3, 1e9, "max_latency_us")
-
-
-def most_cycles(fps: float, clock_mhz: float) -> int:
-    """Return the most cycles between images at that many images a second, 1 to MOST_CYCLES. Raise InfeasibleError."""
-    cycles = int(min(clock_mhz * 1e6 / fps, MOST_CYCLES))
-    if cycles < 1:
-        raise InfeasibleError(f"min_fps: {fps:,.6g} is more than one image a cycle at {clock_mhz:g} MHz; demand less")
-    return cycles
-
-
-def latency_cycles(microseconds: float, clock_mhz: float) -> int:
-    """Return the most cycles that one image may take in that time, 1 to MOST_CYCLES. Raise InfeasibleError."""
-    cycles = int(min(microseconds * clock_mhz, MOST_CYCLES))
-    if cycles < 1:
-        raise InfeasibleError(f"max_latency_us: {microseconds:g} is less than a cycle at {clock_mhz:g} MHz; allow more")
-    return cycles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

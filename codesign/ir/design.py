@@ -87,13 +87,13 @@ class Fifo:
 class Design:
     """Engines in the order of the data flow, and what lies between them. Every node but the input has one engine.
 
-    `input_lanes` and `output_lanes`: elements in one word of the AXI-Streams at either end.
+    `input_lanes`, and `output_lanes` of each output: elements in one word of the AXI-Streams at either end.
     """
 
     engines: tuple[Engine, ...]
     fifos: tuple[Fifo, ...] = ()
     input_lanes: int = 1
-    output_lanes: int = 1
+    output_lanes: tuple[int, ...] = (1,)
 
     def engine_of(self, node: str) -> Engine:
         """Return the engine that runs the node. Raise KeyError."""

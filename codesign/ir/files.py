@@ -9,7 +9,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +44,8 @@ class _GraphHeader:
     output_scale: float
     labels: tuple[str, ...]
     encoding: Encoding = field(default=Encoding())
+    outputs: tuple[str, ...] = ()
+    output_scales: tuple[float, ...] = ()
 
 
 @contextlib.contextmanager
@@ -170,9 +172,7 @@ def read_json_as(hint: type[T], path: Path) -> T:
 
 def save_graph(graph: Graph, path: Path) -> None:
     """Write a `.npz` with the nodes as JSON and the parameters as arrays."""
-    header = _GraphHeader(
-        FORMAT, graph.name, graph.nodes, graph.input_scale, graph.output_scale, graph.labels, graph.encoding
-    )
+    header = _GraphHeader(FORMAT, **{f.name: getattr(graph, f.name) for f in fields(graph) if f.name != "params"})
     write_bytes(path, _npz({"header": _text_array(to_plain(header)), **graph.params}))
 
 
@@ -181,8 +181,8 @@ def load_graph(path: Path) -> Graph:
     with _naming(path):
         arrays = _read_npz(path)
         header = parse(_GraphHeader, _checked(json.loads(str(arrays.pop("header")))), str(path))
-        scales = header.input_scale, header.output_scale
-        return Graph(header.name, header.nodes, arrays, *scales, header.labels, header.encoding)
+        held = {f.name: getattr(header, f.name) for f in fields(header) if f.name != "format"}
+        return Graph(params=arrays, **held)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, IntArray]) -> None:

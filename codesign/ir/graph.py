@@ -66,11 +66,12 @@ IDENTITY = Encoding()
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """An integer network with one input and one output (its last node).
+    """An integer network with one input, and one output or several.
 
     `params` holds read-only int64 arrays by `<node>.<parameter>`; see Conv. `input_scale` and `output_scale` are the
     real values of one integer step at either end. `labels` names the classes. `encoding` says how a user's numbers
-    become the integers of the input. Compared by `digest()`.
+    become the integers of the input. `outputs` names the nodes whose maps leave, in order; none are named where only
+    the last one's does. `output_scales` has a scale for each of several. Compared by `digest()`.
 
     Raises UnsupportedError, naming the node, if the graph is not well formed.
     """
@@ -82,8 +83,12 @@ class Graph:
     output_scale: float = 1.0
     labels: tuple[str, ...] = field(default=())
     encoding: Encoding = IDENTITY
+    outputs: tuple[str, ...] = ()
+    output_scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.nodes and self.outputs == (self.nodes[-1].name,):
+            object.__setattr__(self, "outputs", ())  # one form, and so one digest
         for array in self.params.values():
             array.setflags(write=False)
         self.check()
@@ -103,9 +108,27 @@ class Graph:
         """Return the parameters of a node by name."""
         return {key: self.params[f"{node.name}.{key}"] for key in node.parameters}
 
+    @cached_property
+    def output_nodes(self) -> tuple[Node, ...]:
+        """The nodes whose maps leave, in order."""
+        return tuple(self.node(name) for name in self.outputs) or self.nodes[-1:]
+
     @property
     def output(self) -> Node:
-        return self.nodes[-1]
+        """The only output. Raise UnsupportedError if there are several."""
+        if len(self.output_nodes) > 1:
+            names = ", ".join(self.outputs)
+            raise UnsupportedError(f"graph {self.name!r}: has several outputs: {names}; this works for one only")
+        return self.output_nodes[0]
+
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The real value of one integer step of each output."""
+        return self.output_scales or (self.output_scale,) * len(self.output_nodes)
+
+    def readers(self, name: str) -> int:
+        """Return how many inputs and outputs take the map of that node."""
+        return len(self.consumers(name)) + sum(node.name == name for node in self.output_nodes)
 
     def node(self, name: str) -> Node:
         """Return the node of that name. Raise KeyError."""
@@ -145,14 +168,29 @@ class Graph:
             _check_reach(node)
             _check_parameters(node, self.params)
             seen[node.name] = node
-        used = {source for node in self.nodes for source in node.inputs}
+        _check_outputs(self, seen)
+        used = {source for node in self.nodes for source in node.inputs} | {n.name for n in self.output_nodes}
         expected = {f"{node.name}.{key}" for node in self.operations for key in node.parameters}
-        unused = [n.name for n in self.nodes[:-1] if n.name not in used]
+        unused = [n.name for n in self.nodes if n.name not in used]
         if unused:
-            raise UnsupportedError(f"node {unused[0]!r}: its output is not read; a graph has one output, its last node")
+            raise UnsupportedError(f"node {unused[0]!r}: its output is not read, and it is no output of the graph")
         if set(self.params) != expected:
             odd = sorted(set(self.params) ^ expected)
             raise UnsupportedError(f"graph {self.name!r}: parameters missing or unknown: {', '.join(odd)}")
+
+
+def _check_outputs(graph: Graph, seen: Mapping[str, Node]) -> None:
+    """Raise UnsupportedError unless the outputs are different nodes that compute, and have a scale each or none."""
+    for name in graph.outputs:
+        if name not in seen or isinstance(seen[name], Input):
+            raise UnsupportedError(f"graph {graph.name!r}: output {name!r} is not a node that computes")
+        if graph.outputs.count(name) > 1:
+            raise UnsupportedError(f"graph {graph.name!r}: output {name!r} is given {graph.outputs.count(name)} times")
+    if graph.output_scales and len(graph.output_scales) != len(graph.outputs):
+        raise UnsupportedError(
+            f"graph {graph.name!r}: expected a scale for each of {len(graph.outputs)} named outputs, "
+            f"got {len(graph.output_scales)}"
+        )
 
 
 def _check_name(name: str, seen: Mapping[str, Node]) -> None:

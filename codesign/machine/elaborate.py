@@ -9,7 +9,7 @@ from functools import cached_property
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.line import input_lanes, line_modules
-from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, StreamPort
+from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, OutputEnds, StreamPort
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
 
@@ -82,13 +82,14 @@ class End:
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """All that a design is made of, in the order of the data flow; `source` takes images, `sink` gives results."""
+    """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results."""
 
     channels: dict[str, Channel]
     instances: tuple[Instance, ...]
     source: End
-    sink: End
+    sinks: tuple[End, ...]
     control: Control
+    ends: OutputEnds | None
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -106,20 +107,25 @@ def elaborate(graph: Graph, design: Design) -> Machine:
     made = _Elaboration()
     entry, elements = graph.input, graph.input.shape.elements
     name = output_channel(entry.name)
-    source = out = made.channel(Channel(name, entry.name, design.input_lanes, entry.otype.bits, elements, elements))
-    taps = {entry.name: iter(made.forked(entry.name, source, len(graph.consumers(entry.name))))}
+    source = made.channel(Channel(name, entry.name, design.input_lanes, entry.otype.bits, elements, elements))
+    taps = {entry.name: iter(made.forked(entry.name, source, graph.readers(entry.name)))}
     nodes = {node.name: node for node in graph.operations}
     for engine in design.engines:
         (node,) = (nodes[name] for name in engine.nodes)
         out = made.unit(node, engine, design, [next(taps[name]) for name in node.inputs])
-        taps[node.name] = iter(made.forked(node.name, out, len(graph.consumers(node.name))))
-    sink = made.converted("result", out, design.output_lanes, out.elements)
+        taps[node.name] = iter(made.forked(node.name, out, graph.readers(node.name)))
+    sinks = []
+    for index, (output, lanes) in enumerate(zip(graph.output_nodes, design.output_lanes, strict=True)):
+        given = next(taps[output.name])
+        sinks.append(End(output, made.converted(sink_channel(index, graph), given, lanes, given.elements)))
+    beats = tuple(sink.channel.words for sink in sinks)
     return Machine(
         channels=made.channels,
         instances=tuple(made.instances),
         source=End(entry, source),
-        sink=End(graph.output, sink),
-        control=Control(beats_in=source.words, beats_out=sink.words),
+        sinks=tuple(sinks),
+        control=Control(beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1),
+        ends=None if len(beats) == 1 else OutputEnds(beats=beats),
     )
 
 
@@ -173,6 +179,11 @@ class _Elaboration:
             taps.append(tap)
             given = rest
         return [*taps, given]
+
+
+def sink_channel(index: int, graph: Graph) -> str:
+    """Return the channel in front of an output's port; a number tells several apart."""
+    return "result" if len(graph.output_nodes) == 1 else f"result{index}"
 
 
 def fifo_channel(node: str, index: int) -> str:

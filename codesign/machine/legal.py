@@ -26,7 +26,13 @@ def check_design(design: Design, graph: Graph) -> None:
     """
     _check_nodes(design, graph)
     _check_stream("input_lanes", design.input_lanes, graph.input.otype)
-    _check_stream("output_lanes", design.output_lanes, graph.output.otype)
+    if len(design.output_lanes) != len(graph.output_nodes):
+        raise ConfigError(
+            f"design: output_lanes: expected lanes for each of {len(graph.output_nodes)} outputs, "
+            f"got {len(design.output_lanes)}"
+        )
+    for output, lanes in zip(graph.output_nodes, design.output_lanes, strict=True):
+        _check_stream("output_lanes", lanes, output.otype)
     for node in graph.operations:
         engine = design.engine_of(node.name)
         _check_parallelism(node, engine)
@@ -66,8 +72,8 @@ def _check_converters(design: Design, graph: Graph) -> None:
         lanes = input_lanes(node, design.engine_of(node.name))
         for source, itype in zip(node.inputs, node.itypes, strict=True):
             _check_converter(source, node.name, (out[source], lanes), itype.bits)
-    last = graph.output
-    _check_converter(last.name, "output_lanes", (out[last.name], design.output_lanes), last.otype.bits)
+    for output, lanes in zip(graph.output_nodes, design.output_lanes, strict=True):
+        _check_converter(output.name, "output_lanes", (out[output.name], lanes), output.otype.bits)
 
 
 def _check_stream(name: str, lanes: int, otype: QType) -> None:

@@ -24,7 +24,7 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
-from codesign.ops.node import Operation
+from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
 from codesign.ops.resize import Resize
@@ -286,7 +286,7 @@ def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
     )
 
 
-def _feed(node: Conv | Pool, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices) -> Feed:
     inner, passes = group_walk(node, engine)
     return Feed(
         window=node.window,

@@ -269,9 +269,16 @@ class Control:
     beats_out: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputEnds:
+    """Marks the ends of images on several outputs, of so many beats, and tells when all have left. output_ends.sv."""
+
+    beats: tuple[int, ...]
+
+
 EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum | ChannelMux
 StreamModule = Converter | Fifo | Fork | StreamPort
-Module = EngineModule | StreamModule | Control
+Module = EngineModule | StreamModule | Control | OutputEnds
 
 
 def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:

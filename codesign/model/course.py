@@ -53,16 +53,16 @@ def first_image_latency(machine: Machine) -> int:
     Raise ConfigError if the buffers are too small for the machine to move at all.
     """
     course = _Course(machine)
-    result = course.build([0] * machine.source.channel.words)
+    results = course.build([0] * machine.source.channel.words)
     course.run()
-    return result.taken[-1] - course.times[machine.source.channel.name].taken[0]
+    return max(result.taken[-1] for result in results) - course.times[machine.source.channel.name].taken[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Occupancies:
     """What buffers without a limit hold at most: by engine, of its line buffer; by channel behind it, of a FIFO.
 
-    `ends`: the cycle of every image's last output beat.
+    `ends`: the cycle of every image's last output beat, on whichever output.
     """
 
     buffer_words: dict[str, int]
@@ -74,13 +74,13 @@ def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
     """Return what every buffer holds when so many images come at the interval's pace and no buffer is ever full."""
     beats = machine.source.channel.words
     course = _Course(machine, images=images, bounded=False)
-    result = course.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
+    results = course.build([i * interval + k * interval // beats for i in range(images) for k in range(beats)])
     course.run()
-    per_image = len(result.taken) // images
+    ends = [result.taken[len(result.taken) // images - 1 :: len(result.taken) // images] for result in results]
     return Occupancies(
         buffer_words={name: _held(*held, images) for name, held in course.line_buffers.items()},
         fifo_words={name: _queued(*queue) for name, queue in course.fifos.items()},
-        ends=result.taken[per_image - 1 :: per_image],
+        ends=[max(of_image) for of_image in zip(*ends, strict=True)],
     )
 
 
@@ -111,14 +111,16 @@ class _Course:
         self.made: list[Times] = []
         self.times = {machine.source.channel.name: self._new()}  # by channel; those behind wires are those in front
 
-    def build(self, beats: list[int]) -> Times:
-        """Set up all processes, for input beats in the given cycles or later; return the times of the output beats."""
+    def build(self, beats: list[int]) -> list[Times]:
+        """Set up all processes, for input beats in the given cycles or later; return the times of each output's."""
         self.processes.append(source_words(self.times[self.machine.source.channel.name], beats))
         for instance in self.machine.instances:
             self._instance(instance)
-        result = self.times[self.machine.sink.channel.name]
-        self.processes.append(sink_words(result, self.images * self.machine.sink.channel.words))
-        return result
+        results = []
+        for sink in self.machine.sinks:
+            results.append(self.times[sink.channel.name])
+            self.processes.append(sink_words(results[-1], self.images * sink.channel.words))
+        return results
 
     def run(self) -> None:
         """Let every process go as far as it can, until all have ended."""

@@ -3,6 +3,8 @@
 The arithmetic of each operator stands in codesign/ops and nowhere else. Maps are int64 [B, Y, X, C].
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from codesign.errors import ConfigError
@@ -23,10 +25,32 @@ def run_all(graph: Graph, x: IntArray) -> dict[str, IntArray]:
 
 
 def run(graph: Graph, x: IntArray, batch: int = 256) -> IntArray:
-    """Compute the output of the last node [B,OY,OX,K] for x[B,IY,IX,C], `batch` images at a time."""
+    """Compute the only output [B,OY,OX,K] for x[B,IY,IX,C], `batch` images at a time.
+
+    Raise UnsupportedError if there are several: most callers want one array, and run_outputs gives all.
+    """
     check_input(graph, x)
     parts = [run_all(graph, x[i : i + batch])[graph.output.name] for i in range(0, len(x), batch)]
     return np.concatenate(parts)
+
+
+def run_outputs(graph: Graph, x: IntArray, batch: int = 256) -> tuple[IntArray, ...]:
+    """Compute each output [B,OY,OX,K], in the order of the graph's, for x[B,IY,IX,C], `batch` images at a time."""
+    check_input(graph, x)
+    parts = [run_all(graph, x[i : i + batch]) for i in range(0, len(x), batch)]
+    return tuple(np.concatenate([part[node.name] for part in parts]) for node in graph.output_nodes)
+
+
+def run_joined(graph: Graph, x: IntArray) -> IntArray:
+    """Compute what the machine gives for x: as run, or with several outputs all elements of an image, [B, elements]."""
+    return joined(run_outputs(graph, x))
+
+
+def joined(outputs: Sequence[IntArray]) -> IntArray:
+    """Return outputs [B,OY,OX,K] as one array: the only one as it is, several one behind another, [B, elements]."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.concatenate([values.reshape(len(values), -1) for values in outputs], axis=1)
 
 
 def check_input(graph: Graph, x: IntArray) -> None:

@@ -38,7 +38,11 @@ def _cycles(work: int, a_cycle: int) -> int:
 
 def dram_interval(graph: Graph, board: Board) -> int:
     """Return the cycles in which image and result cross DRAM, at the bandwidth that the board reaches."""
-    ends = ((graph.input.shape, graph.input.otype), (graph.output.oshape, graph.output.otype))
-    traffic = sum(shape.elements * (1 if otype.bits <= 8 else 2) for shape, otype in ends)
     bytes_per_cycle = board.dram_peak_mb_s * board.dram_efficiency / board.clock_mhz
-    return math.ceil(traffic / bytes_per_cycle)
+    return math.ceil(stream_bytes(graph) / bytes_per_cycle)
+
+
+def stream_bytes(graph: Graph) -> int:
+    """Return the bytes of one image and its results, as they cross the streams."""
+    ends = (graph.input, *graph.output_nodes)
+    return sum(node.oshape.elements * (1 if node.otype.bits <= 8 else 2) for node in ends)

@@ -1,26 +1,28 @@
 """What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
-from codesign.ir.board import Board, Family
 from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.target import Target
+from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.model.course import first_image_latency
+from codesign.model.limit import stream_bytes
 from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
 
 
-def predict(graph: Graph, design: Design, board: Board) -> Cost:
-    """Return the cost of the design on the board; raises ConfigError if the design does not fit the graph.
+def predict(graph: Graph, design: Design, target: Target) -> Cost:
+    """Return the cost of the design on the target; raises ConfigError if the design does not fit the graph.
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
-    engines = tuple(_engine_cost(unit, board.family) for unit in machine.units)
-    shell = shell_resources(machine, board.family)
+    engines = tuple(_engine_cost(unit, target.fabric) for unit in machine.units)
+    shell = shell_resources(machine, target.fabric)
     total = shell
     for cost in engines:
         total = total + cost.resources
@@ -28,13 +30,13 @@ def predict(graph: Graph, design: Design, board: Board) -> Cost:
         latency_cycles=first_image_latency(machine),
         interval_cycles=schedule(machine).interval_cycles,
         resources=total,
-        dram_bytes=_stream_bytes(graph),
+        dram_bytes=stream_bytes(graph),
         engines=engines,
         shell=shell,
     )
 
 
-def _engine_cost(unit: Unit, family: Family) -> EngineCost:
+def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:
     node, engine = unit.node, unit.engine
     return EngineCost(
         name=engine.name,
@@ -42,10 +44,5 @@ def _engine_cost(unit: Unit, family: Family) -> EngineCost:
         busy_cycles=compute_cycles(node, engine),
         interval_cycles=node_interval(node, engine),
         macs=node.macs,
-        resources=unit_resources(unit, family),
+        resources=unit_resources(unit, technology),
     )
-
-
-def _stream_bytes(graph: Graph) -> int:
-    ends = ((graph.input.shape, graph.input.otype), (graph.output.oshape, graph.output.otype))
-    return sum(shape.elements * (1 if otype.bits <= 8 else 2) for shape, otype in ends)

@@ -4,16 +4,16 @@ from functools import lru_cache
 
 import numpy as np
 
-from codesign.ir.board import Family
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
+from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Machine, Unit
 from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
-from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, StreamPort
+from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, OutputEnds, StreamPort
 from codesign.model.area import NAMES as NAMES
 from codesign.model.area import area, multiply_luts, total_area
 from codesign.model.memory import ceil_log2
@@ -60,14 +60,14 @@ def buffer_words(node: Operation, engine: LineEngine) -> int:
     return int(buffer_words_at(node, input_lanes(node, engine)))
 
 
-def node_columns(node: Operation, engines: EngineColumns, family: Family) -> IntArray:
+def node_columns(node: Operation, engines: EngineColumns, technology: Technology) -> IntArray:
     """Return counts [N, 5] of a node on each of N engines, in the order of NAMES."""
-    return total_area(line_modules(node, engines), family)
+    return total_area(line_modules(node, engines), technology)
 
 
-def unit_resources(unit: Unit, family: Family) -> Resources:
+def unit_resources(unit: Unit, technology: Technology) -> Resources:
     """Return what an engine takes: array, weights, line buffer, requantize and control."""
-    return to_resources(total_area(unit.modules, family))
+    return to_resources(total_area(unit.modules, technology))
 
 
 def to_resources(row: IntArray) -> Resources:
@@ -76,44 +76,49 @@ def to_resources(row: IntArray) -> Resources:
     return Resources(dsp=dsp, bram18=bram18, uram=uram, lut=lut, ff=ff)
 
 
-def converter_columns(lanes_in: Int, lanes_out: Int, packet_in: int, packet_out: int, bits: int) -> IntArray:
+def converter_columns(
+    lanes_in: Int, lanes_out: Int, packet_in: int, packet_out: int, bits: int, technology: Technology
+) -> IntArray:
     """Return counts [..., 5] of width converters from lanes_in to lanes_out elements of `bits` a word (arrays
     broadcast).
 
     Packets, in elements, are padded to whole words: the channels of a pixel, or all elements of a map.
     """
     converter = Converter(lanes_in=lanes_in, lanes_out=lanes_out, packet_in=packet_in, packet_out=packet_out, bits=bits)
-    return area(converter, Family.SERIES7)  # no memory and no DSP, so that of every family
+    return area(converter, technology)
 
 
-def fifo_columns(depth: IntArray, width: IntArray, family: Family) -> IntArray:
+def fifo_columns(depth: IntArray, width: IntArray, technology: Technology) -> IntArray:
     """Return counts [N, 5] of FIFOs of depth words of width bits."""
-    return area(Fifo(depth=depth, word_bits=width), family)
+    return area(Fifo(depth=depth, word_bits=width), technology)
 
 
-def port_columns(lanes: IntArray, elements: int) -> IntArray:
+def port_columns(lanes: IntArray, elements: int, technology: Technology) -> IntArray:
     """Return counts [N, 5] of an AXI-Stream port that takes a map of `elements`, `lanes` a beat: the count of its
     beats.
     """
-    return area(StreamPort(beats=ceil_div(elements, lanes)), Family.SERIES7)
+    return area(StreamPort(beats=ceil_div(elements, lanes)), technology)
 
 
-def shell_resources(machine: Machine, family: Family) -> Resources:
+def shell_resources(machine: Machine, technology: Technology) -> Resources:
     """Return what lies around the engines: control, ports, forks, width converters, FIFOs where branches meet."""
-    modules: list[Module] = [machine.control, machine.source.port, machine.sink.port, *machine.between]
-    return to_resources(total_area(modules, family))
+    modules: list[Module] = [machine.control, machine.source.port, *(s.port for s in machine.sinks), *machine.between]
+    modules += [] if machine.ends is None else [machine.ends]
+    return to_resources(total_area(modules, technology))
 
 
-def design_resources(machine: Machine, family: Family) -> Resources:
+def design_resources(machine: Machine, technology: Technology) -> Resources:
     """Return what the whole machine takes: its engines and what lies around them."""
-    total = shell_resources(machine, family)
+    total = shell_resources(machine, technology)
     for unit in machine.units:
-        total = total + unit_resources(unit, family)
+        total = total + unit_resources(unit, technology)
     return total
 
 
-def base_resources(graph: Graph) -> Resources:
+def base_resources(graph: Graph, technology: Technology) -> Resources:
     """Return what every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
-    forks = sum(len(node.inputs) - 1 for node in graph.operations)
+    forks = sum(len(node.inputs) - 1 for node in graph.operations) + len(graph.output_nodes) - 1
     alike: list[Module] = [Control(beats_in=1, beats_out=1), *[Fork(word_bits=1)] * forks]
-    return to_resources(total_area(alike, Family.SERIES7))
+    if len(graph.output_nodes) > 1:
+        alike.append(OutputEnds(beats=(1,) * len(graph.output_nodes)))
+    return to_resources(total_area(alike, technology))

@@ -61,7 +61,7 @@ def interval_cycles(machine: Machine) -> int:
     What `schedule` finds is more only where words of a packet are so uneven that a converter idles between them.
     """
     engines = [node_interval(unit.node, unit.engine) for unit in machine.units]
-    return max(*engines, machine.source.channel.words, machine.sink.channel.words)
+    return max(*engines, machine.source.channel.words, *(sink.channel.words for sink in machine.sinks))
 
 
 def schedule(machine: Machine) -> Schedule:

@@ -10,10 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from codesign.ir.board import Board, Family, Shell
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
+from codesign.ir.target import Target
+from codesign.ir.technology import Technology
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
 from codesign.machine.line import EngineColumns, node_interval, steps_at
 from codesign.model import resource
@@ -24,7 +25,6 @@ from codesign.ops.node import Operation
 from codesign.ops.shapes import Shape
 
 ALL_LANES = 12  # up to this extent every number of lanes is in the space
-_PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port, so of one AXI-Stream word
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -85,13 +85,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
-    """All designs of a graph on a board: the first site is the input stream, the last the output stream."""
+    """All designs of a graph on a target: the first site is the input stream, the last ones are the output streams."""
 
     graph: Graph
     sites: tuple[Site, ...]
     edges: tuple[Edge, ...]
     fifo_pixels: dict[tuple[str, int], int]
     base: Resources
+    technology: Technology
 
     @property
     def points(self) -> int:
@@ -102,7 +103,8 @@ class Space:
         """Return the design that takes option rows[i] of site i."""
         engines: list[LineEngine] = []
         fifos: list[Fifo] = []
-        for site, row in zip(self.sites[1:-1], rows[1:-1], strict=True):
+        ends = 1 + len(self.graph.operations)
+        for site, row in zip(self.sites[1:ends], rows[1:ends], strict=True):
             assert site.options.engines is not None
             engines.append(site.options.engines.engine(row, site.name))
         for node, engine in zip(self.graph.operations, engines, strict=True):
@@ -113,12 +115,14 @@ class Space:
             engines=tuple(engines),
             fifos=tuple(fifos),
             input_lanes=int(self.sites[0].options.lanes_out[rows[0]]),
-            output_lanes=int(self.sites[-1].options.lanes_in[rows[-1]]),
+            output_lanes=tuple(
+                int(site.options.lanes_in[row]) for site, row in zip(self.sites[ends:], rows[ends:], strict=True)
+            ),
         )
 
 
-def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> Space:
-    """Return the space of a graph on a board.
+def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -> Space:
+    """Return the space of a graph on a target.
 
     Buffer depths are estimates until `size_buffers` replaces them. With `least_buffers` they are the least that there
     are, so no design with sized buffers takes less than the space says.
@@ -126,22 +130,25 @@ def design_space(graph: Graph, board: Board, *, least_buffers: bool = False) -> 
     pixels = fifo_pixels(graph)
     if least_buffers:
         pixels = dict.fromkeys(pixels, 0)
-    first, last = graph.input, graph.output
-    sites = [Site("", stream_options(first.shape, first.otype.bits, board.shell))]
+    first = graph.input
+    sites = [Site("", stream_options(first.shape, first.otype.bits, target))]
     index = {first.name: 0}
     edges: list[Edge] = []
     for node in graph.operations:
-        options = _cached_options(node.nameless(), board.family, least_buffers)
+        options = _cached_options(node.nameless(), target.fabric, least_buffers)
         if node.joins:
-            options = _with_fifos(node, options, pixels, board.family)
+            options = _with_fifos(node, options, pixels, target.fabric)
         for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
             packet = graph.input.shape.elements if source == first.name else ishape.c
             edges.append(Edge(index[source], len(sites), packet, ishape.c, itype.bits))
         index[node.name] = len(sites)
         sites.append(Site(node.name, options, need_share(node), _last_share(node)))
-    edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
-    sites.append(Site("", stream_options(last.oshape, last.otype.bits, board.shell)))
-    return Space(graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph))
+    for last in graph.output_nodes:
+        edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
+        sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
+    return Space(
+        graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph, target.fabric), target.fabric
+    )
 
 
 def lane_choices(extent: int) -> IntArray:
@@ -166,7 +173,7 @@ def divisors(extent: int) -> IntArray:
     return lanes[extent % lanes == 0]
 
 
-def node_options(node: Operation, family: Family, least_buffers: bool = False) -> Options:
+def node_options(node: Operation, technology: Technology, least_buffers: bool = False) -> Options:
     """Return every engine of the space that can run the node, less those that another beats at the same lanes."""
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
@@ -193,7 +200,7 @@ def node_options(node: Operation, family: Family, least_buffers: bool = False) -
         buffer_bram=buffer_bram,
         buffer_words=words[pairs],
     )
-    counts = resource.node_columns(node, engines, family)
+    counts = resource.node_columns(node, engines, technology)
     options = Options(
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
@@ -214,16 +221,16 @@ def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray
     return np.asarray(kept)
 
 
-def stream_options(shape: Shape, bits: int, shell: Shell) -> Options:
-    """Return AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the shell's port; maps lie densely."""
+def stream_options(shape: Shape, bits: int, target: Target) -> Options:
+    """Return AXI-Streams of 1, 2, 4, ... elements a word, up to the width of the target's port; maps lie densely."""
     element_bits = 8 if bits <= 8 else 16
-    lanes = np.array([1 << i for i in range((_PORT_BITS[shell] // element_bits).bit_length())])
+    lanes = np.array([1 << i for i in range((target.port_bits // element_bits).bit_length())])
     return Options(
         lanes_in=lanes,
         lanes_out=lanes,
         interval=np.asarray(ceil_div(shape.elements, lanes)),
         steps=np.ones_like(lanes),
-        counts=resource.port_columns(lanes, shape.elements),
+        counts=resource.port_columns(lanes, shape.elements, target.fabric),
         engines=None,
     )
 
@@ -255,16 +262,18 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Operation, family: Family, least_buffers: bool) -> Options:
-    return node_options(node, family, least_buffers)
+def _cached_options(node: Operation, technology: Technology, least_buffers: bool) -> Options:
+    return node_options(node, technology, least_buffers)
 
 
-def _with_fifos(node: Operation, options: Options, pixels: dict[tuple[str, int], int], family: Family) -> Options:
+def _with_fifos(
+    node: Operation, options: Options, pixels: dict[tuple[str, int], int], technology: Technology
+) -> Options:
     """The options of a node where branches meet, with the FIFOs in front of it counted in."""
     counts = options.counts
     for i, itype in enumerate(node.itypes):
         depth = _fifo_depth(node, i, options.lanes_in, pixels[node.name, i])
-        counts = counts + resource.fifo_columns(depth, options.lanes_in * itype.bits, family)
+        counts = counts + resource.fifo_columns(depth, options.lanes_in * itype.bits, technology)
     return replace(options, counts=counts)
 
 

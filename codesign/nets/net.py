@@ -4,6 +4,7 @@ Maps are [B,C,Y,X] with channels last in memory; images enter as uint8 and are m
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from codesign.nets.quantizer import EXACT, best_exponent, best_weight_exponent, 
 from codesign.networks.network import INPUT, SPREAD, Network, average_divisor_exponent, skeleton
 from codesign.ops.add import Add
 from codesign.ops.conv import Conv
-from codesign.ops.input import Input
 from codesign.ops.node import Node
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
@@ -129,13 +129,27 @@ class QuantConv(nn.Module):
 
 
 class Rescale(nn.Module):
-    """The exponent of an average pooling's or an addition's output."""
+    """An average pooling or an addition, and the exponent of its output.
+
+    `total`: the sum of its sources before rounding. `spare`: how far below its sources the exponent may be.
+    """
 
     exponent: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, total: Callable[[list[Tensor]], Tensor], otype: QType, spare: int = 0) -> None:
         super().__init__()
+        self.total, self.otype, self.spare = total, otype, spare
         self.register_buffer("exponent", torch.zeros((), dtype=torch.int64))
+
+    def calibrate(self, sources: list[Tensor], exponents: list[int]) -> None:
+        """Choose the best exponent that needs a shift between 0 and 15 only."""
+        finest, total = min(exponents) - self.spare, self.total(sources)
+        wanted = best_exponent(total if self.otype.signed else functional.relu(total), self.otype)
+        self.exponent.fill_(min(max(wanted, finest), finest + 15))
+
+    def forward(self, sources: list[Tensor]) -> Tensor:
+        """Compute the output of the sources."""
+        return quantize(self.total(sources), self.exponent, self.otype)
 
 
 class QuantNet(nn.Module):
@@ -146,11 +160,20 @@ class QuantNet(nn.Module):
         self.network = network
         self.nodes = skeleton(network).nodes
         self.units = nn.ModuleDict()
-        for node in self.nodes:
-            if isinstance(node, Conv):
-                self.units[node.name] = QuantConv(node)
-            elif not isinstance(node, Input) and not _is_maximum(node):
-                self.units[node.name] = Rescale()
+        self.maxima: dict[str, Pool] = {}  # what keeps the scale of its source
+        for node in self.nodes[1:]:
+            match node:
+                case Conv():
+                    self.units[node.name] = QuantConv(node)
+                case Pool(op=PoolOp.MAX):
+                    self.maxima[node.name] = node
+                case Pool():
+                    spare = average_divisor_exponent(node.window)
+                    self.units[node.name] = Rescale(partial(_pooled, node), node.otype, spare)
+                case Add():
+                    self.units[node.name] = Rescale(_added, node.otype)
+                case other:
+                    raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
         self.to(memory_format=torch.channels_last)
 
     @staticmethod
@@ -184,28 +207,28 @@ class QuantNet(nn.Module):
         """Return the exponent of every node's output scale."""
         known = {INPUT: INPUT_EXPONENT}
         for node in self.nodes[1:]:
-            known[node.name] = known[node.inputs[0]] if _is_maximum(node) else int(self.units[node.name].exponent)
+            known[node.name] = (
+                known[node.inputs[0]] if node.name in self.maxima else int(self.units[node.name].exponent)
+            )
         return known
 
     def _run(self, x: Tensor, *, calibrate: bool) -> tuple[dict[str, Tensor], dict[str, int]]:
         values = {INPUT: x.to(torch.float32) * 2.0**INPUT_EXPONENT}
         exponents = {INPUT: INPUT_EXPONENT}
         for node in self.nodes[1:]:
-            sources = [values[s] for s in node.inputs]
-            if _is_maximum(node):
-                assert isinstance(node, Pool)
-                values[node.name], exponents[node.name] = pool(sources[0], node), exponents[node.source]
+            sources, before = [values[s] for s in node.inputs], [exponents[s] for s in node.inputs]
+            if node.name in self.maxima:
+                values[node.name], exponents[node.name] = pool(sources[0], self.maxima[node.name]), before[0]
                 continue
             unit = self.units[node.name]
-            if isinstance(node, Conv):
+            if isinstance(unit, QuantConv):
                 if calibrate:
-                    unit.calibrate(sources[0], exponents[node.source])
-                values[node.name] = unit(sources[0], exponents[node.source])
+                    unit.calibrate(sources[0], before[0])
+                values[node.name] = unit(sources[0], before[0])
             else:
-                total = _sum_before_rounding(node, sources)
                 if calibrate:
-                    unit.exponent.fill_(_rescaled_exponent(total, node, [exponents[s] for s in node.inputs]))
-                values[node.name] = quantize(total, unit.exponent, node.otype)
+                    unit.calibrate(sources, before)
+                values[node.name] = unit(sources)
             exponents[node.name] = int(unit.exponent)
         return values, exponents
 
@@ -252,23 +275,9 @@ def _padded(x: Tensor, window: Window, value: float) -> Tensor:
     return functional.pad(x, (window.pad_left, window.pad_right, window.pad_top, window.pad_bottom), value=value)
 
 
-def _is_maximum(node: Node) -> bool:
-    return isinstance(node, Pool) and node.op is PoolOp.MAX
+def _pooled(node: Pool, sources: list[Tensor]) -> Tensor:
+    return pool(sources[0], node)
 
 
-def _sum_before_rounding(node: Node, sources: list[Tensor]) -> Tensor:
-    match node:
-        case Pool():
-            return pool(sources[0], node)
-        case Add():
-            return sources[0] + sources[1]
-        case other:
-            raise UnsupportedError(f"node {other.name!r}: networks with {other.title} are not trained")
-
-
-def _rescaled_exponent(total: Tensor, node: Node, exponents: list[int]) -> int:
-    """Return the best exponent for a pooling or addition that needs a shift between 0 and 15 only."""
-    otype: QType = node.otype
-    finest = min(exponents) - (average_divisor_exponent(node.window) if isinstance(node, Pool) else 0)
-    wanted = best_exponent(total if otype.signed else functional.relu(total), otype)
-    return min(max(wanted, finest), finest + 15)
+def _added(sources: list[Tensor]) -> Tensor:
+    return sources[0] + sources[1]

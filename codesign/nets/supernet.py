@@ -1,122 +1,17 @@
-"""All networks of a space in one: every candidate has weights, widths are masks, bits are quantizers.
+"""All networks of a space in one: every candidate has weights, widths are masks, bits are quantizers."""
 
-Activations are quantized over a fixed range after batch normalization, which learns to use it; weights over their own.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from codesign.nets.quantizer import quantize, quantize_weight, typical_exponent
+from codesign.nets.drawn import Bits, BlockBits, Chosen, Width, mixture
+from codesign.networks.derive import input_shapes, map_shapes
 from codesign.networks.network import same_window
-from codesign.networks.space import (
-    BlockSpace,
-    HeadPool,
-    Kind,
-    Operator,
-    Space,
-    StageSpace,
-    input_shapes,
-    map_shapes,
-    residual_bits,
-    slots,
-)
-from codesign.ops.qtype import QType
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace, slots
 from codesign.ops.shapes import Shape, Window
-
-_RANGE_EXPONENT = 2  # activations are clipped at 2**2, four standard deviations
-
-
-class Chosen(Protocol):
-    """A drawn choice: `weights` one-hot in value, and the candidates to run, best first."""
-
-    @property
-    def weights(self) -> Tensor:
-        """One weight per option, with a gradient if the choice is to learn."""
-        ...
-
-    @property
-    def index(self) -> int:
-        """The option drawn."""
-        ...
-
-    @property
-    def active(self) -> tuple[int, ...]:
-        """The options to run."""
-        ...
-
-
-class Bits:
-    """The quantization of tensors by a drawn number of bits."""
-
-    def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
-        self.options, self.draw = options, draw
-
-    def weight(self, weight: Tensor, part: Tensor) -> Tensor:
-        """Return a part of weight[K,...], its first channels, on the drawn grid; scales are those of the whole."""
-
-        def one(bits: int) -> Tensor:
-            return quantize_weight(part, typical_exponent(weight, bits)[: len(part)], bits)
-
-        return self._mixed(list(self.options), one)
-
-    def activation(self, x: Tensor, *, signed: bool = False) -> Tensor:
-        """Return the map on the drawn grid: a ReLU, or for the branch of a residual two more bits and a sign."""
-
-        def one(bits: int) -> Tensor:
-            qtype = QType(residual_bits(bits) if signed else bits, signed=signed)
-            return quantize(x, _RANGE_EXPONENT - qtype.bits + int(signed), qtype)
-
-        return self._mixed(list(self.options), one)
-
-    def _mixed(self, options, quantized):  # type: ignore[no-untyped-def]
-        """Return the drawn one's value; other active ones join for the gradient of the choice, or with their shares of
-        it.
-        """
-        weights = self.draw.weights
-        if len(self.draw.active) == 1 and not weights.requires_grad:
-            return quantized(options[self.draw.index])
-        return sum(weights[i] * quantized(options[i]) for i in self.draw.active)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockBits:
-    """The quantizations in a block: of its weights, of what passes between its convolutions, and of what leaves it."""
-
-    weight: Bits
-    inner: Bits
-    outer: Bits
-
-
-def mixture(draw: Chosen, run: Callable[[int], Tensor]) -> Tensor:
-    """Return the drawn option's value; another active one adds nothing but a gradient to its weight."""
-    if not draw.weights.requires_grad:
-        return run(draw.index)
-    return sum((draw.weights[i] * run(i) for i in draw.active), torch.zeros((), device=draw.weights.device))
-
-
-class Width:
-    """A drawn width: how many channels are computed, and the mask over them where the width is to learn."""
-
-    def __init__(self, options: tuple[int, ...], draw: Chosen) -> None:
-        self.options, self.draw = options, draw
-        self.learns = draw.weights.requires_grad and len(options) > 1
-        self.computed = max(options[i] for i in draw.active) if self.learns else options[draw.index]
-        self.mask = self._mask() if self.learns else None
-
-    def times(self, factor: int) -> "Width":
-        """Return the width of an expansion of this one."""
-        return self if factor == 1 else Width(tuple(o * factor for o in self.options), self.draw)
-
-    def _mask(self) -> Tensor:
-        """Return 1 for the drawn channels, 0 for the others; [computed]."""
-        channel = torch.arange(self.computed, device=self.draw.weights.device)
-        widths = torch.tensor(self.options, device=channel.device)
-        return self.draw.weights @ (channel < widths[:, None]).to(torch.float32)
 
 
 class MaskedConv(nn.Module):
@@ -288,9 +183,9 @@ class SuperNet(nn.Module):
     def forward(self, x: Tensor, draws: Sequence[Chosen]) -> Tensor:
         """Compute logits [B,labels] of images x uint8 [B,C,Y,X], with a draw for each decision of the space."""
         value = x.to(torch.float32)
-        if not self.space.resolutions:
+        if self.slots.resolution is None:
             return self._logits(value, draws, 0)
-        return mixture(draws[0], lambda i: self._logits(self._reduced(value, i), draws, i))
+        return mixture(draws[self.slots.resolution], lambda i: self._logits(self._reduced(value, i), draws, i))
 
     def _reduced(self, x: Tensor, resolution: int) -> Tensor:
         """Return the images at that resolution, in whole steps of a pixel; as datasets.resize does, but for ties."""
@@ -299,11 +194,11 @@ class SuperNet(nn.Module):
 
     def _logits(self, pixels: Tensor, draws: Sequence[Chosen], resolution: int) -> Tensor:
         value, before = pixels * 2.0**-8, None
-        for stage, where, blocks in zip(self.space.stages, self.slots, self.blocks, strict=True):
+        for stage, where, blocks in zip(self.space.stages, self.slots.stages, self.blocks, strict=True):
             value, before = self._stage(stage, draws, where, blocks, value, before)
-        weight_bits = Bits(self.space.head_weight_bits, draws[-1])
+        weight_bits = Bits(self.space.head_weight_bits, draws[self.slots.head_weight_bits])
         first = resolution * len(self.space.head_pools)
-        return mixture(draws[-2], lambda i: self.heads[first + i](value, weight_bits))
+        return mixture(draws[self.slots.head_pool], lambda i: self.heads[first + i](value, weight_bits))
 
     def _stage(self, stage: StageSpace, draws: Sequence[Chosen], where, blocks, value, before):  # type: ignore[no-untyped-def]
         width = Width(stage.widths, draws[where.width])

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from codesign.errors import ConfigError
+from codesign.ir.builder import untrained_conv
 from codesign.ir.canonical import digest
 from codesign.ir.graph import Graph
 from codesign.ops.add import Add
@@ -19,7 +20,6 @@ from codesign.ops.input import Input
 from codesign.ops.node import Node, Operation
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import Scaling
 from codesign.ops.shapes import Shape, Window
 
 INPUT = "input"
@@ -98,16 +98,13 @@ def skeleton(network: Network) -> Graph:
     Accumulators are as wide as the worst weights of their type need. Raise ConfigError, naming the layer, if a window
     is larger than the machine's.
     """
-    nodes: list[Node] = [Input(name=INPUT, shape=network.shape, otype=INPUT_TYPE)]
-    by_name: dict[str, Node] = {INPUT: nodes[0]}
+    before: dict[str, Node] = {INPUT: Input(name=INPUT, shape=network.shape, otype=INPUT_TYPE)}
     params: dict[str, IntArray] = {}
     for layer in network.layers:
-        node = layer_node(layer, by_name)
-        if isinstance(node, Conv):
-            params |= _placeholders(node)
-        nodes.append(node)
-        by_name[layer.name] = node
-    return Graph(network.name, tuple(nodes), params, labels=network.labels)
+        node = layer_node(layer, before)
+        params |= _placeholders(node)
+        before[layer.name] = node
+    return Graph(network.name, tuple(before.values()), params, labels=network.labels)
 
 
 def layer_node(layer: Layer, before: Mapping[str, Node]) -> Operation:
@@ -177,21 +174,14 @@ def _conv_node(layer: ConvLayer, source: Node) -> Conv:
             f"layer {layer.name!r}: its {taps * layer.k:,} weights are more than the {MOST_WEIGHTS:,} that a layer may "
             "have, because all weights stay on chip; use fewer channels, or pool before it"
         )
-    wtype = QType(layer.weight_bits, signed=True)
-    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
-    return Conv(
-        name=layer.name,
-        source=layer.source,
-        ishape=shape,
-        itype=source.otype,
+    return untrained_conv(
+        layer.name,
+        source,
         k=layer.k,
         window=window,
         groups=layer.groups,
-        wtype=wtype,
-        acc_bits=min(worst.bit_length() + 1, 32),
-        scaling=Scaling.POWER_OF_TWO,
-        multiplier_bits=SPREAD + 1,
-        shift=max(worst.bit_length() - layer.bits, SPREAD),
+        wtype=QType(layer.weight_bits, signed=True),
+        spread=SPREAD,
         otype=QType(layer.bits, signed=not layer.relu),
     )
 
@@ -211,11 +201,10 @@ def _pool_node(layer: PoolLayer, source: Node) -> Pool:
     )
 
 
-def _placeholders(node: Conv) -> dict[str, IntArray]:
-    multiplier = np.ones(node.k, np.int64)
-    multiplier[0] = 1 << SPREAD
-    return {
-        f"{node.name}.weight": np.zeros((node.k, node.window.fy, node.window.fx, node.c_per_group), np.int64),
-        f"{node.name}.bias": np.zeros(node.k, np.int64),
-        f"{node.name}.multiplier": multiplier,
-    }
+def _placeholders(node: Operation) -> dict[str, IntArray]:
+    """Return zeros for all parameters, but multipliers that are as far apart as they may be."""
+    values = {name: np.zeros(shape, np.int64) for name, shape in node.parameters.items()}
+    if "multiplier" in values:
+        values["multiplier"][:] = 1
+        values["multiplier"][0] = 1 << SPREAD
+    return {f"{node.name}.{name}": value for name, value in values.items()}

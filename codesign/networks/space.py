@@ -1,4 +1,4 @@
-"""The search space as plain data: stages of blocks with their choices, and the network that a row of choices gives."""
+"""The search space as plain data: stages of blocks with their choices, and where each choice is in a row of all."""
 
 import itertools
 import math
@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from codesign.errors import ConfigError
 from codesign.ir.strict import check_range
-from codesign.networks.network import INPUT, LOGIT_BITS, MAX_WINDOW, AddLayer, ConvLayer, Layer, Network, PoolLayer
-from codesign.ops.pool import PoolOp
-from codesign.ops.shapes import Shape
+from codesign.networks.network import MAX_WINDOW
 
 # Engines of one node each hold all weights on chip: far below these bounds nothing fits any board.
 _MOST_CHANNELS, _MOST_EXPANSION, _MOST_STRIDE, _MOST_BLOCKS = 4096, 64, 64, 256
@@ -197,21 +194,33 @@ def decisions(space: Space) -> tuple[Decision, ...]:
     return tuple(row)
 
 
-def slots(space: Space) -> tuple[StageSlots, ...]:
-    """Return the places of every stage's decisions; a resolution is the first of all, the last two are the head's."""
-    found, free = [], itertools.count(1 if space.resolutions else 0)
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Where the decisions are in the row of all. `resolution`: None where samples stay as they are."""
+
+    resolution: int | None
+    stages: tuple[StageSlots, ...]
+    head_pool: int
+    head_weight_bits: int
+
+
+def slots(space: Space) -> Slots:
+    """Return the places of all decisions."""
+    found, free = [], itertools.count()
+    resolution = next(free) if space.resolutions else None
     for stage in space.stages:
         width, bits = next(free), next(free)
         blocks = [(next(free), next(free), next(free) if b.activation_bits else None) for b in stage.blocks]
         operators, weight_bits, inner_bits = zip(*blocks, strict=True)
         found.append(StageSlots(width, bits, operators, weight_bits, inner_bits))
-    return tuple(found)
+    return Slots(resolution, tuple(found), head_pool=next(free), head_weight_bits=next(free))
 
 
 def branches(space: Space) -> tuple[int, ...]:
     """Return where options are different computations, not parts or roundings of one: resolution, operators, pool."""
-    first = (0,) if space.resolutions else ()
-    return (*first, *(at for where in slots(space) for at in where.operators), len(decisions(space)) - 2)
+    where = slots(space)
+    first = () if where.resolution is None else (where.resolution,)
+    return (*first, *(at for stage in where.stages for at in stage.operators), where.head_pool)
 
 
 def middle(space: Space) -> tuple[int, ...]:
@@ -228,23 +237,24 @@ def bit_widths(space: Space) -> tuple[int, ...]:
 def sizes(space: Space) -> tuple[tuple[int, tuple[int, ...]], ...]:
     """Return where activation bits, widths and weight bits are decided, in this order, and their options by size."""
     every, found = decisions(space), []
-    for at in (*_activation_bits(space), *(w.width for w in slots(space)), *_weight_bits(space)):
+    for at in (*_activation_bits(space), *(w.width for w in slots(space).stages), *_weight_bits(space)):
         numbers = [int(text) for text in every[at].options]
         found.append((at, tuple(sorted(range(len(numbers)), key=numbers.__getitem__))))
     return tuple(found)
 
 
 def _activation_bits(space: Space) -> list[int]:
-    return [at for where in slots(space) for at in (where.bits, *where.inner_bits) if at is not None]
+    return [at for where in slots(space).stages for at in (where.bits, *where.inner_bits) if at is not None]
 
 
 def _weight_bits(space: Space) -> list[int]:
-    return [at for where in slots(space) for at in where.weight_bits] + [len(decisions(space)) - 1]
+    where = slots(space)
+    return [at for stage in where.stages for at in stage.weight_bits] + [where.head_weight_bits]
 
 
 def skips(space: Space) -> list[tuple[int, int]]:
     """Return (decision, option) of every block that can be skipped."""
-    pairs = ((k, at) for s, w in zip(space.stages, slots(space), strict=True)
+    pairs = ((k, at) for s, w in zip(space.stages, slots(space).stages, strict=True)
              for k, at in zip(s.blocks, w.operators, strict=True))  # fmt: skip
     return [(at, i) for block, at in pairs for i, op in enumerate(block.operators) if op.kind is Kind.SKIP]
 
@@ -258,140 +268,3 @@ def must_keep(space: Space, minimum_depth: int) -> int:
     """Return how many blocks that can be skipped must not be, for so many blocks in all, or all that there are."""
     blocks, can = sum(len(s.blocks) for s in space.stages), len(skips(space))
     return max(min(minimum_depth, blocks) - (blocks - can), 0)
-
-
-def derive(space: Space, row: Sequence[int], name: str, shape: Shape, labels: tuple[str, ...]) -> Network:
-    """Return the network of a row of choices, one index for each of decisions(space), for samples of that shape."""
-    layers: list[Layer] = []
-    shape = chosen_shape(space, row, input_shapes(space, shape))
-    source, channels = INPUT, shape.c
-    for i, (stage, where) in enumerate(zip(space.stages, slots(space), strict=True)):
-        for j in range(len(stage.blocks)):
-            made = chosen_block(space, row, i, j, source, channels, name=f"s{i}b{j}")
-            layers += made
-            source, channels = (made[-1].name, stage.widths[row[where.width]]) if made else (source, channels)
-    head = head_layers(source, space.head_pools[row[-2]], len(labels), space.head_weight_bits[row[-1]])
-    return Network(name=name, shape=shape, layers=(*layers, *head), labels=labels)
-
-
-def chosen_block(
-    space: Space, row: Sequence[int], i: int, j: int, source: str, channels: int, *, name: str
-) -> list[Layer]:
-    """Return the layers of block j of stage i for a row of choices, behind a source of so many channels."""
-    stage, where = space.stages[i], slots(space)[i]
-    block, inner = stage.blocks[j], where.inner_bits[j]
-    bits = stage.activation_bits[row[where.bits]]
-    return block_layers(
-        name,
-        source,
-        block.operators[row[where.operators[j]]],
-        channels=channels,
-        width=stage.widths[row[where.width]],
-        stride=1 if j else stage.stride,
-        weight_bits=block.weight_bits[row[where.weight_bits[j]]],
-        inner_bits=bits if inner is None else block.activation_bits[row[inner]],
-        bits=bits,
-        adds=j > 0,
-    )
-
-
-def block_layers(
-    name: str,
-    source: str,
-    operator: Operator,
-    *,
-    channels: int,
-    width: int,
-    stride: int,
-    weight_bits: int,
-    inner_bits: int,
-    bits: int,
-    adds: bool,
-) -> list[Layer]:
-    """Return the layers of a block that makes `width` of `channels` channels, and adds its input if it says so."""
-
-    def conv(part: str, after: str, k: int, *, kernel: int = 1, stride: int = 1, last: bool = False) -> ConvLayer:
-        """Return a convolution; the depthwise one has as many groups as channels."""
-        wide = last and adds
-        return ConvLayer(
-            name=name + part,
-            source=after,
-            k=k,
-            kernel=kernel,
-            stride=stride,
-            groups=k if part == "_dw" else operator.groups,
-            weight_bits=weight_bits,
-            bits=residual_bits(bits) if wide else bits if last else inner_bits,
-            relu=not wide,
-        )
-
-    made: list[Layer] = []
-    match operator.kind:
-        case Kind.SKIP:
-            return []
-        case Kind.CONV:
-            made = [conv("", source, width, kernel=operator.kernel, stride=stride, last=True)]
-        case Kind.SEPARABLE:
-            first = conv("_dw", source, channels, kernel=operator.kernel, stride=stride)
-            made = [first, conv("_pw", first.name, width, last=True)]
-        case Kind.INVERTED:
-            inner = channels * operator.expansion
-            expand = conv("_up", source, inner)
-            middle = conv("_dw", expand.name, inner, kernel=operator.kernel, stride=stride)
-            made = [expand, middle, conv("_pw", middle.name, width, last=True)]
-    if adds:
-        made.append(AddLayer(name=name + "_add", sources=(source, made[-1].name), bits=bits))
-    return made
-
-
-def head_layers(source: str, pool: HeadPool, labels: int, weight_bits: int) -> list[Layer]:
-    """Return the classifier, and the pooling before it."""
-    before: list[Layer] = []
-    if pool is HeadPool.MAXIMUM:
-        before = [PoolLayer(name="pool", source=source, op=PoolOp.MAX, kernel=2)]
-    elif pool is HeadPool.GLOBAL:
-        before = [PoolLayer(name="pool", source=source, op=PoolOp.AVERAGE, kernel=0)]
-    dense = ConvLayer(
-        name="classifier",
-        source="pool" if before else source,
-        k=labels,
-        kernel=1,
-        covers=True,
-        weight_bits=weight_bits,
-        bits=LOGIT_BITS,
-        relu=False,
-    )
-    return [*before, dense]
-
-
-def residual_bits(bits: int) -> int:
-    """Return the bits of the signed branch that is added to activations of `bits`."""
-    return min(bits + 2, 8)
-
-
-def input_shapes(space: Space, shape: Shape) -> tuple[Shape, ...]:
-    """Return what samples of a shape are reduced to at each resolution. Raise ConfigError if one would enlarge them."""
-    if not space.resolutions:
-        return (shape,)
-    side = max(shape.y, shape.x)
-    if max(space.resolutions) > side:
-        raise ConfigError(
-            f"space: resolution {max(space.resolutions)} is beyond the samples, whose longer side is {side}; leave it "
-            "out, or bring larger samples"
-        )
-    # to the nearest pixel, halves up
-    found = [[max((2 * n * r + side) // (2 * side), 1) for n in (shape.y, shape.x)] for r in space.resolutions]
-    return tuple(Shape(y, x, shape.c) for y, x in found)
-
-
-def chosen_shape(space: Space, row: Sequence[int], shapes: Sequence[Shape]) -> Shape:
-    """Return the one of input_shapes that a row of choices takes."""
-    return shapes[row[0] if space.resolutions else 0]
-
-
-def map_shapes(space: Space, shape: Shape) -> tuple[tuple[int, int], ...]:
-    """Return rows and columns of an input of that shape, and after every stage."""
-    extents = [(shape.y, shape.x)]
-    for stage in space.stages:
-        extents.append((-(-extents[-1][0] // stage.stride), -(-extents[-1][1] // stage.stride)))
-    return tuple(extents)

@@ -21,11 +21,11 @@ from codesign.ops.requantize import (
     signed_bits,
 )
 from codesign.ops.shapes import Shape, Window, check_output, window_view
-from codesign.ops.windowed import Windowed
+from codesign.ops.windowed import WindowOperator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conv(Windowed):
+class Conv(WindowOperator):
     """A convolution, requantized to `otype`: dense (groups = 1), grouped, or depthwise (groups = C = K).
 
     A fully connected layer is the Conv whose window covers its whole input map. A ReLU is an unsigned `otype`.

@@ -11,5 +11,6 @@ from codesign.ops.input import Input
 from codesign.ops.pool import Pool
 from codesign.ops.resize import Resize
 
+Windowed = Conv | Pool  # what reads the windows of one map
 Operation = Conv | Pool | Add | Concat | Resize  # a node that computes
 Node = Input | Operation

@@ -10,7 +10,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
 from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_view
-from codesign.ops.windowed import Windowed
+from codesign.ops.windowed import WindowOperator
 
 
 class PoolOp(Enum):
@@ -21,7 +21,7 @@ class PoolOp(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool(Windowed):
+class Pool(WindowOperator):
     """Maximum or average over a window, channel by channel; a global pooling's window covers the map.
 
     Maximum: padding never wins; otype equals itype, multiplier 1, shift 0, and nothing is rounded.

@@ -6,7 +6,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape, Window, window_spans
 
 
-class Windowed(Operator):
+class WindowOperator(Operator):
     """The answers of an operator whose window slides over its one input."""
 
     __slots__ = ()

@@ -34,7 +34,8 @@ def machine_figure(view: View) -> str:
         svg.text(BAR_X, 16, "cycles per image", "column") if view.cost else "",
     ]
     parts += [_edge(source, name, index, rows) for source, name, index in edges]
-    parts += [_node_box(node, rows[node.name]) for node in nodes]
+    outputs = [node.name for node in graph.output_nodes] if len(graph.output_nodes) > 1 else []
+    parts += [_node_box(node, rows[node.name], outputs) for node in nodes]
     if machine is not None:
         parts += [_engine_box(unit, rows[unit.node.name]) for unit in machine.units]
     parts += _bars(view, rows, height)
@@ -58,8 +59,10 @@ def kind_class(node: Node) -> str:
     return "k-add" if node.joins else "k-pool"
 
 
-def _node_box(node: Node, y: float) -> str:
+def _node_box(node: Node, y: float, outputs: list[str]) -> str:
+    """Draw a node; one of several outputs says which it is."""
     shape = str(node.oshape).replace("x", "×")
+    shape += f", output {outputs.index(node.name)}" if node.name in outputs else ""
     types = f"{node.wtype} weights → {node.otype}" if isinstance(node, Conv) else f"→ {node.otype}"
     return "".join(
         (

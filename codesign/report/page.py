@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from codesign.data import folder
-from codesign.ir.cost import EngineCost, Resources
+from codesign.ir.cost import NAMES, EngineCost, Resources
 from codesign.ir.files import read_text
 from codesign.ir.measurement import Measurement
 from codesign.machine.elaborate import Unit
@@ -14,8 +14,6 @@ from codesign.report.machine import machine_figure
 from codesign.report.origin import origin_section
 from codesign.report.quantization import quantization_section
 from codesign.report.view import Column, View
-
-RESOURCES = (("dsp", "DSP"), ("bram18", "BRAM18"), ("uram", "URAM"), ("lut", "LUT"), ("ff", "FF"))
 
 
 def page(view: View, version: str) -> str:
@@ -137,7 +135,8 @@ def _figures(view: View) -> Iterable[tuple[str, float, str]]:
     yield "interval, cycles", cost.interval_cycles, "interval_cycles"
     yield "latency, cycles", cost.latency_cycles, "latency_cycles"
     yield "FPS", cost.fps(view.board.clock_mhz), "fps"
-    for key, label in RESOURCES:
+    for key in NAMES:
+        label = getattr(view.board.fabric.labels, key)
         if getattr(view.board.resources, key):
             yield label, getattr(cost.resources, key), key
 
@@ -201,8 +200,9 @@ def _resources(view: View) -> str:
 
 def _shares(used: Resources, view: View) -> list[tuple[str, str, float]]:
     """Return (label, key, share of the budget) of every resource the part has."""
-    budget = view.board.budget
-    return [(label, key, getattr(used, key) / getattr(budget, key)) for key, label in RESOURCES if getattr(budget, key)]
+    budget, labels = view.board.budget, view.board.fabric.labels
+    keys = [key for key in NAMES if getattr(budget, key)]
+    return [(getattr(labels, key), key, getattr(used, key) / getattr(budget, key)) for key in keys]
 
 
 def _engines(view: View) -> str:
@@ -210,7 +210,7 @@ def _engines(view: View) -> str:
         return ""
     units = {unit.engine.name: unit for unit in view.machine.units}
     rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
-    s = view.cost.shell
+    s, labels = view.cost.shell, view.board.fabric.labels
     rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 8}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
         "PE",
@@ -221,12 +221,12 @@ def _engines(view: View) -> str:
         "MACs",
         "busy cycles",
         "interval",
-        "DSP",
-        "BRAM18",
-        "LUT",
-        "FF",
+        labels.dsp,
+        labels.bram18,
+        labels.lut,
+        labels.ff,
     )
-    head = "".join(f"<th>{n}</th>" for n in names)
+    head = "".join(f"<th>{escape(n)}</th>" for n in names)
     table = f"<table><thead><tr><th>engine of</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')
 

@@ -88,8 +88,8 @@ class Origin:
         if not self.differing_words:
             return f"{self.format}; equals {self.runtime} in all {of}"
         return (
-            f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}, by {self.largest_steps} "
-            f"steps at most and {self.mean_steps:.2g} in the mean"
+            f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}; difference in steps: "
+            f"{self.largest_steps} at most, {self.mean_steps:.2g} in the mean"
         )
 
 

@@ -1,4 +1,4 @@
-"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up to the first that fits."""
+"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up to what fits."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from codesign.model.resource import NAMES
 from codesign.model.space import Options, Space
 from codesign.ops.arrays import IntArray
-from codesign.search.program import FloatArray
+from codesign.search.elimination import FloatArray
 
 
 def interval_bound(space: Space, budget: FloatArray) -> int:

@@ -2,8 +2,8 @@
 
 The interval of a design is that of its slowest site. A design of interval T exists under one condition: every site has
 an option of at most T cycles, and all fit the board together. The search walks the achievable intervals. Prices of the
-resources disprove the small ones (search.prices). The least that can be filled is the optimum. Among the designs of that
-interval it takes the one with the smallest share of the board.
+resources disprove the small ones (search.prices). The least that can be filled is the optimum. Among the designs of
+that interval it takes the one with the smallest share of the board.
 
 Limits count work, never seconds: a result does not depend on what else the machine does.
 """
@@ -24,9 +24,10 @@ from codesign.ir.graph import Graph
 from codesign.model.resource import NAMES, to_resources
 from codesign.model.space import Space, design_space
 from codesign.search.bounds import interval_bound
+from codesign.search.elimination import FloatArray
 from codesign.search.goal import Goal
 from codesign.search.intervals import achievable, least_interval
-from codesign.search.program import FloatArray, Verdict
+from codesign.search.program import Verdict
 from codesign.search.quick import quickest
 from codesign.search.selection import (
     Query,

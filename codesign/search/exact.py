@@ -11,7 +11,8 @@ import numpy as np
 
 from codesign.model.resource import NAMES
 from codesign.ops.arrays import BoolArray, IntArray
-from codesign.search.menu import FloatArray, Menu, keep, whole
+from codesign.search.elimination import FloatArray
+from codesign.search.menu import Menu, keep, whole
 from codesign.search.program import Answer, Program
 
 
@@ -48,7 +49,7 @@ def _undominated(menu: Menu, site: int, costs: FloatArray, latency: Latency | No
     """Tell which options of a site no other beats in every resource, with the converters on both sides at their worst
     for the other.
 
-    The cheapest come first: each that stays strikes out all that it beats. So the work is options times those that stay.
+    The cheapest come first: each that stays strikes out all that it beats.
     """
     span = slice(menu.first[site], menu.first[site + 1])
     groups = np.searchsorted(menu.starts, np.arange(span.start, span.stop), side="right") - 1
@@ -68,7 +69,8 @@ def _undominated(menu: Menu, site: int, costs: FloatArray, latency: Latency | No
         worst = shares[:, :1] + into(int(in_class[0]))[:, in_class] + out(int(out_class[0]))[:, out_class]
         rest = (worst > shares + 1e-12).any(axis=0)
         if latency is not None:
-            rest |= (cycles[:, :1] > cycles).any(axis=0)
+            rest = rest | (cycles[:, :1] > cycles).any(axis=0)
+        rest = np.asarray(rest)
         rest[0] = False
         order, shares, cycles = order[rest], shares[:, rest], cycles[:, rest]
         in_class, out_class = in_class[rest], out_class[rest]

@@ -8,9 +8,10 @@ from codesign.errors import CodesignError
 from codesign.model.space import Space
 from codesign.ops.arrays import IntArray
 from codesign.search.bounds import interval_bound, rise
+from codesign.search.elimination import FloatArray
 from codesign.search.menu import Menu, cheapest
 from codesign.search.prices import TINY, Known, Quest, ask
-from codesign.search.program import FloatArray, Verdict
+from codesign.search.program import Verdict
 from codesign.search.selection import Filled, Query, fill, menu_within, within
 
 _ROOM = 1.5  # times the bound: intervals looked at first
@@ -67,7 +68,7 @@ def least_interval(query: Query, top: int) -> Least | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wide:
-    """The options of at most interval number `high`, which prices [5] do not disprove; `low` is not disproved either."""
+    """The options of at most interval number `high`, which prices [5] do not disprove. Below `low` all are."""
 
     menu: Menu
     low: int

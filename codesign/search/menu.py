@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from codesign.model.resource import NAMES, converter_columns
-from codesign.model.space import Space
+from codesign.model.resource import converter_columns
+from codesign.model.space import Edge, Site, Space
 from codesign.ops.arrays import BoolArray, IntArray
 from codesign.search.elimination import FloatArray, Least, Pair, Plan, Tables, least, marginals, plan
-
 
 _NONE = 0.25  # stands for a limit of 0, so that one of the resource takes more than there is
 _ENDLESS = 1e9  # stands for no limit: no design takes so much
@@ -24,10 +23,10 @@ _ENDLESS = 1e9  # stands for no limit: no design takes so much
 class Menu:
     """The options in play: those of all sites in one row, sorted by site, then by the widths of their words.
 
-    `shares` [5, N]: counts of every option over `limit`, what the budget leaves for options.
-    `rows` [N]: of the site's options, `intervals` [N]: their cycles. `starts`: where each group of equal widths begins; `sites`, `into`, `out`: the
-    site of a group and its classes of widths. `first`: the first option of every site, and N. `groups`: the same for
-    groups. `converters`: shares [5, A, B] of every edge, for classes of the producer and of the consumer.
+    `limit` [5]: what the budget leaves for options. `rows` [N]: of the site's options; `intervals` [N]: their cycles;
+    `shares` [5, N]: their counts over the limit. `starts`: where each group of equal widths begins; `into`, `out`: its
+    classes of widths. `first`: the first option of every site, and N; `groups`: the same for groups. `lanes`: widths of
+    the classes of every site. `converters`: shares [5, A, B] of every edge, for classes of producer and consumer.
     """
 
     space: Space
@@ -54,12 +53,22 @@ class Menu:
 
 
 class Cheapest(NamedTuple):
-    """The cheapest selection at some prices: what it costs at them, its picks (positions in the menu), its shares [5].
-    """
+    """The cheapest selection at some prices: what it costs at them, its picks in the menu, and its shares [5]."""
 
     price: float
     picks: IntArray
     shares: FloatArray
+
+
+class _Part(NamedTuple):
+    """The rows of a site in the menu's order, where its groups begin, their classes, and the widths of these."""
+
+    rows: IntArray
+    starts: IntArray
+    into: IntArray
+    out: IntArray
+    lanes_in: IntArray
+    lanes_out: IntArray
 
 
 def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Plan | None = None) -> Menu:
@@ -67,51 +76,44 @@ def menu_of(space: Space, limit: FloatArray, kept: Sequence[IntArray], steps: Pl
 
     `limit` [5]: what options may take together. `steps`: those of a larger menu of the space, which serve as well.
     """
-    scale = 1.0 / whole(limit)
-    rows, intos, outs, starts, lanes = [], [], [], [], []
-    count = 0
-    for site, chosen in zip(space.sites, kept, strict=True):
-        options = site.options
-        lanes_in, into = np.unique(options.lanes_in[chosen], return_inverse=True)
-        lanes_out, out = np.unique(options.lanes_out[chosen], return_inverse=True)
-        group = into * len(lanes_out) + out
-        order = np.argsort(group, kind="stable")
-        begins = np.flatnonzero(np.diff(group[order], prepend=-1))
-        rows.append(chosen[order])
-        starts.append(begins + count)
-        intos.append(into[order][begins])
-        outs.append(out[order][begins])
-        lanes.append((lanes_in, lanes_out))
-        count += len(chosen)
-    counts = np.concatenate([s.options.counts[r] for s, r in zip(space.sites, rows, strict=True)])
-    first = np.cumsum([0, *map(len, rows)])
-    groups = np.cumsum([0, *map(len, starts)])
-    converters = tuple(
-        scale[:, None, None]
-        * np.moveaxis(
-            converter_columns(
-                lanes[e.producer][1][:, None], lanes[e.consumer][0][None, :], e.packet_in, e.packet_out, e.bits
-            ),
-            2,
-            0,
-        )
-        for e in space.edges
-    )
+    scale, parts = 1.0 / whole(limit), [_part(s, k) for s, k in zip(space.sites, kept, strict=True)]
+    sizes = np.array([len(part.rows) for part in parts])
+    first = np.cumsum([0, *sizes])
+    chosen = [(site.options, part.rows) for site, part in zip(space.sites, parts, strict=True)]
+    lanes = tuple((part.lanes_in, part.lanes_out) for part in parts)
     return Menu(
         space=space,
         limit=limit,
-        rows=np.concatenate(rows),
-        intervals=np.concatenate([s.options.interval[r] for s, r in zip(space.sites, rows, strict=True)]),
-        shares=(counts * scale).T.copy(),
-        starts=np.concatenate(starts),
-        into=np.concatenate(intos),
-        out=np.concatenate(outs),
+        rows=np.concatenate([part.rows for part in parts]),
+        intervals=np.concatenate([options.interval[rows] for options, rows in chosen]),
+        shares=(np.concatenate([options.counts[rows] for options, rows in chosen]) * scale).T.copy(),
+        starts=np.concatenate([part.starts + begin for part, begin in zip(parts, first, strict=False)]),
+        into=np.concatenate([part.into for part in parts]),
+        out=np.concatenate([part.out for part in parts]),
         first=first,
-        groups=groups,
-        lanes=tuple(lanes),
-        converters=converters,
+        groups=np.cumsum([0, *(len(part.starts) for part in parts)]),
+        lanes=lanes,
+        converters=tuple(_converter_shares(space, edge, lanes, scale) for edge in space.edges),
         plan=_plan(space, lanes) if steps is None else steps,
     )
+
+
+def _part(site: Site, rows: IntArray) -> _Part:
+    lanes_in, into = np.unique(site.options.lanes_in[rows], return_inverse=True)
+    lanes_out, out = np.unique(site.options.lanes_out[rows], return_inverse=True)
+    group = into * len(lanes_out) + out
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    return _Part(rows[order], starts, into[order][starts], out[order][starts], lanes_in, lanes_out)
+
+
+def _converter_shares(
+    space: Space, edge: Edge, lanes: Sequence[tuple[IntArray, IntArray]], scale: FloatArray
+) -> FloatArray:
+    """Return the shares [5, A, B] of the edge's converter, for A widths of its producer and B of its consumer."""
+    leave, enter = lanes[edge.producer][1][:, None], lanes[edge.consumer][0][None, :]
+    counts = converter_columns(leave, enter, edge.packet_in, edge.packet_out, edge.bits, space.technology)
+    return np.asarray(scale[:, None, None] * np.moveaxis(counts, 2, 0))
 
 
 def whole(limit: FloatArray) -> FloatArray:
@@ -202,7 +204,7 @@ def _pair(producer: int, consumer: int) -> Pair:
     return 2 * producer + 1, 2 * consumer
 
 
-def _plan(space: Space, lanes: list[tuple[IntArray, IntArray]]) -> Plan:
+def _plan(space: Space, lanes: Sequence[tuple[IntArray, IntArray]]) -> Plan:
     sizes = [len(side) for both in lanes for side in both]
     edges = [_pair(e.producer, e.consumer) for e in space.edges]
     sites = [(2 * i, 2 * i + 1) for i in range(len(space.sites))]

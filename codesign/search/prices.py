@@ -27,8 +27,8 @@ _NARROW = 3000  # options among which such changes are looked for
 class Quest:
     """What is asked of selections from a menu.
 
-    `on_top` [N]: what each option costs, infinite where it is forbidden. `weights` [5]: what whole budgets cost. The sum
-    is to be least, within the budget. Without weights, the least budget is asked for, as a multiple of what is there.
+    `on_top` [N]: what each option costs, infinite where it is forbidden. `weights` [5]: what whole budgets cost. Their
+    sum is to be least, within the budget. Without weights, the least multiple of the budget is asked for.
     """
 
     menu: Menu
@@ -175,6 +175,7 @@ def _master(quest: Quest, seen: list[Seen], used: IntArray) -> tuple[FloatArray,
         bounds=[(None, None), *[(0.0, _MOST)] * len(used)],
         method="highs",
     )
+    assert result.x is not None  # prices of zero are allowed
     prices = np.zeros(len(NAMES))
     prices[used] = np.maximum(result.x[1:], 0.0)
     return prices / (prices.sum() if total else 1.0), float(result.x[0])

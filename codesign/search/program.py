@@ -12,7 +12,8 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-FloatArray = npt.NDArray[np.float64]
+from codesign.search.elimination import FloatArray
+
 IndexArray = npt.NDArray[np.int64]
 _HIGHS_INFEASIBLE = 2
 _TINY = 1e-9

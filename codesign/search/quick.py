@@ -13,11 +13,12 @@ from scipy.optimize import linprog
 from codesign.model.resource import NAMES
 from codesign.model.space import Space
 from codesign.ops.arrays import IntArray
+from codesign.search.elimination import FloatArray
 from codesign.search.exact import Latency, solve
 from codesign.search.intervals import Least
 from codesign.search.menu import Cheapest, Menu, cheapest, shares_of
 from codesign.search.prices import TINY, Known, Quest, mend, narrow, prune
-from codesign.search.program import FloatArray, Verdict
+from codesign.search.program import Verdict
 from codesign.search.selection import Query, Selection, latency_of, menu_within, rows_of
 
 _STAGES = 4  # each with fewer options than the one before
@@ -160,6 +161,7 @@ def _master(seen: list[Cheapest], costs: list[FloatArray]) -> tuple[FloatArray, 
         bounds=[(None, None), *[(0.0, 1.0)] * ways, *[(0.0, _MOST)] * len(NAMES)],
         method="highs",
     )
+    assert result.x is not None  # one way alone is allowed
     mixture = np.maximum(result.x[1 : 1 + ways], 0.0)
     return mixture / mixture.sum(), np.maximum(result.x[1 + ways :], 0.0), float(result.x[0])
 

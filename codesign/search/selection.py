@@ -7,10 +7,11 @@ import numpy as np
 from codesign.model.resource import NAMES, converter_columns
 from codesign.model.space import Space
 from codesign.ops.arrays import IntArray
+from codesign.search.elimination import FloatArray
 from codesign.search.exact import solve
 from codesign.search.menu import Menu, menu_of, shares_of, whole
 from codesign.search.prices import TINY, Known, Quest, ask, mend, narrow, prune
-from codesign.search.program import FloatArray, Verdict
+from codesign.search.program import Verdict
 
 _TRIED = 12  # of the selections that prices have shown, how many are mended
 _STEPS = (1.003, 1.01, 1.03, 1.1, 1.3, 2.0, 4.0)  # times the least budget that prices do not disprove
@@ -30,7 +31,7 @@ class Query:
     @property
     def limit(self) -> FloatArray:
         """What options may take together [5]."""
-        return self.budget - np.array([getattr(self.space.base, name) for name in NAMES])
+        return np.asarray(self.budget - np.array([getattr(self.space.base, name) for name in NAMES]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,7 @@ def counts_of(space: Space, rows: tuple[int, ...]) -> IntArray:
     for edge in space.edges:
         lanes_in = space.sites[edge.producer].options.lanes_out[rows[edge.producer]]
         lanes_out = space.sites[edge.consumer].options.lanes_in[rows[edge.consumer]]
-        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits)
+        total += converter_columns(lanes_in, lanes_out, edge.packet_in, edge.packet_out, edge.bits, space.technology)
     return np.asarray(total)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from codesign.errors import InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost, Resources
+from codesign.ir.demand import NO_DEMAND, Demand
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.machine.legal import check_design
@@ -32,7 +33,7 @@ class _Effort:
 
 
 _NOTHING = Resources()
-_ONCE = _Effort(_LADDER, 20, _NOTHING)
+_ONCE = _Effort(_LADDER, 10, _NOTHING)
 
 _Sized = tuple[SearchResult, Design, Cost]
 
@@ -42,52 +43,49 @@ def search_sized_design(
     board: Board,
     goal: Goal = Goal.INTERVAL,
     *,
-    max_interval: int | None = None,
-    max_latency: int | None = None,
+    demand: Demand = NO_DEMAND,
     others: Sequence[Board] = (),
     explain: bool = True,
 ) -> tuple[SearchResult, Design, Cost]:
     """Search a design as search_design does, with buffers sized by the schedule: its cost is exact, within the board.
 
-    If the best design takes more than `max_latency` cycles for one image, the one of least latency is looked for.
+    If the best design of the demanded interval is too late for the demanded latency, that of least latency is looked
+    for.
     Objective and bound of the result are exact cycles, or the share of the board. Optimality is over designs with sized
     buffers, of the lanes that the space has. The bound is of designs whose buffers are as small as can be. Raise
     InfeasibleError, with the nearest, if nothing fits.
     """
-    best = _fitting(graph, board, goal, max_interval, others=others, explain=explain)
-    if max_latency is not None:
-        best = _quick(best, graph, board, max_interval, max_latency, _ONCE)
-        if best[2].latency_cycles > max_latency:
-            raise InfeasibleError(
-                f"design: one image may take {max_latency} cycles, but the quickest design of graph {graph.name!r} on "
-                f"{board.name} that was found needs {best[2].latency_cycles}; demand less"
-            )
+    best = _fitting(graph, board, goal, demand.interval_cycles, others=others, explain=explain)
+    best = _quick(best, graph, board, demand, _ONCE)
+    if demand.late(best[2].latency_cycles):
+        raise InfeasibleError(
+            f"design: one image may take {demand.latency_cycles} cycles, but the quickest design of graph "
+            f"{graph.name!r} on {board.name} that was found needs {best[2].latency_cycles}; demand less"
+        )
     found, design, cost = best
-    return _proved(found, graph, board, cost, max_interval), design, cost
+    return _proved(found, graph, board, cost, demand.interval_cycles), design, cost
 
 
-def quick_sized_design(
-    graph: Graph, board: Board, enough: int, max_interval: int | None = None, reserve: Resources = _NOTHING
-) -> _Sized:
-    """Return the design of least interval or, where its latency is above `enough` cycles, a quick one if there is one.
+def quick_sized_design(graph: Graph, board: Board, demand: Demand, reserve: Resources = _NOTHING) -> _Sized:
+    """Return the design of least interval or, where it is later than demanded, a quick one if there is one.
 
     The quick one is looked for in one place only, for searches that ask often. That of search_sized_design may be a
     little quicker. `reserve`: left free within the board's budget. Buffers are sized. Raise InfeasibleError if nothing
     fits.
     """
-    best = _fitting(graph, board, Goal.INTERVAL, max_interval, reserve=reserve)
-    return _quick(best, graph, board, max_interval, enough, _Effort(_LADDER[:1], 20, reserve))
+    best = _fitting(graph, board, Goal.INTERVAL, demand.interval_cycles, reserve=reserve)
+    return _quick(best, graph, board, demand, _Effort(_LADDER[:1], 10, reserve))
 
 
-def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, enough: int, effort: _Effort) -> _Sized:
-    """Return the first design of at most that latency: `best`, or the quickest by estimate at one of several intervals.
+def _quick(best: _Sized, graph: Graph, board: Board, demand: Demand, effort: _Effort) -> _Sized:
+    """Return the first design in time: `best`, or the quickest by estimate at one of several intervals.
 
     Return the quickest of all where none is quick enough. The estimate errs, and by different amounts at different
     intervals; the exact latency decides.
     """
-    if best[2].latency_cycles <= enough:
+    if not demand.late(best[2].latency_cycles):
         return best
-    found = best[0]
+    found, max_interval = best[0], demand.interval_cycles
     if found.goal is not Goal.INTERVAL:
         found = search_design(graph, board, max_interval=max_interval, explain=False)
     steps = (int(found.interval_cycles * step) for step in effort.ladder)
@@ -97,7 +95,7 @@ def _quick(best: _Sized, graph: Graph, board: Board, max_interval: int | None, e
         except InfeasibleError:
             continue
         best = min(best, other, key=lambda sized: sized[2].latency_cycles)
-        if best[2].latency_cycles <= enough:
+        if not demand.late(best[2].latency_cycles):
             break
     return best
 

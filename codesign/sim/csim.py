@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +25,9 @@ SOURCES = ("kernel/top.cpp", "tb/tb.cpp")
 def csim(project: Project, work: Path, *, timeout_s: float = 600.0, sanitize: bool = False) -> Measurement:
     """Compile and run the test bench of the files below `hls/`, in the folder `work`.
 
-    outputs[N,OY,OX,K] are those of the images in tb/data. `seconds` is the processor time inside the top function, on
-    one core. With `sanitize`, undefined behaviour and wrong addresses are errors.
+    outputs[N,OY,OX,K] are those of the images in tb/data; of several outputs all elements, [N, elements]. `seconds` is
+    the processor time inside the top function, on one core. With `sanitize`, undefined behaviour and wrong addresses
+    are errors.
 
     Raise MismatchError, naming layer, index, expected and got, if a word differs from the golden model's. Raise
     ToolError if compiler or bench fail or take longer than timeout_s seconds each.
@@ -45,7 +48,7 @@ def csim(project: Project, work: Path, *, timeout_s: float = 600.0, sanitize: bo
         project_digest=project.digest(),
         images=int(result["images"]),
         seconds=float(result["seconds"]),
-        outputs=_outputs(output, folder),
+        outputs=_outputs(output, result["shape"]),
         mismatches=int(result["mismatches"]),
     )
 
@@ -72,22 +75,19 @@ def mismatch_of(log: str) -> MismatchError | None:
     return MismatchError(f"csim: {where}: expected {first['expected']}, got {first['got']}; {total}")
 
 
-def _line(log: str, name: str) -> dict[str, int | float | str] | None:
+def _line(log: str, name: str) -> dict[str, Any] | None:
     found = re.search(rf"^{name} (\{{.*\}})$", log, re.MULTILINE)
     return dict(json.loads(found[1])) if found else None
 
 
-def _result(text: str, log: Path) -> dict[str, int | float | str]:
+def _result(text: str, log: Path) -> dict[str, Any]:
     result = _line(text, "CSIM")
     if result is None:
         raise ToolError(f"csim: the bench ended well but printed no result; its log is {log}")
     return result
 
 
-def _outputs(path: Path, folder: Path) -> IntArray:
-    """Read the bench's output file as [N,OY,OX,K], the shape being that of params.hpp."""
-    text = (folder / "kernel" / "params.hpp").read_text()
-    block = text.split("struct AxisOut {")[1].split("}")[0]
-    extents = dict(re.findall(r" (\w+) = (\d+);", block))
+def _outputs(path: Path, shape: Sequence[int]) -> IntArray:
+    """Read the bench's output file as [N, *shape]."""
     values = np.array(path.read_text().split(), dtype=np.int64)
-    return values.reshape(-1, *(int(extents[name]) for name in "YXC"))
+    return values.reshape(-1, *shape)

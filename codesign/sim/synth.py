@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from codesign.errors import ToolError, UnsupportedError
-from codesign.ir.board import Board, Family
+from codesign.ir.board import Board
 from codesign.ir.cost import Resources
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
@@ -47,6 +47,9 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds; UnsupportedError, at once, if
     an engine has more products in one piece than can be synthesized in a reasonable time.
     """
+    family = board.fabric.synthesis
+    if family is None:
+        raise UnsupportedError(f"open synthesis: Yosys' synth_xilinx does not know {board.fabric.title}; leave it out")
     project.write(work / "synth_project")
     folder, stats = work / "synth_project" / "rtl", work / "synth_stats"
     shutil.rmtree(stats, ignore_errors=True)
@@ -57,7 +60,7 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     started = time.perf_counter()
     # Yosys reads a space as the end of a path, so that it is given none but relative ones.
     above = Path("..", "..")
-    argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), above / "synth.ys", board.family.value]
+    argv: list[str | Path] = [sys.executable, Path(yosys_parts.__file__), above / "synth.ys", family]
     argv += ["accel", above / "synth_stats", above / "synth_parts", version]
     argv += [engine.rtl for engine in engines_of(project)]
     log = work / "synth.log"
@@ -101,12 +104,12 @@ def _sum_of_parts(stats: Path) -> dict[str, int]:
 
 
 def synthesis_script(
-    folder: Path, family: Family, top: str, stat: Path, parameters: Mapping[str, str] | None = None
+    folder: Path, family: str, top: str, stat: Path, parameters: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
     """Return Yosys passes that synthesize module `top` of an RTL folder whole and write its cell counts to `stat`."""
     return (
         *reading_script(folder, top, parameters),
-        f"synth_xilinx -family {family.value} -top {top} -flatten -noiopad",
+        f"synth_xilinx -family {family} -top {top} -flatten -noiopad",
         f"tee -q -o {stat} stat -json",
     )
 

@@ -34,13 +34,21 @@ def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
     return x
 
 
-def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_operator: bool = True) -> Graph:
+def random_graph(
+    rng: Rng,
+    *,
+    dense: bool = False,
+    extreme: bool = False,
+    every_operator: bool = True,
+    several_outputs: bool = False,
+) -> Graph:
     """Return a chain of random blocks, often ended by a global pool or a dense layer.
 
     `every_operator`: else there are convolutions, pools and additions only, drawn as they were before the others, with
     one rounding and without zero points.
     `dense`: all weights are uniform; else those of some convolutions are special, as mostly zero or all minimum.
     `extreme`: types, multipliers, shifts, accumulators and strides lie at the ends of what nodes admit.
+    `several_outputs`: now and then other nodes are outputs too; the rest is drawn as without.
     """
     build = _Builder(rng, dense, extreme, not every_operator)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
@@ -52,7 +60,9 @@ def random_graph(rng: Rng, *, dense: bool = False, extreme: bool = False, every_
         build.head = build.global_pool(build.head)
     if rng.random() < 0.4 or len(build.nodes) == 1:
         build.head = build.dense(build.head)
-    return Graph(f"random{int(rng.integers(1 << 30))}", tuple(build.nodes), build.params)
+    number = int(rng.integers(1 << 30))
+    outputs = _outputs(build.nodes[1:], np.random.default_rng(number)) if several_outputs else ()
+    return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
 def random_design(graph: Graph, rng: Rng) -> Design:
@@ -68,7 +78,7 @@ def random_design(graph: Graph, rng: Rng) -> Design:
         engines=engines,
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
-        output_lanes=1 << int(rng.integers(4)),
+        output_lanes=tuple(1 << int(rng.integers(4)) for _ in graph.output_nodes),
     )
 
 
@@ -303,6 +313,14 @@ class _Builder:
                 by_count=by_count,
             )
         )
+
+
+def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
+    """Return the names of two or three outputs in any order, the last node among them, or none for that one alone."""
+    if rng.random() < 0.7 or len(nodes) == 1:
+        return ()
+    others = rng.permutation(len(nodes) - 1)[: _pick(rng, (1, 1, 2))].tolist()
+    return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
 
 
 def _divisors(extent: int) -> tuple[int, ...]:

@@ -6,21 +6,23 @@ from pathlib import Path
 import numpy as np
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.board import Board, Family
+from codesign.ir.board import Board
 from codesign.ir.boards import load_board
+from codesign.ir.builder import conv_node
 from codesign.ir.cost import Resources
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.model.resource import NAMES, design_resources
 from codesign.model.schedule import size_buffers
+from codesign.networks.derive import derive
 from codesign.networks.network import SPREAD, Network, skeleton
-from codesign.networks.space import decisions, derive
+from codesign.networks.space import decisions
 from codesign.networks.spaces import load_space
 from codesign.ops.arrays import IntArray
-from codesign.ops.conv import Conv, accumulator_bounds
+from codesign.ops.conv import Conv
 from codesign.ops.node import Node
-from codesign.ops.requantize import signed_bits
 from codesign.ops.shapes import Shape
 from codesign.search.design import search_design
 from codesign.sim.synth import synthesize
@@ -28,7 +30,7 @@ from codesign.testing.random_machines import random_design, random_graph
 
 SHAPE = Shape(28, 28, 1)
 LABELS = tuple("0123456789")
-BOARDS = {Family.SERIES7: "pynq-z2", Family.ULTRASCALE_PLUS: "ultra96-v2"}
+BOARDS = {"xc7": "pynq-z2", "xcup": "ultra96-v2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class Case:
     """
 
     seed: int
-    family: Family
+    family: str
     share: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.family.value} {'random' if self.share is None else 'network'} {self.seed}"
+        return f"{self.family} {'random' if self.share is None else 'network'} {self.seed}"
 
     @property
     def board(self) -> Board:
@@ -95,7 +97,7 @@ def compare(case: Case, work: Path) -> Row:
     return Row(
         case=case,
         multipliers=sum(e.pe * e.simd for e in engines),
-        predicted=design_resources(elaborate(graph, design), case.family),
+        predicted=design_resources(elaborate(graph, design), technology_of(case.family)),
         found=measured.resources,
         tool=measured.version,
     )
@@ -131,9 +133,20 @@ def with_random_weights(graph: Graph, rng: np.random.Generator) -> Graph:
             bias = rng.integers(node.itype.qmin - 1, node.itype.qmax + 2, node.k, dtype=np.int64)
             multiplier = np.left_shift(1, rng.integers(0, SPREAD + 1, node.k, dtype=np.int64))
             multiplier[0] = 1 << SPREAD
-            params |= {f"{node.name}.weight": weight, f"{node.name}.bias": bias, f"{node.name}.multiplier": multiplier}
-            bits = signed_bits(*accumulator_bounds(node.itype, weight, bias))
-            nodes.append(replace(node, acc_bits=bits, shift=max(SPREAD, bits - node.otype.bits)))
+            source = graph.node(node.source)
+            made, own = conv_node(
+                node.name,
+                source,
+                weight,
+                bias,
+                otype=node.otype,
+                window=node.window,
+                groups=node.groups,
+                multiplier=multiplier,
+                weight_bits=node.wtype.bits,
+            )
+            params |= {f"{node.name}.{key}": value for key, value in own.items()}
+            nodes.append(replace(made, shift=max(SPREAD, made.acc_bits - node.otype.bits)))
         else:
             nodes.append(node)
     return Graph(graph.name, tuple(nodes), params, labels=graph.labels)

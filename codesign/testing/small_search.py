@@ -9,9 +9,12 @@ import torch
 
 from codesign.cosearch.config import SearchConfig
 from codesign.cosearch.cosearch import CosearchResult, cosearch
+from codesign.cosearch.row import Row
+from codesign.cosearch.task import Task
 from codesign.ir.board import Board
 from codesign.ir.dataset import Dataset
-from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace
+from codesign.ir.demand import Demand
+from codesign.networks.space import BlockSpace, HeadPool, Kind, Operator, Space, StageSpace, decisions
 from codesign.networks.training import TrainConfig
 from codesign.ops.shapes import Shape
 
@@ -84,6 +87,19 @@ def tiny_data(images: int = 96) -> Dataset:
         test_y=y[:half],
         classes=("a", "b", "c"),
     )
+
+
+def tiny_task(
+    board: Board, interval: int | None = None, latency: int | None = None, space: Space | None = None
+) -> Task:
+    """Return the task of the tiny data, with a demand of so many cycles, on the tiny space if no other is given."""
+    demand = Demand(interval_cycles=interval, latency_cycles=latency)
+    return Task.of(tiny_data(), space or tiny_space(), board, demand)
+
+
+def first_row(space: Space) -> Row:
+    """Return the row of the first option of every decision."""
+    return Row((0,) * len(decisions(space)))
 
 
 def tiny_config(**changes: object) -> SearchConfig:

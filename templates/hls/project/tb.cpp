@@ -131,36 +131,90 @@ void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
   }
 }
 
-// Take one image from the stream and count the words that differ from the golden ones in data, keep or last.
-image_t pull_image(hls::stream<axis_out_t>& out, const image_t& golden, int at) {
+// Take one image from every output, one output behind another as in golden.dat, and count the words that differ from the
+// golden ones in data, keep or last.
+struct puller_t {
+  const image_t& golden;
+  int at;
   image_t image;
-  for (int word = 0; word < AxisOut::WORDS; ++word) {
-    if (out.empty()) {
-      fprintf(stderr, "error: image %d: expected %d words, got %d\n", at, AxisOut::WORDS, word);
-      ++report.mismatches;
-      return image;
+  size_t first;  // element of the present output
+
+  template <class Cfg, class Word>
+  void output(hls::stream<Word>& out) {
+    for (int word = 0; word < Cfg::WORDS; ++word) {
+      if (out.empty()) {
+        fprintf(stderr, "error: image %d: expected %d words, got %d\n", at, Cfg::WORDS, word);
+        ++report.mismatches;
+        break;
+      }
+      take<Cfg>(out.read(), word);
     }
-    const axis_out_t beat = out.read();
-    typename number<AxisOut::CONTAINER, AxisOut::SIGNED>::type lane[AxisOut::LANES];
-    int keep[AxisOut::LANES * AxisOut::CONTAINER / 8];
-    unpack<AxisOut::CONTAINER, AxisOut::SIGNED>(beat.data, lane);
+    first += size_t(Cfg::ELEMENTS);
+    image.resize(first);
+  }
+
+  template <class Cfg, class Word>
+  void take(const Word& beat, int word) {
+    typename number<Cfg::CONTAINER, Cfg::SIGNED>::type lane[Cfg::LANES];
+    int keep[Cfg::LANES * Cfg::CONTAINER / 8];
+    unpack<Cfg::CONTAINER, Cfg::SIGNED>(beat.data, lane);
     unpack<1, false>(beat.keep, keep);
-    bool equal = bool(beat.last) == (word == AxisOut::WORDS - 1);
+    bool equal = bool(beat.last) == (word == Cfg::WORDS - 1);
     if (!equal && !report.shown) fprintf(stderr, "error: image %d: last is wrong on word %d\n", at, word);
-    for (int i = 0; i < AxisOut::LANES; ++i) {
-      const int index = word * AxisOut::LANES + i;
-      const bool valid = index < AxisOut::ELEMENTS;
-      const int expected = valid ? golden[size_t(index)] : 0;
+    for (int i = 0; i < Cfg::LANES; ++i) {
+      const int index = word * Cfg::LANES + i;
+      const bool valid = index < Cfg::ELEMENTS;
+      const int expected = valid ? golden[first + size_t(index)] : 0;
       const int got = static_cast<int>(lane[i]);
       if (valid) image.push_back(got);
       if (got != expected) equal = false;
-      for (int byte = 0; byte < AxisOut::CONTAINER / 8; ++byte) {
-        if ((keep[i * (AxisOut::CONTAINER / 8) + byte] != 0) != valid) equal = false;
+      for (int byte = 0; byte < Cfg::CONTAINER / 8; ++byte) {
+        if ((keep[i * (Cfg::CONTAINER / 8) + byte] != 0) != valid) equal = false;
       }
     }
     if (!equal) ++report.mismatches;
   }
-  return image;
+};
+
+image_t pull_image(outputs_t& out, const image_t& golden, int at) {
+  puller_t puller = {golden, at, image_t(), 0};
+  out.visit(puller);
+  return puller.image;
+}
+
+// Sees whether all outputs are empty.
+struct emptiness_t {
+  bool empty;
+
+  template <class Cfg, class Word>
+  void output(hls::stream<Word>& out) {
+    empty = empty && out.empty();
+  }
+};
+
+// Elements of all outputs, the least and the largest value of any, and the shape of an only one.
+struct extent_t {
+  int outputs, elements;
+  long least, most;
+  std::string shape;
+
+  template <class Cfg, class Word>
+  void output(hls::stream<Word>&) {
+    const long largest = (1L << (Cfg::SIGNED ? Cfg::BITS - 1 : Cfg::BITS)) - 1;
+    const long smallest = Cfg::SIGNED ? -largest - 1 : 0;
+    least = smallest < least ? smallest : least;
+    most = largest > most ? largest : most;
+    elements += Cfg::ELEMENTS;
+    shape = std::to_string(Cfg::Y) + ", " + std::to_string(Cfg::X) + ", " + std::to_string(Cfg::C);
+    if (++outputs > 1) shape = std::to_string(elements);
+  }
+};
+
+extent_t extent() {
+  extent_t found = {0, 0, 0, 0, ""};
+  outputs_t outputs;
+  outputs.visit(found);
+  return found;
 }
 
 // Compare what a node gave in the second run with its golden output, where there is a file of it.
@@ -180,12 +234,12 @@ void compare_layer(const char* name, int oy, int ox, int k, const std::vector<in
 std::vector<image_t> run(const std::vector<image_t>& input, const std::vector<image_t>& golden, size_t first,
                          size_t count, double& seconds) {
   hls::stream<axis_in_t> in;
-  hls::stream<axis_out_t> out;
+  outputs_t out;
   report.first = first;
   for (size_t i = first; i < first + count; ++i) push_image(input[i], in);
   uint32_t hash_lo = 0, hash_hi = 0;
   const clock_t start = clock();
-  accel(in, out, uint32_t(count), hash_lo, hash_hi);
+  out.run(in, uint32_t(count), hash_lo, hash_hi);
   seconds += double(clock() - start) / CLOCKS_PER_SEC;
   if (hash_lo != DESIGN_HASH_LO || hash_hi != DESIGN_HASH_HI) {
     fprintf(stderr, "error: the design hash reads %08x%08x\n", unsigned(hash_hi), unsigned(hash_lo));
@@ -193,7 +247,9 @@ std::vector<image_t> run(const std::vector<image_t>& input, const std::vector<im
   }
   std::vector<image_t> images;
   for (size_t i = first; i < first + count; ++i) images.push_back(pull_image(out, golden[i], int(i)));
-  if (!in.empty() || !out.empty()) {
+  emptiness_t left = {true};
+  out.visit(left);
+  if (!in.empty() || !left.empty) {
     fprintf(stderr, "error: words are left in the %s stream after image %d\n", in.empty() ? "output" : "input",
             int(first + count) - 1);
     ++report.mismatches;
@@ -211,6 +267,24 @@ void write_images(const char* path, const std::vector<image_t>& images) {
   if (fclose(file) != 0) refuse(path, "cannot be written");
 }
 
+// Print the first difference in the results.
+struct differences_t {
+  const std::vector<image_t>& golden;
+  const std::vector<image_t>& got;
+  size_t first;  // element of the present output
+
+  template <class Cfg, class Word>
+  void output(hls::stream<Word>&) {
+    for (size_t i = 0; i < got.size(); ++i) {
+      for (size_t at = 0; at < size_t(Cfg::ELEMENTS); ++at) {
+        const int expected = golden[i][first + at], found = got[i][first + at];
+        if (found != expected) show("output", Cfg::X, Cfg::C, i, at, expected, found);
+      }
+    }
+    first += size_t(Cfg::ELEMENTS);
+  }
+};
+
 // Print the first difference: in a node if its golden output is known, else in the result.
 void locate(const std::vector<image_t>& input, const std::vector<image_t>& golden, const std::vector<image_t>& got) {
   double seconds = 0;
@@ -219,11 +293,9 @@ void locate(const std::vector<image_t>& input, const std::vector<image_t>& golde
   for (size_t first = 0; first < input.size() && !report.shown; ++first) run(input, golden, first, 1, seconds);
   layer_tap = nullptr;
   report.mismatches = mismatches;
-  for (size_t i = 0; i < got.size(); ++i) {
-    for (size_t at = 0; at < got[i].size(); ++at) {
-      if (got[i][at] != golden[i][at]) show("output", AxisOut::X, AxisOut::C, i, at, golden[i][at], got[i][at]);
-    }
-  }
+  differences_t differences = {golden, got, 0};
+  outputs_t outputs;
+  outputs.visit(differences);
 }
 
 }  // namespace
@@ -231,7 +303,9 @@ void locate(const std::vector<image_t>& input, const std::vector<image_t>& golde
 int main(int argc, char** argv) {
   data_folder = argc > 1 ? argv[1] : find_data();
   const std::vector<image_t> input = load_port<AxisIn>("input.dat");
-  const std::vector<image_t> golden = load_port<AxisOut>("golden.dat");
+  const extent_t results = extent();
+  const std::vector<image_t> golden =
+      load_images(data_folder + "/golden.dat", results.elements, results.least, results.most);
   if (input.size() != golden.size()) {
     const std::string expected = "expected " + std::to_string(input.size()) + " images as in input.dat, found ";
     refuse(data_folder + "/golden.dat", expected + std::to_string(golden.size()));
@@ -250,7 +324,7 @@ int main(int argc, char** argv) {
   if (argc > 2) write_images(argv[2], got);
   printf("%s: %d images against %s/golden.dat, %ld words differ\n", report.mismatches == 0 ? "PASS" : "FAIL",
          int(input.size()), data_folder.c_str(), report.mismatches);
-  printf("CSIM {\"images\": %d, \"mismatches\": %ld, \"seconds\": %.6f}\n", int(input.size()), report.mismatches,
-         seconds);
+  printf("CSIM {\"images\": %d, \"mismatches\": %ld, \"seconds\": %.6f, \"shape\": [%s]}\n", int(input.size()),
+         report.mismatches, seconds, results.shape.c_str());
   return report.mismatches == 0 ? 0 : 1;
 }

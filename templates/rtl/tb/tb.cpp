@@ -8,6 +8,7 @@
 // sends an image in so many cycles, evenly. When nothing moves at either end for --patience cycles (by default more than
 // the engines need for an image one after the other) it stops and prints what every buffer holds. The exit status is 0
 // only if all words are right.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -171,25 +172,78 @@ class Pace {
   int left_ = 0;
 };
 
+// What has come out of one output: beats, and the elements of its present image.
+struct Sink {
+  Sink(unsigned stalls, int index) : pace(stalls, unsigned(1 + index)) {
+    beats = (config::outputs[index].elements + config::outputs[index].lanes - 1) / config::outputs[index].lanes;
+    for (int i = 0; i < index; i++) first_element += size_t(config::outputs[i].elements);
+  }
+  Pace pace;
+  long beats = 0, got = 0;
+  size_t first_element = 0;  // in a row of golden.dat, which has the outputs one behind another
+  Row image;
+};
+
 struct Course {
   long first_in = -1;
-  std::vector<long> image_out;
+  std::vector<long> image_out;  // cycle of the last beat of every image, on whichever output
   std::vector<Row> outputs;
-  long mismatches = 0, words = 0, tlast_errors = 0;
+  long mismatches = 0, words = 0, tlast_errors = 0, surplus = 0;
   bool stuck = false;
 };
 
+constexpr int all_elements() {
+  int sum = 0;
+  for (int i = 0; i < config::output_count; i++) sum += config::outputs[i].elements;
+  return sum;
+}
+
+// Take the beat that an output offers and compare it; note an image that ends.
+template <typename Data>
+void take(Course& course, Sink& sink, const config::Output& output, const Data& data, bool tlast,
+          const std::vector<Row>& golden, long cycle) {
+  const size_t image = size_t(sink.got / sink.beats);
+  for (int lane = 0; lane < output.lanes && int(sink.image.size()) < output.elements; lane++) {
+    const uint32_t bits = get_bits(data, lane * output.container, output.container);
+    int value = int(bits);
+    if (output.is_signed && (bits >> (output.container - 1))) value -= 1 << output.container;
+    const size_t at = sink.first_element + sink.image.size();
+    const int expected = golden[image][at];
+    if (value != expected && course.mismatches++ == 0)
+      std::printf("mismatch image %zu index %zu expected %d got %d\n", image, at, expected, value);
+    sink.image.push_back(value);
+    course.words++;
+  }
+  const bool last = sink.got % sink.beats == sink.beats - 1;
+  if (tlast != last) course.tlast_errors++;
+  if (last) {
+    std::copy(sink.image.begin(), sink.image.end(), course.outputs[image].begin() + long(sink.first_element));
+    course.image_out[image] = std::max(course.image_out[image], cycle);
+    sink.image.clear();
+  }
+  sink.got++;
+}
+
+// The images that all outputs have given.
+long complete(const std::vector<Sink>& sinks) {
+  long least = sinks[0].got / sinks[0].beats;
+  for (const Sink& sink : sinks) least = std::min(least, sink.got / sink.beats);
+  return least;
+}
+
 Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs, const std::vector<Row>& golden, int images) {
   constexpr int beats_in = (config::in_elements + config::in_lanes - 1) / config::in_lanes;
-  constexpr int beats_out = (config::out_elements + config::out_lanes - 1) / config::out_lanes;
   Vaccel& top = bench.top();
   Course course;
-  Pace source(options.stalls, 0), sink(options.stalls, 1);
+  course.image_out.resize(size_t(images), -1);
+  course.outputs.resize(size_t(images), Row(size_t(all_elements())));
+  Pace source(options.stalls, 0);
+  std::vector<Sink> sinks;
+  for (int i = 0; i < config::output_count; i++) sinks.emplace_back(options.stalls, i);
   const long start = bench.cycle();
-  long sent = 0, got = 0, last_move = start;
+  long sent = 0, last_move = start;
   bool offering = false;
-  Row image;
-  while (got < long(images) * beats_out) {
+  while (complete(sinks) < images) {
     const long due = start + sent / beats_in * options.pace + sent % beats_in * options.pace / beats_in;
     if (!offering && sent < long(images) * beats_in && bench.cycle() >= due && source()) offering = true;
     top.s_axis_tvalid = offering;
@@ -203,7 +257,7 @@ Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs,
       }
       top.s_axis_tlast = sent % beats_in == beats_in - 1;
     }
-    top.m_axis_tready = sink();
+    config::visit_outputs(top, [&](int i, auto&, auto&, auto& ready, auto&) { ready = sinks[size_t(i)].pace(); });
     top.ap_clk = 0;
     bench.settle();
     if (top.s_axis_tvalid && top.s_axis_tready) {
@@ -212,36 +266,28 @@ Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs,
       offering = false;
       last_move = bench.cycle();
     }
-    if (top.m_axis_tvalid && top.m_axis_tready) {
-      for (int lane = 0; lane < config::out_lanes; lane++) {
-        if (int(image.size()) == config::out_elements) break;
-        uint32_t bits = get_bits(top.m_axis_tdata, lane * config::out_container, config::out_container);
-        int value = int(bits);
-        if (config::out_signed && (bits >> (config::out_container - 1))) value -= 1 << config::out_container;
-        const int expected = golden[size_t(got / beats_out)][image.size()];
-        if (value != expected && course.mismatches++ == 0)
-          std::printf("mismatch image %ld index %zu expected %d got %d\n", got / beats_out, image.size(), expected, value);
-        image.push_back(value);
-        course.words++;
+    config::visit_outputs(top, [&](int i, auto& data, auto& valid, auto& ready, auto& last) {
+      Sink& sink = sinks[size_t(i)];
+      if (!valid || !ready) return;
+      if (sink.got == images * sink.beats) {
+        course.surplus++;
+        return;
       }
-      const bool last = got % beats_out == beats_out - 1;
-      if (bool(top.m_axis_tlast) != last) course.tlast_errors++;
-      if (last) {
-        course.image_out.push_back(bench.cycle());
-        course.outputs.push_back(image);
-        image.clear();
-      }
-      got++;
+      take(course, sink, config::outputs[i], data, bool(last), golden, bench.cycle());
       last_move = bench.cycle();
-    }
+    });
     bench.tick();
     if (bench.cycle() - last_move > options.patience) {
       course.stuck = true;
+      long got = 0;
+      for (const Sink& sink : sinks) got += sink.got;
       std::printf("stuck: nothing moved for %ld cycles; beats in %ld, beats out %ld\n", options.patience, sent, got);
       break;
     }
   }
   top.s_axis_tvalid = 0;
+  course.image_out.resize(size_t(complete(sinks)));
+  course.outputs.resize(course.image_out.size());
   return course;
 }
 
@@ -250,7 +296,7 @@ Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs,
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   const std::vector<Row> inputs = read_rows(options.folder + "/input.dat", config::in_elements);
-  const std::vector<Row> golden = read_rows(options.folder + "/golden.dat", config::out_elements);
+  const std::vector<Row> golden = read_rows(options.folder + "/golden.dat", all_elements());
   if (inputs.empty() || inputs.size() != golden.size())
     fail("input.dat has " + std::to_string(inputs.size()) + " images, golden.dat " + std::to_string(golden.size()));
   const int images = options.images < 0 ? int(inputs.size()) : options.images;
@@ -263,14 +309,13 @@ int main(int argc, char** argv) {
   for (int i = 0; i < config::settle; i++) bench.tick();
   bench.write(0x10, uint32_t(images));
   bench.write(0x00, 1);
-  const Course course = run(bench, options, inputs, golden, images);
+  Course course = run(bench, options, inputs, golden, images);
   // Beats that come after the last one would be too many.
-  long surplus = 0;
   for (int i = 0; i < 100 && !course.stuck; i++) {
-    bench.top().m_axis_tready = 1;
+    config::visit_outputs(bench.top(), [](int, auto&, auto&, auto& ready, auto&) { ready = 1; });
     bench.top().ap_clk = 0;
     bench.settle();
-    surplus += bench.top().m_axis_tvalid;
+    config::visit_outputs(bench.top(), [&](int, auto&, auto& valid, auto&, auto&) { course.surplus += valid; });
     bench.tick();
   }
 
@@ -279,9 +324,9 @@ int main(int argc, char** argv) {
   const unsigned long long cycles = bench.read_pair(0x40, 0x54), first_out = bench.read_pair(0x44, 0x58);
   std::printf("counters cycles %llu first_out %llu beats_in %u beats_out %u images %u status %u\n", cycles, first_out,
               bench.read(0x48), bench.read(0x4c), bench.read(0x50), bench.read(0x00));
-  const bool complete = int(course.image_out.size()) == images && surplus == 0 && course.tlast_errors == 0;
+  const bool complete = int(course.image_out.size()) == images && course.surplus == 0 && course.tlast_errors == 0;
   std::printf("result images %zu words %ld mismatches %ld tlast_errors %ld surplus %ld cycles %ld\n",
-              course.image_out.size(), course.words, course.mismatches, course.tlast_errors, surplus, bench.cycle());
+              course.image_out.size(), course.words, course.mismatches, course.tlast_errors, course.surplus, bench.cycle());
   if (!options.outputs.empty()) {
     std::ofstream file(options.outputs);
     for (const Row& row : course.outputs) {

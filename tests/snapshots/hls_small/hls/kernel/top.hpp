@@ -15,4 +15,17 @@ extern "C" void accel(hls::stream<axis_in_t>& s_axis, hls::stream<axis_out_t>& m
 
 #if !defined(__SYNTHESIS__) && !defined(__BAMBU__)
 extern layer_tap_t layer_tap;
+
+// The streams of all outputs. A visitor's `output` is called with each, and with the constants of its port.
+struct outputs_t {
+  hls::stream<axis_out_t> m_axis;
+
+  template <class Visitor>
+  void visit(Visitor& visitor) {
+    visitor.template output<AxisOut>(m_axis);
+  }
+  void run(hls::stream<axis_in_t>& in, uint32_t images, uint32_t& hash_lo, uint32_t& hash_hi) {
+    accel(in, m_axis, images, hash_lo, hash_hi);
+  }
+};
 #endif

@@ -9,12 +9,22 @@ constexpr uint64_t design_hash = 0x1b5fed1c586ce617ull;
 constexpr int in_elements = 36;
 constexpr int in_lanes = 1;
 constexpr int in_container = 8;
-constexpr int out_elements = 3;
-constexpr int out_lanes = 1;
-constexpr int out_container = 16;
 constexpr long patience = 200000;
 // After reset every engine walks ahead into the padding before its first word; then the machine is at rest.
 constexpr int settle = 5;
-constexpr bool out_signed = true;
+
+struct Output {
+  int elements, lanes, container;
+  bool is_signed;
+};
+constexpr int output_count = 1;
+constexpr Output outputs[output_count] = {
+    {3, 1, 16, true},
+};
+// Call visit with the index, data, valid, ready and last of every output.
+template <typename Top, typename Visit>
+void visit_outputs(Top& top, Visit visit) {
+  visit(0, top.m_axis_tdata, top.m_axis_tvalid, top.m_axis_tready, top.m_axis_tlast);
+}
 
 }  // namespace config
