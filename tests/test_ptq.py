@@ -7,9 +7,10 @@ import pytest
 
 from codesign.errors import UnsupportedError
 from codesign.front.evaluate import evaluate
+from codesign.front.passes import simplified
 from codesign.front.quantization import RealArray
 from codesign.front.read import Format, lowered
-from codesign.front.source import Clip, Constant, Conv, Dense, Quantize, Source
+from codesign.front.source import Affine, Clip, Constant, Conv, Dense, Quantize, Source
 from codesign.model import golden
 from codesign.ptq.bias import channel_errors, correct_bias
 from codesign.ptq.config import QuantizeConfig, Ranges
@@ -280,3 +281,16 @@ def test_scores_at_the_end_keep_their_sums() -> None:
     clip = Clip(name="end", input="o", output="p", low=0.0, high=INF)
     ended = replace(source, operators=(*source.operators, clip), output="p")
     assert isinstance(quantize(ended, pixels(4), QuantizeConfig()).producer("p:rounded"), Quantize)
+
+
+def test_weights_that_are_integers_already_stay_as_they_are() -> None:
+    source = ready()
+    scale = Constant(np.array([1.5, -2.0, 0.3]))
+    first = Affine(name="brighten", input="x", output="y", factor="scale", offset="shift")
+    operators = (first, *(replace(op, input="y") if op.name == "first" else op for op in source.operators))  # type: ignore[call-arg]
+    shift = Constant(np.array([0.1, 0.0, -0.2]))
+    constants = {**source.constants, "scale": scale, "shift": shift}
+    made = quantize(simplified(replace(source, operators=operators, constants=constants)), pixels(8), QuantizeConfig())
+    kept = made.constants[next(op for op in layers(made) if op.name == "brighten").weight]
+    assert kept.integers is not None
+    assert kept.integers.reshape(-1).tolist() == [1, -1, 1]

@@ -86,9 +86,16 @@ def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: 
     weight_bits = {op.weight: widths.weights.get(op.name, config.weight_bits) for op in layers}
     for key in weight_bits.items():
         if key not in known.weights:
-            known.weights[key] = weight_constant(source.constants[key[0]].values, key[1], config)
+            known.weights[key] = _weights(source.constants[key[0]], key[1], config)
     weights = {name: known.weights[name, bits] for name, bits in weight_bits.items()}
     return Roundings(weights=weights, maps=maps, weight_bits=weight_bits)
+
+
+def _weights(constant: Constant, bits: int, config: QuantizeConfig) -> Constant:
+    """Return weights as integers of `bits`; those that a pass has made so already, such as ones, stay as they are."""
+    if constant.integers is not None and not config.power_of_two and np.abs(constant.integers).max() < 1 << bits - 1:
+        return constant
+    return weight_constant(constant.values, bits, config)
 
 
 def finished(floats: Floats, roundings: Roundings, config: QuantizeConfig) -> Source:
