@@ -26,7 +26,7 @@ check: ## lint, types and the quick tests, for a first change (under three minut
 	@$(TOX) run -e check
 
 test: setup-test ## every test: lint, types, tests, the built wheel
-	@$(TOX) run
+	@$(TOX) run-parallel --parallel 2 --parallel-live
 
 test-kills: setup-test ## a whole run, killed at 100 random moments (CODESIGN_KILLS=... for another number)
 	@$(TOX) run -e kills

@@ -174,14 +174,15 @@ def page(rows: list[Row], drawn_rows: list[Row]) -> str:
         found = row.result
         now = _found("", "") if found is None else _found(str(found.interval_cycles), str(found.bound))
         lines.append(f"| {row.network} | {row.board} | {row.nodes} | {now} | {row.seconds:.1f} | {was} |")
-    lines += ["", f"{DRAWN} networks of NAS-Bench-Macro, drawn evenly, 8 bits:", ""]
-    lines += ["| board | fit | proved | median s | largest s |", "|---|---|---|---|---|"]
+    lines += ["", "Networks of NAS-Bench-Macro, drawn evenly, 8 bits:", ""]
+    lines += ["| board | networks | fit | proved | median s | largest s |", "|---|---|---|---|---|---|"]
     for board in dict.fromkeys(row.board for row in drawn_rows):
         mine = [row for row in drawn_rows if row.board == board]
         fit = [row.result for row in mine if row.result is not None]
         seconds = [row.seconds for row in mine]
         proved = sum(result.proved_optimal for result in fit)
-        lines.append(f"| {board} | {len(fit)} | {proved} | {statistics.median(seconds):.2f} | {max(seconds):.2f} |")
+        told = f"{statistics.median(seconds):.2f} | {max(seconds):.2f}"
+        lines.append(f"| {board} | {len(mine)} | {len(fit)} | {proved} | {told} |")
     return "\n".join([*lines, ""])
 
 

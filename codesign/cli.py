@@ -1,4 +1,7 @@
-"""The command line: each sub-command parses, calls one function of flow, and prints."""
+"""The command line: each sub-command parses, calls one function of flow, and prints.
+
+Long because every sub-command has its arguments and their help here.
+"""
 
 import argparse
 import contextlib

@@ -5,6 +5,7 @@
 - spelled unions: annotations and other expressions such as `Conv | Pool | Add`, with two node classes or more.
 - verbs: docstrings of public functions and methods that begin with a verb of VERBS. "Count of words" begins with a
   noun: a verb is not followed by "of". Properties name a thing, so they have a line of their own.
+- reasons: a file over 300 lines says in its docstring why, in a sentence that begins with "Long because".
 - sentences: words in the prose of Markdown pages. Code, tables and headings are left out.
 """
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAX_FUNCTION_LINES = 50
 MAX_FILE_LINES = 300
 MAX_WORDS = 25
+REASON = "Long because"
 
 # A verb that a docstring begins with and that is missing here is added here.
 VERBS = frozenset(
@@ -112,6 +114,12 @@ def long_functions(tree: ast.AST) -> list[str]:
     return [n.name for n in functions if (n.end_lineno or n.lineno) - n.lineno + 1 > MAX_FUNCTION_LINES]
 
 
+def reason(tree: ast.Module) -> str:
+    """Return the sentence of the module's docstring that says why the file is long; empty without one."""
+    found = re.search(rf"(?<!\S){REASON}\b[^.]+\.", " ".join((ast.get_docstring(tree) or "").split()))
+    return found.group() if found else ""
+
+
 def public_docstrings(tree: ast.AST) -> Iterator[tuple[bool, str]]:
     """Yield (is a property, docstring) of the public functions and methods of public classes."""
     for node in ast.iter_child_nodes(tree):
@@ -162,8 +170,10 @@ def code_lines(trees: dict[Path, ast.Module], home: Path) -> Iterator[str]:
     long = [f"{path.relative_to(home)}: {name}" for path, tree in trees.items() for name in long_functions(tree)]
     yield f"functions over {MAX_FUNCTION_LINES} lines: {listed(long)}"
     lines = {path: len(path.read_text().splitlines()) for path in trees}
-    tall = [f"{path.relative_to(home)} {count}" for path, count in lines.items() if count > MAX_FILE_LINES]
-    yield f"files over {MAX_FILE_LINES} lines: {listed(tall)}"
+    tall = [path for path, count in lines.items() if count > MAX_FILE_LINES]
+    yield f"files over {MAX_FILE_LINES} lines: {listed([f'{path.relative_to(home)} {lines[path]}' for path in tall])}"
+    unexplained = [str(path.relative_to(home)) for path in tall if not reason(trees[path])]
+    yield f"of these without a reason at their head: {listed(unexplained)}"
     told_of = [pair for tree in trees.values() for pair in public_docstrings(tree)]
     for what, is_property in (("public functions and methods", False), ("public properties", True)):
         texts = [text for is_one, text in told_of if is_one == is_property]

@@ -96,7 +96,8 @@ def _case_source(index: int, case: Case, work: Path) -> str:
         f'#include "case_{index}/kernel/top.cpp"\n'
         f'#define main tb_main\n#include "case_{index}/tb/tb.cpp"\n#undef main\n'
         'int bench(const char* data) {\n  char name[] = "tb";\n  std::string folder(data);\n'
-        "  char* argv[] = {name, &folder[0], nullptr};\n  return tb_main(2, argv);\n}\n}  // namespace\n#undef accel"
+        "  char* argv[] = {name, &folder[0], nullptr};\n  return tb_main(2, argv);\n}\n}  // namespace\n"
+        "#undef accel\n#undef ACCEL_OUTPUTS"
     )
 
 

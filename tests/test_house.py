@@ -55,6 +55,17 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
         assert not names & {"pickle", "eval", "exec"}, path
 
 
+def test_only_the_builder_computes_widths_and_scaling_of_a_convolution() -> None:
+    """Random machines declare more than is needed, on purpose."""
+    allowed = {"builder.py", "random_machines.py"}
+    others = [
+        p for p in (*SOURCES, *(ROOT / "benchmarks").rglob("*.py")) if p.name not in allowed and "ops" not in p.parts
+    ]
+    for path in others:
+        names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
+        assert not names & {"accumulator_bounds", "scaling_of"}, path
+
+
 def test_the_system_page_names_every_file() -> None:
     text = (ROOT / "docs" / "system.md").read_text()
     assert [str(p.relative_to(ROOT)) for p in SOURCES if p.name != "__init__.py" and p.name not in text] == []

@@ -71,6 +71,26 @@ def test_long_functions_are_named(counts: ModuleType) -> None:
     assert counts.long_functions(tree(f"def too_long():\n{body}\n    y = 0")) == ["too_long"]
 
 
+def test_a_reason_is_a_sentence_of_the_docstring(counts: ModuleType) -> None:
+    assert (
+        counts.reason(tree('"""What it is.\n\nLong because all\n stand here. More."""'))
+        == "Long because all stand here."
+    )
+    for without in (
+        '"""Belong because of it."""',
+        '"""Long because"""',
+        "# Long because of it.",
+        '"""Long. Because."""',
+    ):
+        assert counts.reason(tree(without)) == ""
+
+
+def test_every_file_over_three_hundred_lines_says_why(counts: ModuleType) -> None:
+    home = SCRIPT.parent.parent / "codesign"
+    tall = {p: t for p, t in counts.parsed(home).items() if len(p.read_text().splitlines()) > counts.MAX_FILE_LINES}
+    assert [str(path.relative_to(home)) for path, found in tall.items() if not counts.reason(found)] == []
+
+
 def test_public_docstrings_are_those_that_a_user_reads(counts: ModuleType) -> None:
     code = tree('''
         def public():
@@ -137,6 +157,7 @@ def test_the_script_prints_a_line_for_every_count() -> None:
         "spelled unions",
         "over 50 lines: ",
         "over 300 lines: ",
+        "without a reason at their head: ",
         "begin with a verb",
     ):
         assert what in done.stdout

@@ -2,6 +2,8 @@
 
 The modules themselves are plain SystemVerilog and are copied as they are; this file only chooses their parameters and
 joins their streams.
+
+Long because every kind of module has a row of parameters here.
 """
 
 import json

@@ -1,6 +1,8 @@
 """The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over.
 
 They stand in one file, so that what each reads and leaves can be read in order.
+
+Long because all steps stand here.
 """
 
 import contextlib

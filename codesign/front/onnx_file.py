@@ -9,6 +9,8 @@ at half the scale. The bias gets one such half step more where the output is coa
 value is an odd number of half steps, never a tie. So the file computes the graph exactly, as long as multipliers and
 scales are powers of two and sums stay below 2**24 (float32). For other multipliers some ties remain, which go to even.
 Where the machine rounds down or up, a Floor or a Ceil stands before QuantizeLinear. Zero points are those of ONNX.
+
+Long because both directions stand here, operator by operator.
 """
 
 import json
@@ -23,6 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, UnsupportedError
+from codesign.front.onnx_numbers import ROUNDERS, container_of, fitting, half_steps, own_scale, window_attributes
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
 from codesign.ir.graph import Encoding, Graph
@@ -43,13 +46,6 @@ OPSET, IR_VERSION = 21, 10
 _FORMAT = 2
 _FORMAT_WITHOUT_CANONICAL_DIGEST = 1  # its digest cannot be made again; nodes and weights are compared all the same
 _HEADER, _DIGEST = "codesign.graph", "codesign.digest"
-_ROUNDERS = {Rounding.FLOOR: "Floor", Rounding.CEIL: "Ceil"}
-_CONTAINERS = {
-    (8, False): (TensorProto.UINT8, np.uint8),
-    (8, True): (TensorProto.INT8, np.int8),
-    (16, False): (TensorProto.UINT16, np.uint16),
-    (16, True): (TensorProto.INT16, np.int16),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +172,9 @@ class _Builder:
                 self._conv(node, weight, bias, multiplier, node.groups)
             case Pool() if node.op is PoolOp.MAX:
                 x = self._source(node.source, name, self._scale(name))
-                self.nodes.append(helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **_window(node)))
+                self.nodes.append(
+                    helper.make_node("MaxPool", [x], [f"{name}.acc"], name=name, **window_attributes(node))
+                )
                 self._finish(node, f"{name}.acc")
             case Pool():
                 c, window = node.ishape.c, node.window
@@ -200,18 +198,20 @@ class _Builder:
         x = self._source(node.source, name, source, node.zero_in)
         fraction = node.bias_fraction if isinstance(node, Conv) else 0
         step = multiplier / 2.0 ** (node.shift + 1) * self._scale(name)
-        doubled = _fitting(2 * weight.transpose(0, 3, 1, 2), name)
+        doubled = fitting(2 * weight.transpose(0, 3, 1, 2), name)
         self._constant(f"{name}.weight", doubled)
         self._constant(f"{name}.weight_scale", (step * 2.0**fraction / source).astype(np.float32))
         self._constant(f"{name}.weight_zero", np.zeros(len(step), doubled.dtype))
-        self._constant(f"{name}.bias", _fitting(2 * bias + _half_steps(node, multiplier), name, np.int32))
+        self._constant(f"{name}.bias", fitting(2 * bias + half_steps(node, multiplier), name, np.int32))
         self._constant(f"{name}.bias_scale", step.astype(np.float32))
         for part, zero in (("weight", [f"{name}.weight_zero"]), ("bias", [])):
             inputs = [f"{name}.{part}", f"{name}.{part}_scale", *zero]
             made = helper.make_node("DequantizeLinear", inputs, [f"{name}.{part}.r"], name=f"{name}.{part}.dq", axis=0)
             self.nodes.append(made)
         inputs = [x, f"{name}.weight.r", f"{name}.bias.r"]
-        self.nodes.append(helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **_window(node)))
+        self.nodes.append(
+            helper.make_node("Conv", inputs, [f"{name}.acc"], name=name, group=groups, **window_attributes(node))
+        )
         self._finish(node, self._scaled_by_count(node) if isinstance(node, Pool) and node.by_count else f"{name}.acc")
 
     def _scaled_by_count(self, node: Pool) -> str:
@@ -262,8 +262,8 @@ class _Builder:
         """Round where QuantizeLinear does it otherwise, clamp unless the container does, and quantize."""
         name, qtype, scale = node.name, node.otype, self._scale(node.name)
         rule = node.rule if isinstance(node, Conv | Pool | Add) else HALF_UP
-        if rule.rounding in _ROUNDERS:
-            made = helper.make_node(_ROUNDERS[rule.rounding], [tensor], [f"{name}.whole"], name=f"{name}.round")
+        if rule.rounding in ROUNDERS:
+            made = helper.make_node(ROUNDERS[rule.rounding], [tensor], [f"{name}.whole"], name=f"{name}.round")
             self.nodes.append(made)
             tensor = f"{name}.whole"
         low, high = rule.limits(qtype)
@@ -307,7 +307,7 @@ class _Builder:
         if name == self.graph.input.name:
             return self.graph.input_scale
         scales = zip(self.graph.output_nodes, self.graph.scales, strict=True)
-        return next((_own_scale(node, scale) for node, scale in scales if node.name == name), 1.0)
+        return next((own_scale(node, scale) for node, scale in scales if node.name == name), 1.0)
 
     def _constant(self, name: str, array: npt.NDArray[Any]) -> None:
         self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
@@ -321,7 +321,7 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
     params: dict[str, IntArray] = {}
     for node in header.nodes:
         if isinstance(node, Conv):
-            own = _own_scale(node, scales[node.name]) if node.name in scales else 1.0
+            own = own_scale(node, scales[node.name]) if node.name in scales else 1.0
             weight, bias = (_kept(held, f"{node.name}.{part}", "i", 2.0**31) for part in ("weight", "bias"))
             scale = _kept(held, f"{node.name}.bias_scale", "f", 2.0**16 * own / 2.0 ** (node.shift + 1))
             multiplier = scale.astype(np.float64) * 2.0 ** (node.shift + 1) / own
@@ -339,45 +339,6 @@ def _kept(held: dict[str, npt.NDArray[Any]], name: str, kind: str, most: float) 
     if array.dtype.kind != kind or not (np.abs(array.astype(np.float64)) <= most).all():
         raise ValueError(f"tensor {name!r} is not of the type or the range that was written")
     return array
-
-
-def _own_scale(node: Node, output_scale: float) -> float:
-    """Return the scale with which the last node is quantized: 1 where a product with another would blur ties."""
-    exact = isinstance(node, Conv | Pool | Add) and node.rule.rounding is not Rounding.HALF_UP
-    exact |= isinstance(node, Pool) and bool(node.by_count)
-    return 1.0 if exact else output_scale
-
-
-def _half_steps(node: Conv | Pool, multiplier: IntArray) -> IntArray:
-    """Return 1 for channels whose halves go up and whose output step is a sum's times a power of two, else 0."""
-    up = node.rule.rounding is Rounding.HALF_UP
-    return (up & ((multiplier & (multiplier - 1)) == 0) & (multiplier < 1 << node.shift)).astype(np.int64)
-
-
-def _window(node: Windowed) -> dict[str, list[int]]:
-    window = node.window
-    dilations = [window.dilation_y, window.dilation_x]
-    return {
-        "kernel_shape": [window.fy, window.fx],
-        **({} if dilations == [1, 1] else {"dilations": dilations}),
-        "strides": [window.stride_y, window.stride_x],
-        "pads": [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right],
-    }
-
-
-def container_of(qtype: QType) -> tuple[int, Any]:
-    """Return the ONNX type and the numpy type that hold an integer type."""
-    return _CONTAINERS[8 if qtype.bits <= 8 else 16, qtype.signed]
-
-
-def _fitting(array: IntArray, name: str, *types: Any) -> npt.NDArray[Any]:
-    """Return the array in the smallest of the types that holds it."""
-    for dtype in types or (np.int8, np.int16):
-        if array.min() >= np.iinfo(dtype).min and array.max() <= np.iinfo(dtype).max:
-            return array.astype(dtype)
-    raise UnsupportedError(
-        f"node {name!r}: a doubled weight or bias, {np.abs(array).max()}, is too large for its ONNX type"
-    )
 
 
 def _parsed(path: Path) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from codesign.errors import ToolError
-from codesign.front.onnx_file import container_of
+from codesign.front.onnx_numbers import container_of
 from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.ops.arrays import IntArray

@@ -1,4 +1,7 @@
-"""Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched."""
+"""Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched.
+
+Long because every noun has its file format here, for writing and for reading.
+"""
 
 import contextlib
 import errno

@@ -82,7 +82,10 @@ class End:
 
 @dataclass(frozen=True, eq=False)
 class Machine:
-    """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results."""
+    """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results.
+
+    `ends` tells the images that several sinks have given, and `control` then counts these. One sink needs none.
+    """
 
     channels: dict[str, Channel]
     instances: tuple[Instance, ...]
@@ -93,7 +96,7 @@ class Machine:
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
-        """The engines, one per node, in the order of the graph."""
+        """The engines, in the order of the data flow."""
         return tuple(i.block for i in self.instances if isinstance(i.block, Unit))
 
     @cached_property

@@ -1,6 +1,8 @@
 """The line engine: which modules it is made of for a node, and the cycles that follow from its lanes.
 
 Every function takes a single LineEngine or columns of engines; with columns, its results are columns.
+
+Long because every operator has its modules here.
 """
 
 from dataclasses import dataclass

@@ -3,6 +3,8 @@
 A space is a row of sites, one per node and one per AXI-Stream, and the edges between them. A design takes one option
 per site. Its interval is the largest of the options'. Its counts are the sum of the options' and of one width converter
 per edge. A new kind of engine joins by adding its rows to `node_options`.
+
+Long because options, sites and estimates of buffers are one model.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,7 @@
-"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order."""
+"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order.
+
+Long because every section of the page stands here.
+"""
 
 from collections.abc import Iterable
 from html import escape

@@ -190,9 +190,18 @@ def _binding(query: Query, best: _Best) -> tuple[Binding, ...]:
         free, last = _with_budget(query, r, np.inf), int(shorter[-1])
         if fill(free, menu_within(free, last), last).selection.rows is None:
             continue
-        more = least_interval(_with_budget(query, r, query.budget[r] * (1 + MORE)), interval)
-        found.append(Binding(name, int(used[r]), int(query.budget[r]), more.interval if more else interval))
+        more = _quicker(_with_budget(query, r, query.budget[r] * (1 + MORE)), interval)
+        found.append(Binding(name, int(used[r]), int(query.budget[r]), more))
     return tuple(found)
+
+
+def _quicker(query: Query, interval: int) -> int:
+    """Return the least interval that is found with this budget, at most `interval`."""
+    try:
+        least = least_interval(query, interval)
+    except CodesignError:  # the work allowed was done
+        return interval
+    return interval if least is None else least.interval
 
 
 def _with_budget(query: Query, resource: int, limit: float) -> Query:

@@ -13,6 +13,7 @@ from codesign.search.menu import Menu, menu_of, shares_of, whole
 from codesign.search.prices import TINY, Known, Quest, ask, mend, narrow, prune
 from codesign.search.program import Verdict
 
+_MORE = 10  # times as many nodes where any selection will do: the programs are small, and each interval needs its proof
 _TRIED = 12  # of the selections that prices have shown, how many are mended
 _STEPS = (1.003, 1.01, 1.03, 1.1, 1.3, 2.0, 4.0)  # times the least budget that prices do not disprove
 
@@ -188,7 +189,7 @@ def _selection(query: Query, menu: Menu, picks: IntArray, verdict: Verdict, boun
 def _exact(query: Query, menu: Menu, *, costly: bool, gap: float) -> Selection:
     """Return what the exact program says: the least cost or, without costs, any selection."""
     weights = query.weights if costly else np.zeros(len(NAMES))
-    answer, picks = solve(menu, weights, gap=gap, nodes=query.nodes)
+    answer, picks = solve(menu, weights, gap=gap, nodes=query.nodes if costly else _MORE * query.nodes)
     if picks is None:
         return Selection(answer.verdict, None, np.inf, answer.bound)
     if (counts_of(query.space, rows_of(menu, picks)) > query.budget).any():

@@ -1,6 +1,8 @@
-"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed."""
+"""Random legal graphs and designs: small, full of corner cases, and reproducible from a seed.
 
-from collections.abc import Sequence
+Long because every operator is drawn here with its corner cases.
+"""
+
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -20,6 +22,20 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
+from codesign.testing.random_values import (
+    declared_scaling,
+    dilated_window,
+    divisors,
+    large_multiplier,
+    largest_multipliers,
+    pick,
+    power_of_two,
+    random_multipliers,
+    random_shift,
+    random_weights,
+    random_window,
+    weight_bits,
+)
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -54,8 +70,8 @@ def random_graph(
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
         blocks += [build.concat, build.resize]
-    for _ in range(_pick(rng, (1, 1, 2, 3, 4))):
-        build.head = _pick(rng, blocks)(build.head)
+    for _ in range(pick(rng, (1, 1, 2, 3, 4))):
+        build.head = pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
         build.head = build.global_pool(build.head)
     if rng.random() < 0.4 or len(build.nodes) == 1:
@@ -69,7 +85,7 @@ def random_design(graph: Graph, rng: Rng) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
     engines = tuple(_engine(node, rng) for node in graph.operations)
     fifos = tuple(
-        Fifo(n.name, i, _power_of_two(2 * words_in(n, e) + 2))
+        Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
         for n, e in zip(graph.operations, engines, strict=True)
         if n.joins
         for i in range(len(n.inputs))
@@ -95,13 +111,13 @@ class _Builder:
 
     def __post_init__(self) -> None:
         y, x = (int(self.rng.integers(1, 10)) for _ in range(2))
-        c = _pick(self.rng, (1, 1, 2, 3, 4, 5, 6))
+        c = pick(self.rng, (1, 1, 2, 3, 4, 5, 6))
         self.nodes.append(Input(name="image", shape=Shape(y, x, c), otype=self.activation()))
         self.head: Node = self.nodes[0]
 
     def activation(self) -> QType:
         if self.is_extreme:
-            return QType(_pick(self.rng, (2, 3, 8, 15, 16)), bool(self.rng.random() < 0.5))
+            return QType(pick(self.rng, (2, 3, 8, 15, 16)), bool(self.rng.random() < 0.5))
         bits = 16 if self.rng.random() < 0.06 else int(self.rng.integers(2, 9))
         return QType(bits, bool(self.rng.random() < 0.4))
 
@@ -114,18 +130,18 @@ class _Builder:
 
     def window(self, shape: Shape) -> Window:
         """Return a window that fits the padded map; extreme ones leave out most of it."""
-        window = _window(shape, self.rng, 4)
+        window = random_window(shape, self.rng, 4)
         if not self.is_plain and self.rng.random() < 0.25:
-            window = _dilated(window, shape, self.rng)
+            window = dilated_window(window, shape, self.rng)
         if not self.is_extreme:
             return window
-        return replace(window, stride_y=_pick(self.rng, (1, 3, 5, 11)), stride_x=_pick(self.rng, (1, 2, 5, 11)))
+        return replace(window, stride_y=pick(self.rng, (1, 3, 5, 11)), stride_x=pick(self.rng, (1, 2, 5, 11)))
 
     def shift(self, bound: int, otype: QType) -> int:
         """Return a shift that brings `bound` to about the output's range, or an extreme one."""
         if self.is_extreme and self.rng.random() < 0.5:
-            return _pick(self.rng, (0, 1, 31, 32, 47))
-        return _shift(bound, otype, self.rng)
+            return pick(self.rng, (0, 1, 31, 32, 47))
+        return random_shift(bound, otype, self.rng)
 
     def zero(self, qtype: QType) -> int:
         """Return a zero point: often 0, else any of the type."""
@@ -142,20 +158,20 @@ class _Builder:
             low, high = np.sort(self.rng.integers(otype.qmin, otype.qmax + 1, 2)).tolist()
             bounds = low, high
         return OutputRule(
-            rounding=_pick(self.rng, tuple(Rounding)),
+            rounding=pick(self.rng, tuple(Rounding)),
             zero=zero if abs(zero) << shift < 1 << 47 else 0,
             bounds=bounds,
         )
 
     def conv(self, source: Node) -> Node:
         window = self.window(source.oshape)
-        return self._conv(source, _pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
+        return self._conv(source, pick(self.rng, (1, 2, 3, 4, 5, 6, 7, 9)), window)
 
     def grouped(self, source: Node) -> Node:
         """Return a convolution of as many groups as divide the channels, often as many as channels; at most nine come
         out.
         """
-        groups = _pick(self.rng, _divisors(source.oshape.c))
+        groups = pick(self.rng, divisors(source.oshape.c))
         k = groups * min(int(self.rng.integers(1, 5)), max(9 // groups, 1))
         return self._conv(source, k, self.window(source.oshape), groups)
 
@@ -169,11 +185,11 @@ class _Builder:
 
     def concat(self, source: Node) -> Node:
         """Join two or three maps: the source itself, once or twice, and convolutions of it or of one another."""
-        maps = [source] * _pick(self.rng, (0, 1, 1, 1, 2))
-        count, longest = _pick(self.rng, (2, 2, 3)), source
+        maps = [source] * pick(self.rng, (0, 1, 1, 1, 2))
+        count, longest = pick(self.rng, (2, 2, 3)), source
         while len(maps) < count:
-            k, window = _pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
-            longest = self._conv(_pick(self.rng, (source, longest)), k, window, otype=source.otype)
+            k, window = pick(self.rng, (1, 2, 2, 3, 4, 6)), self.same_extent_window()
+            longest = self._conv(pick(self.rng, (source, longest)), k, window, otype=source.otype)
             maps.append(longest)
         chosen = [maps[i] for i in self.rng.permutation(len(maps)).tolist()]
         return self.add_node(
@@ -188,7 +204,7 @@ class _Builder:
     def resize(self, source: Node) -> Node:
         """Repeat rows and pixels, unless the map would become large."""
         shape = source.oshape
-        fy, fx = (_pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
+        fy, fx = (pick(self.rng, (1, 2, 2, 3)) for _ in range(2))
         if shape.y * fy > 12 or shape.x * fx > 12:
             fy, fx = 1, 1
         name = self.fresh("resize")
@@ -203,7 +219,7 @@ class _Builder:
         """Return a convolution that keeps the shape, dense, grouped or depthwise."""
         window = self.same_extent_window()
         c = source.oshape.c
-        groups = _pick(self.rng, _divisors(c)) if self.rng.random() < 0.5 else 1
+        groups = pick(self.rng, divisors(c)) if self.rng.random() < 0.5 else 1
         return self._conv(source, c, window, groups)
 
     def pool(self, source: Node) -> Node:
@@ -221,7 +237,7 @@ class _Builder:
         pair = (long, short) if self.rng.random() < 0.5 else (short, long)
         multipliers = tuple(1 if self.rng.random() < 0.5 else int(self.rng.integers(1, 200)) for _ in pair)
         if self.is_extreme:
-            multipliers = tuple(_large_multiplier(source.otype, self.rng) for source in pair)
+            multipliers = tuple(large_multiplier(source.otype, self.rng) for source in pair)
         if not self.is_plain:
             multipliers = tuple(-m if self.rng.random() < 0.3 else m for m in multipliers)
         low, high = (sum(int(m * v) for m, v in zip(multipliers, ends, strict=True)) for ends in _ends(pair))
@@ -243,21 +259,21 @@ class _Builder:
 
     def _conv(self, source: Node, k: int, window: Window, groups: int = 1, otype: QType | None = None) -> Node:
         shape, itype, otype = source.oshape, source.otype, otype or self.activation()
-        wtype = QType(_weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
+        wtype = QType(weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
-        weight = _weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        weight = random_weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
-        zero, fraction = self.zero(itype), 0 if self.is_plain else _pick(self.rng, (0, 0, 1, 5))
+        zero, fraction = self.zero(itype), 0 if self.is_plain else pick(self.rng, (0, 0, 1, 5))
         added = added_bias(weight, bias, zero, fraction) >> fraction
         low, high = accumulator_bounds(itype, weight, added)
         acc_bits = max(2, signed_bits(low, high)) + int(self.rng.random() < 0.2)
         if self.is_extreme and self.rng.random() < 0.3:
             acc_bits = 32
-        scaling = _pick(self.rng, tuple(Scaling))
+        scaling = pick(self.rng, tuple(Scaling))
         limit = min(16, 48 - acc_bits - fraction)
-        multiplier = _multipliers(k, scaling, limit, self.rng)
+        multiplier = random_multipliers(k, scaling, limit, self.rng)
         if self.is_extreme:
-            multiplier = _largest_multipliers(scaling, multiplier, limit, self.rng)
+            multiplier = largest_multipliers(scaling, multiplier, limit, self.rng)
         shift = self.shift((max(-low, high) << fraction) * int(multiplier.max()), otype)
         self.params |= {f"{name}.weight": weight, f"{name}.bias": bias, f"{name}.multiplier": multiplier}
         return self.add_node(
@@ -271,7 +287,7 @@ class _Builder:
                 groups=groups,
                 wtype=wtype,
                 acc_bits=acc_bits,
-                scaling=_declared_scaling(scaling, multiplier),
+                scaling=declared_scaling(scaling, multiplier),
                 multiplier_bits=int(multiplier.max()).bit_length(),
                 shift=shift,
                 otype=otype,
@@ -291,7 +307,7 @@ class _Builder:
             op, otype, shift = PoolOp.AVERAGE, self.activation(), int(self.rng.integers(4, 14))
             multiplier = max(1, (1 << shift) // window.positions)
             if self.is_extreme:
-                shift, multiplier = self.shift(1 << 30, otype), _pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
+                shift, multiplier = self.shift(1 << 30, otype), pick(self.rng, (1, 1 << 15, (1 << 16) - 1, 3))
             zero, rule = self.zero(itype), self.rule(otype, shift)
             if not self.is_plain and self.rng.random() < 0.4:
                 counts = np.unique(window_counts(window, shape)).tolist()
@@ -319,130 +335,29 @@ def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
     """Return the names of two or three outputs in any order, the last node among them, or none for that one alone."""
     if rng.random() < 0.7 or len(nodes) == 1:
         return ()
-    others = rng.permutation(len(nodes) - 1)[: _pick(rng, (1, 1, 2))].tolist()
+    others = rng.permutation(len(nodes) - 1)[: pick(rng, (1, 1, 2))].tolist()
     return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
-
-
-def _divisors(extent: int) -> tuple[int, ...]:
-    return tuple(n for n in range(1, extent + 1) if extent % n == 0)
 
 
 def _engine(node: Operation, rng: Rng) -> LineEngine:
     k, c = node.oshape.c, node.reduced_channels
     if node.aligned_lanes is not None:
-        pe, simd = (_pick(rng, _divisors(lanes)) for lanes in node.aligned_lanes)
+        pe, simd = (pick(rng, divisors(lanes)) for lanes in node.aligned_lanes)
     else:
-        pe = _pick(rng, (1, k, int(rng.integers(1, k + 1))))
-        simd = _pick(rng, (1, c, int(rng.integers(1, c + 1))))
+        pe = pick(rng, (1, k, int(rng.integers(1, k + 1))))
+        simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
     narrowest = emit_lanes(node, pe, simd)
-    emit = _pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
+    emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
     engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
     return replace(
         engine,
-        multiplier=_pick(rng, tuple(Multiplier)),
-        weight_memory=_pick(rng, tuple(Memory)),
-        buffer_memory=_pick(rng, tuple(Memory)),
-        buffer_words=_power_of_two(2 * words_in(node, engine) + 16),
+        multiplier=pick(rng, tuple(Multiplier)),
+        weight_memory=pick(rng, tuple(Memory)),
+        buffer_memory=pick(rng, tuple(Memory)),
+        buffer_words=power_of_two(2 * words_in(node, engine) + 16),
     )
-
-
-def _window(shape: Shape, rng: Rng, limit: int) -> Window:
-    """Return a window of at most limit x limit that fits the padded map; pads and strides at random."""
-    fy, top, bottom = _extent(shape.y, rng, limit)
-    fx, left, right = _extent(shape.x, rng, limit)
-    sy, sx = (_pick(rng, (1, 1, 1, 2, 2, 3)) for _ in range(2))
-    return Window(
-        fy=fy,
-        fx=fx,
-        stride_y=sy,
-        stride_x=sx,
-        pad_top=top,
-        pad_left=left,
-        pad_bottom=bottom,
-        pad_right=right,
-    )
-
-
-def _dilated(window: Window, shape: Shape, rng: Rng) -> Window:
-    """Return the window with its positions further apart and more padding, if it still fits the map."""
-    dy, dx = (int(rng.integers(1, 4)) for _ in range(2))
-    top, left, bottom, right = (int(rng.integers(1 + (f - 1) * d)) for f, d in 2 * ((window.fy, dy), (window.fx, dx)))
-    apart = replace(
-        window, dilation_y=dy, dilation_x=dx, pad_top=top, pad_left=left, pad_bottom=bottom, pad_right=right
-    )
-    fits = apart.span_y <= shape.y + top + bottom and apart.span_x <= shape.x + left + right
-    return apart if fits else window
-
-
-def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
-    """Return kernel extent and the padding on both sides."""
-    kernel = int(rng.integers(1, limit + 1))
-    before, after = (int(rng.integers(kernel)) if rng.random() < 0.6 else 0 for _ in range(2))
-    if size + before + after < kernel:
-        return size, 0, 0
-    return kernel, before, after
-
-
-def _weight_bits(itype: QType, taps: int, rng: Rng) -> int:
-    """Return as many bits that a sum of `taps` products and a bias of their size fit an accumulator of 31 bits."""
-    wide = itype.bits <= 8 and rng.random() < 0.05
-    drawn = 16 if wide else int(rng.integers(2, 9))
-    return min(drawn, 31 - itype.bits - (taps + 1).bit_length())
-
-
-def _weights(shape: Sequence[int], wtype: QType, rng: Rng, *, dense: bool) -> IntArray:
-    """Return weights: uniform, or unless they must be dense mostly zero, all minimum, or only the extremes."""
-    kind = 1.0 if dense else rng.random()
-    if kind < 0.1:
-        return np.full(shape, wtype.qmin, dtype=np.int64)
-    if kind < 0.3:
-        return rng.choice(np.array([wtype.qmin, wtype.qmax], dtype=np.int64), shape)
-    weight = rng.integers(wtype.qmin, wtype.qmax + 1, shape, dtype=np.int64)
-    return np.where(rng.random(shape) < 0.7, 0, weight) if kind < 0.4 else weight
-
-
-def _multipliers(k: int, scaling: Scaling, limit_bits: int, rng: Rng) -> IntArray:
-    match scaling:
-        case Scaling.SHIFT:
-            return np.ones(k, dtype=np.int64)
-        case Scaling.POWER_OF_TWO:
-            return np.left_shift(1, rng.integers(0, min(limit_bits, 8), k, dtype=np.int64))
-        case Scaling.GENERAL:
-            return rng.integers(1, 1 << int(rng.integers(1, limit_bits + 1)), k, dtype=np.int64)
-
-
-def _large_multiplier(itype: QType, rng: Rng) -> int:
-    """Return an addition's multiplier of any width, at most as large as leaves room for another in 32 bits."""
-    most = (1 << 30) // max(-itype.qmin, itype.qmax + 1)
-    bits = int(rng.integers(1, most.bit_length() + 1))
-    return _pick(rng, (most, min(most, (1 << bits) - 1), int(rng.integers(1, most + 1)), 1))
-
-
-def _largest_multipliers(scaling: Scaling, drawn: IntArray, limit_bits: int, rng: Rng) -> IntArray:
-    """Return those drawn, or half of the time in each channel the largest that there is."""
-    most = {Scaling.SHIFT: 1, Scaling.POWER_OF_TWO: 1 << (limit_bits - 1), Scaling.GENERAL: (1 << limit_bits) - 1}
-    return np.where(rng.random(len(drawn)) < 0.5, most[scaling], drawn)
-
-
-def _declared_scaling(scaling: Scaling, multiplier: IntArray) -> Scaling:
-    """Return the kind drawn, or SHIFT where powers of two all came out as 1."""
-    return Scaling.SHIFT if scaling is Scaling.POWER_OF_TWO and (multiplier == 1).all() else scaling
-
-
-def _shift(bound: int, otype: QType, rng: Rng) -> int:
-    """Return a shift that brings `bound` to about the output's range: a little saturation, or some lost bits."""
-    fit = max(bound, 1).bit_length() - otype.bits
-    return int(np.clip(fit - rng.integers(-1, 4), 0, 47))
 
 
 def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:
     a, b = pair[0].otype, pair[1].otype
     return (a.qmin, b.qmin), (a.qmax, b.qmax)
-
-
-def _power_of_two(least: int) -> int:
-    return max(2, 1 << (least - 1).bit_length())
-
-
-def _pick(rng: Rng, options: Sequence[T]) -> T:
-    return options[int(rng.integers(len(options)))]
