@@ -51,7 +51,7 @@ CASES: Mapping[str, QuantizeConfig] = {
 }
 
 
-def measure(name: str, source: Source, dataset: Dataset, config: QuantizeConfig, exact: RealArray) -> dict[str, Any]:
+def measure(source: Source, dataset: Dataset, config: QuantizeConfig, exact: RealArray) -> dict[str, Any]:
     """Return accuracy and noise of one quantized network on all test images."""
     order = np.random.default_rng(0).permutation(len(dataset.train_x))[:CALIBRATION]
     floats = observed(source, dataset.train_x[order] * SCALE, config)
@@ -72,22 +72,21 @@ def rows_of(dataset: Dataset, work: Path) -> dict[str, dict[str, dict[str, Any]]
     """Return what was measured, by network and case; what the folder has is not measured again."""
     kept = work / "rows.json"
     rows: dict[str, dict[str, dict[str, Any]]] = json.loads(kept.read_text()) if kept.exists() else {}
-    for name in networks():
-        held = rows.setdefault(name, {})
-        todo = {case: c for case, c in CASES.items() if held.get(case, {}).get("config") != to_plain(c)}
-        if not todo:
-            continue
-        module = trained(name, dataset, work)
-        source = prepared(name, read_module(module, np.zeros((1, 1, 28, 28)), name))
-        exact = outputs(source, dataset.test_x * SCALE)
-        for case, config in todo.items():
-            held[case] = {**measure(name, source, dataset, config, exact), "config": to_plain(config)}
+    sources: dict[str, tuple[Source, RealArray]] = {}
+    for case, config in CASES.items():
+        for name in networks():
+            held = rows.setdefault(name, {})
+            if held.get(case, {}).get("config") == to_plain(config):
+                continue
+            if name not in sources:
+                module = trained(name, dataset, work)
+                source = prepared(name, read_module(module, np.zeros((1, 1, 28, 28)), name))
+                sources[name] = source, outputs(source, dataset.test_x * SCALE)
+            source, exact = sources[name]
+            held[case] = {**measure(source, dataset, config, exact), "config": to_plain(config)}
             kept.write_text(json.dumps(rows, indent=1))
-            print(
-                f"{name}, {case}: {held[case]['accuracy']:.2%} of {held[case]['float']:.2%}",
-                file=sys.stderr,
-                flush=True,
-            )
+            told = f"{held[case]['accuracy']:.2%} of {held[case]['float']:.2%}"
+            print(f"{name}, {case}: {told}", file=sys.stderr, flush=True)
     return rows
 
 
