@@ -12,7 +12,7 @@ from codesign.front.quantization import RealArray
 from codesign.front.read import Format, lowered
 from codesign.front.source import Affine, Clip, Constant, Conv, Dense, Quantize, Source
 from codesign.model import golden
-from codesign.ptq.bias import channel_errors, correct_bias
+from codesign.ptq.bias import correct_bias
 from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.equalize import equalize
 from codesign.ptq.grids import input_grid, map_grid, squared_error, weight_constant
@@ -27,6 +27,11 @@ POWERS = QuantizeConfig(power_of_two=True)
 
 def seen(values: RealArray) -> Observed:
     return Observed(float(values.min()), float(values.max()), values)
+
+
+def channel_errors(source: Source, noisy: Source, tensor: str, x: RealArray) -> RealArray:
+    error = evaluate(noisy, x)[tensor] - evaluate(source, x)[tensor]
+    return np.asarray(error.mean(axis=tuple(range(error.ndim - 1))))
 
 
 def plan(source: Source, x: RealArray, config: QuantizeConfig) -> tuple[Floats, Roundings]:
@@ -294,3 +299,10 @@ def test_weights_that_are_integers_already_stay_as_they_are() -> None:
     kept = made.constants[next(op for op in layers(made) if op.name == "brighten").weight]
     assert kept.integers is not None
     assert kept.integers.reshape(-1).tolist() == [1, -1, 1]
+
+
+def test_the_ratio_of_signal_to_noise_is_infinite_without_noise_and_a_number_without_signal() -> None:
+    some = np.array([3.0, 4.0])
+    assert sqnr_db(some, some) == np.inf
+    assert sqnr_db(some, some + np.array([0.3, 0.4])) == pytest.approx(20.0)
+    assert sqnr_db(0 * some, some) == -300.0

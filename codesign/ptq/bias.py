@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.front.evaluate import evaluate, values_of
+from codesign.front.evaluate import values_of
 from codesign.front.quantization import RealArray
 from codesign.front.source import Constant, Conv, Dense, Source, inputs_of
 
@@ -37,12 +37,6 @@ def correct_bias(source: Source, noisy: Source, x: RealArray) -> Source:
         held[op.output] = y
         _forget(held, inputs_of(op), op.output, last_noisy)
     return replace(noisy, operators=tuple(operators), constants=constants)
-
-
-def channel_errors(source: Source, noisy: Source, tensor: str, x: RealArray) -> RealArray:
-    """Return how far the means [C] of a tensor's channels are off on images x[N, ...]."""
-    error = evaluate(noisy, x)[tensor] - evaluate(source, x)[tensor]
-    return np.asarray(error.mean(axis=tuple(range(error.ndim - 1))))
 
 
 def _last_readers(source: Source) -> dict[str, str]:

@@ -82,7 +82,7 @@ def right_share(found: RealArray, labels: Labels) -> float:
 def _decibels(power: float, noise: float) -> float:
     if noise == 0:
         return math.inf
-    return 10 * math.log10(power / noise) if power else -math.inf
+    return 10 * math.log10(max(power / noise, 1e-30))
 
 
 def _parts(source: Source, x: RealArray) -> Iterator[tuple[RealArray, dict[str, RealArray]]]:
