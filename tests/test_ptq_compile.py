@@ -100,6 +100,7 @@ def test_compile_of_a_float_file_ends_in_proof_summary_and_report(
     assert "float 100.00%" in told
     assert summary["source"]["format"] == "ONNX"
     assert summary["source"]["differing_predictions"] <= 1
+    assert "the largest score is another in" in summary["source"]["verdict"]
     places = {loss["name"]: loss for loss in summary["quantization"]["losses"]}
     assert [loss["weight_bits"] for loss in places.values() if "weight_bits" in loss] == [6, 6, 6, 6]
     page = (out / "report.html").read_text()

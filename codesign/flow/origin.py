@@ -155,6 +155,7 @@ def look_at(folder: RunFolder) -> Origin | None:
         format=read.format,
         input_axes=read.input.axes,
         output_axes=read.output.axes,
+        quantized_here=folder.quantization.exists(),
         notes=read.notes,
         layers=tuple((layer.node, layer.source, layer.error_steps) for layer in read.layers),
         failure="" if found is None else found.failure,

@@ -61,11 +61,13 @@ class Origin:
 
     `layers`: node, its name in the file, and the most that its scaled sums are off, in steps of its output. `runtime`
     is empty if none is installed; `failure` says why there is no comparison. Differences are in steps of the output.
+    `quantized_here`: the file has a float network, so that they are what quantization lost.
     """
 
     format: str
     input_axes: str
     output_axes: str
+    quantized_here: bool = False
     notes: tuple[str, ...] = ()
     layers: tuple[tuple[str, str, float], ...] = ()
     runtime: str = ""
@@ -87,6 +89,11 @@ class Origin:
         of = f"{self.words:,} words (images: {self.images})"
         if not self.differing_words:
             return f"{self.format}; equals {self.runtime} in all {of}"
+        if self.quantized_here:
+            return (
+                f"{self.format}, quantized here: the largest score is another in {self.differing_predictions} of "
+                f"{self.images} images than in {self.runtime}"
+            )
         return (
             f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}; difference in steps: "
             f"{self.largest_steps} at most, {self.mean_steps:.2g} in the mean"
