@@ -63,7 +63,7 @@ def test_the_boards_are_known_by_name() -> None:
 
 def test_a_prediction_needs_no_program_and_no_golden_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(golden, "run", None)
+    monkeypatch.setattr(golden, "run_all", None)
     found = built()
     assert found.graph.digest() == small_graph().digest()
     assert found.cost.interval_cycles == found.summary()["predicted"]["interval_cycles"]
@@ -205,8 +205,8 @@ def test_a_users_numbers_are_encoded_where_the_network_has_an_encoding() -> None
 @pytest.mark.gxx
 def test_a_simulation_that_differs_raises_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = built()
-    wrong = golden.run
-    monkeypatch.setattr(golden, "run", lambda graph, x: wrong(graph, x) + 1)
+    wrong = golden.run_joined
+    monkeypatch.setattr(golden, "run_joined", lambda graph, x: wrong(graph, x) + 1)
     with pytest.raises(codesign.MismatchError, match="csim: layer"):
         found.csim()
     assert "C simulation failed" in found.summary()["wrong"][0]

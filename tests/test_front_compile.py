@@ -112,3 +112,14 @@ def test_more_images_than_memory_holds_are_refused(tmp_path: Path, capsys: pytes
     said = " ".join(capsys.readouterr().err.split())
     assert "csim_images: 100 images of 2048x2048x3 take more memory than simulations may; expected at most 10" in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.verilator
+@pytest.mark.slow
+def test_zero_points_of_another_tool_are_proven_in_rtl_with_stalls(tmp_path: Path) -> None:
+    path = small_qdq(tmp_path / "made.onnx", np.random.default_rng(0), powers_of_two=False)
+    summary = compiled(path, tmp_path / "run", "--until", "rtlsim")
+    found, predicted = summary["rtlsim"], summary["predicted"]
+    assert found["mismatches"] == 0  # type: ignore[index]
+    for cycles in ("interval_cycles", "latency_cycles"):
+        assert found[cycles] == predicted[cycles]  # type: ignore[index]

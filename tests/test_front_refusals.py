@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from codesign.cli import main
-from codesign.errors import CodesignError, ConfigError, UnsupportedError
+from codesign.errors import CodesignError, ConfigError, ToolError, UnsupportedError
 from codesign.front.names import RESERVED, legal_name
 from codesign.front.read import read_network
 from front_models import OnnxFile, conv, small_qonnx
@@ -98,6 +98,15 @@ def negative_scale(f: OnnxFile) -> str:
     return f.quant("x", -1.0, 8)
 
 
+def infinite_zero_point(f: OnnxFile) -> str:
+    w = f.quant(f.constant(np.ones((4, 3, 3, 3))), 1.0, 4, zero=np.inf)
+    return f.quant(f.node("Conv", [f.quant("x", 1.0, 8), w]), 1.0, 8)
+
+
+def gigantic_zero_point(f: OnnxFile) -> str:
+    return f.quant("x", 1.0, 8, zero=1e30)
+
+
 def softmax_inside(f: OnnxFile) -> str:
     return one_conv(f, f.node("Softmax", [f.quant("x", 1.0, 8)], name="s", axis=1))
 
@@ -123,6 +132,8 @@ def integers_added(f: OnnxFile) -> str:
         (truncated_sum, "node 't' (Trunc): is not supported: truncation of a quantized value; use a Quant whose"),
         (not_finite, "holds values that are infinite or no numbers"),
         (negative_scale, "node 'Quant_0' (Quant): expected a positive scale, got -1"),
+        (infinite_zero_point, "node 'Quant_0' (Quant): its zero point is not a whole number"),
+        (gigantic_zero_point, "node 'Quant_0' (Quant): expected a zero point of at most 32 bits, got 1000000"),
         (softmax_inside, "node 's' (Decide): stands where the machine has no form for it"),
         (two_scales, "node 'd' (DequantizeLinear): reads 't0' with scale 0.25 and zero point 3, but it was quantized"),
         (integers_added, "node 'sum' (Add): computes with the integers 't0'; put a DequantizeLinear before it"),
@@ -248,7 +259,7 @@ def test_hostile_files_end_in_one_error_at_once(
 def test_garbage_is_a_file_of_no_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "made.onnx"
     path.write_bytes(content)
-    with pytest.raises((ConfigError, UnsupportedError), match="made"):
+    with pytest.raises((ConfigError, UnsupportedError, ToolError), match="made"):  # the last without tflite
         read_network(path)
 
 

@@ -138,8 +138,8 @@ def test_the_search_finds_the_best_design_with_all_streams() -> None:
 @pytest.mark.parametrize("seed", [2, 7, 8, 9, 12, 15])
 def test_any_choice_of_options_costs_their_sum(seed: int) -> None:
     rng, board = np.random.default_rng(seed), small_board()
-    graph = random_graph(rng, several_outputs=True)
-    assert len(graph.output_nodes) > 1
+    drawn_graphs = (random_graph(rng, several_outputs=True) for _ in range(50))
+    graph = next(g for g in drawn_graphs if len(g.output_nodes) > 1)
     space = design_space(graph, board)
     rows = tuple(int(rng.integers(len(site.options))) for site in space.sites)
     design = space.design(rows)

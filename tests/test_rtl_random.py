@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codesign.ir.builder import GraphBuilder
 from codesign.machine.elaborate import elaborate
 from codesign.model.course import first_image_latency
 from codesign.model.schedule import SETTLED_IMAGES, schedule
-from rtl_batch import Result, random_machine, run_batch
+from codesign.ops.qtype import QType
+from codesign.ops.requantize import OutputRule, Rounding
+from rtl_batch import Machine, Result, random_machine, run_batch
+from strategies import random_design, random_inputs
 
 pytestmark = [pytest.mark.verilator, pytest.mark.gxx]
 
@@ -76,3 +80,17 @@ def check_cycles(result: Result) -> None:
     times = result.times
     assert times[-1] - times[-2] == plan.interval_cycles, f"seed {result.machine.seed}: {np.diff(times)}"
     assert times[0] == first_image_latency(machine), f"seed {result.machine.seed}"
+
+
+@pytest.mark.slow
+def test_halves_go_to_even_whatever_the_zero_point(tmp_path: Path) -> None:
+    """Half of all sums lie halfway between two outputs."""
+    machines = []
+    for zero in (0, 3, -2, -5):
+        build = GraphBuilder("halves", (4, 4, 2), QType(6, signed=True))
+        rule = OutputRule(rounding=Rounding.HALF_EVEN, zero=zero)
+        build.conv(build.input, np.array([[[[1, 2]]], [[[1, -1]]]]), otype=QType(8, signed=True), shift=1, rule=rule)
+        graph, rng = build.graph(), np.random.default_rng(0)
+        machines.append(Machine(zero, graph, random_design(graph, rng), random_inputs(graph, rng, 4)))
+    for result in run_batch(machines, tmp_path):
+        check_words(result)

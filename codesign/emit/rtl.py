@@ -10,8 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
@@ -37,7 +35,7 @@ from codesign.ops.conv import Conv
 from codesign.ops.node import Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
@@ -211,8 +209,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
     average = node.op is PoolOp.AVERAGE
-    scaling = Scaling.GENERAL if node.by_count else scaling_of(np.array([node.multiplier]))
-    stored = factor(scaling, node.multiplier)
+    stored = factor(node.scaling, node.multiplier)
     return {
         "C": node.ishape.c,
         **_window_values(node, engine),
@@ -220,7 +217,7 @@ def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
         "ACC_BITS": node.sum_bits,
-        "SCALING": _SCALING[scaling],
+        "SCALING": _SCALING[node.scaling],
         "MULTIPLIER_BITS": max(1, node.largest_multiplier.bit_length() if node.by_count else stored.bit_length()),
         "MULTIPLIER": stored,
         "SUM_BITS": sum_bits(node, node.largest_multiplier),

@@ -67,10 +67,8 @@ def multiplier_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntA
 def multiplies(node: Scaled) -> bool:
     """Tell whether scaling needs a multiplication; otherwise a shift does."""
     match node:
-        case Conv():
+        case Conv() | Pool():
             return node.scaling is Scaling.GENERAL
-        case Pool():
-            return bool(node.by_count) or node.multiplier & (node.multiplier - 1) != 0
         case Add():
             return False
 

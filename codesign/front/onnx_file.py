@@ -14,7 +14,6 @@ Long because both directions stand here, operator by operator.
 """
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -362,15 +361,4 @@ def _foreign(path: Path, model: Any) -> UnsupportedError:
             "again may have left them out. Bring the file as codesign wrote it"
         )
     producer = model.producer_name or "an unnamed program"
-    first = _first_other(n.op_type for n in model.graph.node)
-    detail = f", and uses the operator {first}" if first else ""
-    return UnsupportedError(
-        f"{path}: written by {producer}{detail}; only ONNX files that codesign wrote are read, "
-        "with the weights and the header that it put in"
-    )
-
-
-def _first_other(operators: Iterable[str]) -> str:
-    known = {"QuantizeLinear", "DequantizeLinear", "Conv", "MaxPool", "Add", "Clip", "Concat", "Flatten", "Resize"}
-    known |= {"Ceil", "Floor", "Mul", "Neg"}
-    return next((op for op in operators if op not in known), "")
+    return UnsupportedError(f"{path}: written by {producer}, not by codesign; front.read reads files of other tools")

@@ -1,4 +1,7 @@
-"""Builds integer graphs node by node: widths, scaling and names follow from what is given."""
+"""Builds integer graphs node by node: widths, scaling and names follow from what is given.
+
+Long because every operator has a method here.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

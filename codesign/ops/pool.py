@@ -8,7 +8,16 @@ import numpy as np
 
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import HALF_UP, OutputRule, check_requantize, check_rule, check_zero, requantize
+from codesign.ops.requantize import (
+    HALF_UP,
+    OutputRule,
+    Scaling,
+    check_requantize,
+    check_rule,
+    check_zero,
+    requantize,
+    scaling_of,
+)
 from codesign.ops.shapes import Shape, Window, check_output, window_counts, window_view
 from codesign.ops.windowed import WindowOperator
 
@@ -89,6 +98,11 @@ class Pool(WindowOperator):
     def sum_bits(self) -> int:
         """Signed width of what an engine's array gives; a maximum needs no more than its inputs."""
         return self.acc_bits if self.op is PoolOp.AVERAGE else self.itype.bits + (not self.itype.signed)
+
+    @property
+    def scaling(self) -> Scaling:
+        """The kind of its multipliers; where counts choose one, any."""
+        return Scaling.GENERAL if self.by_count else scaling_of(np.array([self.multiplier]))
 
     @property
     def title(self) -> str:

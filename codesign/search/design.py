@@ -6,6 +6,8 @@ resources disprove the small ones (search.prices). The least that can be filled 
 that interval it takes the one with the smallest share of the board.
 
 Limits count work, never seconds: a result does not depend on what else the machine does.
+
+Long because the three goals share the walk over intervals.
 """
 
 import logging

@@ -58,8 +58,8 @@ def quantize(values):
     """Numbers as in the training data -> integers of the input, exactly as in training.
 
     floor((value - INPUT_OFFSET) / INPUT_STEP + 0.5) in float64, clamped to the type; with INPUT_HALF_EVEN halves go to
-    the even integer. Where the network was trained on integers as they are, these stay as they are. Raises ValueError for what is not finite, and there for small
-    fractions, which look normalised.
+    the even integer. Where the network was trained on integers as they are, these stay as they are. Raises ValueError
+    for what is not finite, and there for small fractions, which look normalised.
     """
     values = np.asarray(values)
     wide = values.astype(np.float64)

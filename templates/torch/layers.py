@@ -143,13 +143,12 @@ def add(
     return (rounding((a - zeros[0]) * scales[0] + (b - zeros[1]) * scales[1]) + zero).clamp(*outputs)
 
 
-def encoded(
-    values: np.ndarray, offset: float, step: float, half_even: bool, inputs: tuple[int, int]
-) -> np.ndarray:
+def encoded(values: np.ndarray, offset: float, step: float, half_even: bool, inputs: tuple[int, int]) -> np.ndarray:
     """The integers of the input, int64, for numbers as in the training data: floor((value - offset) / step + 0.5).
 
-    With `half_even` halves go to the even integer. They are clamped to `inputs`, the least and largest. Where the network was trained on integers as they are (offset
-    0, step 1), integers stay as they are. Elsewhere integers of one byte are taken for integers of the input.
+    With `half_even` halves go to the even integer. They are clamped to `inputs`, the least and largest. Where the
+    network was trained on integers as they are (offset 0, step 1), integers stay as they are. Elsewhere integers
+    of one byte are taken for integers of the input.
     Raises ValueError where it is not clear which numbers these are.
     """
     if values.dtype.kind not in "iuf":
