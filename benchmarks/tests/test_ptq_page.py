@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-from ptq import CASES, page  # noqa: E402
+from ptq import CASES, page
 
-from codesign.ir.dataset import Dataset  # noqa: E402
+from codesign.ir.dataset import Dataset
 
 
 def rows(lost: float) -> dict[str, Mapping[str, Any]]:
