@@ -86,6 +86,11 @@ class RunFolder:
         return self.path / "2-quantized.npz"
 
     @property
+    def quantization(self) -> Path:
+        """How a float network was quantized by calibration, and what each of its places lost."""
+        return self.path / "2-quantization.json"
+
+    @property
     def graph(self) -> Path:
         return self.path / "2-graph.npz"
 
