@@ -28,16 +28,18 @@ def message(path: Path) -> str:
 def test_all_refused_nodes_are_listed_at_once(tmp_path: Path) -> None:
     f = OnnxFile([1, 3, 8, 8])
     x = f.quant("x", 1 / 16, 8)
-    y = f.node("LeakyRelu", [x], name="leaky", alpha=0.1)
-    z = f.node("ConvTranspose", [x, f.constant(np.ones((3, 3, 2, 2)))], name="up")
+    y = f.node("LayerNormalization", [x, f.constant(np.ones(8))], name="norm")
+    z = f.node("ConvInteger", [x, f.constant(np.ones((3, 3, 2, 2)), np.int8)], name="sums")
     f.node("Add", [y, z], name="behind")  # depends on refused nodes: not a problem of its own
     w = f.quant(f.constant(np.ones((4, 3, 3, 3))), 0.5, 4)
     x = f.node("Conv", [x, w], name="odd", auto_pad="SAME", kernel_shape=[3, 3])
     lines = message(f.save(tmp_path / "made.onnx", f.node("Einsum", [x], name="sum", equation="ii"))).splitlines()
     assert lines == [
         "3 nodes cannot be compiled:",
-        "  node 'leaky' (LeakyRelu): is not supported: an activation that is not a ReLU; use Relu, or Clip",
-        "  node 'up' (ConvTranspose): is not supported: a transposed convolution; use Resize (nearest) and Conv",
+        "  node 'norm' (LayerNormalization): is not supported: statistics that are computed at run time; use "
+        "BatchNormalization",
+        "  node 'sums' (ConvInteger): is not supported: sums without a scale, of dynamic quantization; use quantize "
+        "statically, with calibration",
         "  node 'odd' (Conv): attribute auto_pad = 'SAME' is not supported; expected NOTSET or VALID or SAME_UPPER or "
         "SAME_LOWER",
     ]

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from codesign.front.activations import activated
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import channel_axis, extents
 from codesign.front.source import (
+    Activation,
     Add,
     Affine,
     Clip,
@@ -13,13 +15,19 @@ from codesign.front.source import (
     Conv,
     Decide,
     Dense,
+    DepthToSpace,
     Enlarge,
     Layout,
+    Moving,
+    Multiply,
     Operator,
     Pool,
     Quantize,
     Reshape,
+    Shuffle,
+    Slice,
     Source,
+    SpaceToDepth,
     Surround,
     Transpose,
     inputs_of,
@@ -60,17 +68,45 @@ def values_of(  # noqa: C901, PLR0912 (a case for each)
             return _pool(op, x, layout)
         case Concat():
             return np.concatenate(maps, axis=op.axis + 1)
-        case Enlarge():
-            rows, columns = (2, 3) if layout is Layout.CHW else (1, 2)
-            return x.repeat(op.factors[0], axis=rows).repeat(op.factors[1], axis=columns)
-        case Surround():
-            return _from_hwc(_padded(_to_hwc(x, layout), op.pads, 0.0), layout)
+        case Multiply():
+            return maps[0] * maps[1]
+        case Activation():
+            slope = None if op.slope is None else _spread(source.constants[op.slope], x, layout)
+            return activated(op, x, slope)
+        case Slice():
+            return x[(slice(None),) * (op.axis + 1) + (slice(op.start, op.stop),)]
+        case Enlarge() | Surround() | Shuffle() | DepthToSpace() | SpaceToDepth():
+            return _from_hwc(_moved(op, _to_hwc(x, layout)), layout)
         case Transpose():
             return x.transpose(0, *(axis + 1 for axis in op.axes))
         case Reshape():
             return x.reshape(len(x), *op.shape)
         case Decide():
             return x
+
+
+def _moved(op: Moving, x: RealArray) -> RealArray:
+    """Return what an operator makes of maps x[N, Y, X, C] by moving pixels and channels."""
+    n, y, columns, c = x.shape
+    match op:
+        case Enlarge():
+            return x.repeat(op.factors[0], axis=1).repeat(op.factors[1], axis=2)
+        case Surround():
+            (sy, sx), pads = op.strides, op.pads
+            apart = np.full((n, (y - 1) * sy + 1, (columns - 1) * sx + 1, c), op.value)
+            apart[:, ::sy, ::sx] = x
+            return _padded(apart, pads, op.value)
+        case Slice():
+            return x[..., op.start : op.stop]
+        case Shuffle():
+            return x.reshape(n, y, columns, op.groups, -1).swapaxes(3, 4).reshape(x.shape)
+        case DepthToSpace():
+            b, k = op.block, c // op.block**2
+            return x.reshape(n, y, columns, b, b, k).transpose(0, 1, 3, 2, 4, 5).reshape(n, y * b, columns * b, k)
+        case SpaceToDepth():
+            b = op.block
+            blocks = x.reshape(n, y // b, b, columns // b, b, c).transpose(0, 1, 3, 2, 4, 5)
+            return blocks.reshape(n, y // b, columns // b, b * b * c)
 
 
 def _conv(op: Conv, x: RealArray, source: Source) -> RealArray:

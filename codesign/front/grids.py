@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from codesign.front.quantization import Quantization
-from codesign.front.source import Concat, Enlarge, Pool, Quantize, Source, inputs_of
+from codesign.front.source import Concat, Moving, Pool, Quantize, Source, Surround, inputs_of
 
 
 def grids_of(source: Source) -> dict[str, Quantization]:
@@ -16,9 +16,11 @@ def grids_of(source: Source) -> dict[str, Quantization]:
         match op:
             case Quantize():
                 grids[op.output] = op.quantization
-            case Enlarge() if held[0] is not None:
-                grids[op.output] = held[0]
+            case Surround() if held[0] is not None and not has(held[0], op.value):
+                pass
             case Pool(average=False) if held[0] is not None:
+                grids[op.output] = held[0]
+            case _ if isinstance(op, Moving) and held[0] is not None:
                 grids[op.output] = held[0]
             case Concat():
                 found = [grid for grid in held if grid is not None]
@@ -43,6 +45,12 @@ def on_grid(grid: Quantization, value: float) -> bool:
         return True
     steps = value / grid.scale + grid.zero
     return steps == round(steps) or not grid.low < steps < grid.high
+
+
+def has(grid: Quantization, value: float) -> bool:
+    """Tell whether a value is one of the grid's."""
+    steps = value / grid.scale + grid.zero
+    return steps == round(steps) and grid.low <= steps <= grid.high
 
 
 def holds(grid: Quantization, other: Quantization) -> bool:

@@ -15,6 +15,7 @@ from codesign.front.problem import Problem
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, shapes_of
 from codesign.front.source import (
+    Activation,
     Add,
     Affine,
     Axes,
@@ -22,15 +23,17 @@ from codesign.front.source import (
     Constant,
     Conv,
     Dense,
-    Enlarge,
     Layout,
+    Moving,
+    Multiply,
     Operator,
     Pool,
     Quantize,
     Reshape,
+    Slice,
     Source,
-    Surround,
     Transpose,
+    constants_of,
     inputs_of,
 )
 
@@ -103,7 +106,9 @@ class _Layouts:
                     self._alias(op, replace(lie, axes=_regrouped(lie, op.shape)))
                 case Dense():
                     self._dense(op, lie)
-                case Conv() | Pool() | Enlarge() | Surround():
+                case Slice():
+                    self._slice(op, lie)
+                case _ if isinstance(op, Conv | Pool | Moving):
                     self._windowed(op, lie)
                 case _:
                     self._elementwise(op, lie)
@@ -114,13 +119,19 @@ class _Layouts:
         self.same[op.output] = self.same.get(op.input, op.input)
         self.lies[op.output] = lie
 
-    def _windowed(self, op: Conv | Pool | Enlarge | Surround, lie: _Lie) -> None:
+    def _windowed(self, op: Conv | Pool | Moving, lie: _Lie) -> None:
         """Take over an operator that needs rows and columns."""
         _expect(lie, _MAP[self.source.layout])
         if isinstance(op, Conv) and self.source.layout is Layout.CHW:
             weight = self.constants[op.weight]
             op = replace(op, weight=self._keep(f"{op.weight}:hwc", _moved(weight, lambda a: a.transpose(0, 2, 3, 1))))
         self._keep_operator(op, _lie(lie.axes, self.shapes[op.output]))
+
+    def _slice(self, op: Slice, lie: _Lie) -> None:
+        """Take over a slice of channels."""
+        if lie.axes[op.axis] != "C":
+            raise ValueError(f"takes a part of {_told((lie.axes[op.axis],))}; expected a part of the channels")
+        self._keep_operator(replace(op, axis=2), replace(lie, c=op.stop - op.start))
 
     def _elementwise(self, op: Operator, lie: _Lie) -> None:
         """Take over an operator for which only the order of its inputs' axes must be one."""
@@ -130,7 +141,7 @@ class _Layouts:
                 raise ValueError(
                     f"joins tensors whose axes lie as {_told(lie.axes)} and {_told(other.axes)}; expected one order"
                 )
-        if isinstance(op, Affine):
+        if isinstance(op, Affine | Activation):
             self._check_channels(op, lie)
         made = lie
         if isinstance(op, Concat):
@@ -140,9 +151,9 @@ class _Layouts:
             op = replace(op, axis=2)
         self._keep_operator(op, made)
 
-    def _check_channels(self, op: Affine, lie: _Lie) -> None:
+    def _check_channels(self, op: Affine | Activation, lie: _Lie) -> None:
         """Raise ValueError if constants per channel meet a tensor whose channels are not where they are expected."""
-        if all(self.constants[name].values.ndim == 0 for name in (op.factor, op.offset)):
+        if all(self.constants[name].values.ndim == 0 for name in constants_of(op)):
             return
         axis = 0 if self.source.layout is Layout.CHW else len(lie.axes) - 1
         if lie.axes[axis] != "C":
@@ -170,9 +181,9 @@ class _Layouts:
     def _keep_operator(self, op: Operator, lie: _Lie) -> None:
         """Append an operator that reads tensors under their first names."""
         match op:
-            case Add() as add:
-                first, second = (self.same.get(tensor, tensor) for tensor in add.inputs)
-                self.kept.append(replace(add, inputs=(first, second)))
+            case Add() | Multiply():
+                first, second = (self.same.get(tensor, tensor) for tensor in op.inputs)
+                self.kept.append(replace(op, inputs=(first, second)))
             case Concat():
                 self.kept.append(replace(op, inputs=tuple(self.same.get(t, t) for t in op.inputs)))
             case _:

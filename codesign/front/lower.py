@@ -2,19 +2,41 @@
 
 Every layer is a sum with the quantization behind it. A tensor's integers are stored without their zero point where a
 type of no more bits holds them so; else the zero point stays.
+
+Long because every operator has its form in the integer network here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from codesign.front.activations import activated
 from codesign.front.grids import grids_of
 from codesign.front.names import legal_name
 from codesign.front.problem import Problem
-from codesign.front.quantization import Quantization, Rounding
-from codesign.front.scaling import fixed_point, layer_scaling
+from codesign.front.quantization import Quantization, RealArray, Rounding
+from codesign.front.scaling import fixed_point, is_power_of_two, layer_scaling
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Add, Concat, Conv, Dense, Enlarge, Operator, Pool, Quantize, Source, inputs_of
+from codesign.front.source import (
+    Activation,
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    DepthToSpace,
+    Enlarge,
+    Moving,
+    Multiply,
+    Operator,
+    Pool,
+    Quantize,
+    Shuffle,
+    Slice,
+    Source,
+    SpaceToDepth,
+    Surround,
+    inputs_of,
+)
 from codesign.front.stored import (
     Stored,
     bounds_of,
@@ -30,9 +52,10 @@ from codesign.ir.builder import GraphBuilder
 from codesign.ir.graph import Encoding, Graph
 from codesign.ops import requantize
 from codesign.ops.arrays import IntArray
+from codesign.ops.lookup import MAX_LOOKUP_BITS
 from codesign.ops.node import Node
-from codesign.ops.qtype import QType
-from codesign.ops.requantize import MAX_ACC_BITS, OutputRule
+from codesign.ops.qtype import MAX_BITS, QType
+from codesign.ops.requantize import MAX_ACC_BITS, OutputRule, signed_bits
 from codesign.ops.shapes import Window
 
 
@@ -82,6 +105,7 @@ class _Lowering:
         self.grids = grids_of(source)
         self.ranges = type_ranges(source)
         self.stored: dict[str, Stored] = {}
+        self.plain: dict[str, Stored] = {}  # tensors once more, without their zero points
         self.layers: list[Layer] = []
         self.names: set[str] = set()
         self.entry = self._entry()
@@ -133,14 +157,17 @@ class _Lowering:
                     self._layer(op)
                 case Concat() if all(tensor in known for tensor in op.inputs):
                     self._concat(op)
-                case Enlarge() | Pool(average=False) if op.input in known:
-                    self._same_grid(op)
-                case Conv() | Dense() | Add() | Pool(average=True):
+                case Pool(average=False) if op.input in known:
+                    self._maximum(op)
+                case Conv() | Dense() | Add() | Multiply() | Activation() | Pool(average=True):
                     self._check_inputs(op)
+                case _ if isinstance(op, Moving) and op.input in known:
+                    self._move(op)
                 case _:
                     self._refuse_left(op)
         except (ValueError, NotImplementedError) as error:
-            self._problem(op, str(error))
+            layer = self.source.producer(op.input) if isinstance(op, Quantize) and op.input not in known else None
+            self._problem(layer or op, str(error))
 
     def _entry(self) -> Quantize | None:
         """Return the quantization of the input; note a problem if there is none, or several that differ."""
@@ -171,6 +198,10 @@ class _Lowering:
                 self._average(before, op)
             case Add():
                 self._add(before, op)
+            case Multiply():
+                self._multiply(before, op)
+            case Activation():
+                self._activate(before, op)
 
     def _convolution(self, op: Conv | Dense, quantize: Quantize) -> None:
         x, constant = self.stored[op.input], self.source.constants[op.weight]
@@ -208,8 +239,30 @@ class _Lowering:
         self._scaled_sum(quantize, x, window, x.grid.scale / quantize.quantization.scale, counts, op.name)
 
     def _requantize(self, op: Quantize, x: Stored, ratio: float) -> None:
-        """Add a change of scale: an average of single values."""
-        self._scaled_sum(op, x, Window(fy=1, fx=1), ratio, {1}, op.name)
+        """Add a change of scale: an average of single values, or a table where that would not be exact."""
+        exact = machine_rounding(op.quantization) is not None and _same(x, ratio, op.quantization)
+        if exact or x.node.otype.bits > MAX_LOOKUP_BITS:
+            self._scaled_sum(op, x, Window(fy=1, fx=1), ratio, {1}, op.name)
+        else:
+            self._look_up(op, x, _reals(x)[np.newaxis], op.name)
+
+    def _activate(self, op: Activation, quantize: Quantize) -> None:
+        x = self.stored[op.input]
+        slope = None if op.slope is None else self.source.constants[op.slope].values.reshape(-1, 1)
+        self._look_up(quantize, x, activated(op, _reals(x)[np.newaxis], slope), op.name)
+
+    def _look_up(self, op: Quantize, x: Stored, values: RealArray, name: str) -> None:
+        """Add a table of the quantized values [1 or C, 2**bits], which belong to the integers of x in order."""
+        bits = x.node.otype.bits
+        if bits > MAX_LOOKUP_BITS:
+            raise ValueError(
+                f"reads integers of {bits} bits, and a table has an entry for each; expected a quantization of at most "
+                f"{MAX_LOOKUP_BITS} bits before it"
+            )
+        otype, zero = type_of(self.ranges[op.output], op.quantization.zero)
+        table = op.quantization.integers(values) - op.quantization.zero + zero
+        node = self.builder.lookup(x.node, table, otype=otype, name=self._name(name))
+        self._store(op, node, zero, name, 0.0)
 
     def _scaled_sum(self, op: Quantize, x: Stored, window: Window, ratio: float, counts: set[int], name: str) -> None:
         """Add the mean over windows times a ratio; `counts`: of positions that may lie in the map."""
@@ -266,6 +319,64 @@ class _Lowering:
         reaches = [max(x.grid.zero - x.grid.low, x.grid.high - x.grid.zero) for x in (a, b)]
         self._store(quantize, node, zero, op.name, float((found.error * ratios * reaches).sum()))
 
+    def _multiply(self, op: Multiply, quantize: Quantize) -> None:
+        """Add a product. A gate of the machine rounds halves up; other roundings follow the exact product."""
+        if op.inputs[0] == op.inputs[1]:
+            x = self.stored[op.inputs[0]]
+            self._look_up(quantize, x, _reals(x)[np.newaxis] ** 2, op.name)
+            return
+        a, b = (self._without_zero(tensor) for tensor in op.inputs)
+        ends = [p * q for p in (a.grid.low, a.grid.high) for q in (b.grid.low, b.grid.high)]
+        scale = a.grid.scale * b.grid.scale
+        ratio = scale / quantize.quantization.scale
+        _, zero, rule = self._output(quantize)
+        found = fixed_point(np.array([ratio]))
+        halves = (
+            rule.rounding is requantize.Rounding.HALF_UP
+            or found.shift == 0
+            or (rule.rounding is requantize.Rounding.HALF_EVEN and not is_power_of_two(np.array([ratio])))
+        )
+        if zero == 0 and rule.bounds is None and halves:
+            self._gate(op, quantize, (a, b), (int(found.multiplier[0]), found.shift), float(found.error[0]))
+            return
+        held, cut = _product_grid(scale, min(ends), max(ends))
+        otype, _ = type_of((held.low, held.high), 0)
+        node = self.builder.gate(
+            a.node, b.node, otype=otype, multiplier=1, shift=cut, name=self._name(f"{op.name}:product")
+        )
+        self.layers.append(Layer(node=node.name, source=op.name))
+        self._requantize(quantize, Stored(node, held, 0), held.scale / quantize.quantization.scale)
+        if cut:  # half a step of the product is lost
+            last = self.layers[-1]
+            self.layers[-1] = replace(last, error=last.error + 0.5 * held.scale / quantize.quantization.scale)
+
+    def _gate(
+        self, op: Multiply, quantize: Quantize, maps: tuple[Stored, Stored], scaling: tuple[int, int], error: float
+    ) -> None:
+        """Add a product that is scaled and rounded at once."""
+        (a, b), (multiplier, shift), grid = maps, scaling, quantize.quantization
+        if multiplier < 1:
+            raise ValueError(f"scales by {a.grid.scale * b.grid.scale / grid.scale:g}, which gives nothing but zeros")
+        otype, _, _ = self._output(quantize)
+        node = self.builder.gate(
+            a.node, b.node, otype=otype, multiplier=multiplier, shift=shift, name=self._name(op.name)
+        )
+        self._store(quantize, node, 0, op.name, error * (grid.high - grid.low))
+
+    def _without_zero(self, tensor: str) -> Stored:
+        """Return a tensor whose integers have no zero point; where they have one, another node takes it off."""
+        x = self.stored[tensor]
+        if x.zero and tensor not in self.plain:
+            moved = x.own_grid
+            grid = replace(moved, zero=0, low=moved.low - moved.zero, high=moved.high - moved.zero)
+            otype, _ = type_of((grid.low, grid.high), 0)
+            name = self._name(f"{tensor}:plain")
+            made = self.builder.average_pool(x.node, Window(fy=1, fx=1), otype=otype, zero_in=x.zero, name=name)
+            self.plain[tensor] = Stored(made, grid, 0)
+            self.layers.append(Layer(node=made.name, source=tensor))
+        plain = self.plain.get(tensor, x)
+        return Stored(plain.node, plain.own_grid, 0)
+
     def _concat(self, op: Concat) -> None:
         parts = [self.stored[tensor] for tensor in op.inputs]
         if op.output not in self.grids:
@@ -276,12 +387,34 @@ class _Lowering:
         self.stored[op.output] = Stored(node, self.grids[op.output], parts[0].zero)
         self.layers.append(Layer(node=node.name, source=op.name))
 
-    def _same_grid(self, op: Enlarge | Pool) -> None:
+    def _maximum(self, op: Pool) -> None:
         x = self.stored[op.input]
-        if isinstance(op, Enlarge):
-            node: Node = self.builder.resize(x.node, *op.factors, name=self._name(op.name))
-        else:
-            node = self.builder.max_pool(x.node, _pool_window(op, self.shapes[op.input]), name=self._name(op.name))
+        node = self.builder.max_pool(x.node, _pool_window(op, self.shapes[op.input]), name=self._name(op.name))
+        self._keep_grid(op, x, node)
+
+    def _move(self, op: Moving) -> None:
+        """Add what moves values, or leaves some out."""
+        x, build = self.stored[op.input], self.builder
+        match op:
+            case Enlarge():
+                node: Node = build.resize(x.node, *op.factors, name=self._name(op.name))
+            case Surround():
+                if op.output not in self.grids:
+                    raise ValueError(f"puts {op.value:g} around a map, which its quantization has no integer for")
+                x = self._without_zero(op.input) if op.strides != (1, 1) else x
+                value = round(op.value / x.grid.scale) + x.zero
+                node = build.pad(x.node, op.pads, strides=op.strides, value=value, name=self._name(op.name))
+            case Slice():
+                node = build.slice(x.node, op.start, op.stop, name=self._name(op.name))
+            case Shuffle():
+                node = build.shuffle(x.node, op.groups, name=self._name(op.name))
+            case DepthToSpace():
+                node = build.depth_to_space(x.node, op.block, name=self._name(op.name))
+            case SpaceToDepth():
+                node = build.space_to_depth(x.node, op.block, name=self._name(op.name))
+        self._keep_grid(op, x, node)
+
+    def _keep_grid(self, op: Operator, x: Stored, node: Node) -> None:
         self.stored[op.output] = Stored(node, x.grid, x.zero)
         self.layers.append(Layer(node=node.name, source=op.name))
 
@@ -319,6 +452,28 @@ class _Lowering:
         made = legal_name(name, self.names)
         self.names.add(made)
         return made
+
+
+def _reals(x: Stored) -> RealArray:
+    """Return the real values of all integers of a tensor's type, in order."""
+    otype = x.node.otype
+    return x.own_grid.values(np.arange(otype.qmin, otype.qmax + 1))
+
+
+def _same(x: Stored, ratio: float, output: Quantization) -> bool:
+    """Tell whether a multiplier gives exactly the integers of another scale."""
+    found = fixed_point(np.array([ratio]))
+    return not found.error.any() or same_sums(x.grid, 1, ratio, int(found.multiplier[0]), found.shift, output)
+
+
+def _product_grid(scale: float, low: int, high: int) -> tuple[Quantization, int]:
+    """Return the grid of products, of which a map holds them, and how many of their lowest bits it has no place for."""
+    cut = 0
+    while True:
+        first, last = ((bound + (1 << cut >> 1)) >> cut for bound in (low, high))
+        if signed_bits(first, last) - (first >= 0) <= MAX_BITS:
+            return Quantization(scale=scale * 2.0**cut, zero=0, low=first, high=last), cut
+        cut += 1
 
 
 def _window(op: Conv | Dense, weight: IntArray) -> Window:

@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.front.onnx_activations import activation
+from codesign.front.onnx_axes import batchless_axis, per_channel
 from codesign.front.onnx_constants import axes_of
 from codesign.front.onnx_model import OnnxNode
-from codesign.front.onnx_windows import bias_of, convolution, enlargement, pooling, surrounding
+from codesign.front.onnx_places import places
+from codesign.front.onnx_windows import bias_of, convolution, enlargement, pooling, surrounding, transposed_convolution
 from codesign.front.shapes import Shape
 from codesign.front.source import (
     Add,
@@ -18,6 +21,7 @@ from codesign.front.source import (
     Constant,
     Decide,
     Dense,
+    Multiply,
     Pool,
     Reshape,
     Transpose,
@@ -32,6 +36,8 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
             state.same[node.outputs[0]] = state.tensor(node.inputs[0])
         case "Conv":
             convolution(state, node)
+        case "ConvTranspose":
+            transposed_convolution(state, node)
         case "Gemm" | "MatMul":
             _dense(state, node)
         case "BatchNormalization":
@@ -40,6 +46,8 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
             _clip(state, node, 0.0, math.inf)
         case "Clip":
             _clip(state, node, _bound(state, node, "min", 1, -math.inf), _bound(state, node, "max", 2, math.inf))
+        case "Split" | "Slice" | "DepthToSpace" | "SpaceToDepth":
+            places(state, node)
         case "Add" | "Sub" | "Mul" | "Div":
             _arithmetic(state, node)
         case "Concat":
@@ -65,6 +73,8 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
         case "Softmax" | "LogSoftmax" | "ArgMax":
             x = state.tensor(node.inputs[0])
             state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator))
+        case _ if activation(state, node):
+            pass
         case _:
             raise Refusal("is only read where its inputs are constants")
 
@@ -118,13 +128,16 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
     first, second = node.inputs[:2]
     fixed = [state.is_constant(name) for name in (first, second)]
     if not any(fixed):
-        if node.operator in ("Mul", "Div"):
-            raise Refusal("multiplies or divides two maps", "expected a map and a constant")
+        if node.operator == "Div":
+            raise Refusal("divides two maps", "expected a constant divisor")
         pair = (state.tensor(first), state.tensor(second))
+        if node.operator == "Mul":
+            state.emit(Multiply(name=node.name, inputs=gate_last(state, pair), output=node.outputs[0]))
+            return
         state.emit(Add(name=node.name, inputs=pair, output=node.outputs[0], sign=1 if node.operator == "Add" else -1))
         return
     x = state.tensor(second if fixed[0] else first)
-    c = _per_channel(state.constant(first if fixed[0] else second), state.shapes[x])
+    c = per_channel(state.constant(first if fixed[0] else second), state.shapes[x])
     one, none = np.ones(()), np.zeros(())
     match node.operator, fixed[0]:
         case "Add", _:
@@ -141,41 +154,26 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             raise Refusal("divides by a map, or by zero", "expected a constant divisor")
 
 
-def _per_channel(constant: Constant, shape: Shape) -> npt.NDArray[np.float64]:
-    """Return a constant of one value, or one per channel of a map [C, ...]."""
-    values = constant.values
-    if values.size == 1:
-        return values.reshape(())
-    aligned = values.reshape((1,) * max(len(shape) + 1 - values.ndim, 0) + values.shape)
-    if aligned.ndim == len(shape) + 1 and aligned.shape[1] == aligned.size == shape[0]:
-        return aligned.reshape(-1)
-    raise Refusal(
-        f"a constant {list(values.shape)} beside a map {list(shape)}", "expected one value or one per channel"
-    )
+def gate_last(state: Translation, pair: tuple[str, str]) -> tuple[str, str]:
+    """Return the map and its gate, which has one pixel, in this order."""
+    first, second = (math.prod(state.shapes[tensor]) for tensor in pair)
+    return pair if second <= first else (pair[1], pair[0])
 
 
 def _concat(state: Translation, node: OnnxNode) -> None:
     maps = tuple(state.tensor(name) for name in node.inputs)
-    axis = _axis(int(node.attributes.get("axis", 1)), len(state.shapes[maps[0]]))
+    axis = batchless_axis(int(node.attributes.get("axis", 1)), len(state.shapes[maps[0]]))
     if len(maps) == 1:
         state.same[node.outputs[0]] = maps[0]
         return
     state.emit(Concat(name=node.name, inputs=maps, output=node.outputs[0], axis=axis))
 
 
-def _axis(axis: int, rank: int) -> int:
-    """Return an axis without the batch. Raise Refusal if it is the batch, or none."""
-    found = (axis + rank + 1 if axis < 0 else axis) - 1
-    if not 0 <= found < rank:
-        raise Refusal(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
-    return found
-
-
 def _reduce_mean(state: Translation, node: OnnxNode) -> None:
     x = state.tensor(node.inputs[0])
     shape = state.shapes[x]
     axes = axes_of(state, node)
-    if len(shape) != 3 or axes is None or sorted(_axis(a, 3) for a in axes) != [1, 2]:
+    if len(shape) != 3 or axes is None or sorted(batchless_axis(a, 3) for a in axes) != [1, 2]:
         raise Refusal(f"means over axes {axes} of a tensor {list(shape)}", "expected rows and columns, axes 2 and 3")
     keep = bool(node.attributes.get("keepdims", 1))
     y = node.outputs[0] if keep else f"{node.outputs[0]}:map"

@@ -44,6 +44,9 @@ _PLAIN = {
     "QGemm": "Gemm",
     "QLinearMatMul": "MatMul",
     "QLinearAdd": "Add",
+    "QLinearMul": "Mul",
+    "QLinearLeakyRelu": "LeakyRelu",
+    "QLinearSigmoid": "Sigmoid",
     "QLinearGlobalAveragePool": "GlobalAveragePool",
     "QLinearAveragePool": "AveragePool",
     "QLinearSoftmax": "Softmax",
@@ -65,9 +68,11 @@ def translate(state: Translation, node: OnnxNode) -> bool:
             _quantized(state, node, (0, 1, 2), (3, 4, 5), 7, bias=6)
         case "QLinearMatMul":
             _quantized(state, node, (0, 1, 2), (3, 4, 5), 6, bias=None)
-        case "QLinearAdd":
+        case "QLinearAdd" | "QLinearMul":
             _quantized(state, node, (0, 1, 2), (3, 4, 5), 6, bias=None)
-        case "QLinearGlobalAveragePool" | "QLinearAveragePool" | "QLinearSoftmax":
+        case (
+            "QLinearGlobalAveragePool" | "QLinearAveragePool" | "QLinearSoftmax" | "QLinearLeakyRelu" | "QLinearSigmoid"
+        ):
             _quantized(state, node, (0, 1, 2), None, 3, bias=None)
         case "QLinearConcat":
             _quantized_concat(state, node)

@@ -18,7 +18,7 @@ _INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto
 
 
 _MOVES = frozenset({"Identity", "Dropout", "MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
-                    "Transpose", "Concat", "Resize"})  # fmt: skip
+                    "Transpose", "Concat", "Resize", "Split", "Slice", "DepthToSpace", "SpaceToDepth"})  # fmt: skip
 
 
 def read_onnx_source(path: Path, shape: tuple[int, ...] | None = None) -> Source:
@@ -107,8 +107,9 @@ def _layer(state: Translation, node: OnnxNode) -> None:
         (quantization,) = held if len(held) == 1 else (None,)
         if quantization is None:
             raise Refusal("joins integers of several scales", "put a DequantizeLinear before it")
-        state.raw.add(node.outputs[0])
-        state.integers[state.tensor(node.outputs[0])] = quantization
+        for output in filter(None, node.outputs):
+            state.raw.add(output)
+            state.integers[state.tensor(output)] = quantization
 
 
 def _needed(state: Translation, output: str) -> tuple:  # type: ignore[type-arg]

@@ -1,7 +1,11 @@
 """Operators of an ONNX file with windows over rows and columns, channels first, without the batch."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from codesign.front.onnx_axes import batchless_axis
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.shapes import Shape
 from codesign.front.source import Constant, Conv, Enlarge, Pool, Reshape, Surround
@@ -32,6 +36,86 @@ def convolution(state: Translation, node: OnnxNode) -> None:
     )
     state.emit(made)
     _back(state, node, y)
+
+
+def transposed_convolution(state: Translation, node: OnnxNode) -> None:
+    """Translate a transposed convolution: zeros between pixels, then a convolution with the weights turned around.
+
+    Raise ValueError if it is refused.
+    """
+    found, groups = state.constant(node.inputs[1]), int(node.attributes.get("group", 1))
+    kernel = found.shape[2:]
+    if len(kernel) not in (1, 2) or list(node.attributes.get("kernel_shape", kernel)) != list(kernel):
+        raise Refusal(f"weights {list(found.shape)}", "expected [C, K/groups, FY, FX] or [C, K/groups, FX]")
+    x, output, axes = _rows(state, node), node.outputs[0], len(kernel)
+    weight = turned_around(found, groups)
+    strides, dilations = _pair(node, "strides", axes), _pair(node, "dilations", axes)
+    more = [int(n) for n in node.attributes.get("output_padding", [0] * axes)]
+    extra = (0, more[0]) if axes == 1 else (more[0], more[1])
+    size = (weight.shape[2], weight.shape[3])
+    pads = _pads(node, state.shapes[x], size, strides, dilations, axes)
+    below, around = transposed_pads(size, dilations, pads, extra)
+    if strides != (1, 1) or any(below):
+        apart = f"{node.name}:apart"
+        state.emit(Surround(name=apart, input=x, output=apart, pads=below, strides=strides))
+        x = apart
+    y = output if axes == 2 else f"{output}:rows"
+    kept = state.keep(f"{node.name}:weight", weight)
+    bias = bias_of(state, node, 2)
+    made = Conv(
+        name=node.name,
+        input=x,
+        output=y,
+        weight=kept,
+        bias=bias,
+        dilations=dilations,
+        pads=around,
+        groups=groups,
+    )
+    state.emit(made)
+    _back(state, node, y)
+
+
+def transposed_pads(
+    kernel: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int, int, int], extra: tuple[int, int]
+) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
+    """Return the pads around spread pixels, and those of the convolution over them, for a transposed convolution.
+
+    `pads`: rows above, columns left, rows below and columns right that are cut off the result. `extra`: rows below and
+    columns right that are added. Raise Refusal where more is cut off than a pixel reaches.
+    """
+    reach = tuple((k - 1) * d for k, d in zip(kernel, dilations, strict=True))
+    top, left, bottom, right = (r - pad for r, pad in zip((*reach, *reach), pads, strict=True))
+    bottom, right = bottom + extra[0], right + extra[1]
+    if min(top, left, bottom, right) < 0:
+        raise Refusal(f"its pads {list(pads)} cut off more than a window reaches", "a smaller pad")
+    below, beside = max(bottom - kernel[0] + 1, 0), max(right - kernel[1] + 1, 0)  # more than a window's padding holds
+    return (0, 0, below, beside), (top, left, bottom - below, right - beside)
+
+
+def turned_around(constant: Constant, groups: int) -> Constant:
+    """Return the weights of a transposed convolution as those of a convolution, [K, C/groups, FY, FX].
+
+    They are [C, K/groups, FY, FX], or without FY.
+    """
+
+    def turned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        rows = array if array.ndim == 4 else array[:, :, np.newaxis]
+        c, k, fy, fx = rows.shape
+        split = rows.reshape(groups, c // groups, k, fy, fx).swapaxes(1, 2)
+        return np.ascontiguousarray(split.reshape(groups * k, c // groups, fy, fx)[:, :, ::-1, ::-1])
+
+    if groups < 1 or constant.shape[0] % groups:
+        raise Refusal(f"weights {list(constant.shape)} in {groups} groups", "expected groups of one size")
+    if constant.integers is None or constant.scale is None:
+        return Constant(turned(constant.values))
+    scale = constant.scale
+    if scale.ndim:
+        spread = turned(np.broadcast_to(scale, constant.shape))
+        scale = spread[:, :1, :1, :1]
+        if (spread != scale).any():
+            raise Refusal("its weights have scales per channel of the input", "expected one, or one per output channel")
+    return Constant.of(turned(constant.integers), scale)
 
 
 def pooling(state: Translation, node: OnnxNode) -> None:
@@ -85,17 +169,28 @@ def enlargement(state: Translation, node: OnnxNode) -> None:
 
 
 def surrounding(state: Translation, node: OnnxNode) -> None:
-    """Translate a Pad of zeros around rows and columns. Raise Refusal of any other."""
+    """Translate a Pad of a constant around rows and columns. Raise Refusal of any other."""
     x = state.tensor(node.inputs[0])
     asked = node.attributes.get("pads")
     pads = [int(p) for p in (asked if asked is not None else state.array(node, 1, "pads").reshape(-1))]
     rank = len(state.shapes[x]) + 1
-    if state.number(node, 2, "value", 0.0) != 0 or (len(node.inputs) > 3 and node.inputs[3]):
-        raise Refusal("pads with another value than 0, or only some axes", "expected zeros, and pads of all axes")
+    if len(node.inputs) > 3 and node.inputs[3]:
+        axes = [batchless_axis(int(a), rank - 1) + 1 for a in state.array(node, 3, "axes").reshape(-1)]
+        if len(pads) != 2 * len(axes):
+            raise Refusal(f"pads = {pads} of the axes {axes}", "expected two for each")
+        spread = [0] * (2 * rank)
+        for i, axis in enumerate(axes):
+            spread[axis], spread[axis + rank] = pads[i], pads[i + len(axes)]
+        pads = spread
+    value = (
+        float(node.attributes.get("value", 0.0)) if "value" in node.attributes else state.number(node, 2, "value", 0.0)
+    )
+    if not np.isfinite(value):
+        raise Refusal(f"pads with {value}", "expected a finite number")
     if rank != 4 or len(pads) != 8 or min(pads) < 0 or any(pads[i] for i in (0, 1, 4, 5)):
-        raise Refusal(f"pads = {pads}", "expected zeros around rows and columns of a map")
+        raise Refusal(f"pads = {pads}", "expected pads around rows and columns of a map")
     around = (pads[2], pads[3], pads[6], pads[7])
-    state.emit(Surround(name=node.name, input=x, output=node.outputs[0], pads=around))
+    state.emit(Surround(name=node.name, input=x, output=node.outputs[0], pads=around, value=value))
 
 
 def same_pads(

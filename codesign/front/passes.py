@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.front.grids import grids_of, holds, joined, narrowed, on_grid
+from codesign.front.grids import grids_of, has, holds, joined, narrowed, on_grid
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
@@ -19,7 +19,7 @@ from codesign.front.source import (
     Conv,
     Decide,
     Dense,
-    Enlarge,
+    Moving,
     Operator,
     Pool,
     Quantize,
@@ -68,7 +68,12 @@ def fold_surround(source: Source) -> Source:
 
     def step(source: Source) -> Source | None:
         for op in source.operators:
-            if isinstance(op, Surround) and op.output != source.output and (readers := source.readers(op.output)):
+            if (
+                isinstance(op, Surround)
+                and _is_padding(op)
+                and op.output != source.output
+                and (readers := source.readers(op.output))
+            ):
                 made = {reader.output: _with_pads(reader, op) for reader in readers}
                 if all(made.values()):
                     places = {tensor: (reader,) for tensor, reader in made.items() if reader is not None}
@@ -95,7 +100,7 @@ def merge_clips(source: Source) -> Source:
 
 
 def quantize_first(source: Source) -> Source:
-    """Quantize and clip before a maximum, a concatenation or an enlargement in place of behind it.
+    """Quantize and clip before a maximum, a concatenation or what moves values, in place of behind it.
 
     Both keep order, so the maximum of rounded values is the rounded maximum.
     """
@@ -105,7 +110,9 @@ def quantize_first(source: Source) -> Source:
         for op in source.operators:
             if isinstance(op, Quantize | Clip) and op.input not in grids and source.read_once(op.input):
                 before = source.producer(op.input)
-                if isinstance(before, Enlarge | Concat) or (isinstance(before, Pool) and not before.average):
+                moves = isinstance(before, Concat) or (isinstance(before, Moving) and _keeps(before, op))
+                if moves or (isinstance(before, Pool) and not before.average):
+                    assert isinstance(before, Moving | Concat | Pool)
                     return _exchanged(source, before, op)
         return None
 
@@ -135,7 +142,7 @@ def clip_in_quantization(source: Source) -> Source:
 
 
 def drop_repeated(source: Source) -> Source:
-    """Drop a quantization of values that all are on its grid already, and join two on one grid."""
+    """Drop a quantization of values that all are on its grid already, and join two on one grid, or of one tensor."""
 
     def step(source: Source) -> Source | None:
         grids = grids_of(source)
@@ -143,6 +150,9 @@ def drop_repeated(source: Source) -> Source:
             if not isinstance(op, Quantize):
                 continue
             grid, before = grids.get(op.input), source.producer(op.input)
+            first = _first_like(source, op)
+            if first is not op:
+                return _renamed(_replaced(source, {op.output: ()}), op.output, first.output)
             if grid and holds(op.quantization, grid):
                 return _renamed(_replaced(source, {op.output: ()}), op.output, op.input)
             if isinstance(before, Quantize) and source.read_once(op.input):
@@ -190,7 +200,7 @@ def _with_pads(reader: Operator, around: Surround) -> Operator | None:
     return None
 
 
-def _exchanged(source: Source, before: Enlarge | Concat | Pool, op: Quantize | Clip) -> Source:
+def _exchanged(source: Source, before: Moving | Concat | Pool, op: Quantize | Clip) -> Source:
     """Return the source with `op`, which reads `before`, done on the inputs of `before`."""
     made: list[Operator] = []
     for i, tensor in enumerate(inputs_of(before)):
@@ -203,6 +213,26 @@ def _exchanged(source: Source, before: Enlarge | Concat | Pool, op: Quantize | C
     else:
         moved = replace(before, input=names[0], output=op.output)
     return _replaced(source, {before.output: (), op.output: (*made, moved)})
+
+
+def _is_padding(op: Surround) -> bool:
+    """Tell whether a convolution's padding may stand for it: zeros, and none between pixels."""
+    return op.value == 0 and op.strides == (1, 1)
+
+
+def _keeps(before: Moving, op: Quantize | Clip) -> bool:
+    """Tell whether the value that an operator puts into a map stays what it is when quantized or clipped."""
+    if not isinstance(before, Surround):
+        return True
+    return has(op.quantization, before.value) if isinstance(op, Quantize) else op.low <= before.value <= op.high
+
+
+def _first_like(source: Source, op: Quantize) -> Quantize:
+    """Return the first operator that quantizes the same tensor in the same way."""
+    for other in source.readers(op.input):
+        if isinstance(other, Quantize) and other.quantization == op.quantization:
+            return other
+    return op
 
 
 def _counts(pool: Pool) -> bool:

@@ -13,6 +13,7 @@ from codesign.front.lower import Layer, lower
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization
+from codesign.front.recognize import recognized
 from codesign.front.source import Axes, Source
 from codesign.front.sums import quantize_sums
 from codesign.ir.files import check_file
@@ -121,7 +122,7 @@ def prepared(where: str, source: Source) -> Source:
     """Return the source with all maps [Y, X, C], simplified. Raise UnsupportedError with all problems."""
     if len(source.operators) > MOST_OPERATORS:
         raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
-    last, problems = channels_last(leave_to_host(source))
+    last, problems = channels_last(recognized(leave_to_host(source)))
     refuse(where, problems)
     return simplified(last)
 

@@ -61,6 +61,22 @@ _QUANT = OperatorRule(
         _only("signed", 0, 1),
     ),
 )
+_TABLE = "between two quantizations, the first of at most 10 bits: a table"
+_ACTIVATIONS: dict[str, tuple[Rule, ...]] = {
+    "Celu": (_any("alpha"),),
+    "Elu": (_any("alpha"),),
+    "Gelu": (_only("approximate", "none", "tanh"),),
+    "HardSigmoid": (_any("alpha"), _any("beta")),
+    "HardSwish": (),
+    "LeakyRelu": (_any("alpha"),),
+    "Mish": (),
+    "Selu": (_any("alpha"), _any("gamma")),
+    "Sigmoid": (),
+    "Softplus": (),
+    "Softsign": (),
+    "Swish": (_any("alpha"),),
+    "Tanh": (),
+}
 _QLINEAR = "8-bit tensors with constant scales and zero points"
 
 RULES: dict[str, OperatorRule] = {
@@ -83,6 +99,26 @@ RULES: dict[str, OperatorRule] = {
         _ONNX, "none", tuple(map(_any, ("value", "value_float", "value_floats", "value_int", "value_ints")))
     ),
     "Conv": OperatorRule(_ONNX, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
+    "ConvTranspose": OperatorRule(
+        _ONNX,
+        "as Conv; composed of zeros between pixels and a convolution",
+        (
+            _only("auto_pad", "NOTSET", "VALID"),
+            *_WINDOW[1:],
+            _any("group"),
+            Rule("output_padding", "any from 0 on", lambda v: len(v) in (1, 2) and min(v) >= 0),
+        ),
+    ),
+    "DepthToSpace": OperatorRule(
+        _ONNX, "a map", (Rule("blocksize", "any from 1 on", lambda v: v >= 1), _only("mode", "DCR", "CRD"))
+    ),
+    "SpaceToDepth": OperatorRule(_ONNX, "a map", (Rule("blocksize", "any from 1 on", lambda v: v >= 1),)),
+    "Split": OperatorRule(
+        _ONNX, "channels", (_any("axis", "that of the channels"), _any("split"), _any("num_outputs"))
+    ),
+    "Slice": OperatorRule(_ONNX, "channels, in steps of 1", tuple(map(_any, ("axes", "ends", "starts")))),
+    **{name: OperatorRule(_ONNX, _TABLE, rules) for name, rules in _ACTIVATIONS.items()},
+    "PRelu": OperatorRule(_ONNX, f"{_TABLE}; a constant slope, one or per channel"),
     "DequantizeLinear": OperatorRule(
         _ONNX,
         "constant scale and zero point; of a map those of its QuantizeLinear",
@@ -105,12 +141,15 @@ RULES: dict[str, OperatorRule] = {
     "MaxPool": OperatorRule(
         _ONNX, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
     ),
-    "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel"),
+    "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel; two maps of one shape; a map and a 1x1 gate"),
     "Pad": OperatorRule(
         _ONNX,
-        "zeros around rows and columns, before a convolution or an average",
-        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _only("value", 0.0)),
+        "a constant that the quantization has, around rows and columns",
+        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _any("value", "any number")),
     ),
+    "QLinearLeakyRelu": OperatorRule(MICROSOFT, _QLINEAR, (_any("alpha"),)),
+    "QLinearMul": OperatorRule(MICROSOFT, _QLINEAR + ", as Mul"),
+    "QLinearSigmoid": OperatorRule(MICROSOFT, _QLINEAR),
     "QGemm": OperatorRule(MICROSOFT, _QLINEAR, (_only("alpha", 1.0), _only("transA", 0), _only("transB", 0, 1))),
     "QLinearAdd": OperatorRule(MICROSOFT, _QLINEAR),
     "QLinearAveragePool": OperatorRule(
@@ -172,15 +211,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "DynamicQuantizeLinear": ("scales that are computed at run time", "quantize statically, with calibration"),
     "ConvInteger": ("sums without a scale, of dynamic quantization", "quantize statically, with calibration"),
     "MatMulInteger": ("sums without a scale, of dynamic quantization", "quantize statically, with calibration"),
-    "ConvTranspose": ("a transposed convolution", "Resize (nearest) and Conv"),
-    "LeakyRelu": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "PRelu": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "Sigmoid": ("an activation that is not a ReLU", "Relu, or Clip; at the end leave it to the host"),
-    "HardSigmoid": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "HardSwish": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "Tanh": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "Elu": ("an activation that is not a ReLU", "Relu, or Clip"),
-    "Gelu": ("an activation that is not a ReLU", "Relu, or Clip"),
     "LSTM": ("a recurrent layer", "convolutions over time"),
     "GRU": ("a recurrent layer", "convolutions over time"),
     "LayerNormalization": ("statistics that are computed at run time", "BatchNormalization"),

@@ -8,6 +8,7 @@ import numpy as np
 from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.problem import Problem
 from codesign.front.source import (
+    Activation,
     Add,
     Affine,
     Clip,
@@ -16,13 +17,19 @@ from codesign.front.source import (
     Conv,
     Decide,
     Dense,
+    DepthToSpace,
     Enlarge,
     Layout,
+    Moving,
+    Multiply,
     Operator,
     Pool,
     Quantize,
     Reshape,
+    Shuffle,
+    Slice,
     Source,
+    SpaceToDepth,
     Surround,
     Transpose,
     inputs_of,
@@ -77,6 +84,9 @@ def _shape(  # noqa: C901, PLR0912 (a case for each)
         case Affine():
             _check_channels(shape, [constants[op.factor].shape, constants[op.offset].shape], layout)
             return shape
+        case Activation():
+            _check_channels(shape, [] if op.slope is None else [constants[op.slope].shape], layout)
+            return shape
         case Conv():
             return _conv(op, shape, constants, layout)
         case Dense():
@@ -90,14 +100,13 @@ def _shape(  # noqa: C901, PLR0912 (a case for each)
             if inputs[0] != inputs[1]:
                 raise ValueError(f"adds tensors {list(inputs[0])} and {list(inputs[1])}; expected one shape")
             return shape
+        case Multiply():
+            _check_gate(inputs, layout)
+            return shape
         case Concat():
             return _concat(op, inputs)
-        case Enlarge():
-            y, x, c = extents(shape, layout)
-            return placed(y * op.factors[0], x * op.factors[1], c, layout)
-        case Surround():
-            y, x, c = extents(shape, layout)
-            return placed(y + op.pads[0] + op.pads[2], x + op.pads[1] + op.pads[3], c, layout)
+        case Enlarge() | Surround() | Slice() | Shuffle() | DepthToSpace() | SpaceToDepth():
+            return _moved(op, shape, layout)
         case Transpose():
             if sorted(op.axes) != list(range(len(shape))):
                 raise ValueError(f"axes {list(op.axes)} do not order those of {list(shape)}")
@@ -106,6 +115,33 @@ def _shape(  # noqa: C901, PLR0912 (a case for each)
             if math.prod(op.shape) != math.prod(shape):
                 raise ValueError(f"makes {list(op.shape)} of {list(shape)}, which has another number of elements")
             return op.shape
+
+
+def _moved(op: Moving, shape: Shape, layout: Layout) -> Shape:
+    if isinstance(op, Slice):
+        if not (0 <= op.axis < len(shape) and 0 <= op.start < op.stop <= shape[op.axis]):
+            raise ValueError(f"takes {op.start} to {op.stop} along axis {op.axis} of a tensor {list(shape)}")
+        return (*shape[: op.axis], op.stop - op.start, *shape[op.axis + 1 :])
+    y, x, c = extents(shape, layout)
+    match op:
+        case Enlarge():
+            return placed(y * op.factors[0], x * op.factors[1], c, layout)
+        case Surround():
+            _check_pads(op)
+            rows, columns = ((n - 1) * stride + 1 for n, stride in zip((y, x), op.strides, strict=True))
+            return placed(rows + op.pads[0] + op.pads[2], columns + op.pads[1] + op.pads[3], c, layout)
+        case Shuffle():
+            if op.groups < 1 or c % op.groups:
+                raise ValueError(f"shuffles {c} channels in {op.groups} groups; expected groups of one size")
+            return shape
+        case DepthToSpace():
+            if op.block < 1 or c % op.block**2:
+                raise ValueError(f"makes blocks of {op.block} x {op.block} pixels of {c} channels, which do not divide")
+            return placed(y * op.block, x * op.block, c // op.block**2, layout)
+        case SpaceToDepth():
+            if op.block < 1 or y % op.block or x % op.block:
+                raise ValueError(f"makes pixels of blocks of {op.block} x {op.block} of {y} rows and {x} columns")
+            return placed(y // op.block, x // op.block, c * op.block**2, layout)
 
 
 def extents(shape: Shape, layout: Layout) -> tuple[int, int, int]:
@@ -168,6 +204,22 @@ def _check_channels(shape: Shape, found: list[Shape], layout: Layout) -> None:
     for of in found:
         if of not in ((), (c,)):
             raise ValueError(f"constants {list(of)} do not fit a tensor {list(shape)}; expected one value or {c}")
+
+
+def _check_pads(op: Surround) -> None:
+    if min(op.pads) < 0 or min(op.strides) < 1:
+        raise ValueError(f"expected pads of at least 0 and strides of at least 1, got {op.pads} and {op.strides}")
+
+
+def _check_gate(inputs: list[Shape], layout: Layout) -> None:
+    """Raise ValueError unless the second tensor is as the first, or one pixel of it."""
+    first, second = inputs
+    if first == second:
+        return
+    if len(first) != 3 or second != placed(1, 1, extents(first, layout)[2], layout):
+        raise ValueError(
+            f"multiplies tensors {list(first)} and {list(second)}; expected one shape, or one factor per channel"
+        )
 
 
 def _concat(op: Concat, inputs: list[Shape]) -> Shape:

@@ -119,6 +119,50 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Multiply:
+    """A map times another of its shape, or times a gate of one pixel, which serves all pixels."""
+
+    name: str
+    inputs: tuple[str, str]
+    output: str
+
+
+class Function(Enum):
+    """A function of each value alone, by its name in ONNX."""
+
+    CELU = "Celu"
+    ELU = "Elu"
+    GELU = "Gelu"
+    GELU_TANH = "Gelu of tanh"
+    HARD_SIGMOID = "HardSigmoid"
+    HARD_SWISH = "HardSwish"
+    LEAKY_RELU = "LeakyRelu"
+    MISH = "Mish"
+    SELU = "Selu"
+    SIGMOID = "Sigmoid"
+    SILU = "Swish"
+    SOFTPLUS = "Softplus"
+    SOFTSIGN = "Softsign"
+    TANH = "Tanh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Every value through a function; `alpha` and `beta` are what ONNX calls so (`beta` is gamma of SELU).
+
+    `slope`: of a LEAKY_RELU, the constant that negative values are multiplied with; one value, or one per channel.
+    """
+
+    name: str
+    input: str
+    output: str
+    function: Function
+    alpha: float = 1.0
+    beta: float = 0.0
+    slope: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Affine:
     """Every channel times a constant factor, plus a constant offset: BatchNormalization, or arithmetic with constants.
 
@@ -165,12 +209,59 @@ class Enlarge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surround:
-    """A map with zeros around it. Pads: top, left, bottom, right."""
+    """A map with a value around it. Pads: top, left, bottom, right.
+
+    With `strides`, pixels lie so many rows and columns apart, and the value lies between them too.
+    """
 
     name: str
     input: str
     output: str
-    pads: tuple[int, int, int, int]
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    value: float = 0.0
+    strides: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What lies along an axis from `start` to `stop`, without `stop` itself."""
+
+    name: str
+    input: str
+    output: str
+    axis: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffle:
+    """Channels in another order: the first of every group, then the second of every group, and so on."""
+
+    name: str
+    input: str
+    output: str
+    groups: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthToSpace:
+    """Every pixel a block of block x block pixels: its channels are those of the first one, then of the one beside."""
+
+    name: str
+    input: str
+    output: str
+    block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceToDepth:
+    """Every block of block x block pixels one pixel, with the channels of all of them in order."""
+
+    name: str
+    input: str
+    output: str
+    block: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +294,22 @@ class Decide:
     operator: str
 
 
+Moving = Enlarge | Surround | Slice | Shuffle | DepthToSpace | SpaceToDepth  # values go to other places, unchanged
 Operator = (
-    Quantize | Conv | Dense | Pool | Add | Affine | Clip | Concat | Enlarge | Surround | Transpose | Reshape | Decide
+    Quantize
+    | Conv
+    | Dense
+    | Pool
+    | Add
+    | Multiply
+    | Activation
+    | Affine
+    | Clip
+    | Concat
+    | Moving
+    | Transpose
+    | Reshape
+    | Decide
 )
 
 
@@ -263,7 +368,7 @@ class Source:
 def inputs_of(operator: Operator) -> tuple[str, ...]:
     """Return the tensors that an operator reads, constants left out."""
     match operator:
-        case Add() | Concat():
+        case Add() | Multiply() | Concat():
             return operator.inputs
         case _:
             return (operator.input,)
@@ -276,5 +381,7 @@ def constants_of(operator: Operator) -> tuple[str, ...]:
             return (operator.weight,) if operator.bias is None else (operator.weight, operator.bias)
         case Affine():
             return (operator.factor, operator.offset)
+        case Activation(slope=str() as slope):
+            return (slope,)
         case _:
             return ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from codesign.front.quantization import Quantization, RealArray, Rounding, rounded
-from codesign.front.source import Concat, Enlarge, Pool, Quantize, Source, inputs_of
+from codesign.front.source import Concat, Moving, Pool, Quantize, Source, inputs_of
 from codesign.ops import requantize
 from codesign.ops.node import Node
 from codesign.ops.qtype import MAX_BITS, QType
@@ -43,7 +43,7 @@ def type_ranges(source: Source) -> dict[str, tuple[int, int]]:
     for op in source.operators:
         if isinstance(op, Quantize):
             group[op.output] = op.output
-        elif isinstance(op, Concat | Enlarge | Pool) and all(tensor in group for tensor in inputs_of(op)):
+        elif isinstance(op, Concat | Moving | Pool) and all(tensor in group for tensor in inputs_of(op)):
             roots = [first(tensor) for tensor in inputs_of(op)]
             if not (isinstance(op, Pool) and op.average):
                 group |= dict.fromkeys([*roots, op.output], roots[0])

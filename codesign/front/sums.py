@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from codesign.front.activations import activated
 from codesign.front.grids import grids_of
 from codesign.front.problem import Problem
 from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Add, Conv, Dense, Operator, Pool, Quantize, Source, inputs_of
+from codesign.front.source import Activation, Add, Conv, Dense, Multiply, Operator, Pool, Quantize, Source, inputs_of
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
 
+Sum = Conv | Dense | Add | Multiply | Pool | Activation  # what a quantization follows
 _MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for a finer bias
 
 
@@ -27,7 +29,7 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
     notes = list(source.notes)
     grids = grids_of(source)
     for op in source.operators:
-        if not isinstance(op, Conv | Dense | Add | Pool) or op.output in grids or _is_quantized(source, op):
+        if not isinstance(op, Sum) or op.output in grids or _is_quantized(source, op):
             operators.append(op)
             continue
         held = [grids.get(tensor) for tensor in inputs_of(op)]
@@ -49,7 +51,7 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
     return replace(source, operators=tuple(operators), notes=tuple(notes)), problems
 
 
-def exact_grid(source: Source, op: Conv | Dense | Add | Pool, held: list[Quantization]) -> Quantization | None:
+def exact_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantization | None:
     """Return a grid of at most 16 bits with a value for every sum, given those of the inputs; None if there is none."""
     match op:
         case Add():
@@ -59,6 +61,12 @@ def exact_grid(source: Source, op: Conv | Dense | Add | Pool, held: list[Quantiz
             ranges = [(g.scale * (g.low - g.zero) / step, g.scale * (g.high - g.zero) / step) for g in held]
             (a, b), (c, d) = ranges[0], ranges[1] if op.sign > 0 else (-ranges[1][1], -ranges[1][0])
             return _fitting(step, a + c, b + d)
+        case Multiply():
+            (a, b), (c, d) = ((grid.low - grid.zero, grid.high - grid.zero) for grid in held)
+            products = [p * q for p in (a, b) for q in (c, d)]
+            return _fitting(held[0].scale * held[1].scale, min(products), max(products))
+        case Activation():
+            return None
         case Pool():
             if any(op.pads) and not op.count_pads:
                 return None
@@ -104,13 +112,19 @@ def _layer_grid(source: Source, op: Conv | Dense, grid: Quantization) -> Quantiz
     return _fitting(grid.scale * step / fine, float(low.min()) * fine, float(high.max()) * fine)
 
 
-def _fine_grid(source: Source, op: Conv | Dense | Add | Pool, held: list[Quantization]) -> Quantization:
+def _fine_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantization:
     """Return a grid of 16 bits over all sums that can come, in a step that is a power of two."""
     if isinstance(op, Conv | Dense):
         weight = source.constants[op.weight].values
         flat = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
         bias = 0.0 if op.bias is None else np.abs(source.constants[op.bias].values)
         reach = float((flat * _reach(held[0]) + bias).max())
+    elif isinstance(op, Activation):
+        grid = held[0]
+        slope = None if op.slope is None else source.constants[op.slope].values.reshape(-1, 1)
+        reach = float(np.abs(activated(op, grid.values(np.arange(grid.low, grid.high + 1))[np.newaxis], slope)).max())
+    elif isinstance(op, Multiply):
+        reach = _reach(held[0]) * _reach(held[1])
     else:
         reach = sum(_reach(grid) for grid in held)
     step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - MAX_BITS + 1)

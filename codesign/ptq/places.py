@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codesign.front.source import Add, Clip, Concat, Conv, Dense, Enlarge, Operator, Pool, Source
+from codesign.front.source import Activation, Add, Clip, Concat, Conv, Dense, Moving, Multiply, Operator, Pool, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ def places_of(source: Source) -> tuple[Place, ...]:
     followed: set[str] = set()
     for op in source.operators:
         match op:
-            case Conv() | Dense() | Add() | Pool(average=True):
+            case Conv() | Dense() | Add() | Multiply() | Activation() | Pool(average=True):
                 tensor = _behind_clips(source, op.output, followed)
                 at_end = tensor == op.output == source.output and not source.readers(tensor)
                 weight = op.weight if isinstance(op, Conv | Dense) else None
@@ -64,7 +64,9 @@ def _place(op: Operator, weight: str | None, tensor: str | None) -> Place:
 def _origins(source: Source, tensor: str) -> tuple[str, ...]:
     """Return the tensors whose values reach this one unchanged: through maxima, enlargements and concatenations."""
     match source.producer(tensor):
-        case Pool(average=False) | Enlarge() as op:
+        case Pool(average=False) as op:
+            return _origins(source, op.input)
+        case op if isinstance(op, Moving):
             return _origins(source, op.input)
         case Concat() as op:
             return tuple(origin for name in op.inputs for origin in _origins(source, name))
