@@ -9,7 +9,8 @@ from typing import Any
 from codesign.errors import ConfigError, ToolError, UnsupportedError
 from codesign.front.layout import channels_last
 from codesign.front.limits import MOST_OPERATORS
-from codesign.front.lower import Layer, lower
+from codesign.front.lower import lower
+from codesign.front.lowering import Layer
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization

@@ -36,6 +36,13 @@ _OPTIONS: dict[str, Any] = {
     "FULLY_CONNECTED": tflite.FullyConnectedOptions,
     "CONCATENATION": tflite.ConcatenationOptions,
     "MEAN": tflite.ReducerOptions,
+    "MUL": tflite.MulOptions,
+    "LEAKY_RELU": tflite.LeakyReluOptions,
+    "GELU": tflite.GeluOptions,
+    "STRIDED_SLICE": tflite.StridedSliceOptions,
+    "TRANSPOSE_CONV": tflite.TransposeConvOptions,
+    "DEPTH_TO_SPACE": tflite.DepthToSpaceOptions,
+    "SPACE_TO_DEPTH": tflite.SpaceToDepthOptions,
     "RESIZE_NEAREST_NEIGHBOR": tflite.ResizeNearestNeighborOptions,
 }
 
@@ -62,7 +69,7 @@ class TfliteOperator:
     name: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Mapping[str, int]
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +163,7 @@ def _operator(path: Path, model: Any, operator: Any, tensors: int) -> TfliteOper
     )
     if not all(-1 <= i < tensors for i in inputs) or not outputs or not all(0 <= i < tensors for i in outputs):
         raise ConfigError(f"{path}: an operator {name} reads or gives tensors that are not there")
-    options: dict[str, int] = {}
+    options: dict[str, Any] = {}
     if name in _OPTIONS and operator.BuiltinOptions() is not None:
         table, made = operator.BuiltinOptions(), _OPTIONS[name]()
         made.Init(table.Bytes, table.Pos)
@@ -167,5 +174,6 @@ def _operator(path: Path, model: Any, operator: Any, tensors: int) -> TfliteOper
                 and not key.startswith("GetRoot")
                 and "BufferHasIdentifier" not in key
             ):
-                options[key] = int(getattr(made, key)())
+                value = getattr(made, key)()
+                options[key] = value if isinstance(value, float) else int(value)
     return TfliteOperator(name, inputs, outputs, options)
