@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from codesign.front.source import Activation, Constant, Enlarge, Function, Slice, Surround, Transpose
+from codesign.front.source import (
+    Activation,
+    Constant,
+    DepthToSpace,
+    Enlarge,
+    Function,
+    Slice,
+    SpaceToDepth,
+    Surround,
+    Transpose,
+)
 from codesign.front.tflite_model import TfliteOperator
 from codesign.front.tflite_translation import TfliteRefusal, TfliteTranslation
 
@@ -38,6 +48,26 @@ def activation(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, 
     return True
 
 
+def moved(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> bool:
+    """Translate what moves values of one map; False if the operator does not. Raise ValueError if it is refused."""
+    match op.name:
+        case "SLICE" | "STRIDED_SLICE":
+            _taken(state, name, op, x, output)
+        case "DEPTH_TO_SPACE":
+            state.emit(DepthToSpace(name=name, input=x, output=output, block=op.options["BlockSize"]))
+        case "SPACE_TO_DEPTH":
+            state.emit(SpaceToDepth(name=name, input=x, output=output, block=op.options["BlockSize"]))
+        case "TRANSPOSE":
+            _transposition(state, name, op, x, output)
+        case "PAD" | "PADV2":
+            _surrounding(state, name, op, x, output)
+        case "RESIZE_NEAREST_NEIGHBOR":
+            _enlargement(state, name, op, x, output)
+        case _:
+            return False
+    return True
+
+
 def parts(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
     """Translate a SPLIT or SPLIT_V: a slice for each part. Raise ValueError if it is refused."""
     plain = op.name == "SPLIT"
@@ -59,7 +89,7 @@ def parts(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
         start += size
 
 
-def taken(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
+def _taken(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
     """Translate a SLICE or STRIDED_SLICE in steps of one. Raise ValueError if it is refused."""
     extents = (1, *state.shapes[x])
     begins, ends = state.integers(op, 1), state.integers(op, 2)
@@ -84,7 +114,7 @@ def taken(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, outpu
         x = y
 
 
-def transposition(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
+def _transposition(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
     """Translate a TRANSPOSE that leaves the batch in front. Raise ValueError of any other."""
     axes = state.integers(op, 1)
     if axes[:1] != [0]:
@@ -92,7 +122,7 @@ def transposition(state: TfliteTranslation, name: str, op: TfliteOperator, x: st
     state.emit(Transpose(name=name, input=x, output=output, axes=tuple(a - 1 for a in axes[1:])))
 
 
-def surrounding(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
+def _surrounding(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
     """Translate a PAD or PADV2 around rows and columns. Raise ValueError of any other."""
     pads = state.constant(op, 1).values
     assert pads is not None
@@ -103,7 +133,7 @@ def surrounding(state: TfliteTranslation, name: str, op: TfliteOperator, x: str,
     state.emit(Surround(name=name, input=x, output=output, pads=around, value=value))
 
 
-def enlargement(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
+def _enlargement(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
     """Translate a RESIZE_NEAREST_NEIGHBOR by whole factors. Raise ValueError of any other."""
     if op.options.get("AlignCorners") or op.options.get("HalfPixelCenters"):
         raise TfliteRefusal("aligns corners or takes half pixels; expected neither")

@@ -13,16 +13,14 @@ from codesign.front.source import (
     Clip,
     Concat,
     Decide,
-    DepthToSpace,
     Layout,
     Multiply,
     Reshape,
     Source,
     SourceInput,
-    SpaceToDepth,
 )
 from codesign.front.tflite_model import TfliteOperator, read_tflite
-from codesign.front.tflite_places import activation, enlargement, parts, surrounding, taken, transposition
+from codesign.front.tflite_places import activation, moved, parts
 from codesign.front.tflite_rules import TFLITE_OPERATORS
 from codesign.front.tflite_translation import TfliteRefusal, TfliteTranslation
 from codesign.front.tflite_windows import convolution, dense, mean, pooling, transposed_convolution
@@ -101,14 +99,8 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
             state.emit(Multiply(name=name, inputs=state.gate_last((x, state.map(op, 1))), output=output))
         case _ if activation(state, name, op, x, output):
             pass
-        case "SLICE" | "STRIDED_SLICE":
-            taken(state, name, op, x, output)
-        case "DEPTH_TO_SPACE":
-            state.emit(DepthToSpace(name=name, input=x, output=output, block=op.options["BlockSize"]))
-        case "SPACE_TO_DEPTH":
-            state.emit(SpaceToDepth(name=name, input=x, output=output, block=op.options["BlockSize"]))
-        case "TRANSPOSE":
-            transposition(state, name, op, x, output)
+        case _ if moved(state, name, op, x, output):
+            pass
         case "CONCATENATION":
             maps = tuple(state.map(op, i) for i in range(len(op.inputs)))
             rank = len(state.shapes[x])
@@ -116,10 +108,6 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
             state.emit(Concat(name=name, inputs=maps, output=output, axis=(axis + rank if axis < 0 else axis - 1)))
         case "MEAN":
             mean(state, name, op, x, output)
-        case "PAD" | "PADV2":
-            surrounding(state, name, op, x, output)
-        case "RESIZE_NEAREST_NEIGHBOR":
-            enlargement(state, name, op, x, output)
         case "RESHAPE" | "SQUEEZE":
             shape = state.model.tensors[op.outputs[0]].shape
             state.emit(Reshape(name=name, input=x, output=output, shape=shape[1:]))
