@@ -24,16 +24,16 @@ def integers_of_file(path: Path, network: Imported, x: np.ndarray) -> np.ndarray
     """What the file computes in float64, as integers of the graph's output, [N, words]."""
     assert network.origin is not None
     source = read_onnx_source(path)
-    values = evaluate(source, to_file(x, network.origin.axes[0]))[network.origin.output]
+    values = evaluate(source, to_file(x, network.origin.input.axes))[network.origin.outputs[0].tensor]
     o = network.graph.output.oshape
-    values = from_file(values, network.origin.axes[1], (o.y, o.x, o.c))
-    grid = network.origin.output_grid
+    values = from_file(values, network.origin.outputs[0].axes, (o.y, o.x, o.c))
+    grid = network.origin.outputs[0].grid
     return np.rint(values / grid.scale).astype(np.int64).reshape(len(x), -1) + grid.zero
 
 
 def ours(network: Imported, x: np.ndarray) -> np.ndarray:
     assert network.origin is not None
-    return golden.run(network.graph, network.origin.input_grid.integers(x)).reshape(len(x), -1)
+    return golden.run(network.graph, network.origin.input.grid.integers(x)).reshape(len(x), -1)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -131,8 +131,8 @@ def test_the_user_s_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     x = inputs(network)
     assert network.origin is not None
     encoded = network.graph.encoding.encode(x, network.graph.input.otype)
-    assert np.array_equal(encoded, network.origin.input_grid.integers(x))
-    given = run_source(path, network, x)
+    assert np.array_equal(encoded, network.origin.input.grid.integers(x))
+    (given,) = run_source(path, network, x)
     assert np.array_equal(given.shape, golden.run(network.graph, encoded).shape)
 
 

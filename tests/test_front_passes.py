@@ -51,7 +51,7 @@ def made(
         name="made",
         layout=layout,
         input=SourceInput(tensor="x", shape=shape),
-        output=operators[-1].output,
+        outputs=(operators[-1].output,),
         operators=operators,
         constants=constants,
     )

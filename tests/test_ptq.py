@@ -51,8 +51,8 @@ def test_the_golden_model_of_a_quantized_network_is_its_real_meaning_to_a_step(c
     made = quantize(ready(), x, config)
     done = lowered("small", Format.ONNX, float_network(), made)
     assert done.origin is not None
-    grid = done.origin.output_grid
-    found = golden.run(done.graph, done.origin.input_grid.integers(x)).reshape(len(x), -1)
+    grid = done.origin.outputs[0].grid
+    found = golden.run(done.graph, done.origin.input.grid.integers(x)).reshape(len(x), -1)
     inner = max(layer.error for layer in done.origin.layers[:-1])
     off = np.abs(grid.values(found) - outputs(made, x)) / grid.scale
     if config.power_of_two:

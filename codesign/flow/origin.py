@@ -95,7 +95,7 @@ def _compared(run: Run, brought: Brought, runtime: str, x: IntArray | None) -> d
             imported.origin, (shape.y, shape.x, shape.c), images, int(run.settings.config.get("seed", 0))
         )
     else:
-        real = imported.origin.input_grid.values(x[:images])
+        real = imported.origin.input.grid.values(x[:images])
     try:
         return asdict(compare_with_source(file, imported, real))
     except Exception as error:  # another program's, of any kind: the network itself is read and checked
@@ -123,7 +123,7 @@ class _Read:
 
     format: str
     input: _End
-    output: _End
+    outputs: tuple[_End, ...]
     notes: tuple[str, ...] = field(default=())
     layers: tuple[_Layer, ...] = field(default=())
 
@@ -154,7 +154,7 @@ def look_at(folder: RunFolder) -> Origin | None:
     return Origin(
         format=read.format,
         input_axes=read.input.axes,
-        output_axes=read.output.axes,
+        output_axes=", ".join(end.axes for end in read.outputs),
         quantized_here=folder.quantization.exists(),
         notes=read.notes,
         layers=tuple((layer.node, layer.source, layer.error_steps) for layer in read.layers),

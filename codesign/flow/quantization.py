@@ -64,7 +64,7 @@ def _of_data(encoding: Encoding, config: QuantizeConfig) -> Encoding:
 def _integers(network: Imported, x: RealArray) -> IntArray:
     """Return images as the network reads them as integers of its input."""
     assert network.origin is not None
-    return network.origin.input_grid.integers(x)
+    return network.origin.input.grid.integers(x)
 
 
 def images_of(made: Quantized, network: Imported, wanted: int) -> IntArray | None:

@@ -82,17 +82,16 @@ class _Layouts:
 
     def result(self) -> Source:
         """Return the source as it is after the walk."""
-        source, output = self.source, self.source.output
+        source = self.source
         entry = self.lies[source.input.tensor]
-        last = self.lies.get(output, entry)
         return replace(
             source,
             layout=Layout.HWC,
             input=replace(source.input, shape=entry.shape),
-            output=self.same.get(output, output),
+            outputs=tuple(self.same.get(output, output) for output in source.outputs),
             operators=tuple(self.kept),
             constants=self.constants,
-            axes=(entry.axes, last.axes),
+            axes=(entry.axes, *(self.lies.get(output, entry).axes for output in source.outputs)),
         )
 
     def _walk(self, op: Operator) -> None:

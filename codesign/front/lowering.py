@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from codesign.errors import UnsupportedError
 from codesign.front.grids import grids_of
 from codesign.front.names import legal_name
 from codesign.front.problem import Problem
@@ -42,14 +43,14 @@ class Layer:
 class Lowered:
     """The integer network and its layers in order.
 
-    `input`, `output`: the grids of the stored integers at both ends. `file_zeros`: their zero points in the file.
+    `input`, `outputs`: the grids of the stored integers at both ends. `file_zeros`: their zero points in the file.
     """
 
     graph: Graph
     layers: tuple[Layer, ...]
     input: Quantization
-    output: Quantization
-    file_zeros: tuple[int, int]
+    outputs: tuple[Quantization, ...]
+    file_zeros: tuple[int, ...]
 
 
 class Lowering:
@@ -77,16 +78,25 @@ class Lowering:
     def result(self) -> Lowered:
         """Return the graph with its ends."""
         assert self.entry is not None
-        first, last = self.stored[self.source.input.tensor], self.stored[self.source.output]
+        first, lasts = self.stored[self.source.input.tensor], [self.stored[name] for name in self.source.outputs]
         even = first.grid.rounding is Rounding.HALF_EVEN
         encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale, half_even=even)
-        graph = self.builder.graph(input_scale=first.grid.scale, output_scale=last.grid.scale, encoding=encoding)
+        several = len(lasts) > 1
+        if len({last.node.name for last in lasts}) < len(lasts):
+            raise UnsupportedError(f"{self.source.name}: gives one tensor several times; expected outputs that differ")
+        graph = self.builder.graph(
+            input_scale=first.grid.scale,
+            output_scale=1.0 if several else lasts[0].grid.scale,
+            encoding=encoding,
+            outputs=[last.node for last in lasts],
+            output_scales=tuple(last.grid.scale for last in lasts) if several else (),
+        )
         return Lowered(
             graph=graph,
             layers=tuple(self.layers),
             input=first.own_grid,
-            output=last.own_grid,
-            file_zeros=(first.grid.zero, last.grid.zero),
+            outputs=tuple(last.own_grid for last in lasts),
+            file_zeros=(first.grid.zero, *(last.grid.zero for last in lasts)),
         )
 
     def output(self, op: Quantize) -> tuple[QType, int, OutputRule]:

@@ -32,8 +32,6 @@ def read_onnx_source(path: Path, shape: tuple[int, ...] | None = None) -> Source
 
 def source_of(model: OnnxModel, shape: tuple[int, ...] | None = None) -> Source:
     """Return the network of a parsed file; see read_onnx_source."""
-    if len(model.outputs) != 1:
-        raise UnsupportedError(f"{model.path}: expected one output, found {len(model.outputs)}: {list(model.outputs)}")
     inner = input_shape(model, shape)
     model_input = SourceInput(tensor=model.input, shape=inner, integer=model.input_type in _INTEGERS)
     state = Translation(model, dict(model.arrays), {model.input: inner})
@@ -41,15 +39,16 @@ def source_of(model: OnnxModel, shape: tuple[int, ...] | None = None) -> Source:
         state.raw.add(model.input)
     state.each(_translate)
     refuse(str(model.path), state.problems)
-    (output,) = model.outputs
-    if state.is_constant(output):
-        raise UnsupportedError(f"{model.path}: its output {output!r} is a constant")
+    for output in model.outputs:
+        if state.is_constant(output):
+            raise UnsupportedError(f"{model.path}: its output {output!r} is a constant")
+    outputs = tuple(state.same.get(output, output) for output in model.outputs)
     return Source(
         name=model.path.stem,
         layout=Layout.CHW,
         input=model_input,
-        output=state.same.get(output, output),
-        operators=_needed(state, state.same.get(output, output)),
+        outputs=outputs,
+        operators=_needed(state, outputs),
         constants=state.constants,
     )
 
@@ -112,11 +111,11 @@ def _layer(state: Translation, node: OnnxNode) -> None:
             state.integers[state.tensor(output)] = quantization
 
 
-def _needed(state: Translation, output: str) -> tuple:  # type: ignore[type-arg]
-    """Return the operators that the output depends on, in order."""
+def _needed(state: Translation, outputs: tuple[str, ...]) -> tuple:  # type: ignore[type-arg]
+    """Return the operators that the outputs depend on, in order."""
     from codesign.front.source import inputs_of
 
-    needed, kept = {output}, []
+    needed, kept = set(outputs), []
     for op in reversed(state.operators):
         if op.output in needed:
             needed.update(inputs_of(op))

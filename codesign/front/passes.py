@@ -33,16 +33,20 @@ Rewriting = Callable[[Source], Source]
 
 def leave_to_host(source: Source) -> Source:
     """Cut off a Softmax or ArgMax at the end, with a note that the host does it."""
-    last, notes = source.output, list(source.notes)
-    while True:
-        op = source.producer(last)
-        if isinstance(op, Quantize) and isinstance(source.producer(op.input), Decide):
-            last = op.input
-        elif isinstance(op, Decide):
-            notes.append(f"{op.operator} at the end is left to the host; the accelerator gives the scores before it")
-            last = op.input
-        else:
-            return _cut(replace(source, output=last, notes=tuple(notes)))
+    lasts, notes = list(source.outputs), list(source.notes)
+    for i in range(len(lasts)):
+        while True:
+            op = source.producer(lasts[i])
+            if isinstance(op, Quantize) and isinstance(source.producer(op.input), Decide):
+                lasts[i] = op.input
+            elif isinstance(op, Decide):
+                notes.append(
+                    f"{op.operator} at the end is left to the host; the accelerator gives the scores before it"
+                )
+                lasts[i] = op.input
+            else:
+                break
+    return _cut(replace(source, outputs=tuple(lasts), notes=tuple(notes)))
 
 
 def fold_affine(source: Source) -> Source:
@@ -71,7 +75,7 @@ def fold_surround(source: Source) -> Source:
             if (
                 isinstance(op, Surround)
                 and _is_padding(op)
-                and op.output != source.output
+                and op.output not in source.outputs
                 and (readers := source.readers(op.output))
             ):
                 made = {reader.output: _with_pads(reader, op) for reader in readers}
@@ -296,12 +300,12 @@ def _renamed(source: Source, old: str, new: str) -> Source:
             operators.append(replace(op, inputs=other(inputs_of(op))))  # type: ignore[arg-type]
         else:
             operators.append(replace(op, input=new))  # type: ignore[arg-type]
-    return replace(source, operators=tuple(operators), output=new if source.output == old else source.output)
+    return replace(source, operators=tuple(operators), outputs=other(source.outputs))
 
 
 def _cut(source: Source) -> Source:
     """Return the source without operators that nothing reads."""
-    needed, kept = {source.output}, []
+    needed, kept = set(source.outputs), []
     for op in reversed(source.operators):
         if op.output in needed:
             needed.update(inputs_of(op))

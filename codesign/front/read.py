@@ -33,21 +33,30 @@ class Format(Enum):
     TORCH = "PyTorch"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginEnd:
+    """A tensor of the file where the graph begins or ends.
+
+    `axes`: how it lies there, see Source.axes. `grid`: what the graph's integers stand for. `file_zero`: their zero
+    point in the file.
+    """
+
+    tensor: str
+    axes: Axes
+    grid: Quantization
+    file_zero: int
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Origin:
     """How a Graph relates to the file of another tool that it was made of.
 
-    `input`, `output`: the file's tensors where the graph begins and ends. `axes`: how they lie there, see Source.axes.
-    `input_grid`, `output_grid`: what the graph's integers stand for. `file_zeros`: their zero points in the file.
+    `input`, `outputs`: where the graph begins and ends. `integer_input`: whether the file takes integers there.
     """
 
-    input: str
-    output: str
+    input: OriginEnd
+    outputs: tuple[OriginEnd, ...]
     integer_input: bool
-    axes: tuple[Axes, Axes]
-    input_grid: Quantization
-    output_grid: Quantization
-    file_zeros: tuple[int, int]
     layers: tuple[Layer, ...]
 
 
@@ -68,11 +77,11 @@ class Imported:
         return {
             "format": self.format.value,
             "input": {
-                "tensor": origin.input,
-                "axes": _axes_text(origin.axes[0]),
+                "tensor": origin.input.tensor,
+                "axes": _axes_text(origin.input.axes),
                 "file_takes_integers": origin.integer_input,
             },
-            "output": {"tensor": origin.output, "axes": _axes_text(origin.axes[1])},
+            "outputs": [{"tensor": end.tensor, "axes": _axes_text(end.axes)} for end in origin.outputs],
             "notes": list(self.notes),
             "layers": [{"node": x.node, "source": x.source, "error_steps": round(x.error, 6)} for x in origin.layers],
         }
@@ -135,14 +144,15 @@ def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported
     found, more = lower(last)
     refuse(where, [*problems, *more])
     assert found is not None
+    tensors, grids = (source.input.tensor, *cut.outputs), (found.input, *found.outputs)
+    first, *others = (
+        OriginEnd(tensor=tensor, axes=axes, grid=grid, file_zero=zero)
+        for tensor, axes, grid, zero in zip(tensors, last.axes, grids, found.file_zeros, strict=True)
+    )
     origin = Origin(
-        input=source.input.tensor,
-        output=cut.output,
+        input=first,
+        outputs=tuple(others),
         integer_input=source.input.integer,
-        axes=last.axes,
-        input_grid=found.input,
-        output_grid=found.output,
-        file_zeros=found.file_zeros,
         layers=found.layers,
     )
     return Imported(graph=found.graph, format=form, notes=last.notes, origin=origin)

@@ -61,7 +61,7 @@ def comparison_images(imported: Imported, wanted: int = MOST_IMAGES) -> int:
 
 def random_inputs(origin: Origin, graph_shape: tuple[int, int, int], images: int, seed: int) -> RealArray:
     """Return real inputs [N, Y, X, C], uniform over what the input's integers stand for and a little beyond."""
-    grid = origin.input_grid
+    grid = origin.input.grid
     low, high = (grid.scale * (bound - grid.zero) for bound in (grid.low, grid.high))
     spread = 0.02 * (high - low)
     rng = np.random.default_rng(seed)
@@ -77,10 +77,11 @@ def compare_with_source(file: Path | Traced, imported: Imported, x: RealArray) -
     origin, graph, runtime = imported.origin, imported.graph, runtime_of(imported)
     assert origin is not None
     assert runtime is not None
-    ours = golden.run(graph, origin.input_grid.integers(x))
+    ours = golden.run_outputs(graph, origin.input.grid.integers(x))
     theirs = run_source(file, imported, x)
-    off = np.abs(ours - theirs)
-    flat = [a.reshape(len(a), -1) for a in (ours, theirs)]
+    pairs = [[a.reshape(len(x), -1) for a in pair] for pair in zip(ours, theirs, strict=True)]
+    off = np.concatenate([np.abs(a - b) for a, b in pairs], axis=1)
+    unlike = np.any([a.argmax(1) != b.argmax(1) for a, b in pairs], axis=0)
     return SourceComparison(
         runtime=runtime,
         images=len(x),
@@ -88,29 +89,31 @@ def compare_with_source(file: Path | Traced, imported: Imported, x: RealArray) -
         differing_words=int((off > 0).sum()),
         largest_steps=int(off.max()),
         mean_steps=float(off.mean()),
-        differing_predictions=int((flat[0].argmax(1) != flat[1].argmax(1)).sum()),
+        differing_predictions=int(unlike.sum()),
     )
 
 
-def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> IntArray:
-    """Return what the runtime of a file or module gives for real x[N, Y, X, C], as integers of the graph's output."""
+def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> tuple[IntArray, ...]:
+    """Return what the runtime of a file or module gives for real x[N, Y, X, C]: integers of each of the graph's outputs."""
     origin = imported.origin
     assert origin is not None
-    given = to_file(x, origin.axes[0])
+    given = to_file(x, origin.input.axes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         match file, imported.format:
             case Traced(module=module), _:
-                parts = [run_module(module, given)]
+                parts: list[tuple[npt.NDArray[Any], ...]] = [(run_module(module, given),)]
             case Path() as path, Format.TFLITE:
                 parts = list(_run_tflite(path, origin, given))
             case Path() as path, Format.QONNX:
                 parts = list(_run_qonnx(path, origin, given))
             case Path() as path, _:
                 parts = list(_run_onnx(path, origin, given))
-    o = imported.graph.output.oshape
-    found = from_file(np.concatenate(parts), origin.axes[1], (o.y, o.x, o.c))
-    return _steps(found, origin.output_grid)
+    found = []
+    for end, node, part in zip(origin.outputs, imported.graph.output_nodes, zip(*parts, strict=True), strict=True):
+        o = node.oshape
+        found.append(_steps(from_file(np.concatenate(part), end.axes, (o.y, o.x, o.c)), end.grid))
+    return tuple(found)
 
 
 def to_file(x: npt.NDArray[Any], axes: Axes) -> npt.NDArray[Any]:
@@ -136,39 +139,43 @@ def _steps(values: npt.NDArray[Any], grid: Quantization) -> IntArray:
     return np.rint(values.astype(np.float64) / grid.scale).astype(np.int64) + grid.zero
 
 
+def _real(values: npt.NDArray[Any], scale: float, zero: int) -> npt.NDArray[Any]:
+    """Return the real values [1, elements] of integers; `scale` is 0 of what is real already."""
+    flat = values.reshape(1, -1).astype(np.float64)
+    return flat if scale == 0 else scale * (flat - zero)
+
+
 def _file_integers(origin: Origin, x: RealArray, zero: int, dtype: Any) -> npt.NDArray[Any]:
     """Return real inputs as the integers of a file that takes such."""
-    grid = origin.input_grid
+    grid = origin.input.grid
     return (grid.integers(x) - grid.zero + zero).astype(dtype)
 
 
-def _run_tflite(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+def _run_tflite(path: Path, origin: Origin, x: RealArray) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     from ai_edge_litert.interpreter import Interpreter
 
     with contextlib.redirect_stdout(None):
         interpreter = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    index = int(origin.output.partition(":")[0])
+    indices = [int(end.tensor.partition(":")[0]) for end in origin.outputs]
     for image in x:
         given = image[np.newaxis]
         if origin.integer_input:
             given = _file_integers(origin, given, entry["quantization"][1], entry["dtype"])
         interpreter.set_tensor(entry["index"], given.astype(entry["dtype"]))
         interpreter.invoke()
-        (detail,) = (d for d in interpreter.get_tensor_details() if d["index"] == index)
-        found = interpreter.get_tensor(index).reshape(1, -1)
-        scale, zero = detail["quantization"]
-        yield found.astype(np.float64) if scale == 0 else scale * (found.astype(np.float64) - zero)
+        scales = {detail["index"]: detail["quantization"] for detail in interpreter.get_tensor_details()}
+        yield tuple(_real(interpreter.get_tensor(index), *scales[index]) for index in indices)
 
 
-def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     import onnx
     import onnxruntime
 
     model = onnx.load(str(path), load_external_data=False)
-    if origin.output not in [o.name for o in model.graph.output]:
-        model.graph.output.append(onnx.ValueInfoProto(name=origin.output))
+    tensors, given_out = [end.tensor for end in origin.outputs], [o.name for o in model.graph.output]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors if name not in given_out)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
@@ -177,18 +184,18 @@ def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
     types = {"tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(uint16)": np.uint16, "tensor(int16)": np.int16}
-    grid = origin.output_grid
     for image in x:
         given: npt.NDArray[Any] = image[np.newaxis].astype(np.float32)
         if entry.type in types:
-            given = _file_integers(origin, image[np.newaxis], origin.file_zeros[0], types[entry.type])
-        found = session.run([origin.output], {entry.name: given})[0]
-        if found.dtype.kind in "iu":
-            found = grid.scale * (found.astype(np.float64) - origin.file_zeros[1])
-        yield found.reshape(1, -1)
+            given = _file_integers(origin, image[np.newaxis], origin.input.file_zero, types[entry.type])
+        found = session.run(tensors, {entry.name: given})
+        yield tuple(
+            _real(values, end.grid.scale if values.dtype.kind in "iu" else 0.0, end.file_zero)
+            for values, end in zip(found, origin.outputs, strict=True)
+        )
 
 
-def _run_qonnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[Any]]:
+def _run_qonnx(path: Path, origin: Origin, x: RealArray) -> Iterator[tuple[npt.NDArray[Any], ...]]:
     from qonnx.core import onnx_exec
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.infer_shapes import InferShapes
@@ -199,8 +206,8 @@ def _run_qonnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray
     try:
         model = model.transform(InferShapes())
         for image in x:
-            given = {origin.input: image[np.newaxis].astype(np.float32)}
+            given = {origin.input.tensor: image[np.newaxis].astype(np.float32)}
             held = onnx_exec.execute_onnx(model, given, return_full_exec_context=True)
-            yield held[origin.output].reshape(1, -1)
+            yield tuple(held[end.tensor].reshape(1, -1) for end in origin.outputs)
     finally:
         onnx_exec.qonnx_make_model = make

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from codesign.errors import UnsupportedError
 from codesign.front.quantization import Quantization, RealArray
 from codesign.ops.arrays import IntArray
 
@@ -326,19 +327,29 @@ class SourceInput:
 class Source:
     """A network of real numbers: operators in order of computation, and its constants by name.
 
-    `output` is the tensor that the network gives. `layout` says how maps, weights and axes lie. `notes` are sentences
-    for the user, such as on what is left to the host. `axes` says how the file's own input and output lie, once all
-    maps are [Y, X, C]: for each of its axes, those of Y, X and C that it runs over.
+    `outputs` are the tensors that the network gives, in order. `layout` says how maps, weights and axes lie. `notes`
+    are sentences for the user, such as on what is left to the host. `axes` says how the file's own input and outputs
+    lie, once all maps are [Y, X, C]: for each of its axes, those of Y, X and C that it runs over.
     """
 
     name: str
     layout: Layout
     input: SourceInput
-    output: str
+    outputs: tuple[str, ...]
     operators: tuple[Operator, ...]
     constants: Mapping[str, Constant]
     notes: tuple[str, ...] = field(default=())
-    axes: tuple[Axes, Axes] = field(default=((), ()))
+    axes: tuple[Axes, ...] = field(default=())
+
+    @property
+    def output(self) -> str:
+        """The only tensor that the network gives. Raise UnsupportedError if there are several."""
+        if len(self.outputs) > 1:
+            told = ", ".join(self.outputs)
+            raise UnsupportedError(
+                f"{self.name}: has several outputs: {told}; a float network with one only is quantized"
+            )
+        return self.outputs[0]
 
     def producer(self, tensor: str) -> Operator | None:
         """Return the operator that gives the tensor; None for the input."""
@@ -349,8 +360,8 @@ class Source:
         return tuple(self._readers.get(tensor, ()))
 
     def read_once(self, tensor: str) -> bool:
-        """Tell whether one operator alone reads the tensor, and it is not what the network gives."""
-        return len(self.readers(tensor)) == 1 and tensor != self.output
+        """Tell whether one operator alone reads the tensor, and the network does not give it."""
+        return len(self.readers(tensor)) == 1 and tensor not in self.outputs
 
     @cached_property
     def _producers(self) -> dict[str, Operator]:

@@ -37,7 +37,7 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
             operators.append(op)  # lowering tells of it
             continue
         grid = exact_grid(source, op, [g for g in held if g is not None])
-        if grid is None and op.output == source.output and not source.readers(op.output):
+        if grid is None and op.output in source.outputs and not source.readers(op.output):
             grid = _fine_grid(source, op, [g for g in held if g is not None])
             notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
         if grid is None:

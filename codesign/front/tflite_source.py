@@ -31,9 +31,8 @@ _CLIPS = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}  # of tfli
 def read_tflite_source(path: Path) -> Source:
     """Return the network of a TFLite file. Raise ConfigError if it is not whole, UnsupportedError with all problems."""
     model = read_tflite(path)
-    for what, found in (("input", model.inputs), ("output", model.outputs)):
-        if len(found) != 1:
-            raise UnsupportedError(f"{path}: expected one {what}, found {len(found)}")
+    if len(model.inputs) != 1:
+        raise UnsupportedError(f"{path}: expected one input, found {len(model.inputs)}")
     entry = model.tensors[model.inputs[0]]
     if not 2 <= len(entry.shape) <= 4 or min(entry.shape) < 1 or math.prod(entry.shape) > MOST_ELEMENTS:
         raise UnsupportedError(
@@ -47,7 +46,7 @@ def read_tflite_source(path: Path) -> Source:
         name=path.stem,
         layout=Layout.HWC,
         input=SourceInput(tensor=state.entry, shape=entry.shape[1:], integer=entry.dtype is not np.float32),
-        output=state.name(model.outputs[0]),
+        outputs=tuple(state.name(index) for index in model.outputs),
         operators=tuple(state.operators),
         constants=state.constants,
     )

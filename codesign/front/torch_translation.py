@@ -69,7 +69,7 @@ class TorchTranslation:
             name=self.name,
             layout=Layout.CHW,
             input=SourceInput(tensor=self.entry, shape=self.shape[1:]),
-            output=output,
+            outputs=(output,),
             operators=tuple(reversed(kept)),
             constants=self.constants,
         )

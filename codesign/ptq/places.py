@@ -29,7 +29,7 @@ def places_of(source: Source) -> tuple[Place, ...]:
         match op:
             case Conv() | Dense() | Add() | Multiply() | Activation() | Pool(average=True):
                 tensor = _behind_clips(source, op.output, followed)
-                at_end = tensor == op.output == source.output and not source.readers(tensor)
+                at_end = tensor == op.output and tensor in source.outputs and not source.readers(tensor)
                 weight = op.weight if isinstance(op, Conv | Dense) else None
                 places.append(_place(op, weight, None if at_end else tensor))
             case Clip() if op.output not in followed:

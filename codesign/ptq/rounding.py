@@ -45,7 +45,9 @@ def round_maps(source: Source, grids: Mapping[str, Quantization]) -> Source:
     for op in source.operators:
         operators.append(_reading(op, names))
         add(op.output)
-    return replace(source, operators=tuple(operators), output=names.get(source.output, source.output))
+    return replace(
+        source, operators=tuple(operators), outputs=tuple(names.get(output, output) for output in source.outputs)
+    )
 
 
 def round_biases(source: Source) -> Source:
