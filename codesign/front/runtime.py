@@ -94,7 +94,7 @@ def compare_with_source(file: Path | Traced, imported: Imported, x: RealArray) -
 
 
 def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> tuple[IntArray, ...]:
-    """Return what the runtime of a file or module gives for real x[N, Y, X, C]: integers of each of the graph's outputs."""
+    """Return what the runtime of a file or module gives for real x[N, Y, X, C]: integers of each output."""
     origin = imported.origin
     assert origin is not None
     given = to_file(x, origin.input.axes)
