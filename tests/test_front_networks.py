@@ -114,7 +114,7 @@ def test_one_tensor_as_two_outputs_is_refused(tmp_path: Path) -> None:
 def test_compile_proves_two_heads_in_c(tmp_path: Path) -> None:
     pytest.importorskip("qonnx")
     path, out = two_headed(tmp_path / "made.onnx"), tmp_path / "run"
-    wanted = ["--until", "csim", "--csim-images", "6"]
+    wanted = ["--until", "csim", "--csim-images", "6", "--rtlsim-images", "4"]
     assert main(["compile", str(path), "--board", "pynq-z2", "--out", str(out), *wanted]) == 0
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["csim"]["images"], summary["csim"]["mismatches"]) == (6, 0)
