@@ -78,11 +78,11 @@ No accuracy is claimed: labelled images of these tasks were not at hand.
 
 Read this table with four things in mind:
 
-- **Ours did not run on a board.** Our cycles are those of the RTL simulation, or predicted where a row says so. DSP, LUT
-  and BRAM are predicted. The published rows ran on boards.
-- **The clock is the published row's**, so that cycles are compared. Ours has not been placed and routed at it. Where the
-  source names no clock, as we have it, the clock is that of our board file. The list below says at which clock ours
-  would be as fast.
+- **Ours did not run on a board.** Our cycles are those of the RTL simulation, or predicted where a row says so. DSP,
+  LUT and BRAM are predicted. The published rows ran on boards.
+- **The clock is the published row's**, so that cycles are compared. It is nominal: ours is not placed and routed at it.
+  Where the source, as we have it, names no clock, ours is taken at the clock of our board file. The list below says at
+  which clock ours would be as fast.
 - MLPerf measures one image at a time, with DMA and driver. Compare these rows by latency. Our latency is from the first
   word into the accelerator to the last word out of it. Driver and set-up of the DMA are **not** in it.
 - Our FPS are for images back to back: clock / interval. MLPerf's are 1 / latency.
@@ -108,8 +108,8 @@ SOURCES = """
 ## Beside the networks' own runtimes
 
 Random images, uniform over the input's range. A step is one integer of the output. Scales of the QONNX files are powers
-of two, and their words must be equal. TFLite multiplies by scales of 31 bits and rounds twice. Our machine multiplies by
-fewer bits and rounds once. So a word may differ by a step in a layer.
+of two, so their words must be equal. TFLite scales by 31 bits and rounds twice. Our machine scales by fewer bits and
+rounds once. So a layer may give one step more or less, and later layers carry it on.
 
 """
 
@@ -168,7 +168,8 @@ def _beside(rows: Sequence[Row]) -> str:
         interval, latency = cycles(row)
         origin = f"RTL simulation, {row.rtl_images} images" if row.rtl_images else "predicted, not simulated yet"
         lines.append(
-            (TITLES[row.model], row.board, f"{clock:g}", f"**ours**, least {row.goal}", f"{clock * 1e6 / interval:,.0f}",
+            (TITLES[row.model], row.board, f"{clock:g}", f"**ours**, least {row.goal}",
+             f"{clock * 1e6 / interval:,.0f}",
              f"{latency / clock:,.1f}", f"{row.dsp:,}", f"{row.lut:,}", f"{row.bram18 / 2:,.1f}", origin)
         )  # fmt: skip
     return table(header, lines)
@@ -212,11 +213,10 @@ def _reason(row: Row) -> str:
             "multiplies over channels, and takes a step for every position of the window and of the map. Of "
             f"{row.multipliers:,} multipliers, {busy(row):.0%} are busy."
         )
-    bound = (
-        f" The board's {', '.join(row.binding.upper().split())} keep the interval from shrinking."
-        if row.binding
-        else ""
-    )
+    bound = ""
+    if row.goal == "interval":
+        more = ", or with more ".join(row.binding.upper().split())
+        bound = f" The interval would shrink with more {more}." if more else " More of one resource would not suffice."
     return (
         f"{bound} A multiplication takes a DSP of its own, or LUTs; two of 8 bits never share a DSP. "
         f"Of {row.multipliers:,} multipliers, {busy(row):.0%} are busy."
