@@ -1,5 +1,6 @@
 """One trained network on one board: compared with its own runtime, searched, and simulated in both spellings."""
 
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from codesign.emit.hls import render_hls
 from codesign.emit.rtl import render_rtl
 from codesign.errors import InfeasibleError, MismatchError, ToolError
 from codesign.flow.vectors import random_images
-from codesign.front.read import read_network
-from codesign.front.runtime import compare_with_source, comparison_images, random_inputs, runtime_of
+from codesign.front.quantization import RealArray
+from codesign.front.read import Format, Origin, read_network
+from codesign.front.runtime import compare_with_source, comparison_images, random_inputs, runtime_of, to_file
 from codesign.ir.boards import load_board
 from codesign.ir.cost import Resources
 from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.model.space import design_space
+from codesign.ops.arrays import IntArray
 from codesign.search.goal import Goal
 from codesign.search.intervals import achievable
 from codesign.search.sized import search_sized_design
@@ -87,7 +90,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The golden model of a file beside the file's own runtime, on random images."""
+    """The golden model of a file beside the file's own runtime, on random images.
+
+    `kernels_...`: the same of the runtime's default kernels beside its reference kernels, where it has such.
+    """
 
     model: str
     runtime: str
@@ -97,6 +103,9 @@ class Source:
     largest_steps: int
     mean_steps: float
     differing_predictions: int
+    kernels_differing: int = 0
+    kernels_largest: int = 0
+    kernels_mean: float = 0.0
 
 
 def compared(path: Path) -> Source:
@@ -111,7 +120,37 @@ def compared(path: Path) -> Source:
     shape = imported.graph.input.shape
     images = max(LEAST_COMPARED, comparison_images(imported))
     x = random_inputs(imported.origin, (shape.y, shape.x, shape.c), images, SEED)
-    return Source(model=path.name, **asdict(compare_with_source(path, imported, x)))
+    source = Source(model=path.name, **asdict(compare_with_source(path, imported, x)))
+    if imported.format is not Format.TFLITE:
+        return source
+    fast, plain = (_litert(path, imported.origin, x, reference) for reference in (False, True))
+    off = np.abs(fast - plain)
+    return replace(
+        source, kernels_differing=int((off > 0).sum()), kernels_largest=int(off.max()), kernels_mean=float(off.mean())
+    )
+
+
+def _litert(path: Path, origin: Origin, x: RealArray, reference: bool) -> IntArray:
+    """Return the integers that LiteRT gives for real inputs x[N,Y,X,C], by its default or its reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        interpreter = Interpreter(
+            str(path), num_threads=1, experimental_preserve_all_tensors=True, experimental_op_resolver_type=kernels
+        )
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    assert origin.integer_input
+    integers = to_file(origin.input_grid.integers(x), origin.axes[0])
+    integers += entry["quantization"][1] - origin.input_grid.zero
+    found = []
+    for image in integers:
+        interpreter.set_tensor(entry["index"], image.reshape(entry["shape"]).astype(entry["dtype"]))
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(int(origin.output.partition(":")[0])).ravel().astype(np.int64))
+    return np.array(found)
 
 
 def designed(case: Case, path: Path) -> Row:
