@@ -2,8 +2,9 @@
 
 import pytest
 from published import Table, cases
-from published_page import PUBLISHED, page
+from published_page import page
 from published_row import Case, Row, Source
+from rivals import PUBLISHED
 
 SPEED = Case("resnet8_a8w8b16.onnx", "kv260", "interval")
 DESIGN = Row(
