@@ -1,8 +1,9 @@
 """What others reach on the same networks: generators, with their own simulators on another day, and published boards.
 
-PUBLISHED is as the sources that it names give it. Every other figure comes from one run on a busy machine of 2 cores, with Debian 12, Python 3.11, Verilator 5.006 and g++ 12.
-The generators were NNgen 1.3.4, hls4ml 1.3.0 and FINN+ 1.6.1, as installed by pip, without vendor tools. Seconds are
-processor seconds, user and system, of a process and its children. None: not measured, or the tool has no such thing.
+PUBLISHED is as the sources that it names give it. Every other figure comes from one run on a busy machine of 2 cores,
+with Debian 12, Python 3.11, Verilator 5.006 and g++ 12. The generators were NNgen 1.3.4, hls4ml 1.3.0 and FINN+ 1.6.1,
+as installed by pip, without vendor tools. Seconds are processor seconds, user and system, of a process and its
+children. None: not measured, or the tool has no such thing.
 """
 
 from dataclasses import dataclass
