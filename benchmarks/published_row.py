@@ -185,7 +185,7 @@ def simulated(row: Row, path: Path, work: Path) -> Row:
     Raise MismatchError if a word differs from the golden model's.
     """
     board, graph = load_board(row.board), read_network(path).graph
-    _, design, _ = search_sized_design(graph, board, Goal(row.goal), explain=False)
+    _, design, cost = search_sized_design(graph, board, Goal(row.goal), explain=False)
     x, clock = random_images(graph, SEED, IMAGES), Clock()
     y = golden.run_joined(graph, x)
     with clock.time("csim"):
@@ -200,6 +200,10 @@ def simulated(row: Row, path: Path, work: Path) -> Row:
             raise MismatchError(f"{row.case}: {found.tool} differs from the golden model")
     return replace(
         row,
+        interval=cost.interval_cycles,
+        latency=cost.latency_cycles,
+        multipliers=multipliers(graph, design),
+        **asdict(cost.resources),
         csim_images=in_c.images,
         csim_s=clock.median("csim"),
         rtl_images=in_rtl.images,

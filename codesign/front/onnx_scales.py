@@ -1,12 +1,13 @@
 """Scales and zero points of an ONNX file, one or one per channel, and constants rounded with them."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from codesign.front.onnx_model import OnnxNode
-from codesign.front.quantization import Rounding, rounded
+from codesign.front.quantization import MOST_ZERO, Rounding, rounded
 from codesign.front.source import Constant
 from codesign.front.translation import Refusal, Translation
 
@@ -37,8 +38,8 @@ def rounded_constant(
 ) -> Constant:
     """Return the integers of a constant, its zero point taken away; rounded in float32, as runtimes do it."""
     points = (zero.reshape(()) if zero.size == 1 else zero).astype(np.float64)
-    if not np.array_equal(points, np.rint(points)):
-        raise Refusal("its zero point is not a whole number")
+    if not ((np.abs(points) <= MOST_ZERO).all() and np.array_equal(points, np.rint(points))):
+        raise Refusal("its zero point is not a whole number of 32 bits")
     steps = constant.values.astype(np.float32) / scale.astype(np.float32)
     low, high = (bound - points for bound in low_high)
     integers = rounded(np.clip(steps.astype(np.float64), low, high), rounding)
@@ -55,7 +56,7 @@ def positive(array: Array) -> npt.NDArray[np.float64]:
 
 def whole(value: float) -> int:
     """Return a zero point as an integer. Raise Refusal unless it is a whole number."""
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         raise Refusal(f"its zero point {value:g} is not a whole number")
     return int(value)
 
