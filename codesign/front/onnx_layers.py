@@ -28,6 +28,8 @@ from codesign.front.translation import Refusal, Translation
 def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
     """Translate a node of real values. Raise ValueError if it is refused."""
     match node.operator:
+        case "Dropout" if state.number(node, 2, "training mode", 0.0) != 0:
+            raise Refusal("drops values at random: its training mode is on", "export the network in evaluation mode")
         case "Identity" | "Dropout" | "Cast":
             state.same[node.outputs[0]] = state.tensor(node.inputs[0])
         case "Conv":

@@ -1,0 +1,124 @@
+"""What a file means is computed or refused: never taken for something near to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from codesign.errors import CodesignError
+from codesign.front.read import Imported, read_network
+from codesign.front.runtime import run_source
+from codesign.model import golden
+from front_models import OnnxFile
+
+RNG = np.random.default_rng(5)
+FOUR = [0.5, 0.125, 0.25, 0.0625]
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(CodesignError) as caught:
+        read_network(path)
+    return str(caught.value)
+
+
+def equals_its_runtime(path: Path) -> Imported:
+    network = read_network(path)
+    assert network.origin is not None
+    grid, shape = network.origin.input_grid, network.graph.input.shape
+    halves = RNG.integers(2 * grid.low - 4, 2 * grid.high + 5, (12, shape.y, shape.x, shape.c)) / 2
+    x = (halves - grid.zero) * grid.scale
+    assert np.array_equal(golden.run(network.graph, grid.integers(x)), run_source(path, network, x))
+    return network
+
+
+def qonnx_conv(f: OnnxFile) -> str:
+    w = f.quant(f.constant(RNG.normal(0, 0.5, (4, 4, 1, 1))), np.reshape(FOUR, (1, 4, 1, 1)), 5)
+    return f.node("Conv", [f.quant("x", 0.25, 8), w])
+
+
+def qonnx_taps(f: OnnxFile) -> str:
+    w = f.quant(f.constant(RNG.normal(0, 0.5, (4, 4, 2, 2))), np.reshape(FOUR, (1, 1, 2, 2)), 5)
+    return f.node("Conv", [f.quant("x", 0.25, 8), w])
+
+
+def qdq_conv(f: OnnxFile) -> str:
+    w = f.weight(RNG.integers(-100, 100, (4, 4, 1, 1)), FOUR, axis=1)
+    return f.node("Conv", [f.qdq("x", 0.25, 8), w])
+
+
+def qdq_gemm(f: OnnxFile) -> str:
+    x = f.node("Flatten", [f.node("GlobalMaxPool", [f.qdq("x", 0.25, 8)])])
+    return f.node("Gemm", [x, f.weight(RNG.integers(-100, 100, (4, 4)), FOUR, axis=1)], transB=1)
+
+
+@pytest.mark.parametrize("layer", [qonnx_conv, qonnx_taps, qdq_conv, qdq_gemm])
+def test_weights_with_scales_of_anything_but_outputs_are_refused(tmp_path: Path, layer: Callable[..., str]) -> None:
+    f = OnnxFile([1, 4, 3, 3])
+    found = refusal(f.save(tmp_path / "made.onnx", f.quant(layer(f), 0.25, 8)))
+    assert "expected one scale, or one per output channel" in found
+
+
+@pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.BOOL, TensorProto.FLOAT16])
+def test_a_cast_that_changes_values_is_refused(tmp_path: Path, kind: int) -> None:
+    f = OnnxFile([1, 4])
+    x = f.node("Cast", [f.node("Cast", [f.quant("x", 1 / 64, 16)], to=kind)], to=TensorProto.FLOAT)
+    assert "expected FLOAT or DOUBLE" in refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.25, 8)))
+
+
+def test_a_dropout_that_drops_is_refused(tmp_path: Path) -> None:
+    for training in (False, True):
+        f = OnnxFile([1, 4])
+        x = f.node("Dropout", [f.quant("x", 0.25, 8), f.constant(0.5), f.constant(training, np.bool_)])
+        path = f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8))
+        if training:
+            assert "its training mode is on" in refusal(path)
+        else:
+            equals_its_runtime(path)
+
+
+@pytest.mark.parametrize(("zero", "mode"), [(6, "ROUND"), (7, "FLOOR"), (7, "CEIL"), (7, "UP"), (7, "HALF_UP")])
+def test_qonnx_adds_its_zero_point_before_it_rounds(tmp_path: Path, zero: int, mode: str) -> None:
+    pytest.importorskip("qonnx")
+    f = OnnxFile([1, 4, 3, 3])
+    w = f.quant(f.constant((np.arange(16) - 6).reshape(4, 4, 1, 1) / 16), 0.125, 5, zero=3)  # halves, an odd zero point
+    x = f.node("Conv", [f.quant("x", 0.25, 8, signed=0, zero=128), w])
+    equals_its_runtime(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 6, signed=0, zero=zero, mode=mode)))
+
+
+def test_halves_around_an_odd_zero_point_are_refused(tmp_path: Path) -> None:
+    f = OnnxFile([1, 4, 3, 3])
+    x = f.node("Conv", [f.quant("x", 0.25, 8), f.quant(f.constant(np.ones((4, 4, 1, 1))), 0.5, 5)])
+    found = refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8, zero=7)))
+    assert "around the odd zero point 7; expected an even one" in found
+    assert "'Quant_3'" in found
+
+
+@pytest.mark.parametrize("mode", ["FLOOR", "DOWN", "UP", "HALF_DOWN"])
+def test_an_input_rounded_in_another_way_is_refused_whatever_its_range(tmp_path: Path, mode: str) -> None:
+    for narrow in (0, 1):  # a narrow range needs a node of its own
+        f = OnnxFile([1, 4])
+        x = f.node("MatMul", [f.quant("x", 0.25, 8, narrow=narrow, mode=mode), f.quant(f.constant(np.eye(4)), 1.0, 4)])
+        assert "rounds the input" in refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.25, 8)))
+
+
+def test_onnxruntime_computes_what_the_file_says(tmp_path: Path) -> None:
+    """Its optimizer makes other arithmetic of a dequantized matrix."""
+    f = OnnxFile([1, 3], opset=19)
+    w = f.weight([[-127, 38], [116, 20], [-89, -60]], [0.0625, 0.015625], axis=1)
+    equals_its_runtime(f.save(tmp_path / "made.onnx", f.qdq(f.node("MatMul", [f.qdq("x", 1.0, 3), w]), 0.125, 95)))
+
+
+def test_a_window_that_cannot_be_built_is_told_of_its_layer(tmp_path: Path) -> None:
+    f = OnnxFile([1, 4, 3, 3])
+    x = f.node("Conv", [f.quant("x", 0.25, 8), f.quant(f.constant(np.ones((4, 4, 1, 1))), 0.5, 5)], name="wide",
+               pads=[1, 1, 1, 1])  # fmt: skip
+    assert "node 'wide' (Conv): window: expected" in refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8)))
+
+
+def test_a_tensor_less_itself_is_refused_by_name(tmp_path: Path) -> None:
+    f = OnnxFile([1, 4, 3, 3])
+    x = f.quant("x", 0.25, 8)
+    path = f.save(tmp_path / "made.onnx", f.quant(f.node("Sub", [x, x], name="less"), 0.5, 8))
+    assert f"{path}: node 'less' (Add): subtracts a tensor from itself" in refusal(path)
