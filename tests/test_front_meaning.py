@@ -104,10 +104,11 @@ def test_an_input_rounded_in_another_way_is_refused_whatever_its_range(tmp_path:
 
 
 def test_onnxruntime_computes_what_the_file_says(tmp_path: Path) -> None:
-    """Its optimizer makes other arithmetic of a dequantized matrix."""
-    f = OnnxFile([1, 3], opset=19)
-    w = f.weight([[-127, 38], [116, 20], [-89, -60]], [0.0625, 0.015625], axis=1)
-    equals_its_runtime(f.save(tmp_path / "made.onnx", f.qdq(f.node("MatMul", [f.qdq("x", 1.0, 3), w]), 0.125, 95)))
+    """Its optimizer joins two quantizations that follow each other, and rounds once."""
+    f = OnnxFile([1, 4, 3, 3])
+    x = f.node("Conv", [f.qdq("x", 0.125), f.weight(RNG.integers(-127, 128, (4, 4, 1, 1)), 0.0625)])
+    x = f.qdq(f.qdq(f.node("Relu", [x]), 0.03125, 107), 0.5, 54)
+    equals_its_runtime(f.save(tmp_path / "made.onnx", x))
 
 
 def test_a_window_that_cannot_be_built_is_told_of_its_layer(tmp_path: Path) -> None:

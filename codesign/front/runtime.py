@@ -168,7 +168,7 @@ def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # the file's own arithmetic
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # some change results
     options.add_session_config_entry("session.x64quantprecision", "1")  # sums of 16 bits saturate on older processors
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
