@@ -107,7 +107,11 @@ def test_onnxruntime_computes_what_the_file_says(tmp_path: Path) -> None:
     """Its optimizer joins two quantizations that follow each other, and rounds once."""
     f = OnnxFile([1, 4, 3, 3])
     x = f.node("Conv", [f.qdq("x", 0.125), f.weight(RNG.integers(-127, 128, (4, 4, 1, 1)), 0.0625)])
-    x = f.qdq(f.qdq(f.node("Relu", [x]), 0.03125, 107), 0.5, 54)
+    x = f.qdq(f.node("Relu", [x]), 0.03125, 107, np.int8)
+    for perm in ([0, 2, 3, 1], [0, 3, 1, 2], [0, 2, 3, 1]):
+        x = f.node("Transpose", [x], perm=perm)
+    x = f.node("Transpose", [f.qdq(x, 0.5, 54, np.int8)], perm=[0, 3, 1, 2])
+    x = f.qdq(f.node("GlobalMaxPool", [x]), 1.0, 0, np.int8)
     equals_its_runtime(f.save(tmp_path / "made.onnx", x))
 
 
