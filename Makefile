@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-ray: setup-test ## a sweep on a local Ray cluster of two workers
 
 bench-peers: setup ## cycles and times beside other generators' -> docs/benchmarks.md (about half an hour)
 	@$(BIN)/python benchmarks/peers.py --out docs/benchmarks.md
+
+bench-ptq: setup ## float networks quantized after training, step by step -> docs/ptq.md (half an hour)
+	@$(BIN)/python benchmarks/ptq.py --out docs/ptq.md
 
 bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs/dna_reference.md (minutes)
 	@$(BIN)/python -m benchmarks.dna --out docs/dna_reference.md

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from codesign.machine.elaborate import Machine
     from codesign.ops.qtype import QType
     from codesign.ops.shapes import Window
+    from codesign.ptq.config import QuantizeConfig
     from codesign.search.goal import Goal
 
 __version__ = "0.3.0"
@@ -51,6 +52,7 @@ __all__ = [
     "Project",
     "ProofConfig",
     "QType",
+    "QuantizeConfig",
     "Resources",
     "RunConfig",
     "Step",
@@ -87,6 +89,7 @@ _HOMES = {
     "codesign.ops.shapes": ("Window",),
     "codesign.ir.project": ("Project",),
     "codesign.ops.qtype": ("QType",),
+    "codesign.ptq.config": ("QuantizeConfig",),
     "codesign.machine.elaborate": ("Machine",),
     "codesign.search.goal": ("Goal",),
 }

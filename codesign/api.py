@@ -6,15 +6,18 @@
     built.write("out")
 
 A prediction takes seconds. What takes longer is done when it is asked for, and only once.
+
+Long because every function names its parameters for Python users.
 """
 
 import dataclasses
+import hashlib
 import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,17 +30,20 @@ from codesign.flow import verbs
 from codesign.flow.config import LEAST_RTLSIM_IMAGES, CompileConfig, ProofConfig, RunConfig, Step, run_name, step_named
 from codesign.flow.folder import RunFolder, opened
 from codesign.flow.sweep import SweepConfig
+from codesign.front.torch_module import Traced, is_module, read_module
 from codesign.ir import files
 from codesign.ir.board import Board, Limits
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import Cost
+from codesign.ir.dataset import Dataset
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
-from codesign.ir.strict import parse
+from codesign.ir.strict import parse, to_plain
 from codesign.machine.elaborate import Machine, elaborate
 from codesign.progress import Progress, silent
+from codesign.ptq.config import QuantizeConfig
 from codesign.report.sweep import Outcome
 from codesign.search.goal import Goal
 
@@ -153,7 +159,7 @@ class Built:
 
 
 def compile(
-    model: str | os.PathLike[str] | Graph,
+    model: str | os.PathLike[str] | Graph | Any,
     *,
     board: str | Board,
     min_fps: float | None = None,
@@ -167,40 +173,41 @@ def compile(
     out: str | os.PathLike[str] | None = None,
     until: Step | str = Step.PREDICT,
     input_shape: Sequence[int] | None = None,
+    example: Images | None = None,
+    calibrate: str | os.PathLike[str] | Images | Dataset | None = None,
+    quantize: QuantizeConfig | Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Built:
     """Search the best accelerator of a trained network on a board, and return both, with the predicted cost.
 
-    `model`: an ONNX or TFLite file of a quantized network, or a Graph; `board`: a Board, its name, or a .yaml file.
+    `model`: an ONNX or TFLite file, a torch.nn.Module, or a Graph; `board`: a Board, its name, or a .yaml file.
     `min_fps`: the cheapest design that is this fast; without it, the fastest. `max_latency_us`: the most microseconds
     for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource
     that may be taken, such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; random ones of
     `seed` otherwise. `proof`: how much is simulated, see ProofConfig. `out`: the run folder, where the same call goes
     on another time; without it, nothing stays but what `Built.write` writes. `until`: a step up to which all is done at
-    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. Raises
-    InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
+    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. `example`: an input
+    [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: images [N, ...] that a float
+    network is quantized by, an .npz, an .npy, a folder, or a data set or its name. `quantize`: how, see QuantizeConfig.
+    Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
     """
-    source = model if isinstance(model, Graph) else Path(model)
-    stem = source.name if isinstance(source, Graph) else source.stem
-    plain = {
-        "name": run_name(stem) if name is None else name,
+    data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
+    source = _network(model, example, data)
+    plain: dict[str, Any] = {"min_fps": min_fps, "max_latency_us": max_latency_us, "seed": seed}
+    plain |= {
+        "name": run_name(_stem(source)) if name is None else name,
         "board": board.name if isinstance(board, Board) else board,
-        "min_fps": min_fps,
-        "max_latency_us": max_latency_us,
         "goal": goal.value if isinstance(goal, Goal) else goal,
-        "seed": seed,
         "limits": _plain(board.limits if limits is None and isinstance(board, Board) else limits),
         "input_shape": None if input_shape is None else list(input_shape),
+        "calibrate": data if data is None or isinstance(data, str) else _digest_of(data),
+        "quantize": _plain(quantize),
         "proof": _plain(proof) if proof is not None or images is None else _proof_of(images),
     }
     config = parse(CompileConfig, {key: value for key, value in plain.items() if value is not None}, "codesign.compile")
-    step = _step(until, "codesign.compile")
-
-    def begin(folder: Path) -> object:
-        given = board if isinstance(board, Board) else None
-        return verbs.compile_model(source, config, folder, progress, images, step, board=given)
-
-    return _built(begin, out, progress)
+    step, given = _step(until, "codesign.compile"), board if isinstance(board, Board) else None
+    begin = partial(verbs.compile_model, source, config, images=images, until=step, board=given, data=data)
+    return _built(lambda folder: begin(folder, progress), out, progress)
 
 
 def run(
@@ -261,6 +268,37 @@ def _built(begin: Callable[[Path], object], out: str | os.PathLike[str] | None, 
     return built
 
 
+def _network(model: Any, example: Images | None, data: object) -> Path | Graph | Traced:
+    """Return the network that was given, traced if it is a module. Raises ConfigError, UnsupportedError."""
+    if isinstance(model, Graph):
+        return model
+    if not is_module(model):
+        return Path(model)
+    name = type(model).__name__
+    if example is None and (data is None or isinstance(data, str | Dataset)):
+        raise ConfigError(f"{name}: a module needs an example of its input [N, ...]; give one as example=")
+    return Traced(model, read_module(model, data if example is None else example, name))
+
+
+def _stem(source: Path | Graph | Traced) -> str:
+    """Return what a run is named after."""
+    match source:
+        case Path():
+            return source.stem
+        case Graph():
+            return source.name
+        case Traced():
+            return source.source.name
+
+
+def _digest_of(data: Images | Dataset) -> str:
+    """Return what stands for data in a configuration: its digest."""
+    if isinstance(data, Dataset):
+        return f"data set {data.digest()}"
+    array = np.ascontiguousarray(data)
+    return f"array {hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + array.tobytes()).hexdigest()}"
+
+
 def _step(until: Step | str, where: str) -> Step:
     try:
         return until if isinstance(until, Step) else step_named(until)
@@ -275,7 +313,7 @@ def _plain(value: object) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return dict(value)
     assert dataclasses.is_dataclass(value)
-    return dataclasses.asdict(value)  # type: ignore[arg-type]
+    return dict(to_plain(value))
 
 
 def _proof_of(images: Images) -> dict[str, int]:

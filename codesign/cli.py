@@ -6,6 +6,7 @@ Long because every sub-command has its arguments and their help here.
 import argparse
 import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -26,6 +27,8 @@ from codesign.flow.interrupt import exit_status, interruptible
 from codesign.ir.board import MOST, Limits
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import NAMES
+from codesign.ir.strict import parse
+from codesign.ptq.config import QuantizeConfig
 from codesign.report.view import Column
 from codesign.search.goal import Goal
 
@@ -114,6 +117,8 @@ def _compile(arguments: Arguments, display: Display) -> int:
             limits=_limits(arguments.limit),
             proof=proof,
             input_shape=_extents(arguments.input_shape),
+            calibrate=arguments.calibrate,
+            quantize=_quantize(arguments.quantize),
         )
     except ValueError as error:
         raise _of_option(error) from error
@@ -135,6 +140,18 @@ def _extents(text: str | None) -> tuple[int, ...] | None:
     if not all(number.isdecimal() and len(number) < len(str(MOST)) for number in numbers):
         raise ValueError(f"--input-shape: expected numbers between commas, such as 3,224,224, got {text!r}")
     return tuple(int(number) for number in numbers)
+
+
+def _quantize(texts: Sequence[str]) -> QuantizeConfig | None:
+    """Return settings from texts like weight_bits=4; None if there are none. Raise ConfigError."""
+    plain: dict[str, Any] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        with contextlib.suppress(ValueError):
+            plain[name] = json.loads(value)
+            continue
+        plain[name] = value
+    return parse(QuantizeConfig, plain, "--quantize") if plain else None
 
 
 def _limits(texts: Sequence[str]) -> Limits:
@@ -284,22 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_until(run)
     run.set_defaults(command=_run)
 
-    compile_ = commands.add_parser("compile", help="your trained network -> project, proof, report")
-    compile_.add_argument("model", type=Path, metavar="MODEL", help="an ONNX or TFLite file of a quantized network")
-    compile_.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
-    compile_.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
-    _add_until(compile_)
-    compile_.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
-    compile_.add_argument("--max-latency-us", type=float, metavar="US", help="the most microseconds for one image")
-    compile_.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
-    compile_.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
-    compile_.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
-    compile_.add_argument(
-        "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
-    )
-    compile_.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
-    compile_.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
-    compile_.set_defaults(command=_compile)
+    _add_compile(commands)
 
     _add_sweep(commands)
 
@@ -338,6 +340,33 @@ def _add_compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
     compare.add_argument("--measured", type=Path, required=True, metavar="FILE")
     compare.add_argument("--even-if-older", action="store_true", help="take a file that is older than the project")
     compare.set_defaults(command=_compare)
+
+
+def _add_compile(commands: Any) -> None:
+    command = commands.add_parser("compile", help="your trained network -> project, proof, report")
+    command.add_argument("model", type=Path, metavar="MODEL", help="an ONNX or TFLite file")
+    command.add_argument("--board", required=True, help="a name of `codesign boards`, or a .yaml file")
+    command.add_argument("--out", type=Path, metavar="RUN", help="the run folder (default: runs/MODEL)")
+    _add_until(command)
+    command.add_argument("--min-fps", type=float, metavar="FPS", help="the cheapest design that is this fast")
+    command.add_argument("--max-latency-us", type=float, metavar="US", help="the most microseconds for one image")
+    command.add_argument("--goal", choices=[g.value for g in Goal], help="minimise this within what is demanded")
+    command.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
+    command.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
+    command.add_argument(
+        "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
+    )
+    command.add_argument(
+        "--calibrate",
+        metavar="DATA",
+        help="quantize a float network by an .npz, an .npy, a folder of images or a named data set",
+    )
+    command.add_argument(
+        "--quantize", action="append", default=[], metavar="KEY=VALUE", help="how, such as weight_bits=4; repeatable"
+    )
+    command.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
+    command.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
+    command.set_defaults(command=_compile)
 
 
 def _add_until(command: argparse.ArgumentParser) -> None:

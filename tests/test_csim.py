@@ -217,8 +217,12 @@ COUNTED = """
 #include "channel_mux.hpp"
 #include "conv.hpp"
 #include "convert.hpp"
+#include "gate.hpp"
+#include "lookup.hpp"
+#include "padder.hpp"
 #include "pool.hpp"
 #include "requantize.hpp"
+#include "rearranger.hpp"
 #include "row_repeater.hpp"
 struct Port {
   static constexpr int BITS = 8, CONTAINER = 8, LANES = 1, WORDS = 1 << 24, TAIL = 1;
@@ -234,8 +238,8 @@ struct Wide {
 struct Emit {
   static constexpr int PE = 1, EMIT = 1, PIXELS = 1 << 20, OUT_PIXEL_WORDS = 16, SUM_BITS = 10, BIAS_BITS = 2;
   static constexpr int BIAS_WORDS = 1, MULTIPLIER_BITS = 1, MULTIPLIER_WORDS = 1, PRODUCT_BITS = 12, SHIFT = 1;
-  static constexpr int OBITS = 8;
-  static constexpr bool OSIGNED = false, MULTIPLY = false;
+  static constexpr int OBITS = 8, BIAS_FRACTION = 0, ROUNDING = 0, ZERO = 0, LOWEST = 0, HIGHEST = 255, K = 16;
+  static constexpr bool OSIGNED = false, MULTIPLY = false, COUNTED = false;
 };
 struct Joined {
   static constexpr int PIXELS = 1 << 23, OUT_PIXEL_WORDS = 2, OBITS = 8, EMIT = 1;
@@ -244,10 +248,28 @@ struct Repeated {
   static constexpr int FOLD = 1, X = 1 << 11, FY = 2, FX = 2, DEPTH = 1 << 11, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1;
   static constexpr int OBITS = 8, EMIT = 1;
 };
+struct Rearranged {
+  static constexpr int LOOPS = 2, FIRST = 0, FREE = 1, PASS = 2, IMAGE = 1 << 24, DEPTH = 1 << 11, PIXELS = 1 << 24;
+  static constexpr int OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+};
+struct Gated {
+  static constexpr int FOLD = 1, REPEAT = 1, A_BITS = 8, B_BITS = 8, SCALING = 0, MULTIPLIER = 0, SUM_BITS = 17;
+  static constexpr int SHIFT = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+  static constexpr bool A_SIGNED = false, B_SIGNED = false, OSIGNED = false;
+};
+struct Padded {
+  static constexpr int LANES = 1, BITS = 8, FOLD = 1, IY = 4096, IX = 4096, PAD_OY = 4096, PAD_OX = 4096, TOP = 0;
+  static constexpr int LEFT = 0, STRIDE_Y = 1, STRIDE_X = 1, VALUE = 0, DEPTH = 1 << 11, OBITS = 8, EMIT = 1;
+};
+struct Looked {
+  static constexpr int FOLD = 1, IN_BITS = 8, PIXELS = 1 << 24, OUT_PIXEL_WORDS = 1, OBITS = 8, EMIT = 1;
+  static constexpr bool OSIGNED = false;
+};
 template <bool STREAM>
 struct Window {
   static constexpr int IY = 4096, IX = 4096, OY = 4096, OX = 4096, FY = 1, FX = 1, STRIDE_Y = 1, STRIDE_X = 1;
-  static constexpr int PAD_TOP = 0, PAD_LEFT = 0, LANES = 1, PIXEL_WORDS = 1, INNER = 1, PASSES = 1, PE = 1;
+  static constexpr int PAD_TOP = 0, PAD_LEFT = 0, DILATION_Y = 1, DILATION_X = 1;
+  static constexpr int LANES = 1, PIXEL_WORDS = 1, INNER = 1, PASSES = 1, PE = 1;
   static constexpr int BUFFER_WORDS = 2, IBITS = 8, FILL = 0, SUM_BITS = 10, STEPS = 1;
   static constexpr bool ISIGNED = false, STREAMING = STREAM, MAXIMUM = true;
 };
@@ -266,6 +288,7 @@ int main(int, char** argv) {
   static ap_uint<8> memory[Repeated::DEPTH];
   const number<2, true>::type bias[1][1] = {{0}};
   const number<1, false>::type factor[1][1] = {{0}};
+  const out_lane<Looked> table[256][1] = {{0}};
   switch (argv[1][0]) {
     case '0': fork_words<ap_uint<8>, 1 << 24>(in, out, out2, 256); break;
     case '1': read_axis<Port>(axis, out, 256); break;
@@ -276,6 +299,10 @@ int main(int, char** argv) {
     case '6': pooled<true>(); break;
     case '7': channel_mux<Joined, 1, 1>(out, 256, in, in2); break;
     case '8': row_repeater<Repeated>(out, memory, 256, in); break;
+    case '9': lookup<Looked>(out, table, 256, in); break;
+    case 'a': rearranger<Rearranged, 1, 1 << 24, 1, 1>(out, memory, 256, in); break;
+    case 'b': gate<Gated>(out, 256, in, in2); break;
+    case 'c': padder<Padded>(out, memory, 256, in); break;
     default: pooled<false>();
   }
 }
@@ -290,10 +317,8 @@ def test_every_process_counts_more_words_than_32_bits_hold(tmp_path: Path) -> No
     command = ["g++", *OPTIONS, *include, "counted.cpp", "-o", "counted"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    for process in range(10):
-        run = subprocess.run(
-            [tmp_path / "counted", str(process)], capture_output=True, text=True, timeout=60, check=False
-        )
+    for process in "0123456789abcd":
+        run = subprocess.run([tmp_path / "counted", process], capture_output=True, text=True, timeout=60, check=False)
         assert (run.returncode, "read from an empty stream" in run.stderr) == (3, True), process
 
 

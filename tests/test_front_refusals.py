@@ -98,6 +98,15 @@ def negative_scale(f: OnnxFile) -> str:
     return f.quant("x", -1.0, 8)
 
 
+def infinite_zero_point(f: OnnxFile) -> str:
+    w = f.quant(f.constant(np.ones((4, 3, 3, 3))), 1.0, 4, zero=np.inf)
+    return f.quant(f.node("Conv", [f.quant("x", 1.0, 8), w]), 1.0, 8)
+
+
+def gigantic_zero_point(f: OnnxFile) -> str:
+    return f.quant("x", 1.0, 8, zero=1e30)
+
+
 def softmax_inside(f: OnnxFile) -> str:
     return one_conv(f, f.node("Softmax", [f.quant("x", 1.0, 8)], name="s", axis=1))
 
@@ -123,6 +132,8 @@ def integers_added(f: OnnxFile) -> str:
         (truncated_sum, "node 't' (Trunc): is not supported: truncation of a quantized value; use a Quant whose"),
         (not_finite, "holds values that are infinite or no numbers"),
         (negative_scale, "node 'Quant_0' (Quant): expected a positive scale, got -1"),
+        (infinite_zero_point, "node 'Quant_0' (Quant): its zero point is not a whole number"),
+        (gigantic_zero_point, "node 'Quant_0' (Quant): expected a zero point of at most 32 bits, got 1000000"),
         (softmax_inside, "node 's' (Decide): stands where the machine has no form for it"),
         (two_scales, "node 'd' (DequantizeLinear): reads 't0' with scale 0.25 and zero point 3, but it was quantized"),
         (integers_added, "node 'sum' (Add): computes with the integers 't0'; put a DequantizeLinear before it"),

@@ -18,13 +18,20 @@ from codesign.model import golden
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup, function_table
 from codesign.ops.node import Operation
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import OutputRule, Rounding, Scaling, output_offset, requantize
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.shuffle import Shuffle
+from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 from codesign.testing.small import small_graph
 
 Map = list[list[list[int]]]  # [Y][X][C]
@@ -78,7 +85,7 @@ def whole(value: Fraction, rounding: Rounding) -> int:
 
 def rounded(value: Fraction, node: Operation) -> int:
     """Round, add the zero point, then saturate."""
-    assert isinstance(node, Conv | Pool | Add)
+    assert isinstance(node, Conv | Pool | Add | Gate)
     least, most = node.rule.bounds or (low(node.otype), high(node.otype))
     return min(max(whole(value, node.rule.rounding) + node.rule.zero, least), most)
 
@@ -362,6 +369,110 @@ def test_a_resize_equals_naive_loops(shape: Shape, fy: int, fx: int, seed: int) 
     expected = [[[image[y // fy][x // fx] for x in range(shape.x * fx)] for y in range(shape.y * fy)] for image in maps]
     assert node.evaluate([array(maps)], {}).tolist() == expected
     assert array(expected).shape[1:] == (node.oshape.y, node.oshape.x, node.oshape.c)
+
+
+@given(shapes(), qtypes(10), qtypes(), st.booleans(), st.integers(0, 2**32))
+def test_a_lookup_equals_naive_loops(shape: Shape, itype: QType, otype: QType, per_channel: bool, seed: int) -> None:
+    node = Lookup(name="node", source="x", ishape=shape, itype=itype, per_channel=per_channel, otype=otype)
+    rng = random.Random(seed)
+    maps, table = images(rng, itype, shape), values(rng, otype, (shape.c if per_channel else 1, 2**itype.bits))
+    expected = [
+        [[[table[c if per_channel else 0][x - low(itype)] for c, x in enumerate(pixel)] for pixel in row]
+         for row in image]
+        for image in maps
+    ]  # fmt: skip
+    assert node.evaluate([array(maps)], {"table": array(table)}).tolist() == expected
+
+
+def test_the_table_of_a_function_rounds_half_up_and_saturates() -> None:
+    itype, otype = QType(3, signed=True), QType(3, signed=False)
+    table = function_table(lambda x: np.where(x < 0, x / -8, 3 * x), itype, 0.5, otype, 0.5)
+    assert table.tolist() == [1, 0, 0, 0, 0, 3, 6, 7]  # 4/8, 3/8, 2/8, 1/8, 0, 3, 6, 9
+
+
+@given(shapes(), st.integers(0, 2**32))
+def test_a_slice_equals_naive_loops(shape: Shape, seed: int) -> None:
+    rng, otype = random.Random(seed), QType(7, signed=True)
+    start = rng.randrange(shape.c)
+    node = Slice(name="node", source="x", ishape=shape, start=start, stop=rng.randint(start + 1, shape.c), otype=otype)
+    maps = images(rng, otype, shape)
+    expected = [[[[pixel[node.start + k] for k in range(node.oshape.c)] for pixel in row] for row in image]
+                for image in maps]  # fmt: skip
+    assert node.evaluate([array(maps)], {}).tolist() == expected
+
+
+@given(shapes(), qtypes(12), qtypes(12), qtypes(), st.integers(1, 65535), st.integers(0, 40), st.data())
+def test_a_gate_equals_naive_loops(
+    shape: Shape, a: QType, b: QType, otype: QType, multiplier: int, shift: int, data: st.DataObject
+) -> None:
+    gate_shape = data.draw(st.sampled_from([shape, Shape(1, 1, shape.c)]))
+    node = Gate(name="node", sources=("x", "g"), ishape=shape, gate_shape=gate_shape, itypes=(a, b),
+                multiplier=multiplier, shift=shift, otype=otype)  # fmt: skip
+    rng = random.Random(data.draw(st.integers(0, 2**32)))
+    maps, gates = images(rng, a, shape), images(rng, b, gate_shape)
+
+    def value(image: int, y: int, x: int, c: int) -> int:
+        factor = gates[image][y if gate_shape == shape else 0][x if gate_shape == shape else 0][c]
+        return rounded(Fraction(maps[image][y][x][c] * factor * multiplier, 2**shift), node)
+
+    expected = [
+        [[[value(i, y, x, c) for c in range(shape.c)] for x in range(shape.x)] for y in range(shape.y)]
+        for i in range(IMAGES)
+    ]
+    assert node.evaluate([array(maps), array(gates)], {}).tolist() == expected
+
+
+@given(shapes(), st.tuples(*[st.integers(0, 3)] * 4), st.tuples(*[st.integers(1, 3)] * 2), st.integers(0, 2**32))
+def test_a_padding_equals_naive_loops(
+    shape: Shape, pads: tuple[int, int, int, int], strides: tuple[int, int], seed: int
+) -> None:
+    rng, otype = random.Random(seed), QType(7, signed=True)
+    value = 0 if max(strides) > 1 else rng.randint(low(otype), high(otype))
+    node = Pad(name="node", source="x", ishape=shape, top=pads[0], left=pads[1], bottom=pads[2], right=pads[3],
+               stride_y=strides[0], stride_x=strides[1], value=value, otype=otype)  # fmt: skip
+    maps = images(rng, otype, shape)
+    rows = pads[0] + (shape.y - 1) * strides[0] + 1 + pads[2]
+    columns = pads[1] + (shape.x - 1) * strides[1] + 1 + pads[3]
+    expected = [[[[value] * shape.c for _ in range(columns)] for _ in range(rows)] for _ in maps]
+    for made, image in zip(expected, maps, strict=True):
+        for y, row in enumerate(image):
+            for x, pixel in enumerate(row):
+                made[pads[0] + y * strides[0]][pads[1] + x * strides[1]] = pixel
+    assert node.evaluate([array(maps)], {}).tolist() == expected
+    assert array(expected).shape[1:] == (node.oshape.y, node.oshape.x, node.oshape.c)
+    assert node.real.sum() == shape.y * shape.x
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32))
+def test_blocks_of_pixels_and_channels_equal_naive_loops(y: int, x: int, c: int, block: int, seed: int) -> None:
+    rng, otype = random.Random(seed), QType(7, signed=True)
+    deep, wide = Shape(y, x, c * block**2), Shape(y * block, x * block, c)
+    apart = DepthToSpace(name="node", source="x", ishape=deep, block=block, otype=otype)
+    together = SpaceToDepth(name="node", source="x", ishape=wide, block=block, otype=otype)
+    maps = images(rng, otype, deep)
+    expected = [
+        [[[image[row // block][column // block][((row % block) * block + column % block) * c + k] for k in range(c)]
+          for column in range(wide.x)] for row in range(wide.y)]
+        for image in maps
+    ]  # fmt: skip
+    assert apart.evaluate([array(maps)], {}).tolist() == expected
+    assert together.evaluate([array(expected)], {}).tolist() == maps
+    assert (apart.oshape, together.oshape) == (wide, deep)
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32))
+def test_a_shuffle_equals_naive_loops(groups: int, per_group: int, seed: int) -> None:
+    otype, shape = QType(7, signed=True), Shape(2, 1, groups * per_group)
+    node = Shuffle(name="node", source="x", ishape=shape, groups=groups, otype=otype)
+    maps = images(random.Random(seed), otype, shape)
+    expected = [
+        [
+            [[pixel[i * per_group + j] for j in range(per_group) for i in range(groups)] for pixel in row]
+            for row in image
+        ]
+        for image in maps
+    ]
+    assert node.evaluate([array(maps)], {}).tolist() == expected
 
 
 def saturates_low(case: Case) -> bool:

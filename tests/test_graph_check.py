@@ -2,7 +2,7 @@
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -17,13 +17,20 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import OutputRule, Scaling
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window
+from codesign.ops.shuffle import Shuffle
+from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 from codesign.testing.small import small_graph
 
 S8, U8 = QType(8, signed=True), QType(8, signed=False)
@@ -39,6 +46,20 @@ POOL = Pool(
 ADD = Add(name="add", sources=("x", "conv"), ishape=X.shape, itypes=(U8, U8), multipliers=(1, 1), shift=1, otype=U8)
 CONCAT = Concat(name="concat", sources=("x", "conv"), ishapes=(X.shape, CONV.oshape), otype=U8)
 RESIZE = Resize(name="resize", source="conv", ishape=CONV.oshape, fy=2, fx=3, otype=U8)
+LOOKUP = Lookup(name="lookup", source="conv", ishape=CONV.oshape, itype=U8, per_channel=True, otype=S8)
+SLICE = Slice(name="slice", source="conv", ishape=CONV.oshape, start=1, stop=2, otype=U8)
+GATE = Gate(
+    name="gate", sources=("x", "conv"), ishape=X.shape, gate_shape=X.shape, itypes=(U8, U8), multiplier=1, shift=8,
+    otype=U8,
+)  # fmt: skip
+PAD = Pad(
+    name="pad", source="conv", ishape=CONV.oshape, top=1, left=0, bottom=0, right=5, stride_y=1, stride_x=1, value=255,
+    otype=U8,
+)  # fmt: skip
+APART = DepthToSpace(name="apart", source="conv", ishape=CONV.oshape, block=1, otype=U8)
+TOGETHER = SpaceToDepth(name="together", source="conv", ishape=CONV.oshape, block=2, otype=U8)
+SHUFFLE = Shuffle(name="shuffle", source="conv", ishape=CONV.oshape, groups=2, otype=U8)
+TABLE = {"lookup.table": np.full((2, 256), -128, dtype=np.int64)}
 PARAMS = {
     "conv.weight": np.array([[[[1, -2]]], [[[3, 127]]]], dtype=np.int64),
     "conv.bias": np.array([0, 5], dtype=np.int64),
@@ -46,10 +67,10 @@ PARAMS = {
 }
 
 
-def graph(*nodes: Node, **params: object) -> Graph:
-    """A graph of these nodes with the parameters of CONV, some of them replaced; None takes one away."""
+def graph(*nodes: Node, others: Mapping[str, object] | None = None, **params: object) -> Graph:
+    """A graph of these nodes with the parameters of CONV, some of them replaced, and others; None takes one away."""
     changed = {f"conv.{key}": value for key, value in params.items()}
-    held = {key: value for key, value in {**PARAMS, **changed}.items() if value is not None}
+    held = {key: value for key, value in {**PARAMS, **changed, **(others or {})}.items() if value is not None}
     return Graph("case", nodes, {key: np.array(value) for key, value in held.items()})
 
 
@@ -161,6 +182,38 @@ CASES: dict[str, Refused] = {
         lambda: changed(RESIZE, fy=0), ValueError, "resize: expected whole factors of at least 1, got 0 and 3"),
     "a resize by less than nothing": (
         lambda: changed(RESIZE, fx=-2), ValueError, "resize: expected whole factors of at least 1, got 2 and -2"),
+    "a table of eleven bits": (
+        lambda: changed(LOOKUP, itype=QType(11, signed=True)), ValueError,
+        r"lookup: a table has an entry for each of 2\*\*11 values of int11; expected an input of at most 10 bits"),
+    "a table entry outside its type": (
+        lambda: graph(X, CONV, LOOKUP, others={"lookup.table": TABLE["lookup.table"] + 256}), UnsupportedError,
+        "node 'lookup': an entry of its table lies outside int8"),
+    "a slice of no channels": (lambda: changed(SLICE, start=2), ValueError, "slice: expected .* got 2 to 2"),
+    "a slice of channels that are not there": (
+        lambda: changed(SLICE, stop=3), ValueError, "at most the 2 that there are; got 1 to 3"),
+    "a gate of neither shape": (
+        lambda: changed(GATE, gate_shape=Shape(1, 4, 2)), ValueError,
+        "gate: expected a gate of 4x4x2 or 1x1x2 for a map of 4x4x2, got 1x4x2"),
+    "a gate times 0": (lambda: changed(GATE, multiplier=0), ValueError, "gate: expected a positive multiplier, got 0"),
+    "a product of 33 bits": (
+        lambda: changed(GATE, itypes=(QType(16, signed=False),) * 2), ValueError, "gate: expected an acc.* got 33"),
+    "another shape at a gate": (
+        lambda: graph(X, CONV, changed(GATE, gate_shape=Shape(1, 1, 2))), UnsupportedError,
+        "node 'gate': expects 1x1x2, but 'conv' gives 4x4x2"),
+    "less than nothing around a map": (
+        lambda: changed(PAD, top=-1), ValueError, r"pad: expected 0 or more rows .* got \(-1, 0, 0, 5\) and \(1, 1\)"),
+    "pixels no row apart": (lambda: changed(PAD, stride_y=0), ValueError, r"strides of at least 1; got .* \(0, 1\)"),
+    "a value around a map that is none of its type": (
+        lambda: changed(PAD, value=256), ValueError, "pad: expected a value of uint8 around the map, got 256"),
+    "a value between pixels": (
+        lambda: changed(PAD, stride_x=2), ValueError, "pad: between pixels lie zeros, .* as well; got 255"),
+    "blocks of more pixels than channels": (
+        lambda: changed(APART, block=2), ValueError, "apart: expected blocks whose pixels divide the 2 chan"),
+    "blocks of no pixels": (lambda: changed(APART, block=0), ValueError, "apart: expected blocks .* got 0 x 0"),
+    "blocks that do not divide the map": (
+        lambda: changed(TOGETHER, block=3), ValueError, "together: expected blocks that divide a map of 4x4x2"),
+    "groups of a shuffle that do not divide the channels": (
+        lambda: changed(SHUFFLE, groups=3), ValueError, "shuffle: groups must divide the 2 channels, got 3"),
     # the input's encoding
     "a step of 0": (lambda: Encoding(step=0), ValueError, "encoding: expected a finite offset and a positive step"),
     "a step that is no number": (lambda: Encoding(step=float("nan")), ValueError, "a positive step, got 0.0, nan"),
@@ -261,6 +314,10 @@ def test_what_the_cases_change_is_legal_itself() -> None:
     assert graph(X, CONV, ADD).output is ADD
     assert graph(X, CONV, CONCAT).output is CONCAT
     assert graph(X, CONV, RESIZE).output is RESIZE
+    assert all(graph(X, CONV, node).output is node for node in (PAD, APART, TOGETHER, SHUFFLE))
+    assert graph(X, CONV, GATE).output is GATE
+    assert graph(X, CONV, SLICE).output.oshape == Shape(4, 4, 1)
+    assert graph(X, CONV, LOOKUP, others=TABLE).output is LOOKUP
     assert graph(X, CONV, changed(CONCAT, sources=("conv", "conv"))).output.oshape == Shape(4, 4, 4)
 
 

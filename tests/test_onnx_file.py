@@ -18,6 +18,7 @@ from codesign.errors import ConfigError, UnsupportedError  # noqa: E402
 from codesign.front.onnx_file import read_onnx, write_onnx  # noqa: E402
 from codesign.front.onnx_run import compare_onnx  # noqa: E402
 from codesign.ir.builder import GraphBuilder  # noqa: E402
+from codesign.ir.compose import conv_transpose  # noqa: E402
 from codesign.ir.graph import Graph  # noqa: E402
 from codesign.nets.export import export  # noqa: E402
 from codesign.networks.network import Network  # noqa: E402
@@ -81,6 +82,73 @@ def test_joined_and_resized_maps_survive_the_file_and_onnxruntime_agrees_on_ever
     onnx.checker.check_model(str(path), full_check=True)
     assert {"Concat", "Resize"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
     x = np.random.default_rng(0).integers(0, 16, (20, 15, 9, 2))
+    assert compare_onnx(path, graph, x).differing_words == 0
+
+
+def elementwise() -> Graph:
+    """Values looked up in a table of all channels, then in one of each."""
+    rng, s5 = np.random.default_rng(3), QType(5, signed=True)
+    build = GraphBuilder("looked_up", (3, 4, 2), s5)
+    shared = build.lookup(build.input, rng.integers(0, 1024, 32), otype=QType(10, signed=False))
+    build.lookup(shared, rng.integers(-16, 16, (2, 1024)), otype=s5)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def parts() -> Graph:
+    """Channels of a map in three parts, put together in another order."""
+    build = GraphBuilder("parts", (3, 4, 5), QType(8, signed=True))
+    first, second, third = (build.slice(build.input, *ends) for ends in ((0, 2), (2, 3), (3, 5)))
+    build.slice(build.concat(third, first, second), 1, 5)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def gated() -> Graph:
+    """Squeeze and excite, and a product of two maps with a factor that is no power of two."""
+    rng = np.random.default_rng(4)
+    build = GraphBuilder("gated", (3, 4, 2), QType(5, signed=True))
+    wide = build.conv(build.input, rng.integers(-8, 8, (3, 1, 1, 2)), otype=QType(6, signed=False), shift=2)
+    mean = build.average_pool(wide, Window(fy=3, fx=4), shift=3)
+    factors = build.conv(mean, rng.integers(-8, 8, (3, 1, 1, 3)), otype=QType(4, signed=True), shift=5)
+    other = build.gate(wide, factors, otype=QType(8, signed=True), shift=1)
+    build.gate(other, wide, otype=QType(8, signed=True), multiplier=5, shift=9)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def moved() -> Graph:
+    """Pixels apart, values around them, and blocks of pixels as channels and back, in another order."""
+    build = GraphBuilder("moved", (2, 3, 1), QType(5, signed=True))
+    wide = build.pad(build.pad(build.input, strides=(3, 2)), (1, 0, 3, 1), value=-7)
+    build.depth_to_space(build.shuffle(build.space_to_depth(wide, 2), 2), 2)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+def turned() -> Graph:
+    """A transposed convolution."""
+    build, rng = GraphBuilder("turned", (2, 3, 2), QType(5, signed=True)), np.random.default_rng(5)
+    weight = rng.integers(-8, 8, (3, 3, 3, 2))
+    conv_transpose(build, build.input, weight, otype=QType(8, signed=True), strides=(2, 2), pads=(1, 1, 1, 1), shift=2)
+    return build.graph(input_scale=0.5, output_scale=0.25)
+
+
+OPERATORS: dict[str, tuple[Callable[[], Graph], set[str]]] = {
+    "lookup": (elementwise, {"Gather"}),
+    "slice": (parts, {"Slice"}),
+    "gate": (gated, {"Mul"}),
+    "moved": (moved, {"ConvTranspose", "Pad", "SpaceToDepth", "Transpose", "DepthToSpace"}),
+    "conv_transpose": (turned, {"ConvTranspose"}),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_survives_the_file_and_onnxruntime_agrees_on_every_word(folder: Path, name: str) -> None:
+    make, kinds = OPERATORS[name]
+    graph, path = make(), folder / f"{name}.onnx"
+    write_onnx(graph, path)
+    assert read_onnx(path).digest() == graph.digest()
+    onnx.checker.check_model(str(path), full_check=True)
+    assert kinds <= {node.op_type for node in onnx.load(str(path)).graph.node}
+    shape, otype = graph.input.shape, graph.input.otype
+    x = np.random.default_rng(0).integers(otype.qmin, otype.qmax + 1, (20, shape.y, shape.x, shape.c))
     assert compare_onnx(path, graph, x).differing_words == 0
 
 

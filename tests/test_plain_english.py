@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "house_counts.py"
-FLOORS = ("cosearch", "search", "networks", "nets", "front", "datasets", "report")
+FLOORS = ("cosearch", "search", "networks", "nets", "front", "ptq", "datasets", "report")
 PAGES = (
     "README.md",
     "CHANGELOG.md",

@@ -14,9 +14,9 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.ir.technology import Technology, families, technology_of
 from codesign.machine.elaborate import Unit
-from codesign.machine.feeds import RowRepeater
+from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.line import line_modules
-from codesign.machine.modules import ChannelMux, Fifo, MacArray, WeightRom
+from codesign.machine.modules import ChannelMux, Fifo, GateArray, LookupTable, MacArray, Scale, WeightRom
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
@@ -103,6 +103,45 @@ def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers
     assert to_resources(area(large, XC7)).bram18 == 2
 
 
+def rearranged(
+    *,
+    counts: tuple[int, ...],
+    strides: tuple[int, ...],
+    image: int,
+    free: int,
+    word_bits: int,
+    depth: int,
+    first: int = 0,
+    last_pass: int | None = None,
+    block_ram: bool = False,
+) -> Rearranger:
+    return Rearranger(
+        counts=counts, strides=strides, first=first, image=image, fold=counts[0], free=free, last_pass=last_pass,
+        word_bits=word_bits, depth=depth, block_ram=block_ram,
+    )  # fmt: skip
+
+
+def padded(
+    *, place: tuple[int, int], strides: tuple[int, int], value: int, fold: int, depth: int, block_ram: bool = False
+) -> Padder:
+    """Words of four lanes of 5 bits; as much below and on the right as above and on the left."""
+    given = Shape(9, 13, 4 * fold)
+    rows, columns = (
+        2 * p + (extent - 1) * s + 1 for p, extent, s in zip(place, (given.y, given.x), strides, strict=True)
+    )
+    return Padder(ishape=given, oshape=Shape(rows, columns, given.c), place=place, strides=strides, value=value, bits=5,
+                  lanes=4, fold=fold, depth=depth, block_ram=block_ram)  # fmt: skip
+
+
+def gated(*, pe: int, fold: int, repeat: int, in_dsp: bool, factor: int) -> GateArray:
+    """8-bit maps times 6-bit gates, to 8 bits; a factor of 0 is none."""
+    bits = 15 + factor.bit_length()
+    scale = Scale(acc_bits=15, factor_bits=factor.bit_length(), general=factor > 0, sum_bits=bits + 1, shift=bits - 9,
+                  out_bits=8, out_signed=False)  # fmt: skip
+    return GateArray(pe=pe, fold=fold, repeat=repeat, types=((8, True), (6, False)), in_dsp=in_dsp, scale=scale,
+                     factor=factor)  # fmt: skip
+
+
 # What a module takes by open synthesis alone: registers exact, LUTs within a quarter.
 ALONE = [
     ChannelMux(word_bits=32, words=(3, 5)),
@@ -110,16 +149,33 @@ ALONE = [
     RowRepeater(ishape=Shape(3, 7, 4), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False),
     RowRepeater(ishape=Shape(8, 8, 4), fy=1, fx=2, fold=1, word_bits=8, depth=16, block_ram=False),
     RowRepeater(ishape=Shape(9, 9, 4), fy=2, fx=1, fold=8, word_bits=32, depth=256, block_ram=True),
+    rearranged(counts=(3, 49), strides=(1, 8), first=2, image=392, free=1, word_bits=16, depth=32),
+    rearranged(counts=(2, 2, 7, 2, 5), strides=(1, 2, 8, 4, 56), image=280, free=2, last_pass=3, word_bits=8, depth=64),
+    rearranged(counts=(2, 8, 30), strides=(8, 1, 16), image=480, free=2, word_bits=12, depth=2048, block_ram=True),
+    padded(place=(2, 1), strides=(1, 1), value=3, fold=3, depth=16),
+    padded(place=(0, 0), strides=(2, 3), value=0, fold=1, depth=64),
+    padded(place=(5, 9), strides=(1, 1), value=0, fold=2, depth=2048, block_ram=True),
+    gated(pe=2, fold=4, repeat=20, in_dsp=True, factor=0),
+    gated(pe=2, fold=4, repeat=20, in_dsp=False, factor=0),
+    gated(pe=3, fold=1, repeat=20, in_dsp=True, factor=77),
+    gated(pe=2, fold=3, repeat=1, in_dsp=False, factor=77),
+    LookupTable(pe=3, fold=1, in_bits=8, out_bits=8, per_lane=False, block_ram=False),
+    LookupTable(pe=2, fold=1, in_bits=6, out_bits=10, per_lane=True, block_ram=False),
+    LookupTable(pe=2, fold=3, in_bits=7, out_bits=4, per_lane=True, block_ram=False),
+    LookupTable(pe=2, fold=4, in_bits=8, out_bits=12, per_lane=True, block_ram=True),
 ]
 
 
 @pytest.mark.yosys
-@pytest.mark.parametrize("module", ALONE, ids=lambda m: f"{m.name}{m.word_bits}")
+@pytest.mark.parametrize("module", ALONE, ids=[f"{i}-{m.name}" for i, m in enumerate(ALONE)])
 @pytest.mark.parametrize("family", families())
 def test_a_module_that_is_an_engine_takes_what_is_predicted(
-    module: ChannelMux | RowRepeater, family: str, tmp_path: Path
+    module: ChannelMux | GateArray | LookupTable | Padder | Rearranger | RowRepeater, family: str, tmp_path: Path
 ) -> None:
     texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
+    if isinstance(module, LookupTable):
+        texts["FILE"] = f'"{tmp_path}/table_"'
+        write_random_tables(module, tmp_path)
     script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)
     (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
     code = "import sys; from pyosys import libyosys as ys; d = ys.Design(); "
@@ -132,6 +188,14 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     )
     assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
     assert abs(predicted.lut / found.lut - 1) < TOLERANCE
+
+
+def write_random_tables(module: LookupTable, folder: Path) -> None:
+    """Contents that synthesis cannot make smaller."""
+    words, rng = int(module.fold) << module.in_bits, np.random.default_rng(0)
+    for lane in range(module.tables):
+        lines = (f"{value:x}" for value in rng.integers(0, 1 << module.out_bits, words))
+        (folder / f"table_{lane:04d}.hex").write_text("\n".join(lines) + "\n")
 
 
 def test_a_width_converter_between_equal_words_is_a_wire() -> None:

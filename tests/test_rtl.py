@@ -285,9 +285,9 @@ def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) 
     The bench reads the first of several outputs; the others are always ready.
     """
     modules: set[str] = set()
-    for seed in (4, 27, 41):
+    for seed in (15, 26, 48, 67):
         rng = np.random.default_rng(seed)
-        graph = random_graph(rng, several_outputs=seed == 4)
+        graph = random_graph(rng, several_outputs=seed == 48)
         x = random_inputs(graph, rng, 3)
         design = size_buffers(graph, random_design(graph, rng))
         render_rtl(graph, design, small_board(), x, golden.run_joined(graph, x)).write(tmp_path / str(seed))

@@ -1,7 +1,7 @@
 """Images in an .npz file: arrays x_train, y_train, x_test, y_test, and class names if there are any."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from codesign.ir.dataset import Dataset, Labels, Pixels
 from codesign.ir.graph import Encoding
 from codesign.ops.qtype import QType
 
-_KEYS = ("x_train", "y_train", "x_test", "y_test")
+KEYS = ("x_train", "y_train", "x_test", "y_test")
 _CLASSES = "classes"
 _PIXEL = QType(8, signed=False)
 _CHUNK = 1000  # images at a time: what is computed takes eight bytes where pixels take one
@@ -65,17 +65,25 @@ def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None
 
 def _read(path: Path) -> dict[str, AnyArray]:
     """Return the arrays that are needed, by name; what else is in the file is not looked at."""
+    return read_members(path, (*KEYS, _CLASSES), needed=KEYS)
+
+
+def read_members(path: Path, names: Sequence[str], needed: Sequence[str] = ()) -> dict[str, AnyArray]:
+    """Return those arrays of an .npz file that have these names, and read no others.
+
+    Raise ConfigError naming the file, also if one of `needed` is missing.
+    """
     if not path.is_file():
         raise ConfigError(f"{path}: {'a folder' if path.is_dir() else 'no such file'}; expected an .npz file of arrays")
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as packed:
             members = {info.filename.removesuffix(".npy"): info for info in packed.infolist()}
-            missing = [k for k in _KEYS if k not in members]
+            missing = [k for k in needed if k not in members]
             if missing:
                 raise ConfigError(
-                    f"{path}: array {missing[0]!r} is missing; expected {', '.join(_KEYS)}, found {sorted(members)}"
+                    f"{path}: array {missing[0]!r} is missing; expected {', '.join(needed)}, found {sorted(members)}"
                 )
-            return {key: _read_member(packed, members[key]) for key in (*_KEYS, _CLASSES) if key in members}
+            return {key: _read_member(packed, members[key]) for key in names if key in members}
     except ConfigError:
         raise
     except (*UNREADABLE, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:

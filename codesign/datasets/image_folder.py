@@ -36,6 +36,16 @@ def load(folder: Path) -> Dataset:
     )
 
 
+def load_images(folder: Path) -> Pixels:
+    """Return the images [N, Y, X, C] that lie in a folder, by name, without labels. Raise ConfigError."""
+    images: list[Pixels] = []
+    for path in _visible_files(folder):
+        images.append(_load_image(path, images))
+    if not images:
+        raise ConfigError(f"{folder}: holds no image; expected .png, .pgm or .ppm files, or folders train and test")
+    return np.stack(images)
+
+
 def _readable(folder: Path) -> Path:
     """Return the folder. Raise ConfigError if its name is not printable: a class needs a name that files can hold."""
     if not folder.name.isprintable():

@@ -12,7 +12,7 @@ from codesign.emit.hls_config import Config, engine_config, port_config
 from codesign.emit.identity import design_hash, heading
 from codesign.emit.port import Port, input_port, output_names, output_ports
 from codesign.emit.registers import register
-from codesign.emit.tables import Scaled, Table, bias_table, multiplier_table, weight_table
+from codesign.emit.tables import Scaled, Table, bias_table, memory_table, multiplier_table, weight_table
 from codesign.errors import UnsupportedError
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
@@ -21,6 +21,7 @@ from codesign.ir.project import Project
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
+from codesign.machine.line import input_lanes
 from codesign.machine.modules import Conversion, Converter, Fifo, Fork
 from codesign.machine.names import hls_function
 from codesign.ops.add import Add
@@ -68,7 +69,7 @@ class EngineCode:
     template: str
     header: str
     kernel: str
-    inputs: int
+    inputs: tuple[str, ...]
     buffered: bool
     tables: tuple[Table, ...]
     weighted: bool
@@ -211,7 +212,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         template=f"hls/project/{template}_engine.cpp.j2",
         header=header,
         kernel=kernel,
-        inputs=len(node.inputs),
+        inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
         tables=tables,
         weighted=bool(node.parameters),
@@ -226,7 +227,8 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
     match unit.modules:
         case (Whole() as whole,):
             lists = "".join(f", {n}" for v in whole.parameters.values() if isinstance(v, tuple) for n in v)
-            return "whole", f"{whole.name}.hpp", f"{whole.name}<{engine.name}_cfg{lists}>", ()
+            tables = (memory_table(node, engine, graph.params),) if whole.tables else ()
+            return "whole", f"{whole.name}.hpp", f"{whole.name}<{engine.name}_cfg{lists}>", tables
     match node:
         case Conv():
             kernel = "convolve_channelwise" if node.depthwise else "convolve"

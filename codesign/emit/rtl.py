@@ -16,7 +16,7 @@ from codesign.emit.identity import design_hash
 from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
 from codesign.emit.rtl_ports import rtl_ports
-from codesign.emit.rtl_words import channel_words, factor, factor_bits, weight_words
+from codesign.emit.rtl_words import channel_words, factor, factor_bits, table_file, table_files, weight_words
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
@@ -101,6 +101,7 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
         if isinstance(unit.node, Conv):
             files[f"rtl/{_weight_file(unit.engine)}"] = weight_words(unit.node, unit.engine, graph.params)
             files[f"rtl/{_channel_file(unit.engine)}"] = channel_words(unit.node, unit.engine, graph.params)
+        files |= table_files(unit, graph.params)
     return Project(files)
 
 
@@ -152,6 +153,7 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
             ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
         case Unit(modules=(Whole() as whole,)):
             module, values, ports = whole.name, {**whole.parameters}, ports + _sinks(ins) + _source(outs[0])
+            values |= {"FILE": table_file(instance.block.engine)} if whole.tables else {}
         case Unit() as unit:
             module, values = _engine(unit, graph.params)
             sides = ("a_", "b_") if len(ins) == 2 else ("",)

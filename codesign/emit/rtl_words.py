@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from codesign.emit.tables import memory_table
 from codesign.ir.design import LineEngine
+from codesign.machine.elaborate import Unit
+from codesign.machine.kinds import Whole
 from codesign.machine.line import sum_bits
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
@@ -22,7 +25,7 @@ def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
     padded[: node.k, :, :, : node.c_per_group] = weight
     lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
     words = lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe * engine.simd)
-    return _hex_lines(words, node.wtype.bits)
+    return hex_lines(words, node.wtype.bits)
 
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
@@ -70,6 +73,23 @@ def _words_of(lanes: IntArray, bits: int) -> list[int]:
     return [sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes]
 
 
-def _hex_lines(lanes: IntArray, bits: int) -> str:
+def hex_lines(lanes: IntArray, bits: int) -> str:
+    """Return rows of lanes [words, lanes] as the lines of a $readmemh file, lane 0 lowest."""
     digits = ceil_div(lanes.shape[1] * bits, 4)
     return "".join(f"{word:0{digits}x}\n" for word in _words_of(lanes, bits))
+
+
+def table_files(unit: Unit, params: Mapping[str, IntArray]) -> dict[str, str]:
+    """Return the memories of an engine that is one module with a table; a name ends in the lane, of four digits."""
+    match unit.modules:
+        case (Whole(tables=count),) if count:
+            table = memory_table(unit.node, unit.engine, params)
+            columns = (table.values[:, lane : lane + 1] for lane in range(count))
+            name = f"rtl/{table_file(unit.engine)}"
+            return {f"{name}{lane:04d}.hex": hex_lines(column, table.bits) for lane, column in enumerate(columns)}
+    return {}
+
+
+def table_file(engine: LineEngine) -> str:
+    """Return how the names of an engine's tables begin."""
+    return f"data/{engine.name}_table_"

@@ -9,7 +9,7 @@ from codesign.ir.design import LineEngine
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
-from codesign.ops.node import Windowed
+from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool
 from codesign.ops.requantize import Scaling, signed_bits
 
@@ -32,6 +32,12 @@ class Table:
     @property
     def lanes(self) -> int:
         return int(self.values.shape[1])
+
+
+def memory_table(node: Operation, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
+    """Return the memories of an engine that is one module with a table: a word per address, a column per lane."""
+    own = {key: params[f"{node.name}.{key}"] for key in node.parameters}
+    return Table("table", node.otype.bits, node.otype.signed, node.memory(own, engine.pe))
 
 
 def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:

@@ -21,16 +21,24 @@ from codesign.ir.strict import to_plain
 from codesign.ops.add import Add
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
-from codesign.ops.node import Operation
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
+from codesign.ops.lookup import Lookup
+from codesign.ops.node import Moving, Operation
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import OutputRule, Rounding
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Window
+from codesign.ops.shuffle import Shuffle
+from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 # Names that model.py or torch.nn.Module use for something else; a node of such a name gets an underscore behind it.
 TAKEN = frozenset(
     """
-    add add_module apply average bfloat16 bias buffers call_super_init children classify compile cpu cuda double
+    add add_module apply average bfloat16 bias buffers call_super_init children classify compile cpu cuda
+    depth_to_space double
     dump_patches encode encoded eval extra_repr fill float forward functional get_buffer get_extra_state get_parameter
     get_submodule
     half images int integers ipu labels len load load_state_dict max maximum min modules mtia named_buffers
@@ -39,9 +47,8 @@ TAKEN = frozenset(
     register_full_backward_pre_hook
     register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter
     register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ rounded rounded_down rounded_even
-    rounded_up save self set_extra_state set_submodule
-    share_memory state_dict steps str super sys to to_empty torch train training tuple type weight xpu
-    zero_grad
+    rounded_up save self set_extra_state set_submodule share_memory space_to_depth spread state_dict steps str super sys
+    to to_empty torch train training tuple type weight xpu zero_grad
     """.split()  # noqa: SIM905
 )
 
@@ -150,11 +157,36 @@ def _layer(node: Operation) -> Layer:
             a, b = (f"{m} / {1 << node.shift}" for m in node.multipliers)
             zeros = f", zeros={node.zeros}" if any(node.zeros) else ""
             return Layer(name, "", f"add({sources}, ({a}, {b}), {_outputs(node)}{zeros}{_rule(node.rule)})")
-        case Resize():
-            repeated = f"{sources}.repeat_interleave({node.fy}, 2).repeat_interleave({node.fx}, 3)"
-            return Layer(name, "", repeated)
         case Concat():
             return Layer(name, "", f"torch.cat(({sources}), 1)")
+        case Gate():
+            a, b = (python_name(source) for source in node.inputs)
+            return Layer(
+                name, "", f"rounded({a} * {b} * ({node.multiplier} / {1 << node.shift})).clamp{_outputs(node)}"
+            )
+        case Lookup():
+            rows, entries = node.parameters["table"]
+            return Layer(name, f"Lookup({rows}, {entries}, {node.itype.qmin})", f"self.{name}({sources})")
+        case moving:
+            return Layer(name, "", _moved(moving, sources))
+
+
+def _moved(node: Moving, source: str) -> str:
+    """Return what calls a node that only moves values."""
+    match node:
+        case Resize():
+            return f"{source}.repeat_interleave({node.fy}, 2).repeat_interleave({node.fx}, 3)"
+        case Pad():
+            pads, strides = (node.left, node.right, node.top, node.bottom), (node.stride_y, node.stride_x)
+            return f"spread({source}, {strides}, {pads}, {node.value})"
+        case DepthToSpace():
+            return f"depth_to_space({source}, {node.block})"
+        case SpaceToDepth():
+            return f"space_to_depth({source}, {node.block})"
+        case Shuffle():
+            return f"functional.channel_shuffle({source}, {node.groups})"
+        case Slice():
+            return f"{source}[:, {node.start}:{node.stop}]"
 
 
 def _dilation(window: Window) -> str:
@@ -162,7 +194,7 @@ def _dilation(window: Window) -> str:
     return "" if dilation == (1, 1) else f", dilation={dilation}"
 
 
-def _outputs(node: Conv | Pool | Add) -> str:
+def _outputs(node: Conv | Pool | Add | Gate) -> str:
     low, high = node.rule.limits(node.otype)
     return f"({low}, {high})"
 
@@ -199,6 +231,8 @@ def _weights(graph: Graph) -> dict[str, FloatArray]:
             found[f"{name}.weight"] = weight.transpose(0, 3, 1, 2) * scale[:, None, None, None]
             found[f"{name}.bias"] = bias * step
             found[f"{name}.scale"] = scale
+        if isinstance(node, Lookup):
+            found[f"{python_name(node.name)}.table"] = graph.params[f"{node.name}.table"].astype(np.float64)
     return found
 
 

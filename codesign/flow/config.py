@@ -16,6 +16,7 @@ from codesign.ir.strict import check_range
 from codesign.networks.space import Space
 from codesign.networks.spaces import load_space
 from codesign.networks.training import TrainConfig
+from codesign.ptq.config import QuantizeConfig
 from codesign.search.goal import Goal
 
 LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
@@ -64,6 +65,7 @@ class CompileConfig:
     `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `goal`: what is minimised
     instead. `max_latency_us`: microseconds from the first pixel of an image to its last result. `limits`: resources
     that a design may take. `input_shape`: the extents of the input behind the batch, where the file leaves them open.
+    `calibrate`: the images that a float network is quantized by, see ptq.calibration; `quantize`: how.
     """
 
     name: str
@@ -75,6 +77,8 @@ class CompileConfig:
     seed: int = 0
     proof: ProofConfig = field(default_factory=ProofConfig)
     input_shape: tuple[int, ...] | None = None
+    calibrate: str | None = None
+    quantize: QuantizeConfig | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -82,6 +86,8 @@ class CompileConfig:
         check_range(self, 0, 2**63 - 1, "seed")
         if self.input_shape is not None and not all(1 <= n < 2**31 for n in self.input_shape):
             raise ValueError(f"input_shape: expected positive extents, got {list(self.input_shape)}")
+        if self.quantize is not None and self.calibrate is None:
+            raise ValueError("quantize: says how a float network is quantized; give the images too, as calibrate")
 
 
 class LogKind(Enum):

@@ -1,4 +1,7 @@
-"""The run folder: numbered checkpoint files, what each was made from, and one user at a time."""
+"""The run folder: numbered checkpoint files, what each was made from, and one user at a time.
+
+Long because every file of a run has its name here.
+"""
 
 import hashlib
 import json
@@ -84,6 +87,11 @@ class RunFolder:
     def quantized(self) -> Path:
         """What the fake-quantized network gives for every test image."""
         return self.path / "2-quantized.npz"
+
+    @property
+    def quantization(self) -> Path:
+        """How a float network was quantized by calibration, and what each of its places lost."""
+        return self.path / "2-quantization.json"
 
     @property
     def graph(self) -> Path:

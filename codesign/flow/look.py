@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import codesign
 from codesign.errors import ConfigError, InfeasibleError
-from codesign.flow import rendered
+from codesign.flow import quantization, rendered
 from codesign.flow.folder import RunFolder, Settings
 from codesign.flow.origin import look_at
 from codesign.ir import files
@@ -67,7 +67,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
     design = files.load_design(folder.design) if folder.design.exists() else None
     cost, spoilt_cost = _cost(folder)
     network, training = _told(_Learned, folder.network), _told(_Learned, folder.training)
-    origin = look_at(folder)
+    origin, quantized = look_at(folder), quantization.look_at(folder)
     digest, spoilt = _project(folder, graph, design)
     stored, unreadable = _stored(folder)
     now = [(name, column, m) for name, column, m in stored if m.project_digest == digest]
@@ -82,6 +82,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         design=design,
         cost=cost,
         origin=origin,
+        quantization=quantized,
         accuracy=_accuracy(folder),
         search=_search(folder, graph, design, network),
         course=(*network.course, *training.course),
@@ -90,6 +91,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         rtlsim_stalls=simulated.get("RTL simulation with stalls"),
         measured=tuple((column, m) for _, column, m in now if column is not None and not m.failure),
         remarks=(
+            *(() if quantized is None else quantized.notes),
             *(() if origin is None else origin.notes),
             *_without_host(graph),
             *_misfits(cost, settings, board),
@@ -216,7 +218,7 @@ def _accuracy(folder: RunFolder) -> Accuracy | None:
     if not folder.accuracy.exists():
         return None
     told, trained = (files.read_plain(p) if p.exists() else {} for p in (folder.accuracy, folder.training))
-    rates = {"float_": trained.get("float"), "quantized": trained.get("quantized")}
+    rates = {f"{key}_" if key == "float" else key: told.get(key, trained.get(key)) for key in ("float", "quantized")}
     scored = {key: value for key, value in told.items() if key in ("images", "golden", "differing")}
     return parse(Accuracy, {**scored, **rates}, str(folder.accuracy))
 

@@ -4,47 +4,72 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codesign.errors import ConfigError
+from codesign.flow.config import CompileConfig
 from codesign.flow.folder import RunFolder, is_current, stamp
+from codesign.flow.quantization import quantized_network
 from codesign.flow.steps import Run
-from codesign.front.read import Format, Imported, read_network
+from codesign.front.read import Format, Imported, read_file
 from codesign.front.runtime import compare_with_source, comparison_images, random_inputs, runtime_of
+from codesign.front.torch_module import Traced
 from codesign.ir import files
 from codesign.ir.graph import Graph
 from codesign.ir.strict import parse
 from codesign.ops.arrays import IntArray
+from codesign.progress import Progress
+from codesign.ptq.network import Given, Quantized
 from codesign.report.view import Origin
 
 SOURCE = "source runtime"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """What the user brought: a network, and the file that it is from with its content."""
+class Brought:
+    """What the user brought: a network, the file or module that it is from, and a file's content.
+
+    `quantized`: how a float network was quantized.
+    """
 
     imported: Imported
-    path: Path | None
-    content: bytes | None
+    file: Path | Traced | None = None
+    content: bytes | None = None
+    quantized: Quantized | None = None
 
     def file_in(self, folder: RunFolder) -> Path:
         """Return where a run folder keeps the file."""
         return folder.path / ("0-model.tflite" if self.imported.format is Format.TFLITE else "0-model.onnx")
 
 
-def given(model: Path | Graph, shape: tuple[int, ...] | None) -> Given:
-    """Read the user's network. Raises CodesignError with all that is wrong with its file."""
-    if isinstance(model, Graph):
-        return Given(Imported(graph=model, format=Format.CODESIGN), None, None)
-    imported = read_network(model, shape)
-    return Given(imported, model, model.read_bytes())
+def brought_network(
+    model: Path | Graph | Traced, config: CompileConfig, data: Given | None, progress: Progress
+) -> Brought:
+    """Read the user's network, and quantize it if that is asked for. Raises CodesignError with all that is wrong."""
+    if isinstance(model, Traced):
+        done, made = quantized_network(model.source.name, Format.TORCH, model.source, config, data, progress)
+        return Brought(done, model, None, made)
+    found = (
+        Imported(graph=model, format=Format.CODESIGN)
+        if isinstance(model, Graph)
+        else read_file(model, config.input_shape)
+    )
+    content = None if isinstance(model, Graph) else model.read_bytes()
+    file = None if isinstance(model, Graph) else model
+    if isinstance(found, Imported):
+        if data is not None:
+            what = "the network" if file is None else str(file)
+            raise ConfigError(f"{what}: is quantized already; leave out --calibrate, which is for float networks")
+        return Brought(found, file, content)
+    done, made = quantized_network(str(model), *found, config, data, progress)
+    return Brought(done, file, content, made)
 
 
-def source_step(run: Run, brought: Given, x: IntArray | None) -> None:
+def source_step(run: Run, brought: Brought, x: IntArray | None) -> None:
     """Write what was read of another tool's file, and compare with its runtime, if that is installed.
 
     x[N,IY,IX,C]: the user's images as integers; random real inputs otherwise.
     """
     folder, imported = run.folder, brought.imported
-    if imported.origin is None or brought.path is None:
+    if imported.origin is None or brought.file is None:
         return
     files.write_json(folder.origin, imported.plain())
     runtime = runtime_of(imported)
@@ -58,11 +83,11 @@ def source_step(run: Run, brought: Given, x: IntArray | None) -> None:
     run.progress(SOURCE, 1, 1, "" if told is None else told.verdict)
 
 
-def _compared(run: Run, brought: Given, runtime: str, x: IntArray | None) -> dict[str, Any]:
+def _compared(run: Run, brought: Brought, runtime: str, x: IntArray | None) -> dict[str, Any]:
     """Return the comparison as plain data, or why there is none."""
-    imported, path = brought.imported, brought.path
+    imported, file = brought.imported, brought.file
     assert imported.origin is not None
-    assert path is not None
+    assert file is not None
     images = comparison_images(imported)
     if x is None:
         shape = imported.graph.input.shape
@@ -72,7 +97,7 @@ def _compared(run: Run, brought: Given, runtime: str, x: IntArray | None) -> dic
     else:
         real = imported.origin.input_grid.values(x[:images])
     try:
-        return asdict(compare_with_source(path, imported, real))
+        return asdict(compare_with_source(file, imported, real))
     except Exception as error:  # another program's, of any kind: the network itself is read and checked
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return {"runtime": runtime, "failure": f"{runtime} cannot run the file: {reason[:300]}"}
@@ -130,6 +155,7 @@ def look_at(folder: RunFolder) -> Origin | None:
         format=read.format,
         input_axes=read.input.axes,
         output_axes=read.output.axes,
+        quantized_here=folder.quantization.exists(),
         notes=read.notes,
         layers=tuple((layer.node, layer.source, layer.error_steps) for layer in read.layers),
         failure="" if found is None else found.failure,

@@ -17,10 +17,12 @@ from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
 from codesign.flow.config import CompileConfig, LogKind, RunConfig, Step, load_config
 from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, opened
-from codesign.flow.origin import given, source_step
+from codesign.flow.origin import brought_network, source_step
+from codesign.flow.quantization import images_of, quantization_step
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
 from codesign.flow.vectors import chosen_images, encoded, save_images
+from codesign.front.torch_module import Traced
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import load_board
@@ -28,6 +30,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
 from codesign.progress import Progress, silent
+from codesign.ptq.network import Given
 from codesign.report.reading import Reading
 from codesign.report.vendor import read_measured
 
@@ -73,7 +76,7 @@ def run(config: Path | RunConfig, out: Path, progress: Progress, until: Step = S
 
 
 def compile_model(
-    model: Path | Graph,
+    model: Path | Graph | Traced,
     config: CompileConfig,
     out: Path,
     progress: Progress,
@@ -81,18 +84,23 @@ def compile_model(
     until: Step = Step.REPORT,
     *,
     board: Board | None = None,
+    data: Given | None = None,
 ) -> Result:
     """Make, from a trained network and a board, an accelerator, the proof and the report.
 
-    `model`: an ONNX or TFLite file, or the network itself. `images`: integers [N,IY,IX,C] to simulate with, or floats
-    as the network was trained on, where it has an encoding, as an array or an .npy; random ones otherwise. `board`: the
-    one that the configuration names, if it is at hand. A file of another tool is compared with its own runtime, where
-    that is installed. Raises CodesignError.
+    `model`: an ONNX or TFLite file, a traced module, or the network itself. `data`: images that a float network is
+    quantized by, if they are at hand. `images`: integers [N,IY,IX,C] to simulate with, or floats as the network was
+    trained on, where it has an encoding, as an array or an .npy; without them those that a float network is scored by,
+    or random ones. `board`: the one that the configuration names, if it is at hand. A file of another tool is compared
+    with its own runtime, where that is installed. Raises CodesignError.
     """
     _need_synthesis(until)
-    brought = given(model, config.input_shape)
+    brought = brought_network(model, config, config.calibrate if data is None else data, progress)
     graph, content = brought.imported.graph, brought.content
     board = replace(board or load_board(config.board), limits=config.limits)
+    quantized = brought.quantized
+    if images is None and quantized is not None:
+        images = images_of(quantized, brought.imported, config.proof.csim_images)
     x = chosen_images(images, graph, config)
     folder = RunFolder(out)
     if content is None or not files.is_there(folder.model):
@@ -106,6 +114,8 @@ def compile_model(
         save_images(folder, x)
         _, settings, board = opened(out)
         now = Run(folder, settings, board, progress)
+        if quantized is not None:
+            quantization_step(now, brought.imported, quantized)
         source_step(now, brought, None if images is None else x)
         return _machine_steps(now, until)
 

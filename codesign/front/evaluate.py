@@ -31,14 +31,14 @@ def evaluate(source: Source, x: RealArray) -> dict[str, RealArray]:
     held: dict[str, RealArray] = {source.input.tensor: np.asarray(x, np.float64)}
     for op in source.operators:
         maps = [held[tensor] for tensor in inputs_of(op)]
-        held[op.output] = _values(op, maps, source)
+        held[op.output] = values_of(op, maps, source)
     return held
 
 
-def _values(  # noqa: C901, PLR0912 (a case for each)
+def values_of(  # noqa: C901, PLR0912 (a case for each)
     op: Operator, maps: list[RealArray], source: Source
 ) -> RealArray:
-    """Return what one operator gives, [N, ...]."""
+    """Return what one operator gives for the values of its inputs, all [N, ...]."""
     x, layout = maps[0], source.layout
     match op:
         case Quantize():
@@ -77,8 +77,11 @@ def _conv(op: Conv, x: RealArray, source: Source) -> RealArray:
     weight = source.constants[op.weight].values
     weight = weight.transpose(0, 2, 3, 1) if source.layout is Layout.CHW else weight
     taps = _taps(_to_hwc(x, source.layout), weight.shape[1:3], op.strides, op.pads, op.dilations, 0.0)
-    groups = zip(np.split(taps, op.groups, axis=-1), np.split(weight, op.groups), strict=True)
-    y = np.concatenate([np.tensordot(t, w, ([3, 4, 5], [1, 2, 3])) for t, w in groups], axis=-1)
+    if op.groups == len(weight) == taps.shape[-1]:  # a window of its own for each channel
+        y = np.einsum("nyxijc,cij->nyxc", taps, weight[..., 0])
+    else:
+        groups = zip(np.split(taps, op.groups, axis=-1), np.split(weight, op.groups), strict=True)
+        y = np.concatenate([np.tensordot(t, w, ([3, 4, 5], [1, 2, 3])) for t, w in groups], axis=-1)
     return _from_hwc(y if op.bias is None else y + source.constants[op.bias].values, source.layout)
 
 

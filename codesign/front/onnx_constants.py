@@ -70,6 +70,8 @@ def _value(state: Translation, node: OnnxNode, a: list[Array]) -> Array | None: 
             return a[0].squeeze(axes_of(state, node))
         case "Concat":
             return np.concatenate(a, axis=node.attributes["axis"])
+        case "ConstantOfShape":
+            return _filled(node, a[0])
         case "Slice" if len(a) >= 3:
             return _slice(a)
         case _:
@@ -82,6 +84,14 @@ def _binary(operator: str, a: list[Array]) -> Array:
     with np.errstate(all="ignore"):  # what is not finite is refused where it is read
         found = _BINARY[operator](a[0], a[1])
     return np.asarray(found.astype(a[0].dtype) if a[0].dtype.kind in "iu" else found)
+
+
+def _filled(node: OnnxNode, shape: Array) -> Array:
+    extents = [int(n) for n in shape.reshape(-1)]
+    if math.prod(extents) > MOST_WEIGHTS or min(extents, default=1) < 0:
+        raise Refusal(f"gives a constant {extents}; at most {MOST_WEIGHTS:,} elements are read")
+    value = np.asarray(node.attributes.get("value", np.zeros(1, np.float32))).reshape(-1)
+    return np.full(extents, value[0])
 
 
 def _slice(a: list[Array]) -> Array:

@@ -24,6 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from codesign.errors import ConfigError, UnsupportedError
+from codesign.front.onnx_moves import Made, looked_up, moved
 from codesign.front.onnx_numbers import ROUNDERS, container_of, fitting, half_steps, own_scale, window_attributes
 from codesign.front.onnx_same import difference_of, tensors_of
 from codesign.ir.files import check_file, write_bytes
@@ -33,12 +34,19 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node, Operation, Windowed
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding
 from codesign.ops.resize import Resize
+from codesign.ops.shuffle import Shuffle
+from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 PRODUCER = "codesign"
 OPSET, IR_VERSION = 21, 10
@@ -181,12 +189,23 @@ class _Builder:
                 factor = 1 << node.shift if counted else node.multiplier
                 self._conv(node, ones, np.zeros(c, np.int64), np.full(c, factor, np.int64), c)
             case Add():
-                self._add(node)
-            case Resize():
-                self._resize(node)
+                self._pair(node, "Add", [self._term(node, i, self._scale(name)) for i in range(2)])
+            case Gate():
+                scales = (node.multiplier * self._scale(name) / 2.0**node.shift, 1.0)
+                factors = zip(node.sources, scales, strict=True)
+                self._pair(node, "Mul", [self._source(s, f"{name}.{i}", v) for i, (s, v) in enumerate(factors)])
             case Concat():
                 maps = [self._source(s, f"{name}.{i}", self._scale(name)) for i, s in enumerate(node.sources)]
                 self.nodes.append(helper.make_node("Concat", maps, [f"{name}.acc"], name=name, axis=1))
+                self._finish(node, f"{name}.acc")
+            case Lookup():
+                is_input = node.source == self.graph.input.name
+                integers = node.source if is_input else f"{node.source}.q"
+                table = self.graph.params[f"{name}.table"]
+                self._extend(looked_up(node, integers, table, container_of(node.otype)[1]))
+            case Resize() | Pad() | Slice() | DepthToSpace() | SpaceToDepth() | Shuffle():
+                scale = self._scale(name)
+                self._extend(moved(node, self._source(node.source, name, scale), scale))
                 self._finish(node, f"{name}.acc")
             case Input():
                 raise AssertionError("the input is not a node of the ONNX graph")
@@ -226,10 +245,10 @@ class _Builder:
         self.nodes.append(helper.make_node("Floor", [f"{name}.up"], [f"{name}.rounded"], name=f"{name}.floor"))
         return f"{name}.rounded"
 
-    def _add(self, node: Add) -> None:
+    def _pair(self, node: Add | Gate, operator: str, pair: list[str]) -> None:
+        """Add a sum or product of two maps, and half of its finest step more, so that there are no ties."""
         name, own = node.name, self._scale(node.name)
-        pair = [self._term(node, i, own) for i in range(2)]
-        self.nodes.append(helper.make_node("Add", pair, [f"{name}.acc"], name=name))
+        self.nodes.append(helper.make_node(operator, pair, [f"{name}.acc"], name=name))
         if node.shift == 0 or node.rule.rounding is not Rounding.HALF_UP:
             self._finish(node, f"{name}.acc")
             return
@@ -239,6 +258,12 @@ class _Builder:
         )
         self._finish(node, f"{name}.up")
 
+    def _extend(self, made: Made) -> None:
+        """Append nodes, and the constants that they read."""
+        self.nodes += made.nodes
+        for name, value in made.constants.items():
+            self._constant(name, value)
+
     def _term(self, node: Add, index: int, own: float) -> str:
         """Return the real tensor of an input times its multiplier; scales are positive, so a Neg makes the sign."""
         multiplier, term = node.multipliers[index], f"{node.name}.{index}"
@@ -247,15 +272,6 @@ class _Builder:
             return real
         self.nodes.append(helper.make_node("Neg", [real], [f"{term}.minus"], name=f"{term}.neg"))
         return f"{term}.minus"
-
-    def _resize(self, node: Resize) -> None:
-        """Nearest neighbour, pixel floor(o / factor); there is no region of interest."""
-        name = node.name
-        self._constant(f"{name}.factors", np.array([1, 1, node.fy, node.fx], np.float32))
-        inputs = [self._source(node.source, name, self._scale(name)), "", f"{name}.factors"]
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        self.nodes.append(helper.make_node("Resize", inputs, [f"{name}.acc"], name=name, **how))
-        self._finish(node, f"{name}.acc")
 
     def _finish(self, node: Operation, tensor: str) -> None:
         """Round where QuantizeLinear does it otherwise, clamp unless the container does, and quantize."""
@@ -327,6 +343,9 @@ def _params(header: _Header, held: dict[str, npt.NDArray[Any]]) -> dict[str, Int
             params[f"{node.name}.weight"] = weight.transpose(0, 2, 3, 1).astype(np.int64) // 2
             params[f"{node.name}.bias"] = bias.astype(np.int64) // 2  # the half step falls away
             params[f"{node.name}.multiplier"] = np.floor(multiplier + 0.5).astype(np.int64)
+        if isinstance(node, Lookup):
+            table = held[f"{node.name}.table"].reshape(node.parameters["table"])
+            params[f"{node.name}.table"] = table.astype(np.int64)
     return params
 
 

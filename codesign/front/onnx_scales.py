@@ -1,12 +1,13 @@
 """Scales and zero points of an ONNX file, one or one per channel, and constants rounded with them."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from codesign.front.onnx_model import OnnxNode
-from codesign.front.quantization import Rounding, rounded
+from codesign.front.quantization import MOST_ZERO, Rounding, rounded
 from codesign.front.source import Constant
 from codesign.front.translation import Refusal, Translation
 
@@ -40,8 +41,8 @@ def rounded_constant(
     `zero_first`: the zero point is added before rounding, as QONNX does, so that halves go another way.
     """
     points = (zero.reshape(()) if zero.size == 1 else zero).astype(np.float64)
-    if not np.array_equal(points, np.rint(points)):
-        raise Refusal("its zero point is not a whole number")
+    if not ((np.abs(points) <= MOST_ZERO).all() and np.array_equal(points, np.rint(points))):
+        raise Refusal("its zero point is not a whole number of 32 bits")
     added = points if zero_first else np.zeros_like(points)
     with np.errstate(over="ignore"):  # what is too large is clipped
         steps = constant.values.astype(np.float32) / scale.astype(np.float32) + added.astype(np.float32)
@@ -85,7 +86,7 @@ def positive(array: Array) -> npt.NDArray[np.float64]:
 
 def whole(value: float) -> int:
     """Return a zero point as an integer. Raise Refusal unless it is a whole number."""
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         raise Refusal(f"its zero point {value:g} is not a whole number")
     return int(value)
 

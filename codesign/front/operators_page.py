@@ -7,6 +7,7 @@ import sys
 
 from codesign.front.rules import MICROSOFT, QONNX, REFUSED, RULES, OperatorRule
 from codesign.front.tflite_rules import TFLITE_OPERATORS
+from codesign.front.torch_layers import OPERATORS
 
 _HEAD = """# Operators of files of other tools
 
@@ -14,10 +15,10 @@ _HEAD = """# Operators of files of other tools
 operator or attribute is refused before work begins, with the node's name and what would do. All problems of a file are
 told at once.
 
-A network must be quantized throughout. Every convolution, fully connected layer, average and sum ends in a quantization
-of 2 to 16 bits: a `Quant` of QONNX, a `QuantizeLinear`, a quantized operator, or a tensor of TFLite. A ReLU or Clip may
-come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have one scale, weights may have
-one per channel. A float network must be quantized first.
+A network is quantized throughout, or not at all. Every convolution, fully connected layer, average and sum ends in a
+quantization of 2 to 16 bits: a `Quant` of QONNX, a `QuantizeLinear`, a quantized operator, or a tensor of TFLite. A
+ReLU or Clip may come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have one scale,
+weights may have one per channel. A float network, from ONNX or PyTorch, is quantized first, by images: `--calibrate`.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
@@ -31,6 +32,14 @@ def page() -> str:
     lines += [f"| {_title(name, rule)} | {rule.inputs} | {_attributes(rule)} |" for name, rule in sorted(RULES.items())]
     lines += ["", "## ONNX, refused", "", "| operator | why | instead |", "|---|---|---|"]
     lines += [f"| `{name}` | {why} | {instead} |" for name, (why, instead) in sorted(REFUSED.items())]
+    lines += [
+        "",
+        "## PyTorch",
+        "",
+        "Operators that torch.export gives. Those that work in place are read as the others.",
+        "",
+    ]
+    lines += [", ".join(f"`aten.{name}`" for name in sorted(OPERATORS) if not name.endswith("_")) + "."]
     lines += ["", "## TFLite", "", "| operator | what is read |", "|---|---|"]
     lines += [f"| `{name}` | {what} |" for name, what in sorted(TFLITE_OPERATORS.items())]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,8 @@ from codesign.ops.arrays import IntArray
 
 RealArray = npt.NDArray[np.float64]
 
+MOST_ZERO = 1 << 31  # of a zero point, either way
+
 
 class Rounding(Enum):
     """How a file rounds a real number to an integer."""
@@ -30,7 +32,7 @@ class Quantization:
     """The real values scale * (q - zero) of the integers low <= q <= high.
 
     A real number becomes the integer clamp(round(value / scale) + zero). Raises ValueError unless scale is positive,
-    and zero lies in low to high.
+    the zero point has 32 bits at most, and low is less than high.
     """
 
     scale: float
@@ -42,6 +44,8 @@ class Quantization:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale) and 2.0**-100 < self.scale < 2.0**100):
             raise ValueError(f"expected a positive scale, got {self.scale}")
+        if abs(self.zero) > MOST_ZERO:
+            raise ValueError(f"expected a zero point of at most 32 bits, got {self.zero}")
         if not self.low < self.high:
             raise ValueError(f"expected a range of at least two integers, got {self.low} to {self.high}")
 

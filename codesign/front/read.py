@@ -28,6 +28,7 @@ class Format(Enum):
     QONNX = "QONNX"
     ONNX = "ONNX"
     TFLITE = "TFLite"
+    TORCH = "PyTorch"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -76,7 +77,16 @@ class Imported:
 
 
 def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
-    """Return the network of a file: one that codesign wrote, QONNX, quantized ONNX, or quantized TFLite.
+    """Return the network of a file; see read_file. A float network is refused: it must be quantized first."""
+    found = read_file(path, shape)
+    if isinstance(found, Imported):
+        return found
+    form, source = found
+    return imported(str(path), form, source)
+
+
+def read_file(path: Path, shape: tuple[int, ...] | None = None) -> Imported | tuple[Format, Source]:
+    """Return the network of a file that codesign wrote, or the Source of QONNX, ONNX or quantized TFLite.
 
     `shape`: that of the input behind the batch, in the file's order, where the file leaves it open. Raise ConfigError
     if the file is not whole, UnsupportedError with all nodes that are refused, ToolError if a package is missing.
@@ -88,7 +98,7 @@ def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; expected an ONNX or TFLite file") from None
     if begin[_TFLITE_AT:] == _TFLITE or path.suffix == ".tflite":
-        return imported(str(path), Format.TFLITE, _tflite(path))
+        return Format.TFLITE, _tflite(path)
     _need("onnx", path)
     from codesign.front.onnx_file import is_ours, read_onnx
     from codesign.front.onnx_model import parse_onnx, read_model
@@ -99,17 +109,27 @@ def read_network(path: Path, shape: tuple[int, ...] | None = None) -> Imported:
         return Imported(graph=read_onnx(path), format=Format.CODESIGN)
     model = read_model(path, proto)
     own = any(node.operator in ("Quant", "IntQuant", "BipolarQuant", "Trunc") for node in model.nodes)
-    return imported(str(path), Format.QONNX if own else Format.ONNX, source_of(model, shape))
+    return Format.QONNX if own else Format.ONNX, source_of(model, shape)
 
 
 def imported(where: str, form: Format, source: Source) -> Imported:
     """Return the graph of a source, and what it was made of. Raise UnsupportedError with all problems."""
+    return lowered(where, form, source, prepared(where, source))
+
+
+def prepared(where: str, source: Source) -> Source:
+    """Return the source with all maps [Y, X, C], simplified. Raise UnsupportedError with all problems."""
     if len(source.operators) > MOST_OPERATORS:
         raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
-    cut = leave_to_host(source)
-    last, problems = channels_last(cut)
+    last, problems = channels_last(leave_to_host(source))
     refuse(where, problems)
-    last, problems = quantize_sums(simplified(last))
+    return simplified(last)
+
+
+def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported:
+    """Return the graph of a prepared source, and how it relates to the file's. Raise UnsupportedError."""
+    cut = leave_to_host(source)
+    last, problems = quantize_sums(simplified(ready))
     found, more = lower(last)
     refuse(where, [*problems, *more])
     assert found is not None

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from codesign.front.quantization import Quantization, RealArray
 from codesign.front.read import Format, Imported, Origin
 from codesign.front.source import Axes
+from codesign.front.torch_module import Traced, run_module
 from codesign.model import golden
 from codesign.ops.arrays import IntArray
 
@@ -25,6 +26,7 @@ _PACKAGES = {
     Format.QONNX: ("qonnx", "qonnx"),
     Format.ONNX: ("onnxruntime", "onnxruntime"),
     Format.TFLITE: ("ai_edge_litert", "ai-edge-litert"),
+    Format.TORCH: ("torch", "torch"),
 }
 
 
@@ -67,8 +69,8 @@ def random_inputs(origin: Origin, graph_shape: tuple[int, int, int], images: int
     return x.astype(np.float32).astype(np.float64)
 
 
-def compare_with_source(path: Path, imported: Imported, x: RealArray) -> SourceComparison:
-    """Run the file in its runtime and the graph in the golden model on real inputs x[N, Y, X, C].
+def compare_with_source(file: Path | Traced, imported: Imported, x: RealArray) -> SourceComparison:
+    """Run the file or module in its runtime and the graph in the golden model on real inputs x[N, Y, X, C].
 
     Raise whatever the runtime raises on a file that it cannot run.
     """
@@ -76,7 +78,7 @@ def compare_with_source(path: Path, imported: Imported, x: RealArray) -> SourceC
     assert origin is not None
     assert runtime is not None
     ours = golden.run(graph, origin.input_grid.integers(x))
-    theirs = run_source(path, imported, x)
+    theirs = run_source(file, imported, x)
     off = np.abs(ours - theirs)
     flat = [a.reshape(len(a), -1) for a in (ours, theirs)]
     return SourceComparison(
@@ -90,19 +92,21 @@ def compare_with_source(path: Path, imported: Imported, x: RealArray) -> SourceC
     )
 
 
-def run_source(path: Path, imported: Imported, x: RealArray) -> IntArray:
-    """Return what the file's runtime gives for real inputs x[N, Y, X, C], as integers of the graph's output."""
+def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> IntArray:
+    """Return what the runtime of a file or module gives for real x[N, Y, X, C], as integers of the graph's output."""
     origin = imported.origin
     assert origin is not None
     given = to_file(x, origin.axes[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        match imported.format:
-            case Format.TFLITE:
+        match file, imported.format:
+            case Traced(module=module), _:
+                parts = [run_module(module, given)]
+            case Path() as path, Format.TFLITE:
                 parts = list(_run_tflite(path, origin, given))
-            case Format.QONNX:
+            case Path() as path, Format.QONNX:
                 parts = list(_run_qonnx(path, origin, given))
-            case _:
+            case Path() as path, _:
                 parts = list(_run_onnx(path, origin, given))
     o = imported.graph.output.oshape
     found = from_file(np.concatenate(parts), origin.axes[1], (o.y, o.x, o.c))

@@ -15,13 +15,20 @@ from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds, added_bias
+from codesign.ops.depth_to_space import DepthToSpace
+from codesign.ops.gate import Gate
 from codesign.ops.input import Input
+from codesign.ops.lookup import Lookup
 from codesign.ops.node import Node
+from codesign.ops.pad import Pad
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
-from codesign.ops.requantize import HALF_UP, MAX_ACC_BITS, OutputRule, Scaling, scaling_of, signed_bits
+from codesign.ops.requantize import HALF_UP, OutputRule, scaling_of, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
+from codesign.ops.shuffle import Shuffle
+from codesign.ops.slice import Slice
+from codesign.ops.space_to_depth import SpaceToDepth
 
 
 @dataclass(slots=True)
@@ -164,6 +171,23 @@ class GraphBuilder:
         self.nodes.append(node)
         return node
 
+    def gate(
+        self, source: Node, gate: Node, *, otype: QType, multiplier: int = 1, shift: int = 0, name: str = ""
+    ) -> Gate:
+        """Add a map times a gate of its shape, or of 1 x 1 x C, times multiplier / 2**shift, rounded."""
+        node = Gate(
+            name=name or self._fresh("gate"),
+            sources=(source.name, gate.name),
+            ishape=source.oshape,
+            gate_shape=gate.oshape,
+            itypes=(source.otype, gate.otype),
+            multiplier=multiplier,
+            shift=shift,
+            otype=otype,
+        )
+        self.nodes.append(node)
+        return node
+
     def concat(self, *sources: Node, name: str = "") -> Concat:
         """Add maps side by side in channels. Raise UnsupportedError unless they have one extent and one type."""
         name = name or self._fresh("concat")
@@ -192,6 +216,88 @@ class GraphBuilder:
             fx=fx,
             otype=source.otype,
         )
+        self.nodes.append(node)
+        return node
+
+    def lookup(self, source: Node, table: IntArray, *, otype: QType, name: str = "") -> Lookup:
+        """Add a map of table entries; table[2**bits] for all channels, or table[C, 2**bits], from the least input on.
+
+        `ops.lookup.function_table` makes one of a function of reals. Raise UnsupportedError if it has other extents.
+        """
+        name = name or self._fresh("lookup")
+        rows = np.atleast_2d(np.asarray(table, dtype=np.int64))
+        if rows.shape not in ((1, 1 << source.otype.bits), (source.oshape.c, 1 << source.otype.bits)):
+            raise UnsupportedError(
+                f"node {name!r}: expected a table of {1 << source.otype.bits} entries, or {source.oshape.c} of them, "
+                f"got {list(np.shape(table))}"
+            )
+        node = Lookup(
+            name=name,
+            source=source.name,
+            ishape=source.oshape,
+            itype=source.otype,
+            per_channel=len(rows) > 1,
+            otype=otype,
+        )
+        self.params[f"{name}.table"] = rows
+        self.nodes.append(node)
+        return node
+
+    def slice(self, source: Node, start: int, stop: int, *, name: str = "") -> Slice:
+        """Add the channels of a map from `start` to `stop`, without `stop` itself."""
+        name, shape = name or self._fresh("slice"), source.oshape
+        node = Slice(name=name, source=source.name, ishape=shape, start=start, stop=stop, otype=source.otype)
+        self.nodes.append(node)
+        return node
+
+    def pad(
+        self,
+        source: Node,
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        *,
+        strides: tuple[int, int] = (1, 1),
+        value: int = 0,
+        name: str = "",
+    ) -> Pad:
+        """Add a map with `value` around it: rows above, columns left, rows below, columns right.
+
+        With `strides`, its pixels lie so many rows and columns apart, with zeros between.
+        """
+        top, left, bottom, right = pads
+        node = Pad(
+            name=name or self._fresh("pad"),
+            source=source.name,
+            ishape=source.oshape,
+            top=top,
+            left=left,
+            bottom=bottom,
+            right=right,
+            stride_y=strides[0],
+            stride_x=strides[1],
+            value=value,
+            otype=source.otype,
+        )
+        self.nodes.append(node)
+        return node
+
+    def depth_to_space(self, source: Node, block: int, *, name: str = "") -> DepthToSpace:
+        """Add a map with every pixel made block x block pixels, which share its channels in order."""
+        name = name or self._fresh("depth_to_space")
+        node = DepthToSpace(name=name, source=source.name, ishape=source.oshape, block=block, otype=source.otype)
+        self.nodes.append(node)
+        return node
+
+    def space_to_depth(self, source: Node, block: int, *, name: str = "") -> SpaceToDepth:
+        """Add a map with every block x block pixels made one, with the channels of all of them in order."""
+        name = name or self._fresh("space_to_depth")
+        node = SpaceToDepth(name=name, source=source.name, ishape=source.oshape, block=block, otype=source.otype)
+        self.nodes.append(node)
+        return node
+
+    def shuffle(self, source: Node, groups: int, *, name: str = "") -> Shuffle:
+        """Add a map with the first channel of every group, then the second of every group, and so on."""
+        name = name or self._fresh("shuffle")
+        node = Shuffle(name=name, source=source.name, ishape=source.oshape, groups=groups, otype=source.otype)
         self.nodes.append(node)
         return node
 
@@ -290,29 +396,3 @@ def conv_node(
         rule=rule,
     )
     return node, {"weight": weight, "bias": bias, "multiplier": factors}
-
-
-def untrained_conv(
-    name: str, source: Node, *, k: int, window: Window, groups: int, wtype: QType, spread: int, otype: QType
-) -> Conv:
-    """Return a convolution as good as known without weights.
-
-    Its accumulators hold the worst weights of their type. Its multipliers are powers of two, at most 2**spread apart.
-    """
-    taps = window.positions * source.oshape.c // groups
-    worst = taps * max(-source.otype.qmin, source.otype.qmax) * -wtype.qmin
-    return Conv(
-        name=name,
-        source=source.name,
-        ishape=source.oshape,
-        itype=source.otype,
-        k=k,
-        window=window,
-        groups=groups,
-        wtype=wtype,
-        acc_bits=min(worst.bit_length() + 1, MAX_ACC_BITS),
-        scaling=Scaling.POWER_OF_TWO,
-        multiplier_bits=spread + 1,
-        shift=max(worst.bit_length() - otype.bits, spread),
-        otype=otype,
-    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.machine.kinds import Replay, Walk, Whole
-from codesign.ops.arrays import Bool, Int, IntArray
+from codesign.ops.arrays import Bool, Int, IntArray, largest
 from codesign.ops.shapes import Shape, Window
 
 
@@ -103,7 +103,150 @@ class RowRepeater(Whole, Replay):
         )
 
 
-AnyFeed = Feed | RowRepeater
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rearranger(Whole, Replay):
+    """A memory that is read in nested loops, the innermost first. rearranger.sv.
+
+    Loop i makes `counts[i]` turns, each `strides[i]` words further on than the one before; all begins at word `first`.
+    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are given up when all loops
+    below `free` end; with `last_pass`, only in the last turn of that loop. `depth`: words of the memory.
+    """
+
+    counts: tuple[Int, ...]
+    strides: tuple[Int, ...]
+    first: Int
+    image: Int
+    fold: Int
+    free: int
+    last_pass: int | None
+    word_bits: Int
+    depth: Int
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "rearranger"
+
+    @property
+    def jumps(self) -> tuple[Int, ...]:
+        """How far the address moves where each loop goes on; the last one: to the next image."""
+        spans = [(count - 1) * stride for count, stride in zip(self.counts, self.strides, strict=True)]
+        return tuple(step - sum(spans[:i]) for i, step in enumerate((*self.strides, self.image)))
+
+    @property
+    def reach(self) -> Int:
+        """The furthest that the address moves forward in a step, or lies ahead at first."""
+        return largest(self.first, *self.jumps)
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        loops = len(self.counts)
+        return {
+            "WORD_BITS": int(self.word_bits),
+            "LOOPS": loops,
+            "FIRST": int(self.first),
+            "FREE": self.free,
+            "PASS": loops if self.last_pass is None else self.last_pass,
+            "IMAGE": int(self.image),
+            "REACH": int(self.reach),
+            "DEPTH": int(self.depth),
+            "BLOCK_RAM": bool(self.block_ram),
+            "COUNTS": tuple(map(int, self.counts)),
+            "STRIDES": tuple(map(int, self.strides)),
+        }
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    def walk(self) -> Walk:
+        need = np.array([int(self.first)])
+        last_pass = np.array([self.last_pass is None])
+        for i, (count, stride) in enumerate(zip(self.counts, self.strides, strict=True)):
+            turn = np.arange(int(count))[:, None]
+            need = (need + turn * int(stride)).ravel()
+            last_pass = (last_pass | ((turn == int(count) - 1) & (i == self.last_pass))).ravel()
+        steps, fold = np.arange(len(need)), int(self.fold)
+        below = int(np.prod([int(count) for count in self.counts[: self.free]], dtype=np.int64))
+        following = np.append(need[1:], int(self.image) + int(self.first))
+        gives_up = ((steps + 1) % below == 0) & last_pass
+        freed = np.maximum.accumulate(np.where(gives_up, following, 0))
+        return Walk(
+            steps=len(need),
+            words=int(self.image),
+            results=fold,
+            step=steps,
+            need=need,
+            result=steps,
+            freed=freed[fold - 1 :: fold],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Padder(Whole, Replay):
+    """A queue whose words become a larger map, with a value around them or zeros between them. padder.sv.
+
+    `place`: row and column of the first pixel; `strides`: rows and columns from one pixel to the next. `fold`: words of
+    a pixel. `depth`: words of the queue.
+    """
+
+    ishape: Shape
+    oshape: Shape
+    place: tuple[int, int]
+    strides: tuple[int, int]
+    value: int
+    bits: int
+    lanes: Int
+    fold: Int
+    depth: Int
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "padder"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        return {
+            "LANES": int(self.lanes),
+            "BITS": self.bits,
+            "FOLD": int(self.fold),
+            "IY": self.ishape.y,
+            "IX": self.ishape.x,
+            "PAD_OY": self.oshape.y,
+            "PAD_OX": self.oshape.x,
+            "TOP": self.place[0],
+            "LEFT": self.place[1],
+            "STRIDE_Y": self.strides[0],
+            "STRIDE_X": self.strides[1],
+            "VALUE": self.value,
+            "DEPTH": int(self.depth),
+            "BLOCK_RAM": bool(self.block_ram),
+        }
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+    def walk(self) -> Walk:
+        (top, left), (down, right), fold = self.place, self.strides, int(self.fold)
+        real = np.zeros((self.oshape.y, self.oshape.x, fold), np.int64)
+        real[top : top + self.ishape.y * down : down, left : left + self.ishape.x * right : right] = 1
+        given, words = np.cumsum(real), self.ishape.y * self.ishape.x * fold
+        need = given - real.ravel()
+        waits = np.flatnonzero(need < words)
+        return Walk(
+            steps=len(need),
+            words=words,
+            results=1,
+            step=waits,
+            need=need[waits],
+            result=np.arange(len(need)),
+            freed=given,
+        )
+
+
+AnyFeed = Feed | RowRepeater | Rearranger | Padder
 
 
 def _window_walk(feed: Feed) -> Walk:

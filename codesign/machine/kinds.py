@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
-from codesign.ops.arrays import Int, IntArray
+from codesign.ops.arrays import Bool, Int, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,17 @@ class Replay(ABC):
         """Return the steps of one image; of a single instance."""
 
 
+class Stage(ABC):
+    """A module that takes a word a cycle, and offers what it makes of each a little later."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def delay(self) -> int:
+        """Cycles from taking a word to offering what it becomes."""
+
+
 class Joint(ABC):
     """A module that takes words of several inputs, each from its FIFO."""
 
@@ -55,7 +67,8 @@ class Joint(ABC):
 class Whole(ABC):
     """A module that is an engine by itself: SystemVerilog and HLS C++ have it under one name.
 
-    Its HLS kernel is a function NAME of NAME.hpp. It takes the constants and then the lists of `parameters`.
+    Its HLS kernel is a function NAME of NAME.hpp. It takes the constants and then the lists of `parameters`. With a
+    table, each lane has a memory with what `Operator.memory` says.
     """
 
     __slots__ = ()
@@ -69,3 +82,32 @@ class Whole(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
         """Parameters by name, of a single instance."""
+
+    @property
+    def tables(self) -> int:
+        """How many memories there are: none, one that all lanes repeat, or one for each lane."""
+        return 0
+
+
+class Lanes(Protocol):
+    """What decides the cycles of an engine; a LineEngine, or columns of them."""
+
+    @property
+    def pe(self) -> Int: ...
+    @property
+    def simd(self) -> Int: ...
+    @property
+    def emit(self) -> Int: ...
+
+
+class Choices(Lanes, Protocol):
+    """What decides the modules of an engine."""
+
+    @property
+    def dsp(self) -> Bool: ...
+    @property
+    def weight_bram(self) -> Bool: ...
+    @property
+    def buffer_bram(self) -> Bool: ...
+    @property
+    def buffer_words(self) -> Int: ...

@@ -175,4 +175,5 @@ def _least_buffer_words(node: Operation, engine: LineEngine) -> int:
     """Return the words from the oldest that is still needed to the last that a window reads, over all windows."""
     first, last = node.spans()
     oldest = np.minimum.accumulate(first[::-1])[::-1]
-    return int((last + 1 - oldest).max()) * ceil_div(node.ishape.c, input_lanes(node, engine))
+    lanes, pixels = input_lanes(node, engine), int((last + 1 - oldest).max())
+    return (pixels - 1) * ceil_div(node.ishape.c, lanes) + ceil_div(node.channels_held or node.ishape.c, lanes)

@@ -6,15 +6,16 @@ Long because every operator has its modules here.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
-from codesign.machine.feeds import Feed, RowRepeater
+from codesign.machine.feeds import Feed
+from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.modules import (
-    ChannelMux,
     ChannelRom,
     Collector,
     EngineModule,
+    GateArray,
     MacArray,
     PoolArray,
     Requantize,
@@ -22,40 +23,16 @@ from codesign.machine.modules import (
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
-from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv
+from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-from codesign.ops.resize import Resize
 
 DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
-
-
-class Lanes(Protocol):
-    """What decides the cycles of an engine; a LineEngine, or columns of them."""
-
-    @property
-    def pe(self) -> Int: ...
-    @property
-    def simd(self) -> Int: ...
-    @property
-    def emit(self) -> Int: ...
-
-
-class Choices(Lanes, Protocol):
-    """What decides the modules of an engine."""
-
-    @property
-    def dsp(self) -> Bool: ...
-    @property
-    def weight_bram(self) -> Bool: ...
-    @property
-    def buffer_bram(self) -> Bool: ...
-    @property
-    def buffer_words(self) -> Int: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -177,7 +154,7 @@ def is_streaming(node: Operation, engine: LineEngine) -> bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
     """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
-    return (engine.pe >= node.oshape.c) & node.in_order
+    return (engine.pe >= node.oshape.c) & node.in_order | node.passes
 
 
 @overload
@@ -203,16 +180,20 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             scale = _scale(node, 1, factor_bits=0, general=False)
             bits = max(itype.bits for itype in node.itypes)
             return (ScaledSum(pe=engine.pe, multipliers=node.multipliers, bits=bits, scale=scale),)
-        case Concat():
-            words = tuple(ceil_div(shape.c, engine.pe) for shape in node.ishapes)
-            return (ChannelMux(word_bits=engine.pe * node.otype.bits, words=words),)
-        case Resize():
-            return (_row_repeater(node, engine),)
+        case Gate():
+            return (_gate(node, engine),)
+        case whole:
+            return (whole_module(whole, engine, input_fold(whole, engine)),)
 
 
-def can_use_dsp(node: Conv) -> bool:
-    """Return whether the product of a weight and an activation is wide enough for a DSP."""
-    return operand_bits(node) + node.wtype.bits >= DSP_MIN_PRODUCT_BITS
+def can_use_dsp(node: Operation) -> bool:
+    """Return whether the engine multiplies two operands that together are wide enough for a DSP."""
+    match node:
+        case Conv():
+            return operand_bits(node) + node.wtype.bits >= DSP_MIN_PRODUCT_BITS
+        case Gate():
+            return sum(itype.bits + (not itype.signed) for itype in node.itypes) >= DSP_MIN_PRODUCT_BITS
+    return False
 
 
 def operand_bits(node: Conv) -> int:
@@ -220,7 +201,7 @@ def operand_bits(node: Conv) -> int:
     return node.itype.bits + (0 if node.itype.signed else 1)
 
 
-def sum_bits(node: Conv | Pool | Add, largest_multiplier: int) -> int:
+def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
     """Return the signed width of a sum times the multiplier, and what rounding and zero points add to it."""
     bound, added, offset = 1 << (node.sum_bits - 1), 0, output_offset(node.rule, node.shift)
     match node:
@@ -228,6 +209,8 @@ def sum_bits(node: Conv | Pool | Add, largest_multiplier: int) -> int:
             bound <<= node.bias_fraction
         case Pool() | Add():
             added = node.added
+        case Gate():
+            pass
     low, high = min(added, 0) - bound, max(added, 0) + bound - 1
     return signed_bits(low * largest_multiplier + min(offset, 0), high * largest_multiplier + max(offset, 0))
 
@@ -276,15 +259,17 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     return feed, array, collector, Requantize(lanes=engine.emit, scale=scale, constant=not counts)
 
 
-def _row_repeater(node: Resize, engine: Choices) -> RowRepeater:
-    return RowRepeater(
-        ishape=node.ishape,
-        fy=node.fy,
-        fx=node.fx,
+def _gate(node: Gate, engine: Choices) -> GateArray:
+    scale = _gate_scale(node)
+    a, b = ((itype.bits, itype.signed) for itype in node.itypes)
+    return GateArray(
+        pe=engine.pe,
         fold=input_fold(node, engine),
-        word_bits=engine.pe * node.otype.bits,
-        depth=engine.buffer_words,
-        block_ram=engine.buffer_bram,
+        repeat=node.repeat,
+        types=(a, b),
+        in_dsp=engine.dsp & can_use_dsp(node),
+        scale=scale,
+        factor=node.multiplier if scale.general else node.multiplier.bit_length() - 1,
     )
 
 
@@ -325,7 +310,13 @@ def _pool_scale(node: Pool) -> Scale:
     return _scale(node, largest, factor_bits=largest.bit_length() if general else 0, general=general)
 
 
-def _scale(node: Conv | Pool | Add, factor: int, *, factor_bits: int, general: bool) -> Scale:
+def _gate_scale(node: Gate) -> Scale:
+    """Return the requantizer of a gate; a factor that is a power of two is part of the wiring."""
+    general = node.multiplier & (node.multiplier - 1) != 0
+    return _scale(node, node.multiplier, factor_bits=node.multiplier.bit_length() if general else 0, general=general)
+
+
+def _scale(node: Conv | Pool | Add | Gate, factor: int, *, factor_bits: int, general: bool) -> Scale:
     otype, rule = node.otype, node.rule
     return Scale(
         acc_bits=node.acc_bits,

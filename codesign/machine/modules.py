@@ -2,6 +2,8 @@
 
 Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances as
 the array has entries. So one formula prices a single engine and all the options of a node at once.
+
+Long because every kind of module stands here.
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from enum import Enum
 from math import gcd
 
 from codesign.machine.feeds import AnyFeed
-from codesign.machine.kinds import Joint, Whole
+from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
@@ -124,7 +126,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requantize:
+class Requantize(Stage):
     """Scales, rounds and clamps `lanes` sums a word; `constant`: one set of factors for all words. requantize.sv."""
 
     lanes: Int
@@ -178,6 +180,102 @@ class ChannelMux(Whole, Joint):
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
         return tuple((index,) for index, words in enumerate(self.words) for _ in range(int(words)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupTable(Whole, Stage):
+    """PE lanes that replace values by table entries. lookup.sv.
+
+    `fold`: words of a pixel where each channel has a table of its own, else 1.
+    """
+
+    pe: Int
+    fold: Int
+    in_bits: int
+    out_bits: int
+    per_lane: bool
+    block_ram: Bool
+
+    @property
+    def name(self) -> str:
+        return "lookup"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        return {
+            "PE": int(self.pe),
+            "FOLD": int(self.fold),
+            "IN_BITS": self.in_bits,
+            "OUT_BITS": self.out_bits,
+            "PER_LANE": self.per_lane,
+            "BLOCK_ROM": bool(self.block_ram),
+        }
+
+    @property
+    def tables(self) -> int:
+        return int(self.pe) if self.per_lane else 1
+
+    @property
+    def delay(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateArray(Whole, Joint):
+    """PE lanes that multiply a map with a gate, then scale, round and clamp. gate.sv.
+
+    `fold`: words of a pixel; `repeat`: pixels for which one pixel of the gate serves; `types`: bits of an operand, and
+    whether it is signed. `factor`: the scale's constant factor as requantize takes it.
+    """
+
+    pe: Int
+    fold: Int
+    repeat: int
+    types: tuple[tuple[int, bool], tuple[int, bool]]
+    in_dsp: Bool
+    scale: Scale
+    factor: int
+
+    @property
+    def name(self) -> str:
+        return "gate"
+
+    @property
+    def parameters(self) -> dict[str, int | bool | tuple[int, ...]]:
+        (a_bits, a_signed), (b_bits, b_signed) = self.types
+        return {
+            "PE": int(self.pe),
+            "FOLD": int(self.fold),
+            "REPEAT": self.repeat,
+            "A_BITS": a_bits,
+            "A_SIGNED": a_signed,
+            "B_BITS": b_bits,
+            "B_SIGNED": b_signed,
+            "USE_DSP": bool(self.in_dsp),
+            "ACC_BITS": self.scale.acc_bits,
+            "SCALING": 2 if self.scale.general else int(self.factor > 0),
+            "MULTIPLIER_BITS": max(1, self.factor.bit_length()),
+            "MULTIPLIER": self.factor,
+            "SUM_BITS": self.scale.sum_bits,
+            "SHIFT": self.scale.shift,
+            "OUT_BITS": self.scale.out_bits,
+            "OUT_SIGNED": self.scale.out_signed,
+        }
+
+    @property
+    def operand_bits(self) -> tuple[int, int]:
+        """Widths of both operands as signed ones."""
+        (a_bits, a_signed), (b_bits, b_signed) = self.types
+        return a_bits + (not a_signed), b_bits + (not b_signed)
+
+    @property
+    def delay(self) -> int:
+        return 4 if self.scale.general else 3
+
+    @property
+    def turns(self) -> tuple[tuple[int, ...], ...]:
+        fold = int(self.fold)
+        return ((0, 1),) * fold + ((0,),) * (fold * (self.repeat - 1))
 
 
 class Conversion(Enum):
@@ -276,7 +374,8 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-EngineModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | ScaledSum | ChannelMux
+ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize
+EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
-from codesign.machine.feeds import Feed, RowRepeater
+from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
@@ -20,6 +20,8 @@ from codesign.machine.modules import (
     Converter,
     Fifo,
     Fork,
+    GateArray,
+    LookupTable,
     MacArray,
     Module,
     OutputEnds,
@@ -31,6 +33,7 @@ from codesign.machine.modules import (
     WeightRom,
 )
 from codesign.model.area_streams import channel_mux_area, converter_area, feed_area, fifo_area, row_repeater_area
+from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder_area, rearranger_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, rom_luts
 from codesign.ops.arrays import IntArray, ceil_div
@@ -49,6 +52,10 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return feed_area(module, technology)
         case RowRepeater():
             return row_repeater_area(module, technology)
+        case Padder():
+            return padder_area(module, technology)
+        case Rearranger():
+            return rearranger_area(module, technology)
         case WeightRom():
             return _weight_rom(module, technology)
         case MacArray():
@@ -65,6 +72,11 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _scaled_sum(module, technology)
         case ChannelMux():
             return channel_mux_area(module, technology)
+        case GateArray():
+            product = multiply_luts(*module.operand_bits)
+            return gate_area(module, technology, product) + area(gate_scale(module), technology)
+        case LookupTable():
+            return lookup_area(module, technology)
         case Converter():
             return converter_area(module, technology)
         case Fifo():

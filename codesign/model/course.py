@@ -11,7 +11,7 @@ import numpy as np
 from codesign.errors import ConfigError
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
-from codesign.machine.kinds import Joint, Replay, Walk
+from codesign.machine.kinds import Joint, Replay, Stage, Walk
 from codesign.machine.modules import (
     ChannelRom,
     Collector,
@@ -21,7 +21,6 @@ from codesign.machine.modules import (
     Fork,
     MacArray,
     PoolArray,
-    Requantize,
     WeightRom,
     packet_parts,
 )
@@ -203,7 +202,7 @@ class _Course:
                     counts = packet_parts(engine.pe, node.oshape.c, engine.emit) * pixels
                     before, stream = stream, self._new()
                     self.processes.append(narrow_words(before, stream, counts))
-                case Requantize():
+                case Stage():
                     stream = self._piped([[stream]], module.delay, words)
                 case Replay():
                     stream = self._array(engine.name, module, stream, module.delay, words)

@@ -29,7 +29,7 @@ def multiplier_luts(node: Conv) -> int:
 
 def streaming_columns(node: Operation, pe: IntArray) -> BoolArray:
     """Return whether engines of these PE need no line buffer."""
-    return np.asarray((pe >= node.oshape.c) & node.in_order)
+    return np.asarray((pe >= node.oshape.c) & node.in_order | node.passes)
 
 
 @lru_cache(maxsize=4096)

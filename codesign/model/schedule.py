@@ -18,7 +18,7 @@ from codesign.ir.design import Design, Fifo
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
 from codesign.machine.feeds import Feed
-from codesign.machine.kinds import Joint, Replay
+from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval
 from codesign.machine.modules import (
     ChannelRom,
@@ -28,7 +28,6 @@ from codesign.machine.modules import (
     Fork,
     MacArray,
     PoolArray,
-    Requantize,
     Units,
     WeightRom,
     packet_parts,
@@ -166,7 +165,7 @@ class _Steady:
                     times = times[steps - 1 :: steps]
                 case Replay():
                     times = self._line_buffer(unit.engine.name, module, times) + module.delay
-                case MacArray() | PoolArray() | Requantize():
+                case MacArray() | PoolArray() | Stage():
                     times = times + module.delay
                 case Collector(pe=pe, emit=emit) if pe != emit:
                     times = _collect(times, packet_parts(unit.engine.pe, node.oshape.c, unit.engine.emit))

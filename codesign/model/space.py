@@ -300,9 +300,9 @@ def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
 
 def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
     """Return the (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
-    multipliers = (False, True) if isinstance(node, Conv) and resource.can_use_dsp(node) else (False,)
-    weights = (False, True) if isinstance(node, Conv) else (False,)
-    buffers = (False,) if node.joins else (False, True)
+    multipliers = (False, True) if resource.can_use_dsp(node) else (False,)
+    weights = (False, True) if node.parameters else (False,)
+    buffers = (False,) if node.joins or node.passes else (False, True)
     return [(m, w, b) for m in multipliers for w in weights for b in buffers]
 
 

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 
 from codesign.errors import ConfigError
-from codesign.ir.builder import untrained_conv
 from codesign.ir.canonical import digest
+from codesign.ir.compose import untrained_conv
 from codesign.ir.graph import Graph
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray

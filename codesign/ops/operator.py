@@ -40,6 +40,11 @@ class Operator(ABC):
         return 1
 
     @property
+    def channels_held(self) -> int | None:
+        """Channels of a window's last pixel that must lie in the buffer at once; None where all must."""
+        return None
+
+    @property
     def in_order(self) -> bool:
         """Whether every input pixel is read once, in raster order."""
         return True
@@ -51,6 +56,11 @@ class Operator(ABC):
         """
         positions = np.arange(self.oshape.y * self.oshape.x)
         return positions, positions
+
+    @property
+    def passes(self) -> bool:
+        """Whether words pass one by one, so that an engine of any number of lanes needs no line buffer."""
+        return False
 
     @property
     def joins(self) -> bool:
@@ -71,6 +81,10 @@ class Operator(ABC):
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters."""
         return {}
+
+    def memory(self, params: Mapping[str, IntArray], lanes: int) -> IntArray:
+        """Return [words, lanes]: what every lane of a module with a table reads, by address; none without a table."""
+        return np.zeros((0, lanes), np.int64)
 
     def check(self, params: Mapping[str, IntArray]) -> None:  # noqa: B027 (most have nothing to check)
         """Raise UnsupportedError, naming the node, if values of its parameters do not fit it."""

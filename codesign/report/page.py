@@ -15,6 +15,7 @@ from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.machine import machine_figure
 from codesign.report.origin import origin_section
+from codesign.report.quantization import quantization_section
 from codesign.report.view import Column, View
 
 
@@ -28,6 +29,7 @@ def page(view: View, version: str) -> str:
         _resources(view),
         _engines(view),
         _accuracy(view),
+        quantization_section(view),
         origin_section(view),
         _data(view),
         _course(view),
@@ -259,7 +261,8 @@ def _accuracy(view: View) -> str:
         ("golden model (integers)", a.golden),
     )
     rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in names if v is not None)
-    what = f"Share of {a.images:,} test images classified rightly; they served for nothing else."
+    what = f"Share of {a.images:,} test images classified rightly"
+    what += "; they served for nothing else." if view.quantization is None else "."
     if a.differing is not None:
         what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
     return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")

@@ -1,5 +1,6 @@
 """summary.json: the machine-readable result of a run. Its keys are an interface; `schema` rises when they change."""
 
+from dataclasses import asdict
 from typing import Any
 
 from codesign.ir.cost import NAMES
@@ -16,6 +17,7 @@ def summary(view: View) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "encoding": _encoding(view),
         "source": _source(view),
+        "quantization": _quantization(view),
         "accuracy": _accuracy(view),
         "predicted": _predicted(view),
         "limit": _limit(view),
@@ -69,6 +71,14 @@ def _source(view: View) -> dict[str, Any] | None:
             "differing_predictions": o.differing_predictions,
         }
     return found
+
+
+def _quantization(view: View) -> dict[str, Any] | None:
+    """Return what quantization after training lost, place by place; a ratio that is absent is infinite."""
+    made = view.quantization
+    if made is None:
+        return None
+    return {"data": made.data, "sqnr_db": made.sqnr_db, "losses": [_present(asdict(loss)) for loss in made.losses]}
 
 
 def _accuracy(view: View) -> dict[str, Any] | None:

@@ -61,11 +61,13 @@ class Origin:
 
     `layers`: node, its name in the file, and the most that its scaled sums are off, in steps of its output. `runtime`
     is empty if none is installed; `failure` says why there is no comparison. Differences are in steps of the output.
+    `quantized_here`: the file has a float network, so that they are what quantization lost.
     """
 
     format: str
     input_axes: str
     output_axes: str
+    quantized_here: bool = False
     notes: tuple[str, ...] = ()
     layers: tuple[tuple[str, str, float], ...] = ()
     runtime: str = ""
@@ -87,10 +89,42 @@ class Origin:
         of = f"{self.words:,} words (images: {self.images})"
         if not self.differing_words:
             return f"{self.format}; equals {self.runtime} in all {of}"
+        if self.quantized_here:
+            return (
+                f"{self.format}, quantized here: the largest score is another in {self.differing_predictions} of "
+                f"{self.images} images than in {self.runtime}"
+            )
         return (
             f"{self.format}; {self.differing_words:,} of {of} differ from {self.runtime}; difference in steps: "
             f"{self.largest_steps} at most, {self.mean_steps:.2g} in the mean"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What quantization loses at one place of a network; a ratio is None where nothing is lost.
+
+    Ratios are of signal to noise in decibels: of what the place gives, and at the network's output if it alone is
+    quantized. `alone_accuracy`: of the network then, on labelled images.
+    """
+
+    name: str
+    operator: str
+    weight_bits: int | None
+    map_bits: int | None
+    sqnr_db: float | None
+    alone_sqnr_db: float | None
+    alone_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How a float network was quantized after training: by which data, and what it lost where."""
+
+    data: str
+    sqnr_db: float | None
+    notes: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +151,7 @@ class View:
     design: Design | None = None
     cost: Cost | None = None
     origin: Origin | None = None
+    quantization: Quantization | None = None
     accuracy: Accuracy | None = None
     search: Search | None = None
     course: tuple[Series, ...] = ()

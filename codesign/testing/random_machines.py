@@ -4,7 +4,7 @@ Long because every operator is drawn here with its corner cases.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, signed_bits
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
+from codesign.testing.random_operators import gate, lookup, pad, reorder, split
 from codesign.testing.random_values import (
     declared_scaling,
     dilated_window,
@@ -38,7 +39,6 @@ from codesign.testing.random_values import (
 )
 
 Rng = np.random.Generator
-T = TypeVar("T")
 
 
 def random_inputs(graph: Graph, rng: Rng, images: int) -> IntArray:
@@ -69,7 +69,7 @@ def random_graph(
     build = _Builder(rng, dense, extreme, not every_operator)
     blocks = [build.conv, build.conv, build.grouped, build.depthwise, build.pool, build.residual]
     if every_operator:
-        blocks += [build.concat, build.resize]
+        blocks += [build.concat, build.resize, *(partial(draw, build) for draw in (lookup, split, gate, pad, reorder))]
     for _ in range(pick(rng, (1, 1, 2, 3, 4))):
         build.head = pick(rng, blocks)(build.head)
     if rng.random() < 0.3:
@@ -209,6 +209,12 @@ class _Builder:
             fy, fx = 1, 1
         name = self.fresh("resize")
         return self.add_node(Resize(name=name, source=source.name, ishape=shape, fy=fy, fx=fx, otype=source.otype))
+
+    def pointwise(self, source: Node, k: int, otype: QType | None = None) -> Node:
+        return self._conv(source, k, Window(fy=1, fx=1), otype=otype)
+
+    def same_extent_conv(self, source: Node, k: int, otype: QType) -> Node:
+        return self._conv(source, k, self.same_extent_window(), otype=otype)
 
     def same_extent_window(self) -> Window:
         fy, fx = (int(self.rng.integers(1, 4)) for _ in range(2))

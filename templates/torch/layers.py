@@ -94,6 +94,26 @@ class Conv(nn.Module):
         return (self.rounding(total) + self.zero).clamp(*self.outputs)
 
 
+class Lookup(nn.Module):
+    """Every value of x[B,C,Y,X] replaced by its entry of a table, of all channels or of its own.
+
+    `least`: the value of the first entry. The gradient is the slope between the neighbouring entries.
+    """
+
+    def __init__(self, rows: int, entries: int, least: int) -> None:
+        super().__init__()
+        self.least = least
+        self.register_buffer("table", torch.zeros(rows, entries, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, entries = self.table.shape
+        index = (x.detach() - self.least).long()
+        row = torch.arange(rows, device=x.device)[:, None, None] * entries
+        low, high = (index - 1).clamp(min=0), (index + 1).clamp(max=entries - 1)
+        y, below, above = (self.table.flatten()[i + row] for i in (index, low, high))
+        return y + (above - below) / (high - low) * (x - x.detach())
+
+
 def maximum(
     x: Tensor,
     kernel: tuple[int, int],
@@ -128,6 +148,28 @@ def average(
     for count, other in by_count.items():
         scales[counts[0, 0] == count] = other
     return (rounding(total * scales) + zero).clamp(*outputs)
+
+
+def spread(x: Tensor, strides: tuple[int, int], padding: tuple[int, int, int, int], value: int) -> Tensor:
+    """The pixels so many rows and columns apart, with zeros between, and a value around them."""
+    b, c, rows, columns = x.shape
+    apart = x.new_zeros(b, c, (rows - 1) * strides[0] + 1, (columns - 1) * strides[1] + 1)
+    apart[:, :, :: strides[0], :: strides[1]] = x
+    return functional.pad(apart, padding, value=float(value))
+
+
+def depth_to_space(x: Tensor, block: int) -> Tensor:
+    """Every pixel as block x block pixels, which share its channels in order."""
+    b, c, rows, columns = x.shape
+    parts = x.reshape(b, block, block, c // block**2, rows, columns).permute(0, 3, 4, 1, 5, 2)
+    return parts.reshape(b, c // block**2, rows * block, columns * block)
+
+
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    """Every block x block pixels as one, with the channels of all of them in order."""
+    b, c, rows, columns = x.shape
+    parts = x.reshape(b, c, rows // block, block, columns // block, block).permute(0, 3, 5, 1, 2, 4)
+    return parts.reshape(b, c * block**2, rows // block, columns // block)
 
 
 def add(

@@ -1,0 +1,83 @@
+"""Where the machine rounds a network: weights of layers, maps behind sums; which maps must share a grid."""
+
+from dataclasses import dataclass
+
+from codesign.front.source import Add, Clip, Concat, Conv, Dense, Enlarge, Operator, Pool, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The input or an operator, with the constant of its weights and the tensor that is rounded behind it, if any.
+
+    A tensor is rounded behind the clip that follows a sum. Scores at the network's end keep their sums.
+    """
+
+    name: str
+    operator: str
+    weight: str | None = None
+    tensor: str | None = None
+
+
+def places_of(source: Source) -> tuple[Place, ...]:
+    """Return every place where the machine rounds, the input first, in order of computation.
+
+    A clip that does not follow a sum, or whose sum others read too, is a place of its own.
+    """
+    places = [Place(name="input", operator="input", tensor=source.input.tensor)]
+    followed: set[str] = set()
+    for op in source.operators:
+        match op:
+            case Conv() | Dense() | Add() | Pool(average=True):
+                tensor = _behind_clips(source, op.output, followed)
+                at_end = tensor == op.output == source.output and not source.readers(tensor)
+                weight = op.weight if isinstance(op, Conv | Dense) else None
+                places.append(_place(op, weight, None if at_end else tensor))
+            case Clip() if op.output not in followed:
+                places.append(_place(op, None, op.output))
+            case _:
+                pass
+    return tuple(places)
+
+
+def shared_grids(source: Source) -> tuple[tuple[str, ...], ...]:
+    """Return the tensors that are rounded, in groups of one grid each, the input's first. A Concat joins them."""
+    tensors = [place.tensor for place in places_of(source) if place.tensor is not None]
+    group = {tensor: [tensor] for tensor in tensors}
+    for op in source.operators:
+        if not isinstance(op, Concat):
+            continue
+        found = _origins(source, op.output)
+        for other in found[1:]:
+            first, second = group[found[0]], group[other]
+            if first is not second:
+                first += second
+                group |= dict.fromkeys(second, first)
+    order = {tensor: i for i, tensor in enumerate(tensors)}
+    groups = {id(members): members for members in group.values()}
+    return tuple(tuple(sorted(members, key=order.__getitem__)) for members in groups.values())
+
+
+def _place(op: Operator, weight: str | None, tensor: str | None) -> Place:
+    return Place(name=op.name, operator=type(op).__name__, weight=weight, tensor=tensor)
+
+
+def _origins(source: Source, tensor: str) -> tuple[str, ...]:
+    """Return the tensors whose values reach this one unchanged: through maxima, enlargements and concatenations."""
+    match source.producer(tensor):
+        case Pool(average=False) | Enlarge() as op:
+            return _origins(source, op.input)
+        case Concat() as op:
+            return tuple(origin for name in op.inputs for origin in _origins(source, name))
+        case _:
+            return (tensor,)
+
+
+def _behind_clips(source: Source, tensor: str, followed: set[str]) -> str:
+    """Return the tensor behind the clips that alone read this one, and note them."""
+    while source.read_once(tensor):
+        reader = source.readers(tensor)[0]
+        if not isinstance(reader, Clip):
+            break
+        tensor = reader.output
+        followed.add(tensor)
+    return tensor

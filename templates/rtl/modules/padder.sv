@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT-0
+// Makes maps larger: VALUE around them, or zeros between their pixels. A step gives a word and costs a cycle.
+//
+// Input:  IY x IX pixels of FOLD words. Output: OY x OX pixels; those of the input lie in rows TOP, TOP + STRIDE_Y, ...
+//         and columns LEFT, LEFT + STRIDE_X, ...
+// A step waits for the input's next word, so an image begins when its first word has come; behind the last word of an
+// image none is waited for.
+//
+// A circular memory of DEPTH words (a power of two); a word is given up when it is read. A word that arrives in one
+// cycle can be read in the next.
+module padder
+  import codesign_pkg::*;
+#(
+  parameter int LANES = 1,
+  parameter int BITS = 8,
+  parameter int FOLD = 1,
+  parameter int IY = 2,
+  parameter int IX = 2,
+  parameter int PAD_OY = 4,
+  parameter int PAD_OX = 4,
+  parameter int TOP = 1,
+  parameter int LEFT = 1,
+  parameter int STRIDE_Y = 1,
+  parameter int STRIDE_X = 1,
+  parameter int VALUE = 0,
+  parameter int DEPTH = 4,
+  parameter bit BLOCK_RAM = 0
+) (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic [LANES*BITS-1:0] data_i,
+  input  logic                  valid_i,
+  output logic                  ready_o,
+  output logic [LANES*BITS-1:0] data_o,
+  output logic                  valid_o,
+  input  logic                  ready_i
+);
+
+  localparam int AddressBits = $clog2(DEPTH);
+  typedef logic [AddressBits:0] ptr_t;
+  localparam int LastRow = TOP + (IY - 1) * STRIDE_Y;
+  localparam int LastColumn = LEFT + (IX - 1) * STRIDE_X;
+  localparam int RowBits = $clog2(PAD_OY + 1);
+  localparam int ColumnBits = $clog2(PAD_OX + 1);
+  typedef logic [RowBits-1:0] row_t;
+  typedef logic [ColumnBits-1:0] column_t;
+
+  // The present row and column, and the next ones that hold pixels of the input: beyond the map where none is left.
+  row_t row_q, next_row_q;
+  column_t column_q, next_column_q;
+  logic in_row, in_column, real_word, nothing_left;
+  assign in_row       = row_q == next_row_q;
+  assign in_column    = column_q == next_column_q;
+  assign real_word    = in_row && in_column;
+  assign nothing_left = next_row_q == row_t'(PAD_OY)
+                     || (row_q == row_t'(LastRow) && next_column_q == column_t'(PAD_OX));
+
+  ptr_t write_q, read_q, used;
+  logic accept, step, last_word, last_column, last_row;
+  if (FOLD == 1) begin : g_one
+    assign last_word = 1'b1;
+  end else begin : g_words
+    localparam int WordBits = counter_bits(FOLD);
+    logic [WordBits-1:0] word_q;
+    assign last_word = word_q == WordBits'(FOLD - 1);
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) word_q <= '0;
+      else if (step) word_q <= last_word ? '0 : word_q + 1'b1;
+    end
+  end
+  assign last_column = last_word && column_q == column_t'(PAD_OX - 1);
+  assign last_row    = last_column && row_q == row_t'(PAD_OY - 1);
+
+  assign used    = write_q - read_q;
+  assign ready_o = used != ptr_t'(DEPTH);
+  assign accept  = valid_i && ready_o;
+  assign step    = (used != '0 || nothing_left) && (!valid_o || ready_i);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      row_q         <= '0;
+      next_row_q    <= row_t'(TOP);
+      column_q      <= '0;
+      next_column_q <= column_t'(LEFT);
+    end else if (step && last_word) begin
+      column_q <= last_column ? '0 : column_q + 1'b1;
+      if (last_column) next_column_q <= column_t'(LEFT);
+      else if (in_column) next_column_q <= column_q == column_t'(LastColumn) ? column_t'(PAD_OX)
+                                                                             : column_q + column_t'(STRIDE_X);
+      if (last_column) row_q <= last_row ? '0 : row_q + 1'b1;
+      if (last_row) next_row_q <= row_t'(TOP);
+      else if (last_column && in_row) next_row_q <= row_q == row_t'(LastRow) ? row_t'(PAD_OY)
+                                                                             : row_q + row_t'(STRIDE_Y);
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+      valid_o <= 1'b0;
+    end else begin
+      if (accept) write_q <= write_q + 1'b1;
+      if (step && real_word) read_q <= read_q + 1'b1;
+      if (step) valid_o <= 1'b1;
+      else if (ready_i) valid_o <= 1'b0;
+    end
+  end
+
+  simple_ram #(
+    .WORD_BITS(LANES * BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM), .FILL({LANES{BITS'(VALUE)}})
+  ) u_memory (
+    .clk_i,
+    .write_i(accept),
+    .write_address_i(write_q[AddressBits-1:0]),
+    .data_i,
+    .read_i(step),
+    .fill_i(!real_word),
+    .read_address_i(read_q[AddressBits-1:0]),
+    .data_o
+  );
+`ifndef SYNTHESIS
+  int peak;
+  longint steps;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      peak  <= 0;
+      steps <= 0;
+    end else begin
+      if (int'(used) + int'(accept) > peak) peak <= int'(used) + int'(accept);
+      if (step) steps <= steps + 1;
+    end
+  end
+  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used), steps);
+`endif
+
+endmodule
