@@ -127,3 +127,27 @@ def test_a_tensor_less_itself_is_refused_by_name(tmp_path: Path) -> None:
     x = f.quant("x", 0.25, 8)
     path = f.save(tmp_path / "made.onnx", f.quant(f.node("Sub", [x, x], name="less"), 0.5, 8))
     assert f"{path}: node 'less' (Add): subtracts a tensor from itself" in refusal(path)
+
+
+@pytest.mark.parametrize("scale", [0.25, FOUR, np.reshape(FOUR, (1, 4))])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_may_be_turned_behind_its_quantization(tmp_path: Path, scale: object, turned: bool) -> None:
+    """A scale of one axis belongs to the last axis of the integers."""
+    f = OnnxFile([1, 4])
+    x, w = f.quant("x", 0.25, 8), f.quant(f.constant(RNG.normal(0, 2, (4, 4))), scale, 6)
+    x = f.node("MatMul", [x, f.node("Transpose", [w]) if turned else w])
+    path = f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8))
+    if turned and np.size(scale) > 1:
+        assert "expected one scale, or one per output channel" in refusal(path)
+    else:
+        pytest.importorskip("qonnx")
+        equals_its_runtime(path)
+
+
+@pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.INT8, TensorProto.FLOAT16, TensorProto.FLOAT])
+def test_a_runtime_gets_the_numbers_and_the_batch_of_its_file(tmp_path: Path, kind: int) -> None:
+    pytest.importorskip("qonnx")
+    f = OnnxFile([3, 4, 5, 5], input_type=kind)
+    x = "x" if kind == TensorProto.FLOAT else f.node("Cast", ["x"], to=TensorProto.FLOAT)
+    x = f.quant(f.node("GlobalMaxPool", [f.quant(x, 1.0, 8, signed=int(kind != TensorProto.UINT8))]), 2.0, 8)
+    equals_its_runtime(f.save(tmp_path / "made.onnx", f.node("Reshape", [x, f.constant([3, 4], np.int64)])))

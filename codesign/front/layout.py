@@ -246,8 +246,8 @@ def _check_scale(weight: Constant) -> None:
     scale = weight.scale
     if scale is None or scale.ndim == 0:
         return
-    first = scale.reshape(scale.shape[0], -1)[:, :1]
-    if not np.array_equal(np.broadcast_to(first, (len(first), scale[0].size)), scale.reshape(len(first), -1)):
+    spread = scale.reshape(scale.shape[0], -1)
+    if scale.ndim != len(weight.shape) or (spread != spread[:, :1]).any():
         raise ValueError(
             f"its weights {list(weight.shape)} have scales {list(scale.shape)}; expected one scale, or one per output "
             "channel"

@@ -225,6 +225,10 @@ def _target(state: Translation, node: OnnxNode, shape: Shape) -> Shape:
 
 
 def _transpose(state: Translation, node: OnnxNode) -> None:
+    if node.inputs[0] in state.constants:  # weights that were quantized, then turned
+        axes = node.attributes.get("perm")
+        state.keep(node.outputs[0], _transposed(state.constant(node.inputs[0]), axes))
+        return
     x = state.tensor(node.inputs[0])
     rank = len(state.shapes[x]) + 1
     axes = [int(a) for a in node.attributes.get("perm", reversed(range(rank)))]
@@ -234,9 +238,10 @@ def _transpose(state: Translation, node: OnnxNode) -> None:
     state.emit(Transpose(name=node.name, input=x, output=node.outputs[0], axes=made))
 
 
-def _transposed(constant: Constant) -> Constant:
-    """Return the matrix with its axes exchanged."""
+def _transposed(constant: Constant, axes: list[int] | None = None) -> Constant:
+    """Return the constant with its axes in another order, by default the reverse."""
     if constant.integers is None:
-        return Constant(constant.values.T)
+        return Constant(constant.values.transpose(axes))
     assert constant.scale is not None
-    return Constant.of(constant.integers.T, constant.scale.T)
+    scale = constant.scale.transpose(axes) if constant.scale.ndim else constant.scale
+    return Constant.of(constant.integers.transpose(axes), scale)
