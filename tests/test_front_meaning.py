@@ -151,3 +151,24 @@ def test_a_runtime_gets_the_numbers_and_the_batch_of_its_file(tmp_path: Path, ki
     x = "x" if kind == TensorProto.FLOAT else f.node("Cast", ["x"], to=TensorProto.FLOAT)
     x = f.quant(f.node("GlobalMaxPool", [f.quant(x, 1.0, 8, signed=int(kind != TensorProto.UINT8))]), 2.0, 8)
     equals_its_runtime(f.save(tmp_path / "made.onnx", f.node("Reshape", [x, f.constant([3, 4], np.int64)])))
+
+
+@pytest.mark.parametrize("operator", ["QLinearAdd", "QLinearAveragePool", "QLinearGlobalAveragePool"])
+@pytest.mark.parametrize("zero", [6, 7])
+def test_quantized_operators_round_as_onnxruntime_does(tmp_path: Path, operator: str, zero: int) -> None:
+    f = OnnxFile([1, 2, 1, 1])
+    one, last = (f.constant(0.5), f.constant(9, np.uint8)), (f.constant(2.0), f.constant(zero, np.uint8))
+    x = f.node("QuantizeLinear", ["x", *one])
+    match operator:
+        case "QLinearAdd":
+            other = f.node("MaxPool", [x], kernel_shape=[1, 1])
+            x = f.node(operator, [x, *one, other, *one, *last], "com.microsoft")
+        case "QLinearAveragePool":
+            x = f.node(operator, [x, *one, *last], "com.microsoft", kernel_shape=[1, 1])
+        case _:
+            x = f.node(operator, [x, *one, *last], "com.microsoft", channels_last=0)
+    path = f.save(tmp_path / "made.onnx", f.node("DequantizeLinear", [x, *last]))
+    if zero % 2 and operator != "QLinearGlobalAveragePool":
+        assert "around the odd zero point 7; expected an even one" in refusal(path)
+    else:
+        equals_its_runtime(path)

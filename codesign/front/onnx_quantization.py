@@ -4,6 +4,7 @@ A Source has one form for all of them. Maps keep real values, and Quantize round
 a scale. A quantized operator is the plain one on real values with a Quantize behind it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ _PLAIN = {
     "QLinearAveragePool": "AveragePool",
     "QLinearSoftmax": "Softmax",
 }
+
+_ZERO_FIRST = frozenset({"QLinearAdd", "QLinearAveragePool"})  # onnxruntime adds the zero point, then rounds
 
 
 def translate(state: Translation, node: OnnxNode) -> bool:
@@ -170,6 +173,9 @@ def _plain(state: Translation, node: OnnxNode, operator: str, names: list[str], 
     if low_high is None:
         raise Refusal("its output's zero point is not of 8 or 16 bits", "expected int8, uint8, int16 or uint16")
     quantization = _quantization(state, node, output, output + 1, low_high)
+    if node.operator in _ZERO_FIRST:
+        rounding = about_zero(quantization.rounding, quantization.zero, quantization.low, quantization.scale)
+        quantization = replace(quantization, rounding=rounding)
     _emit(state, f"{node.name}:quantize", exact, node.outputs[0], quantization)
     _mark(state, node.outputs[0], quantization)
 
