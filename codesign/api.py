@@ -6,6 +6,8 @@
     built.write("out")
 
 A prediction takes seconds. What takes longer is done when it is asked for, and only once.
+
+Long because every function names its parameters for Python users.
 """
 
 import dataclasses

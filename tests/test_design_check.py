@@ -46,11 +46,11 @@ Plain = dict[str, Any]
 
 
 def with_addition(seed: int) -> tuple[Graph, Design]:
-    """A random graph that has an addition, and a design of it with the buffers that its schedule wants."""
+    """A random graph whose first join is an addition, and a design with the buffers that its schedule wants."""
     while True:
         rng = np.random.default_rng(seed)
         graph = random_graph(rng)
-        if any(isinstance(n, Add) for n in graph.nodes):
+        if isinstance(next((n for n in graph.operations if n.joins), None), Add):
             return graph, size_buffers(graph, random_design(graph, rng))
         seed += 1_000_003
 

@@ -47,6 +47,15 @@ def test_a_function_that_asks_for_a_node_s_class_counts_once(counts: ModuleType)
     }
 
 
+def test_operators_of_a_source_are_no_nodes(counts: ModuleType) -> None:
+    code = tree("""
+        from codesign.front.source import Conv, Pool
+        from codesign.ops.add import Add
+    """)
+    assert counts.asked(code, KINDS) == {"Input", "Add"}
+    assert counts.asked(tree("class Add: ..."), KINDS) == {"Input", "Conv", "Pool"}
+
+
 def test_a_union_counts_once_if_it_spells_two_node_kinds(counts: ModuleType) -> None:
     code = tree("""
         def first(node: Conv | Pool | Add, other: Conv | None) -> tuple[Conv | Pool, ...]: ...
@@ -56,6 +65,8 @@ def test_a_union_counts_once_if_it_spells_two_node_kinds(counts: ModuleType) -> 
 
 
 def test_the_kinds_are_those_of_the_union_in_the_sources(counts: ModuleType) -> None:
+    nested = tree("Moving = Pad | Slice\nOperation = Conv | Moving\nNode = Input | Operation")
+    assert counts.node_kinds({Path("codesign/ops/all.py"): nested}) == {"Input", "Conv", "Pad", "Slice"}
     assert counts.node_kinds({Path("codesign/ops/all.py"): tree("Node = Input | Conv | Concat")}) == {
         "Input",
         "Conv",

@@ -1,4 +1,7 @@
-"""The run folder: numbered checkpoint files, what each was made from, and one user at a time."""
+"""The run folder: numbered checkpoint files, what each was made from, and one user at a time.
+
+Long because every file of a run has its name here.
+"""
 
 import hashlib
 import json

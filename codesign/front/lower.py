@@ -55,6 +55,7 @@ def _begin(state: Lowering) -> None:
     first, grid = state.stored[source.input.tensor], entry.quantization
     if grid.rounding not in (Rounding.HALF_EVEN, Rounding.HALF_UP):
         state.problem(entry, f"rounds the input {grid.rounding.value}", "halves to even, or up")
+        return
     if bounds_of(grid, first.node.otype, first.zero) is not None:
         requantized(state, entry, first, 1.0)
     else:
@@ -86,8 +87,7 @@ def _walk(state: Lowering, op: Operator) -> None:
             case _:
                 _refuse_left(state, op)
     except (ValueError, NotImplementedError) as error:
-        layer = state.source.producer(op.input) if isinstance(op, Quantize) and op.input not in known else None
-        state.problem(layer or op, str(error))
+        state.problem(op, str(error))
 
 
 def _layer(state: Lowering, op: Quantize) -> None:
@@ -95,17 +95,22 @@ def _layer(state: Lowering, op: Quantize) -> None:
     before = state.source.producer(op.input)
     if before is None or not all(tensor in state.stored for tensor in inputs_of(before)):
         return  # what it reads is refused
-    match before:
-        case Conv() | Dense():
-            convolution(state, before, op)
-        case Pool():
-            average(state, before, op)
-        case Add():
-            addition(state, before, op)
-        case Multiply():
-            product(state, before, op)
-        case Activation():
-            activation(state, before, op)
+    if not isinstance(before, Activation):
+        state.output(op)  # what is wrong with the quantization is told of it, anything else of the layer
+    try:
+        match before:
+            case Conv() | Dense():
+                convolution(state, before, op)
+            case Pool():
+                average(state, before, op)
+            case Add():
+                addition(state, before, op)
+            case Multiply():
+                product(state, before, op)
+            case Activation():
+                activation(state, before, op)
+    except (ValueError, NotImplementedError) as error:
+        state.problem(before, str(error))
 
 
 def _concat(state: Lowering, op: Concat) -> None:

@@ -134,6 +134,8 @@ def addition(state: Lowering, op: Add, quantize: Quantize) -> None:
         ratio = 2 * a.grid.scale / quantize.quantization.scale
         requantized(state, quantize, a, ratio)
         return
+    if a is b:
+        raise ValueError("subtracts a tensor from itself; expected two tensors")
     otype, zero, rule = state.output(quantize)
     ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
     widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))

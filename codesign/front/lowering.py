@@ -104,6 +104,8 @@ class Lowering:
         grid = op.quantization
         qtype, zero = type_of(self.ranges[op.output], grid.zero)
         rounding = machine_rounding(grid)
+        if grid.rounding is Rounding.HALF_ODD:
+            raise ValueError(f"rounds halves to even around the odd zero point {grid.zero}; expected an even one")
         if rounding is None:
             raise ValueError(
                 f"rounds {grid.rounding.value} where values may be negative; expected half to even, half toward plus "

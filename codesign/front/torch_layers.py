@@ -1,4 +1,7 @@
-"""Operators of PyTorch (aten) as operators of a Source, channels first, without the batch."""
+"""Operators of PyTorch (aten) as operators of a Source, channels first, without the batch.
+
+Long because every operator has a translation here.
+"""
 
 import math
 from collections.abc import Mapping

@@ -91,6 +91,9 @@ class Fitted:
     - `output_end`: of each of several outputs, its count of images, up and down, and the test for zero.
     - `choice`: an input of a choice of more bits than one LUT chooses from.
     - `bank`: a bank of memory in LUTs where there are several.
+    - `loop_pointer`: rearranger, a bit of its pointers; `loop`: a bit of its loops' counters.
+    - `place`: padder, a bit of its rows and columns.
+    - `gate_product`: share of a multiplier that is left where both of its operands change.
     """
 
     counter: float
@@ -109,6 +112,10 @@ class Fitted:
     output_end: float
     choice: float
     bank: float
+    loop_pointer: float
+    loop: float
+    place: float
+    gate_product: float
 
     def __post_init__(self) -> None:
         check_range(self, 0, 1e6, *(field.name for field in fields(self)))

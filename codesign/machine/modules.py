@@ -2,6 +2,8 @@
 
 Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances as
 the array has entries. So one formula prices a single engine and all the options of a node at once.
+
+Long because every kind of module stands here.
 """
 
 from dataclasses import dataclass

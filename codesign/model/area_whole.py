@@ -1,7 +1,5 @@
 """What modules that are an engine by themselves become in synthesis; see area.py."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from codesign.ir.technology import Technology
@@ -10,19 +8,6 @@ from codesign.machine.modules import GateArray, LookupTable, Requantize
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficients:
-    """LUTs that are fitted, not counted: to these modules alone, whatever the family."""
-
-    loop_pointer: float = 2.5  # rearranger, a bit of its pointers
-    loop: float = 1.5  # rearranger, a bit of its loops' counters
-    place: float = 1.5  # padder, a bit of its rows and columns
-    gate_product: float = 1.35  # of a multiplier, where both of its operands change
-
-
-FIT = Coefficients()
 
 
 def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
@@ -35,7 +20,7 @@ def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
     endless = np.equal(module.jumps[-2], module.jumps[-1])
     loops = sum(counter_ff(count) for count in module.counts) - endless * counter_ff(module.counts[-1])
     ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    lut = technology.fitted.fifo + FIT.loop_pointer * pointer + FIT.loop * loops
+    lut = technology.fitted.fifo + technology.fitted.loop_pointer * pointer + technology.fitted.loop * loops
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
@@ -49,7 +34,7 @@ def padder_area(module: Padder, technology: Technology) -> IntArray:
     lut = (
         technology.fitted.fifo
         + technology.fitted.fifo_pointer * pointer
-        + FIT.place * places
+        + technology.fitted.place * places
         + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     )
     ff = 2 * pointer + loops + 1 + np.where(in_bram, 0, width)
@@ -65,7 +50,7 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     pe, scale, in_dsp = gate.pe, gate.scale, gate.in_dsp
     b_bits = gate.types[1][0]
     packs, unread = technology.multiplier.packs, max(scale.shift - 1 - (0 if scale.general else gate.factor), 0)
-    lut = np.where(in_dsp, 0, FIT.gate_product * product)
+    lut = np.where(in_dsp, 0, technology.fitted.gate_product * product)
     if scale.general:
         ff = 0 * pe if packs else 0 * pe + scale.acc_bits - unread
     else:
