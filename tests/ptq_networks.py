@@ -56,10 +56,12 @@ def float_network(seed: int = 0) -> Source:
         Clip(name="relu4", input="k", output="l", low=0.0, high=INF),
         Pool(name="mean", input="l", output="m", average=True),
         Reshape(name="flat", input="m", output="n", shape=(6,)),
-        Dense(name="last", input="n", outputs=("o",), weight="w5", bias="b5"),
+        Dense(name="last", input="n", output="o", weight="w5", bias="b5"),
     )
     entry = SourceInput(tensor="x", shape=(3, 8, 8))
-    return Source(name="small", layout=Layout.CHW, input=entry, output="o", operators=operators, constants=constants)
+    return Source(
+        name="small", layout=Layout.CHW, input=entry, outputs=("o",), operators=operators, constants=constants
+    )
 
 
 def ready(source: Source | None = None) -> Source:

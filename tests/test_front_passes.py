@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from codesign.front.passes import (
     simplified,
 )
 from codesign.front.quantization import Quantization, Rounding
+from codesign.front.recognize import recognized
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
+    Activation,
     Add,
     Affine,
     Clip,
@@ -29,11 +32,16 @@ from codesign.front.source import (
     Conv,
     Decide,
     Dense,
+    DepthToSpace,
+    Function,
     Layout,
+    Multiply,
     Operator,
     Pool,
     Quantize,
     Reshape,
+    Shuffle,
+    Slice,
     Source,
     SourceInput,
     Surround,
@@ -294,3 +302,89 @@ def test_a_reshape_that_splits_channels_is_told() -> None:
 def test_a_pass_with_nothing_to_do_gives_the_same_source(step: Callable[[Source], Source]) -> None:
     before = made(quantize("x", "y"), Pool(name="m", input="y", output="z", average=False, kernel=(2, 2)))
     assert step(before) is before
+
+
+def channel_shuffle(layout: Layout) -> Source:
+    """A shuffle of 6 channels in 3 groups, with a quantization in between."""
+    apart, axes, shape = ((3, 2, 4, 5), (1, 0, 2, 3), (6, 4, 5))
+    if layout is Layout.HWC:
+        apart, axes, shape = ((4, 5, 3, 2), (0, 1, 3, 2), (4, 5, 6))
+    return made(
+        Reshape(name="apart", input="x", output="a", shape=apart),
+        quantize("a", "q"),
+        Transpose(name="turned", input="q", output="t", axes=axes),
+        Reshape(name="joined", input="t", output="y", shape=shape),
+        layout=layout,
+        shape=shape,
+    )
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_a_reshape_a_transpose_and_a_reshape_are_a_shuffle(layout: Layout) -> None:
+    before = channel_shuffle(layout)
+    after = recognized(before)
+    assert [type(op) for op in after.operators] == [Shuffle, Quantize]
+    check(before, after)
+
+
+def test_a_shuffle_whose_parts_others_read_stays_in_parts() -> None:
+    before = channel_shuffle(Layout.HWC)
+    before = replace(before, outputs=(*before.outputs, "t"))
+    assert recognized(before) is not before
+    assert recognized(before).operators == before.operators
+
+
+@pytest.mark.parametrize(
+    ("function", "alpha", "beta", "found"),
+    [
+        (Function.SIGMOID, 1.0, 0.0, Function.SILU),
+        (Function.HARD_SIGMOID, 1 / 6, 0.5, Function.HARD_SWISH),
+        (Function.HARD_SIGMOID, 0.2, 0.5, None),
+        (Function.TANH, 1.0, 0.0, None),
+    ],
+)
+def test_a_map_times_its_sigmoid_is_a_swish(
+    function: Function, alpha: float, beta: float, found: Function | None
+) -> None:
+    gate = Activation(name="gate", input="x", output="g", function=function, alpha=alpha, beta=beta)
+    before = made(gate, Multiply(name="product", inputs=("g", "x"), output="y"))
+    after = recognized(before)
+    kinds = [op.function for op in after.operators if isinstance(op, Activation)]
+    assert kinds == [found or function]
+    assert len(after.operators) == (1 if found else 2)
+    check(before, after)
+
+
+def test_two_quantizations_of_one_tensor_on_one_grid_are_one() -> None:
+    before = made(
+        quantize("x", "a"),
+        quantize("x", "b"),
+        Multiply(name="product", inputs=("a", "b"), output="y"),
+    )
+    after = drop_repeated(before)
+    assert len(after.operators) == 2
+    check(before, after)
+
+
+def test_a_quantization_moves_before_what_moves_values() -> None:
+    moves: tuple[Operator, ...] = (
+        Slice(name="m", input="x", output="m", axis=2, start=1, stop=3),
+        Shuffle(name="m", input="x", output="m", groups=2),
+        DepthToSpace(name="m", input="x", output="m", block=2),
+        Surround(name="m", input="x", output="m", pads=(1, 0, 2, 1), value=0.5, strides=(2, 3)),
+    )
+    for move in moves:
+        before = made(move, quantize("m", "y"))
+        after = quantize_first(before)
+        assert [type(op) for op in after.operators] == [Quantize, type(move)]
+        check(before, after)
+    kept = made(Surround(name="m", input="x", output="m", pads=(1, 0, 2, 1), value=0.3), quantize("m", "y"))
+    assert quantize_first(kept) is kept  # 0.3 would be rounded
+
+
+def test_values_around_a_map_that_are_no_zeros_are_no_padding() -> None:
+    conv = Conv(name="conv", input="m", output="y", weight="w")
+    around: tuple[dict[str, Any], ...] = ({"value": 0.5}, {"strides": (2, 2)})
+    for how in around:
+        before = made(Surround(name="m", input="x", output="m", pads=(1, 1, 1, 1), **how), conv, w=weight(3, 3, 3, 4))
+        assert fold_surround(before) is before

@@ -284,7 +284,7 @@ def test_scores_at_the_end_keep_their_sums() -> None:
     assert isinstance(made.producer(made.output), Dense)
     source = ready()
     clip = Clip(name="end", input="o", output="p", low=0.0, high=INF)
-    ended = replace(source, operators=(*source.operators, clip), output="p")
+    ended = replace(source, operators=(*source.operators, clip), outputs=("p",))
     assert isinstance(quantize(ended, pixels(4), QuantizeConfig()).producer("p:rounded"), Quantize)
 
 

@@ -1,6 +1,8 @@
 """Rewritings of a Source. Each returns another that computes the same, closer to what the machine has.
 
 Maps are [Y, X, C] in all of them. Where one operator is gone, its readers read what it read.
+
+Long because all rewritings stand here.
 """
 
 from collections.abc import Callable, Iterable

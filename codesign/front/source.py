@@ -3,6 +3,8 @@
 Readers make a Source, passes turn one Source into another that computes the same, and `lower` makes the integer Graph.
 Every tensor holds real values. `Quantize` is the only operator that rounds: it gives the nearest of the values that an
 integer type can represent. A constant is real, or integers with their scale. There is no batch axis.
+
+Long because every operator has its class here.
 """
 
 from collections.abc import Mapping
