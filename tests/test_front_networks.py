@@ -122,6 +122,26 @@ def test_compile_proves_two_heads_in_c(tmp_path: Path) -> None:
     assert summary["source"]["output_axes"] == "NCHW, NC"
 
 
+def test_a_float_network_of_gates_and_activations_is_quantized(tmp_path: Path) -> None:
+    """HardSwish, a gate, a transposed convolution and a LeakyRelu: 8 bits lose little."""
+    rng, f = np.random.default_rng(3), OnnxFile([1, 3, 8, 8], opset=18)
+
+    def layer(operator: str, x: str, shape: tuple[int, ...], **attributes: object) -> str:
+        return f.node(operator, [x, f.constant(rng.normal(0, 0.3, shape))], **attributes)
+
+    x = f.node("HardSwish", [layer("Conv", "x", (8, 3, 3, 3), pads=[1, 1, 1, 1])])
+    y = f.node("Relu", [layer("Conv", f.node("GlobalAveragePool", [x]), (4, 8, 1, 1))])
+    x = f.node("Mul", [f.node("Sigmoid", [layer("Conv", y, (8, 4, 1, 1))]), x])
+    x = f.node("LeakyRelu", [layer("ConvTranspose", x, (8, 4, 2, 2), strides=[2, 2])], alpha=0.1)
+    path = f.save(tmp_path / "made.onnx", x)
+    np.save(tmp_path / "images.npy", rng.uniform(-1, 1, (32, 8, 8, 3)).astype(np.float32))
+    out, given = tmp_path / "run", ["--calibrate", str(tmp_path / "images.npy"), "--until", "predict"]
+    assert main(["compile", str(path), "--board", "pynq-z2", "--out", str(out), *given]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    (noise,) = (float(note.split("; ")[1].split(" dB")[0]) for note in summary["notes"] if " dB signal" in note)
+    assert noise > 25
+
+
 @pytest.mark.verilator
 @pytest.mark.gxx
 @pytest.mark.slow

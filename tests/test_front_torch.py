@@ -145,7 +145,7 @@ def test_all_operators_that_are_not_read_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        (lambda x, m: x * m.layer(x), "two maps"),
+        (lambda x, m: x / m.layer(x), "two maps"),
         (lambda x, m: x.mean(1), "rows and columns"),
         (lambda x, m: F.adaptive_avg_pool2d(x, (3, 5)), "divide"),
         (lambda x, m: F.interpolate(x, size=(9, 13)), "whole factors"),
@@ -180,3 +180,39 @@ def test_weights_that_are_not_finite_are_refused() -> None:
 def test_only_modules_are_modules() -> None:
     assert is_module(nn.ReLU())
     assert not is_module("net.onnx")
+
+
+class Gated(nn.Module):
+    """A map times what is made of its mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.inner(x.mean((2, 3), keepdim=True))) * x
+
+
+ACTIVATIONS: list[nn.Module] = [
+    nn.LeakyReLU(0.2),
+    nn.PReLU(4),
+    nn.PReLU(),
+    nn.Hardswish(),
+    nn.Hardsigmoid(),
+    nn.Sigmoid(),
+    nn.Tanh(),
+    nn.ELU(0.7),
+    nn.GELU(),
+    nn.GELU("tanh"),
+    nn.SiLU(),
+    nn.Mish(),
+    nn.PixelShuffle(2),
+    nn.PixelUnshuffle(2),
+    nn.ChannelShuffle(2),
+    Gated(),
+]
+
+
+@pytest.mark.parametrize("module", ACTIVATIONS, ids=lambda module: str(module)[:24])
+def test_an_activation_or_a_shuffle_computes_the_same_in_float64(module: nn.Module) -> None:
+    same_values(nn.Sequential(nn.Conv2d(4, 4, 1), module))  # with weights it computes in float64

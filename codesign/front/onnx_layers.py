@@ -12,7 +12,7 @@ from codesign.front.onnx_constants import axes_of
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.onnx_places import places
 from codesign.front.onnx_windows import bias_of, convolution, enlargement, pooling, surrounding, transposed_convolution
-from codesign.front.shapes import Shape
+from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
     Add,
     Affine,
@@ -134,7 +134,7 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             raise Refusal("divides two maps", "expected a constant divisor")
         pair = (state.tensor(first), state.tensor(second))
         if node.operator == "Mul":
-            state.emit(Multiply(name=node.name, inputs=gate_last(state, pair), output=node.outputs[0]))
+            state.emit(Multiply(name=node.name, inputs=gate_last(pair, state.shapes), output=node.outputs[0]))
             return
         state.emit(Add(name=node.name, inputs=pair, output=node.outputs[0], sign=1 if node.operator == "Add" else -1))
         return
@@ -154,12 +154,6 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             _affine(state, node, x, 1 / c, none)
         case _:
             raise Refusal("divides by a map, or by zero", "expected a constant divisor")
-
-
-def gate_last(state: Translation, pair: tuple[str, str]) -> tuple[str, str]:
-    """Return the map and its gate, which has one pixel, in this order."""
-    first, second = (math.prod(state.shapes[tensor]) for tensor in pair)
-    return pair if second <= first else (pair[1], pair[0])
 
 
 def _concat(state: Translation, node: OnnxNode) -> None:

@@ -117,6 +117,12 @@ def _shape(  # noqa: C901, PLR0912 (a case for each)
             return op.shape
 
 
+def gate_last(pair: tuple[str, str], shapes: Mapping[str, Shape]) -> tuple[str, str]:
+    """Return the names of a map and its gate, which has one pixel, in this order."""
+    first, second = (math.prod(shapes[tensor]) for tensor in pair)
+    return pair if second <= first else (pair[1], pair[0])
+
+
 def _moved(op: Moving, shape: Shape, layout: Layout) -> Shape:
     if isinstance(op, Slice):
         if not (0 <= op.axis < len(shape) and 0 <= op.start < op.stop <= shape[op.axis]):

@@ -8,6 +8,7 @@ import numpy as np
 from codesign.errors import UnsupportedError
 from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.problem import Problem, refuse
+from codesign.front.shapes import gate_last
 from codesign.front.source import (
     Add,
     Clip,
@@ -95,7 +96,7 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
             pair = (x, state.map(op, 1))
             state.emit(Add(name=name, inputs=pair, output=output, sign=1 if op.name == "ADD" else -1))
         case "MUL":
-            state.emit(Multiply(name=name, inputs=state.gate_last((x, state.map(op, 1))), output=output))
+            state.emit(Multiply(name=name, inputs=gate_last((x, state.map(op, 1)), state.shapes), output=output))
         case _ if activation(state, name, op, x, output):
             pass
         case _ if moved(state, name, op, x, output):

@@ -1,6 +1,5 @@
 """The state of a TFLite file that is being read into a Source; see Translation for that of an ONNX file."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,11 +91,6 @@ class TfliteTranslation:
         if tensor.values is None or tensor.scales.size != 1:
             raise TfliteRefusal(f"the constant {tensor.name!r} is not quantized with one scale")
         return tensor.scales[0] * (tensor.values.astype(np.float64) - tensor.zeros[0])
-
-    def gate_last(self, pair: tuple[str, str]) -> tuple[str, str]:
-        """Return the map and its gate, which has one pixel, in this order."""
-        first, second = (math.prod(self.shapes[tensor]) for tensor in pair)
-        return pair if second <= first else (pair[1], pair[0])
 
     def weight(self, name: str, op: TfliteOperator, axis: int, shape: tuple[int, ...]) -> str:
         """Keep the weights with the channels of the output in front."""

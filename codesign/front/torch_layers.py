@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codesign.front.quantization import RealArray
-from codesign.front.shapes import Shape
+from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
     Add,
     Affine,
@@ -20,11 +20,13 @@ from codesign.front.source import (
     Decide,
     Dense,
     Enlarge,
+    Multiply,
     Pool,
     Reshape,
     Surround,
     Transpose,
 )
+from codesign.front.torch_activations import ACTIVATIONS
 from codesign.front.torch_translation import Call, TorchTranslation, Translate
 
 
@@ -187,9 +189,12 @@ def _arithmetic(state: TorchTranslation, call: Call, operator: str) -> None:
     if call.arguments.get("alpha", 1) != 1:
         raise ValueError(f"alpha = {call.arguments['alpha']}; expected 1")
     if state.is_map(first) and state.is_map(second):
-        if operator in ("mul", "div"):
-            raise ValueError("multiplies or divides two maps; expected a map and a constant")
+        if operator == "div":
+            raise ValueError("divides two maps; expected a constant divisor")
         pair = (state.tensor(first), state.tensor(second))
+        if operator == "mul":
+            state.emit(Multiply(name=call.name, inputs=gate_last(pair, state.shapes), output=call.output))
+            return
         state.emit(Add(name=call.name, inputs=pair, output=call.output, sign=1 if operator == "add" else -1))
         return
     turned = not state.is_map(first)
@@ -312,6 +317,7 @@ def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
 
 
 OPERATORS: Mapping[str, Translate] = {
+    **ACTIVATIONS,
     **dict.fromkeys(
         ("dropout", "dropout_", "feature_dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy"), _same
     ),
