@@ -138,8 +138,7 @@ def test_a_float_network_of_gates_and_activations_is_quantized(tmp_path: Path) -
     out, given = tmp_path / "run", ["--calibrate", str(tmp_path / "images.npy"), "--until", "predict"]
     assert main(["compile", str(path), "--board", "pynq-z2", "--out", str(out), *given]) == 0
     summary = json.loads((out / "summary.json").read_text())
-    (noise,) = (float(note.split("; ")[1].split(" dB")[0]) for note in summary["notes"] if " dB signal" in note)
-    assert noise > 25
+    assert summary["quantization"]["sqnr_db"] > 25
 
 
 @pytest.mark.verilator

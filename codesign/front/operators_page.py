@@ -20,6 +20,12 @@ quantization of 2 to 16 bits: a `Quant` of QONNX, a `QuantizeLinear`, a quantize
 ReLU or Clip may come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have one scale,
 weights may have one per channel. A float network, from ONNX or PyTorch, is quantized first, by images: `--calibrate`.
 
+An activation that is no ReLU is a table with an entry for each integer that it reads. So a quantization of at most 10
+bits stands before it, and one behind it. The table has what the function gives in float64, rounded as the file says. A
+product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more.
+
+A file may have several outputs, each with a quantization of its own. A float network has one.
+
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
 `summary.json` and the report say how far, and compare with the file's own runtime where that is installed.
