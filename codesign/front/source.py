@@ -300,22 +300,8 @@ class Decide:
 
 
 Moving = Enlarge | Surround | Slice | Shuffle | DepthToSpace | SpaceToDepth  # values go to other places, unchanged
-Operator = (
-    Quantize
-    | Conv
-    | Dense
-    | Pool
-    | Add
-    | Multiply
-    | Activation
-    | Affine
-    | Clip
-    | Concat
-    | Moving
-    | Transpose
-    | Reshape
-    | Decide
-)
+Sum = Conv | Dense | Add | Multiply | Pool | Activation  # what a quantization may follow
+Operator = Quantize | Sum | Affine | Clip | Concat | Moving | Transpose | Reshape | Decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,23 @@ from codesign.front.grids import grids_of
 from codesign.front.problem import Problem
 from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
-from codesign.front.source import Activation, Add, Conv, Dense, Multiply, Operator, Pool, Quantize, Source, inputs_of
+from codesign.front.source import (
+    Activation,
+    Add,
+    Conv,
+    Dense,
+    Multiply,
+    Operator,
+    Pool,
+    Quantize,
+    Source,
+    Sum,
+    inputs_of,
+)
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
 
-Sum = Conv | Dense | Add | Multiply | Pool | Activation  # what a quantization follows
 _MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for a finer bias
 
 
