@@ -1,12 +1,13 @@
 """A network from a file, whoever wrote it: the readers, the passes in their order, and the integer Graph."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.front.grids import grids_of
 from codesign.front.layout import channels_last
 from codesign.front.limits import MOST_OPERATORS
 from codesign.front.lower import lower
@@ -15,7 +16,7 @@ from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization
 from codesign.front.recognize import recognized
-from codesign.front.source import Axes, Source
+from codesign.front.source import Axes, Reshape, Source, Transpose
 from codesign.front.sums import quantize_sums
 from codesign.ir.files import check_file
 from codesign.ir.graph import Graph
@@ -37,14 +38,14 @@ class Format(Enum):
 class OriginEnd:
     """A tensor of the file where the graph begins or ends.
 
-    `axes`: how it lies there, see Source.axes. `grid`: what the graph's integers stand for. `file_zero`: their zero
-    point in the file.
+    `axes`: how it lies there, see Source.axes. `grid`: what the graph's integers stand for. `file_grid`: what those of
+    the file stand for, where it takes or gives such.
     """
 
     tensor: str
     axes: Axes
     grid: Quantization
-    file_zero: int
+    file_grid: Quantization
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -146,7 +147,7 @@ def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported
     assert found is not None
     tensors, grids = (source.input.tensor, *cut.outputs), (found.input, *found.outputs)
     first, *others = (
-        OriginEnd(tensor=tensor, axes=axes, grid=grid, file_zero=zero)
+        OriginEnd(tensor=tensor, axes=axes, grid=grid, file_grid=_file_grid(cut, tensor, replace(grid, zero=zero)))
         for tensor, axes, grid, zero in zip(tensors, last.axes, grids, found.file_zeros, strict=True)
     )
     origin = Origin(
@@ -156,6 +157,13 @@ def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported
         layers=found.layers,
     )
     return Imported(graph=found.graph, format=form, notes=last.notes, origin=origin)
+
+
+def _file_grid(cut: Source, tensor: str, otherwise: Quantization) -> Quantization:
+    """Return the grid of a tensor in the file; the passes may have dropped a last quantization that rounds nothing."""
+    while isinstance(op := cut.producer(tensor), Reshape | Transpose):
+        tensor = op.input
+    return grids_of(cut).get(tensor, otherwise)
 
 
 def _tflite(path: Path) -> Source:

@@ -187,7 +187,7 @@ def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[tuple[npt.ND
         given = _for_entry(origin, image, model.graph.input, entry.name)
         found = session.run(tensors, {entry.name: given})
         yield tuple(
-            _real(_first(values, given), end.grid.scale if values.dtype.kind in "iu" else 0.0, end.file_zero)
+            _real(_first(values, given), end.file_grid.scale if values.dtype.kind in "iu" else 0.0, end.file_grid.zero)
             for values, end in zip(found, origin.outputs, strict=True)
         )
 
@@ -200,7 +200,9 @@ def _for_entry(origin: Origin, image: RealArray, entries: Any, name: str) -> npt
     dtype = helper.tensor_dtype_to_np_dtype(entry.elem_type)
     batch = max(entry.shape.dim[0].dim_value, 1)
     given = np.repeat(image[np.newaxis], batch, axis=0)
-    return _file_integers(origin, given, origin.input.file_zero, dtype) if dtype.kind in "iu" else given.astype(dtype)
+    return (
+        _file_integers(origin, given, origin.input.file_grid.zero, dtype) if dtype.kind in "iu" else given.astype(dtype)
+    )
 
 
 def _first(values: npt.NDArray[Any], given: npt.NDArray[Any]) -> npt.NDArray[Any]:
