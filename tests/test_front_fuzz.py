@@ -12,6 +12,7 @@ import pytest
 from codesign.errors import CodesignError
 from codesign.front.read import read_network
 from front_models import small_qdq, small_qlinear, small_qonnx
+from test_front_networks import shuffled, squeeze_excite, two_headed
 
 CASES = int(os.environ.get("CODESIGN_CASES", "60"))
 MODELS = os.environ.get("CODESIGN_MODELS", "")
@@ -22,6 +23,9 @@ MAKERS = (
     small_qlinear,
     lambda path, rng: small_qdq(path, rng, powers_of_two=True),
     lambda path, rng: small_qdq(path, rng, powers_of_two=False),
+    lambda path, _: squeeze_excite(path),
+    lambda path, _: shuffled(path),
+    lambda path, _: two_headed(path),
 )
 
 

@@ -161,3 +161,11 @@ def test_rtl_simulation_with_stalls_gives_every_word(tmp_path: Path) -> None:
         check_words(result)
     for result in results[::2]:
         check_cycles(result)
+
+
+def test_an_output_that_no_node_gives_is_refused(tmp_path: Path) -> None:
+    made = onnx.load(str(two_headed(tmp_path / "made.onnx")))
+    made.graph.node.remove(made.graph.node[-1])
+    onnx.save(made, str(tmp_path / "made.onnx"))
+    with pytest.raises(UnsupportedError, match="no node gives its output 't16'"):
+        read_network(tmp_path / "made.onnx")

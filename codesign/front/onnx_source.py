@@ -43,6 +43,9 @@ def source_of(model: OnnxModel, shape: tuple[int, ...] | None = None) -> Source:
         if state.is_constant(output):
             raise UnsupportedError(f"{model.path}: its output {output!r} is a constant")
     outputs = tuple(state.same.get(output, output) for output in model.outputs)
+    missing = [name for name, tensor in zip(model.outputs, outputs, strict=True) if tensor not in state.shapes]
+    if missing:
+        raise UnsupportedError(f"{model.path}: no node gives its output {missing[0]!r}")
     return Source(
         name=model.path.stem,
         layout=Layout.CHW,

@@ -43,6 +43,9 @@ def read_tflite_source(path: Path) -> Source:
     state = TfliteTranslation(model)
     _read(state)
     refuse(str(path), state.problems)
+    missing = [model.tensors[index].name for index in model.outputs if state.name(index) not in state.shapes]
+    if missing:
+        raise UnsupportedError(f"{path}: no operator gives its output {missing[0]!r}")
     return Source(
         name=path.stem,
         layout=Layout.HWC,
