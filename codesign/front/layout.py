@@ -117,6 +117,8 @@ class _Layouts:
     def _windowed(self, op: Conv | Pool | Enlarge | Surround, lie: _Lie) -> None:
         """Take over an operator that needs rows and columns."""
         _expect(lie, _MAP[self.source.layout])
+        if isinstance(op, Conv):
+            _check_scale(self.constants[op.weight])
         if isinstance(op, Conv) and self.source.layout is Layout.CHW:
             weight = self.constants[op.weight]
             op = replace(op, weight=self._keep(f"{op.weight}:hwc", _moved(weight, lambda a: a.transpose(0, 2, 3, 1))))
@@ -159,6 +161,7 @@ class _Layouts:
             spread = array.reshape(len(array), *extents, *(1 for _ in missing))
             return np.ascontiguousarray(spread.transpose(0, *order))
 
+        _check_scale(self.constants[op.weight])
         weight = _moved(self.constants[op.weight], moved)
         made = replace(op, weight=self._keep(f"{op.weight}:hwc", weight))
         self._keep_operator(made, _Lie(("C",), 1, 1, weight.shape[0]))
@@ -236,6 +239,19 @@ def _named_idle(axes: Axes, idle: list[str]) -> Axes:
 def _expect(lie: _Lie, axes: Axes) -> None:
     if lie.axes != axes:
         raise ValueError(f"reads a tensor whose axes lie as {_told(lie.axes)}; expected {_told(axes)}")
+
+
+def _check_scale(weight: Constant) -> None:
+    """Raise ValueError unless weights [K, ...] have one scale, or one for each of the K outputs."""
+    scale = weight.scale
+    if scale is None or scale.ndim == 0:
+        return
+    spread = scale.reshape(scale.shape[0], -1)
+    if scale.ndim != len(weight.shape) or (spread != spread[:, :1]).any():
+        raise ValueError(
+            f"its weights {list(weight.shape)} have scales {list(scale.shape)}; expected one scale, or one per output "
+            "channel"
+        )
 
 
 def _moved(constant: Constant, move: Callable[[RealArray], RealArray]) -> Constant:

@@ -97,6 +97,7 @@ class _Lowering:
         grid = self.entry.quantization
         if grid.rounding not in (Rounding.HALF_EVEN, Rounding.HALF_UP):
             self._problem(self.entry, f"rounds the input {grid.rounding.value}", "halves to even, or up")
+            return
         if bounds_of(grid, qtype, zero) is not None:
             self._requantize(self.entry, first, 1.0)
         else:
@@ -164,13 +165,17 @@ class _Lowering:
         before = self.source.producer(op.input)
         if before is None or not all(tensor in self.stored for tensor in inputs_of(before)):
             return  # what it reads is refused
-        match before:
-            case Conv() | Dense():
-                self._convolution(before, op)
-            case Pool():
-                self._average(before, op)
-            case Add():
-                self._add(before, op)
+        self._output(op)  # what is wrong with the quantization is told of it, anything else of the layer
+        try:
+            match before:
+                case Conv() | Dense():
+                    self._convolution(before, op)
+                case Pool():
+                    self._average(before, op)
+                case Add():
+                    self._add(before, op)
+        except (ValueError, NotImplementedError) as error:
+            self._problem(before, str(error))
 
     def _convolution(self, op: Conv | Dense, quantize: Quantize) -> None:
         x, constant = self.stored[op.input], self.source.constants[op.weight]
@@ -244,6 +249,8 @@ class _Lowering:
             ratio = 2 * a.grid.scale / quantize.quantization.scale
             self._requantize(quantize, a, ratio)
             return
+        if a is b:
+            raise ValueError("subtracts a tensor from itself; expected two tensors")
         otype, zero, rule = self._output(quantize)
         ratios = np.array([x.grid.scale / quantize.quantization.scale for x in (a, b)])
         widest = max(x.node.otype.bits + (not x.node.otype.signed) for x in (a, b))
@@ -290,6 +297,8 @@ class _Lowering:
         grid = op.quantization
         qtype, zero = type_of(self.ranges[op.output], grid.zero)
         rounding = machine_rounding(grid)
+        if grid.rounding is Rounding.HALF_ODD:
+            raise ValueError(f"rounds halves to even around the odd zero point {grid.zero}; expected an even one")
         if rounding is None:
             raise ValueError(
                 f"rounds {grid.rounding.value} where values may be negative; expected half to even, half toward plus "

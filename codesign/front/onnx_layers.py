@@ -28,6 +28,8 @@ from codesign.front.translation import Refusal, Translation
 def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
     """Translate a node of real values. Raise ValueError if it is refused."""
     match node.operator:
+        case "Dropout" if state.number(node, 2, "training mode", 0.0) != 0:
+            raise Refusal("drops values at random: its training mode is on", "export the network in evaluation mode")
         case "Identity" | "Dropout" | "Cast":
             state.same[node.outputs[0]] = state.tensor(node.inputs[0])
         case "Conv":
@@ -223,6 +225,10 @@ def _target(state: Translation, node: OnnxNode, shape: Shape) -> Shape:
 
 
 def _transpose(state: Translation, node: OnnxNode) -> None:
+    if node.inputs[0] in state.constants:  # weights that were quantized, then turned
+        axes = node.attributes.get("perm")
+        state.keep(node.outputs[0], _transposed(state.constant(node.inputs[0]), axes))
+        return
     x = state.tensor(node.inputs[0])
     rank = len(state.shapes[x]) + 1
     axes = [int(a) for a in node.attributes.get("perm", reversed(range(rank)))]
@@ -232,9 +238,10 @@ def _transpose(state: Translation, node: OnnxNode) -> None:
     state.emit(Transpose(name=node.name, input=x, output=node.outputs[0], axes=made))
 
 
-def _transposed(constant: Constant) -> Constant:
-    """Return the matrix with its axes exchanged."""
+def _transposed(constant: Constant, axes: list[int] | None = None) -> Constant:
+    """Return the constant with its axes in another order, by default the reverse."""
     if constant.integers is None:
-        return Constant(constant.values.T)
+        return Constant(constant.values.transpose(axes))
     assert constant.scale is not None
-    return Constant.of(constant.integers.T, constant.scale.T)
+    scale = constant.scale.transpose(axes) if constant.scale.ndim else constant.scale
+    return Constant.of(constant.integers.transpose(axes), scale)

@@ -4,6 +4,7 @@ A Source has one form for all of them. Maps keep real values, and Quantize round
 a scale. A quantized operator is the plain one on real values with a Quantize behind it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper
 
 from codesign.front import onnx_layers
 from codesign.front.onnx_model import OnnxNode
-from codesign.front.onnx_scales import along_axis, positive, rounded_constant, whole, zero_point
+from codesign.front.onnx_scales import about_zero, along_axis, positive, rounded_constant, whole, zero_point
 from codesign.front.quantization import Quantization, Rounding
 from codesign.front.source import Constant, Quantize
 from codesign.front.translation import Refusal, Translation
@@ -48,6 +49,8 @@ _PLAIN = {
     "QLinearAveragePool": "AveragePool",
     "QLinearSoftmax": "Softmax",
 }
+
+_ZERO_FIRST = frozenset({"QLinearAdd", "QLinearAveragePool"})  # onnxruntime adds the zero point, then rounds
 
 
 def translate(state: Translation, node: OnnxNode) -> bool:
@@ -89,17 +92,13 @@ def _quant(state: Translation, node: OnnxNode) -> None:
     )
     rounding = _ROUNDINGS[str(node.attributes.get("rounding_mode", "ROUND")).upper()]
     if constant:
-        scale, zero = positive(state.array(node, 1, "scale")), state.array(node, 2, "zero point")
-        made = rounded_constant(state.constant(node.inputs[0]), scale, zero, (low, high), rounding)
+        scales, zeros = positive(state.array(node, 1, "scale")), state.array(node, 2, "zero point")
+        made = rounded_constant(state.constant(node.inputs[0]), scales, zeros, (low, high), rounding, zero_first=True)
         state.keep(node.outputs[0], made)
         return
-    quantization = Quantization(
-        scale=state.number(node, 1, "scale"),
-        zero=whole(state.number(node, 2, "zero point")),
-        low=low,
-        high=high,
-        rounding=rounding,
-    )
+    scale, zero = state.number(node, 1, "scale"), whole(state.number(node, 2, "zero point"))
+    rounding = about_zero(rounding, zero, low, scale)
+    quantization = Quantization(scale=scale, zero=zero, low=low, high=high, rounding=rounding)
     _emit(state, node.name, state.tensor(node.inputs[0]), node.outputs[0], quantization)
 
 
@@ -109,7 +108,14 @@ def _quantize_linear(state: Translation, node: OnnxNode) -> None:
     if state.is_constant(node.inputs[0]):
         scale = along_axis(state.array(node, 1, "scale"), state.constant(node.inputs[0]).shape, node)
         zero = along_axis(zero_point(state, node, 2), state.constant(node.inputs[0]).shape, node)
-        made = rounded_constant(state.constant(node.inputs[0]), positive(scale), zero, (low, high), Rounding.HALF_EVEN)
+        made = rounded_constant(
+            state.constant(node.inputs[0]),
+            positive(scale),
+            zero,
+            (low, high),
+            Rounding.HALF_EVEN,
+            zero_first=False,
+        )
         state.keep(node.outputs[0], made)
         assert made.integers is not None
         state.arrays[node.outputs[0]] = made.integers + zero
@@ -167,6 +173,9 @@ def _plain(state: Translation, node: OnnxNode, operator: str, names: list[str], 
     if low_high is None:
         raise Refusal("its output's zero point is not of 8 or 16 bits", "expected int8, uint8, int16 or uint16")
     quantization = _quantization(state, node, output, output + 1, low_high)
+    if node.operator in _ZERO_FIRST:
+        rounding = about_zero(quantization.rounding, quantization.zero, quantization.low, quantization.scale)
+        quantization = replace(quantization, rounding=rounding)
     _emit(state, f"{node.name}:quantize", exact, node.outputs[0], quantization)
     _mark(state, node.outputs[0], quantization)
 

@@ -34,16 +34,46 @@ def along_axis(array: Array, shape: tuple[int, ...], node: OnnxNode) -> Array:
 
 
 def rounded_constant(
-    constant: Constant, scale: Array, zero: Array, low_high: tuple[int, int], rounding: Rounding
+    constant: Constant, scale: Array, zero: Array, low_high: tuple[int, int], rounding: Rounding, *, zero_first: bool
 ) -> Constant:
-    """Return the integers of a constant, its zero point taken away; rounded in float32, as runtimes do it."""
+    """Return the integers of a constant, its zero point taken away; rounded in float32, as runtimes do it.
+
+    `zero_first`: the zero point is added before rounding, as QONNX does, so that halves go another way.
+    """
     points = (zero.reshape(()) if zero.size == 1 else zero).astype(np.float64)
     if not ((np.abs(points) <= MOST_ZERO).all() and np.array_equal(points, np.rint(points))):
         raise Refusal("its zero point is not a whole number of 32 bits")
-    steps = constant.values.astype(np.float32) / scale.astype(np.float32)
-    low, high = (bound - points for bound in low_high)
-    integers = rounded(np.clip(steps.astype(np.float64), low, high), rounding)
+    added = points if zero_first else np.zeros_like(points)
+    with np.errstate(over="ignore"):  # what is too large is clipped
+        steps = constant.values.astype(np.float32) / scale.astype(np.float32) + added.astype(np.float32)
+    low, high = (bound - points + added for bound in low_high)
+    integers = rounded(np.clip(steps.astype(np.float64), low, high), rounding) - added
     return Constant.of(integers.astype(np.int64), scale)
+
+
+def about_zero(rounding: Rounding, zero: int, low: int, scale: float) -> Rounding:
+    """Return how values are rounded by a file that adds the zero point first, and then rounds integers from `low` on.
+
+    Raise Refusal if that is none of the roundings.
+    """
+    match rounding:
+        case Rounding.FLOOR | Rounding.CEIL:
+            return rounding
+        case _ if zero == 0:
+            return rounding
+        case Rounding.HALF_EVEN:
+            halves_occur = np.frexp(scale)[0] == 0.5  # between other scales hardly a value is a half
+            return Rounding.HALF_ODD if zero % 2 and halves_occur else rounding
+        case Rounding.HALF_AWAY if low >= 0:
+            return Rounding.HALF_UP
+        case Rounding.IN if low >= 0:
+            return Rounding.FLOOR
+        case Rounding.AWAY if low >= 0:
+            return Rounding.CEIL
+        case _:
+            raise Refusal(
+                f"rounds {rounding.value} with the zero point {zero}", "expected rounding_mode ROUND, FLOOR or CEIL"
+            )
 
 
 def positive(array: Array) -> npt.NDArray[np.float64]:

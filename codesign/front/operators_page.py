@@ -23,6 +23,9 @@ weights may have one per channel. A float network, from ONNX or PyTorch, is quan
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
 `summary.json` and the report say how far, and compare with the file's own runtime where that is installed.
+
+QONNX, `QLinearAdd` and `QLinearAveragePool` add the zero point before they round. Of an odd one, halves then go to odd
+numbers, which the machine cannot do. Where the scale is a power of two such a file is refused.
 """
 
 

@@ -17,6 +17,7 @@ class Rounding(Enum):
     """How a file rounds a real number to an integer."""
 
     HALF_EVEN = "half to even"
+    HALF_ODD = "half to odd"  # of a file that rounds to even after it has added an odd zero point
     HALF_UP = "half toward plus infinity"
     HALF_AWAY = "half away from zero"
     HALF_IN = "half toward zero"
@@ -63,6 +64,8 @@ def rounded(values: RealArray, rounding: Rounding) -> RealArray:
     match rounding:
         case Rounding.HALF_EVEN:
             return np.rint(values)
+        case Rounding.HALF_ODD:
+            return np.rint(values + 1.0) - 1.0
         case Rounding.HALF_UP:
             return np.floor(values + 0.5)
         case Rounding.HALF_AWAY:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from onnx import TensorProto
+
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.problem import Problem
 
@@ -75,7 +77,13 @@ RULES: dict[str, OperatorRule] = {
         (_any("epsilon"), _any("momentum"), _only("spatial", 1), _only("training_mode", 0)),
     ),
     "Cast": OperatorRule(
-        _ONNX, "between types of floating point; of constants any", (_any("to"), _any("saturate"), _any("round_mode"))
+        _ONNX,
+        "to float32 or float64; of constants any",
+        (
+            Rule("to", "FLOAT or DOUBLE", lambda v: v in (TensorProto.FLOAT, TensorProto.DOUBLE)),
+            _any("saturate"),
+            _any("round_mode"),
+        ),
     ),
     "Clip": OperatorRule(_ONNX, "constant bounds", (_any("max"), _any("min"))),
     "Concat": OperatorRule(_ONNX, "maps of one extent and one scale", (_any("axis", "that of the channels"),)),
@@ -89,7 +97,7 @@ RULES: dict[str, OperatorRule] = {
         (_AXIS, _only("block_size", 0), _any("output_dtype")),
     ),
     "Div": OperatorRule(_ONNX, "a map by a constant, one or per channel", ()),
-    "Dropout": OperatorRule(_ONNX, "left out", tuple(map(_any, ("ratio", "seed", "is_test")))),
+    "Dropout": OperatorRule(_ONNX, "left out", (_any("ratio"), _any("seed"), _only("is_test", 1))),
     "Flatten": OperatorRule(_ONNX, "before a fully connected layer, or where only 1x1 maps flow", (_only("axis", 1),)),
     "Gemm": OperatorRule(
         _ONNX,

@@ -29,7 +29,8 @@ class Layout(Enum):
 class Constant:
     """An array of real values, `integers * scale` where it is quantized.
 
-    `scale` is then a number, or an array that broadcasts over the integers. `values` is what the constant means.
+    `scale` is then a number, or an array of as many axes that broadcasts over the integers. `values` is what the
+    constant means.
     """
 
     values: RealArray
@@ -40,7 +41,8 @@ class Constant:
     def of(cls, integers: IntArray, scale: RealArray | float) -> "Constant":
         """Return the constant of these integers and their scale."""
         factors = np.asarray(scale, np.float64)
-        factors = factors.reshape(()) if factors.size == 1 else factors
+        missing = integers.ndim - factors.ndim
+        factors = factors.reshape(() if factors.size == 1 else (*(1,) * missing, *factors.shape))
         return cls(integers.astype(np.float64) * factors, integers.astype(np.int64), factors)
 
     @property
