@@ -45,8 +45,8 @@ Read this table with four things in mind:
   word into the accelerator to the last word out of it. Driver and set-up of the DMA are **not** in it.
 - Our FPS are for images back to back: clock / interval. MLPerf's are 1 / latency.
 
-PYNQ-Z2 and ZedBoard have the same part, and so have Ultra96 and Ultra96-V2. An empty cell is not published, as far as we
-have it. Our boards without a published row stand in the next table.
+PYNQ-Z2 and ZedBoard have the same part, and so have Ultra96 and Ultra96-V2. An empty cell is not published, as far as
+we have it. Our boards without a published row stand in the next table.
 
 """
 
