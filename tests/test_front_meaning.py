@@ -172,3 +172,23 @@ def test_quantized_operators_round_as_onnxruntime_does(tmp_path: Path, operator:
         assert "around the odd zero point 7; expected an even one" in refusal(path)
     else:
         equals_its_runtime(path)
+
+
+def test_an_offset_finer_than_a_step_of_its_input_is_kept(tmp_path: Path) -> None:
+    """Where one step of the input is several of the output, rounding the offset to input steps would be seen."""
+    f = OnnxFile([1, 4, 5, 5])
+    x = f.node("Mul", [f.qdq("x", 0.0713, 91), f.constant(np.reshape([1.3, 0.7, 2.9, 1.1], (4, 1, 1)))])
+    x = f.node("Add", [x, f.constant(np.reshape([0.313, -1.721, 0.511, 2.017], (4, 1, 1)))])
+    path = f.save(tmp_path / "made.onnx", f.qdq(x, 0.0517, 77))
+    network = read_network(path)
+    assert network.origin is not None
+    assert max(layer.error for layer in network.origin.layers) < 0.02
+    integers = np.arange(256).repeat(100).reshape(256, 5, 5, 4)
+    off = golden.run(network.graph, integers) != run_source(path, network, network.origin.input_grid.values(integers))
+    assert off.mean() < 0.01
+
+
+def test_a_last_quantization_that_rounds_nothing_is_compared_in_its_own_steps(tmp_path: Path) -> None:
+    f = OnnxFile([1, 2, 4, 4])
+    x = f.node("Clip", [f.qdq("x", 0.5), f.constant(0.0), f.constant(9.0)])
+    equals_its_runtime(f.save(tmp_path / "made.onnx", f.qdq(x, 0.125, 60)))

@@ -2,6 +2,8 @@
 
 Every layer is a sum with the quantization behind it. A tensor's integers are stored without their zero point where a
 type of no more bits holds them so; else the zero point stays.
+
+Long because every kind of operator has its few lines here, over one state.
 """
 
 from dataclasses import dataclass

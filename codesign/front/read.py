@@ -1,19 +1,20 @@
 """A network from a file, whoever wrote it: the readers, the passes in their order, and the integer Graph."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from codesign.errors import ConfigError, ToolError, UnsupportedError
+from codesign.front.grids import grids_of
 from codesign.front.layout import channels_last
 from codesign.front.limits import MOST_OPERATORS
-from codesign.front.lower import Layer, lower
+from codesign.front.lower import Layer, Lowered, lower
 from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization
-from codesign.front.source import Axes, Source
+from codesign.front.source import Axes, Reshape, Source, Transpose
 from codesign.front.sums import quantize_sums
 from codesign.ir.files import check_file
 from codesign.ir.graph import Graph
@@ -37,6 +38,7 @@ class Origin:
 
     `input`, `output`: the file's tensors where the graph begins and ends. `axes`: how they lie there, see Source.axes.
     `input_grid`, `output_grid`: what the graph's integers stand for. `file_zeros`: their zero points in the file.
+    `file_output`: what the integers of the file's own output stand for, where it gives such.
     """
 
     input: str
@@ -46,6 +48,7 @@ class Origin:
     input_grid: Quantization
     output_grid: Quantization
     file_zeros: tuple[int, int]
+    file_output: Quantization
     layers: tuple[Layer, ...]
 
 
@@ -141,9 +144,18 @@ def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported
         input_grid=found.input,
         output_grid=found.output,
         file_zeros=found.file_zeros,
+        file_output=_file_output(cut, found),
         layers=found.layers,
     )
     return Imported(graph=found.graph, format=form, notes=last.notes, origin=origin)
+
+
+def _file_output(cut: Source, found: Lowered) -> Quantization:
+    """Return the grid of the file's output; the passes may have dropped a last quantization that rounds nothing."""
+    tensor = cut.output
+    while isinstance(op := cut.producer(tensor), Reshape | Transpose):
+        tensor = op.input
+    return grids_of(cut).get(tensor, replace(found.output, zero=found.file_zeros[1]))
 
 
 def _tflite(path: Path) -> Source:

@@ -176,12 +176,11 @@ def _run_onnx(path: Path, origin: Origin, x: RealArray) -> Iterator[npt.NDArray[
     options.add_session_config_entry("session.x64quantprecision", "1")  # sums of 16 bits saturate on older processors
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]
-    grid = origin.output_grid
     for image in x:
         given = _for_entry(origin, image, model.graph.input, entry.name)
         found = session.run([origin.output], {entry.name: given})[0][: 1 if len(given) > 1 else None]
         if found.dtype.kind in "iu":
-            found = grid.scale * (found.astype(np.float64) - origin.file_zeros[1])
+            found = origin.file_output.values(found.astype(np.int64))
         yield found.reshape(1, -1)
 
 

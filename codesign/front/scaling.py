@@ -9,6 +9,7 @@ from codesign.ops.arrays import IntArray
 from codesign.ops.requantize import MAX_ACC_BITS, MAX_MULTIPLIER_BITS, MAX_PRODUCT_BITS
 
 MOST_SHIFT = MAX_PRODUCT_BITS - 1
+_BIAS_BITS = 7  # a bias is off by 1/128 of an output step at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,12 +87,22 @@ def layer_scaling(weight: IntArray, ratios: RealArray, bias: RealArray, reach: I
     idle = (found.multiplier < 1) | (reach * ratios < held)  # channels that are nearer to the truth as constants
     multiplier = np.maximum(found.multiplier, 1)
     wanted = np.where(idle, np.clip(bias, -limit, limit), bias)
-    whole = np.rint(np.ldexp(wanted, found.shift) / multiplier)
+    fraction = _fraction(found, wanted / np.ldexp(multiplier, -found.shift), reach)
+    shift = found.shift + fraction
+    whole = np.rint(np.ldexp(wanted, shift) / multiplier)
     if np.abs(whole).max() >= 1 << (MAX_ACC_BITS - 1):
         raise ValueError(f"a bias of {np.abs(wanted).max():g} output steps is larger than {MAX_ACC_BITS} bits hold")
-    error = np.where(idle, reach * ratios, held) + np.ldexp(multiplier / 2.0, -found.shift)
+    error = np.where(idle, reach * ratios, held) + np.abs(np.ldexp(whole * multiplier, -shift) - wanted)
     kept = np.where(idle.reshape(-1, *(1,) * (weight.ndim - 1)), 0, weight)
-    return LayerScaling(kept, whole.astype(np.int64), 0, multiplier, found.shift, float(error.max()))
+    return LayerScaling(kept, whole.astype(np.int64), fraction, multiplier, shift, float(error.max()))
+
+
+def _fraction(found: FixedPoint, bias: RealArray, reach: IntArray) -> int:
+    """Return the bits below the step of a sum with which biases [K], in such steps, are off by little in the output."""
+    needed = int(np.frexp(np.ldexp(float(found.multiplier.max()), -found.shift))[1]) - 1 + _BIAS_BITS
+    largest = float((np.abs(bias) + reach).max()) + 1
+    room = MAX_ACC_BITS - 4 - int(np.frexp(largest)[1])  # partial sums, with zero points in them, are wider than sums
+    return max(0, min(needed, room, MOST_SHIFT - found.shift)) if bias.any() else 0
 
 
 def _exact(weight: IntArray, ratios: RealArray, bias: RealArray) -> LayerScaling | None:

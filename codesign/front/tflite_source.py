@@ -1,4 +1,7 @@
-"""A TFLite file of a network in integers to a Source, channels last."""
+"""A TFLite file of a network in integers to a Source, channels last.
+
+Long because every operator of the format has its few lines here, over one state.
+"""
 
 import math
 from dataclasses import dataclass, field
