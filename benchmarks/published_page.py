@@ -45,6 +45,9 @@ Read this table with four things in mind:
   word into the accelerator to the last word out of it. Driver and set-up of the DMA are **not** in it.
 - Our FPS are for images back to back: clock / interval. MLPerf's are 1 / latency.
 
+PYNQ-Z2 and ZedBoard have the same part, and so have Ultra96 and Ultra96-V2. An empty cell is not published, as far as
+we have it. Our boards without a published row stand in the next table.
+
 """
 
 WHY = """
@@ -142,7 +145,7 @@ def _verdicts(rows: Sequence[Row]) -> Iterator[str]:
     """Return a sentence or more for every published row that ours stand beside."""
     for published, row in _pairs(rows):
         if published.single_image == (row.goal == "latency"):
-            where = f"**{TITLES[row.model]} on {row.board}**"
+            where = f"**{TITLES[row.model]} on {row.board}**" + ("" if row.rtl_images else " (predicted)")
             yield f"{where}: {_prompt(published, row) if published.single_image else _fast(published, row)}"
 
 

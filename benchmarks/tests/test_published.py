@@ -26,6 +26,7 @@ SOURCE = Source(
 def test_a_row_that_was_not_simulated_is_called_predicted_and_stays_open():
     text = page([DESIGN], [], [SPEED], [])
     assert "predicted, not simulated yet" in text
+    assert "on kv260** (predicted): " in text
     assert f"{SPEED}: not simulated yet" in text
     assert "| RTL simulation, " not in text
 
