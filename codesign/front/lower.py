@@ -44,9 +44,9 @@ def lower(source: Source) -> tuple[Lowered | None, list[Problem]]:
         for op in source.operators:
             _walk(state, op)
     for name in source.outputs:
-        op = source.producer(name)
-        if not state.problems and op is not None and name not in state.stored:
-            state.problem(op, f"gives the output {name!r}, which nothing quantizes", "put a quantization behind it")
+        last = source.producer(name)
+        if not state.problems and last is not None and name not in state.stored:
+            state.problem(last, f"gives the output {name!r}, which nothing quantizes", "put a quantization behind it")
     if state.problems:
         return None, state.problems
     return state.result(), []
