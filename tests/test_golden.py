@@ -213,10 +213,16 @@ def windows(draw: st.DrawFn, shape: Shape) -> Window:
     spans = (fy - 1) * dy + 1, (fx - 1) * dx + 1
     pads = [draw(st.integers(0, span - 1)) for span in (spans[0], spans[0], spans[1], spans[1])]
     hypothesis.assume(spans[0] <= shape.y + pads[0] + pads[1] and spans[1] <= shape.x + pads[2] + pads[3])
-    return Window(
+    window = Window(
         fy=fy, fx=fx, stride_y=draw(st.integers(1, 3)), stride_x=draw(st.integers(1, 3)),
         pad_top=pads[0], pad_bottom=pads[1], pad_left=pads[2], pad_right=pads[3], dilation_y=dy, dilation_x=dx,
     )  # fmt: skip
+    tops = starts(shape.y, spans[0], window.stride_y, pads[0], pads[1])
+    lefts = starts(shape.x, spans[1], window.stride_x, pads[2], pads[3])
+    rows = [top + i * dy for top in tops for i in range(fy)]
+    columns = [left + i * dx for left in lefts for i in range(fx)]
+    hypothesis.assume(any(0 <= y < shape.y for y in rows) and any(0 <= x < shape.x for x in columns))
+    return window
 
 
 @st.composite

@@ -98,6 +98,9 @@ CASES: dict[str, Refused] = {
     "a dilation of 0": (lambda: Window(fy=1, fx=1, dilation_y=0), ValueError, "extents, strides and dilations"),
     "padding of a whole dilated window": (
         lambda: Window(fy=3, fx=3, dilation_y=2, pad_bottom=5), ValueError, "0 <= padding < kernel, dilated"),
+    "a dilated window that reads nothing": (
+        lambda: changed(POOL, ishape=Shape(1, 1, 2), window=Window(fy=2, fx=1, dilation_y=2, pad_top=1, pad_bottom=1)),
+        ValueError, "pool: no position of its window lies in the map of 1x1x2; pad or dilate less"),
     "a dilated window that does not fit": (
         lambda: Window(fy=2, fx=1, dilation_y=4).out_extents(4, 4), ValueError, "5x1 does not fit a padded map"),
     "padding of a whole window above": (lambda: Window(fy=3, fx=4, pad_top=3), ValueError, "0 <= padding < kernel"),

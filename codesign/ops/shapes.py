@@ -88,11 +88,13 @@ class Window:
 
 
 def check_output(name: str, shape: Shape, window: Window, channels: int) -> None:
-    """Raise ValueError, naming the node, unless the window fits its input and it has channels."""
+    """Raise ValueError, naming the node, unless the window fits its input, reads some of it, and it has channels."""
     try:
         Shape(*window.out_extents(shape.y, shape.x), channels)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+    if window.is_dilated and not window_counts(window, shape).any():  # others always meet the map
+        raise ValueError(f"{name}: no position of its window lies in the map of {shape}; pad or dilate less")
 
 
 def window_spans(window: Window, shape: Shape) -> tuple[IntArray, IntArray]:

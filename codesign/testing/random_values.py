@@ -9,7 +9,7 @@ import numpy as np
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import Scaling
-from codesign.ops.shapes import Shape, Window
+from codesign.ops.shapes import Shape, Window, window_counts
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def dilated_window(window: Window, shape: Shape, rng: Rng) -> Window:
         window, dilation_y=dy, dilation_x=dx, pad_top=top, pad_left=left, pad_bottom=bottom, pad_right=right
     )
     fits = apart.span_y <= shape.y + top + bottom and apart.span_x <= shape.x + left + right
-    return apart if fits else window
+    return apart if fits and window_counts(apart, shape).any() else window
 
 
 def _extent(size: int, rng: Rng, limit: int) -> tuple[int, int, int]:
