@@ -266,7 +266,7 @@ def convs(draw: st.DrawFn) -> Case:
     k = groups * draw(st.integers(1, 3))
     itype, wtype = draw(qtypes()), draw(qtypes(8))
     shifts_only = draw(st.booleans())
-    otype, shift = draw(qtypes()), draw(st.integers(0, 40))
+    otype, shift = draw(qtypes()), draw(st.integers(0, 40) | st.integers(1, 4))
     node = Conv(
         name="node", source="x", ishape=shape, itype=itype, k=k, window=draw(windows(shape)), groups=groups,
         wtype=wtype, acc_bits=32, scaling=Scaling.SHIFT if shifts_only else Scaling.GENERAL,
