@@ -272,9 +272,11 @@ def _network(model: Any, example: Images | None, data: object) -> Path | Graph |
     """Return the network that was given, traced if it is a module. Raises ConfigError, UnsupportedError."""
     if isinstance(model, Graph):
         return model
-    if not is_module(model):
-        return Path(model)
     name = type(model).__name__
+    if isinstance(model, str | os.PathLike):
+        return Path(model)
+    if not is_module(model):
+        raise ConfigError(f"codesign.compile: model: expected a file, a Graph or a torch.nn.Module, got {name}")
     if example is None and (data is None or isinstance(data, str | Dataset)):
         raise ConfigError(f"{name}: a module needs an example of its input [N, ...]; give one as example=")
     return Traced(model, read_module(model, data if example is None else example, name))

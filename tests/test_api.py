@@ -272,3 +272,17 @@ def test_the_examples_run(name: str, tmp_path: Path) -> None:
     assert ("0 mismatches" in done.stdout) == (shutil.which("g++") is not None)
     assert files.read_plain(tmp_path / "tiny-run" / "summary.json")["predicted"]["fps"] >= 20_000
     assert (tmp_path / "tiny-run" / "project" / "manifest.json").exists()
+
+
+def test_what_is_no_network_and_what_is_no_number_are_refused_by_name() -> None:
+    with pytest.raises(codesign.ConfigError, match=r"codesign\.compile: model: expected a file, .*, got int"):
+        codesign.compile(3, board="pynq-z2")  # type: ignore[arg-type]
+    graph = replace(small_graph(), encoding=Encoding(offset=0.0, step=0.5))
+    spoilt = images(4).astype(np.float32)
+    spoilt[2, 1, 1, 0] = np.nan
+    with pytest.raises(codesign.ConfigError, match="images: expected finite numbers"):
+        codesign.compile(graph, board="pynq-z2", images=spoilt)
+    with pytest.raises(
+        codesign.ConfigError, match=r"images: expected numbers \[N, IY, IX, C\], got float32 \[6, 6, 1\]"
+    ):
+        codesign.compile(graph, board="pynq-z2", images=spoilt[0])

@@ -41,10 +41,13 @@ def chosen_images(given: Path | npt.NDArray[Any] | None, graph: Graph, config: C
 def encoded(given: npt.NDArray[Any], graph: Graph, source: str) -> IntArray:
     """Return a user's numbers as integers of the network's input, int64. Raises ConfigError naming the source."""
     x = np.asarray(given)
-    if x.dtype.kind == "f" and not graph.encoding.is_identity and np.isfinite(x).all():
-        x = graph.encoding.encode(x, graph.input.otype)  # numbers as in the data that it was trained on
-    if x.dtype.kind not in "iu" or x.ndim != 4:
-        raise ConfigError(f"{source}: expected integers [N, IY, IX, C], got {x.dtype} {list(x.shape)}")
+    kinds, what = ("iu", "integers") if graph.encoding.is_identity else ("iuf", "numbers")
+    if x.dtype.kind not in kinds or x.ndim != 4:
+        raise ConfigError(f"{source}: expected {what} [N, IY, IX, C], got {x.dtype} {list(x.shape)}")
+    if x.dtype.kind == "f":  # as in the data that it was trained on
+        if not np.isfinite(x).all():
+            raise ConfigError(f"{source}: expected finite numbers, got one that is infinite or no number")
+        x = graph.encoding.encode(x, graph.input.otype)
     check_vectors(graph, x, source)
     return x.astype(np.int64)
 
