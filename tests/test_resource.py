@@ -237,7 +237,7 @@ def test_products_with_constants_take_no_dsp() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
-    [Case(3, XC7), Case(6, XC7), Case(105, XCUP)],
+    [Case(3, "xc7"), Case(6, "xc7"), Case(105, "xcup")],
     ids=str,
 )
 def test_a_random_machine_takes_what_is_predicted(case: Case, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_random_machine_takes_what_is_predicted(case: Case, tmp_path: Path) ->
 @pytest.mark.yosys
 @pytest.mark.slow
 def test_a_searched_network_takes_what_is_predicted(tmp_path: Path) -> None:
-    row = compare(Case(0, XC7, 0.12), tmp_path)
+    row = compare(Case(0, "xc7", 0.12), tmp_path)
     assert row.multipliers > 50
     check(row)
 

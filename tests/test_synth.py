@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -235,7 +236,10 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
     assert [pieces for pieces, _ in found] == [0, 2]
-    assert synth.count_resources(found[0][1]) == synth.count_resources(found[1][1])
+    whole, lanes = (synth.count_resources(cells) for _, cells in found)
+    assert replace(whole, lut=0) == replace(lanes, lut=0)
+    # Synthesis shares a LUT or two between neighbouring lanes, differently where there are more of them.
+    assert lanes.lut == pytest.approx(whole.lut, rel=0.01)
 
 
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
