@@ -20,7 +20,7 @@ from codesign.ptq.observe import Observed, observe, outputs, sqnr_db
 from codesign.ptq.places import shared_grids
 from codesign.ptq.quantize import Floats, Widths, observed, quantize, roundings_of
 from codesign.ptq.rounding import Roundings, quantized, round_biases, round_maps, round_weights
-from tests.ptq_networks import INF, float_network, pixels, ready
+from ptq_networks import INF, float_network, pixels, ready
 
 POWERS = QuantizeConfig(power_of_two=True)
 

@@ -15,7 +15,7 @@ from codesign.errors import ConfigError, UnsupportedError
 from codesign.front.evaluate import evaluate
 from codesign.front.onnx_source import read_onnx_source
 from codesign.front.read import read_network
-from tests.front_models import OnnxFile
+from front_models import OnnxFile
 
 OPSETS = (11, 13, 15, 17, 19, 21, 23, 26)  # up to the newest that the pinned onnxruntime reads
 

@@ -17,7 +17,7 @@ from codesign.ptq.mixed import mixed_widths
 from codesign.ptq.network import quantize_network
 from codesign.ptq.observe import outputs
 from codesign.ptq.quantize import Widths, observed, quantize
-from tests.ptq_networks import pixels, ready
+from ptq_networks import pixels, ready
 
 PLAIN = QuantizeConfig()
 
@@ -89,7 +89,7 @@ def test_of_many_images_some_are_drawn_from_all_classes() -> None:
 
 def _grey() -> Any:
     from codesign.front.read import prepared
-    from tests.front_models import OnnxFile
+    from front_models import OnnxFile
 
     f = OnnxFile([1, 1, 28, 28])
     weight = f.constant(np.random.default_rng(0).normal(0, 1, (4, 1, 3, 3)), name="w")
