@@ -1,18 +1,18 @@
 """Channels that become pixels: every pixel a block of pixels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DepthToSpace(Operator):
+class DepthToSpace(MovingOperator):
     """Every pixel made a block of `block` x `block` pixels, which share its channels in order.
 
     y[iy*b + by, ix*b + bx, k] = x[iy, ix, (by*b + bx)*K + k] with K = C / b**2. A Shuffle in K groups before it
@@ -33,26 +33,8 @@ class DepthToSpace(Operator):
             )
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(self.ishape.y * self.block, self.ishape.x * self.block, self.ishape.c // self.block**2)
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     @property
     def aligned_lanes(self) -> tuple[int, int] | None:
@@ -64,17 +46,8 @@ class DepthToSpace(Operator):
         return pixels, pixels
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return f"depth to space {self.block}"
-
-    def nameless(self) -> "DepthToSpace":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,OY,OX,K] for x[B,IY,IX,C]; there are no parameters."""

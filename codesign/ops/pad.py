@@ -1,18 +1,18 @@
 """Maps made larger: values around them, and zeros between their pixels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.ops.arrays import BoolArray, IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pad(Operator):
+class Pad(MovingOperator):
     """A constant around a map, any amount on each side; or pixels SY rows and SX columns apart, with zeros between.
 
     y[top + iy*SY, left + ix*SX] = x[iy,ix]; all other pixels hold `value` in every channel.
@@ -43,27 +43,9 @@ class Pad(Operator):
             raise ValueError(f"{self.name}: between pixels lie zeros, so around the map as well; got {self.value}")
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         rows = self.top + (self.ishape.y - 1) * self.stride_y + 1 + self.bottom
         return Shape(rows, self.left + (self.ishape.x - 1) * self.stride_x + 1 + self.right, self.ishape.c)
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     @property
     def channels_held(self) -> int | None:
@@ -94,17 +76,8 @@ class Pad(Operator):
         return following, np.minimum(following, self.ishape.y * self.ishape.x - 1)
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return "pad" if self.stride_y == self.stride_x == 1 else f"spread {self.stride_y}×{self.stride_x}"
-
-    def nameless(self) -> "Pad":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,OY,OX,C] for x[B,IY,IX,C]; there are no parameters."""

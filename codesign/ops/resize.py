@@ -1,18 +1,18 @@
 """Maps made larger by repeating pixels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resize(Operator):
+class Resize(MovingOperator):
     """Every pixel FY times below itself and FX times beside itself: nearest neighbour by whole factors.
 
     y[oy,ox] = x[floor(oy / FY), floor(ox / FX)]
@@ -30,26 +30,8 @@ class Resize(Operator):
             raise ValueError(f"{self.name}: expected whole factors of at least 1, got {self.fy} and {self.fx}")
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(self.ishape.y * self.fy, self.ishape.x * self.fx, self.ishape.c)
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     def spans(self) -> tuple[IntArray, IntArray]:
         row, column = np.arange(self.oshape.y)[:, None] // self.fy, np.arange(self.oshape.x)[None, :] // self.fx
@@ -57,17 +39,8 @@ class Resize(Operator):
         return pixels, pixels
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return f"resize {self.fy}×{self.fx}"
-
-    def nameless(self) -> "Resize":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,OY,OX,C] for x[B,IY,IX,C]; there are no parameters."""

@@ -1,16 +1,16 @@
 """Channels of several groups in turn: what lets groups of convolutions mix."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shuffle(Operator):
+class Shuffle(MovingOperator):
     """The first channel of every group, then the second of every group, and so on.
 
     y[oy, ox, j*G + i] = x[oy, ox, i*(C/G) + j] for G groups i of C/G channels j.
@@ -27,43 +27,16 @@ class Shuffle(Operator):
             raise ValueError(f"{self.name}: groups must divide the {self.ishape.c} channels, got {self.groups}")
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         return self.ishape
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     @property
     def aligned_lanes(self) -> tuple[int, int] | None:
         return 1, 1  # channels change their places one by one
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return f"shuffle {self.groups} groups"
-
-    def nameless(self) -> "Shuffle":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,Y,X,C] for x[B,Y,X,C]; there are no parameters."""

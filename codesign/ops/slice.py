@@ -1,17 +1,17 @@
 """Some channels of a map, side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import gcd
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice(Operator):
+class Slice(MovingOperator):
     """The channels from `start` to `stop`, without `stop` itself; nothing is scaled.
 
     y[oy,ox,k] = x[oy,ox,start + k]
@@ -32,26 +32,8 @@ class Slice(Operator):
             )
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(self.ishape.y, self.ishape.x, self.stop - self.start)
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     @property
     def channels_held(self) -> int | None:
@@ -62,17 +44,8 @@ class Slice(Operator):
         return gcd(self.start, self.stop - self.start), 1
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return f"slice {self.start} to {self.stop - 1}"
-
-    def nameless(self) -> "Slice":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,Y,X,K] for x[B,Y,X,C]; there are no parameters."""

@@ -1,18 +1,18 @@
 """Pixels that become channels: every block of pixels one pixel."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.moving import MovingOperator
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceToDepth(Operator):
+class SpaceToDepth(MovingOperator):
     """Every block of `block` x `block` pixels made one pixel, with the channels of all of them in order.
 
     y[oy, ox, (by*b + bx)*C + c] = x[oy*b + by, ox*b + bx, c]
@@ -31,26 +31,8 @@ class SpaceToDepth(Operator):
             )
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
-
-    @property
     def oshape(self) -> Shape:
         return Shape(self.ishape.y // self.block, self.ishape.x // self.block, self.ishape.c * self.block**2)
-
-    @property
-    def in_order(self) -> bool:
-        return False
 
     @property
     def aligned_lanes(self) -> tuple[int, int] | None:
@@ -62,17 +44,8 @@ class SpaceToDepth(Operator):
         return first, first + (self.block - 1) * (self.ishape.x + 1)
 
     @property
-    def sum_bits(self) -> int:
-        """Width of what an engine's array gives: that of its input."""
-        return self.otype.bits
-
-    @property
     def title(self) -> str:
         return f"space to depth {self.block}"
-
-    def nameless(self) -> "SpaceToDepth":
-        """Return the node without names, so that equal nodes of different networks compare equal."""
-        return replace(self, name="n", source="a")
 
     def evaluate(self, maps: Sequence[IntArray], params: Mapping[str, IntArray]) -> IntArray:
         """Return y[B,OY,OX,K] for x[B,IY,IX,C]; there are no parameters."""
