@@ -162,7 +162,7 @@ def page(rows: list[Row], drawn_rows: list[Row]) -> str:
         "# The best design of a network: what its proof takes",
         "",
         "Written by `make bench-design-search`, in processor seconds of one thread. *Before* is the search as it was "
-        "until limits counted work: it ended after 60 seconds of the clock; here it had 240, beside other work. An "
+        "until limits counted work. It ended after 60 seconds of the clock; here it had 240, beside other work. An "
         "interval with a bound is not proved to be the least: no design is below the bound.",
         "",
         "| network | board | nodes | interval | bound | s | interval before | bound before | s before |",

@@ -153,7 +153,7 @@ def _fast(published: Published, row: Row) -> str:
     clock, (interval, _) = _clock(published), cycles(row)
     fps = clock * 1e6 / interval
     text = f"{fps / published.fps:.2f} times the published frame rate at {clock:g} MHz"
-    text += "" if published.clock_mhz else ", our board file's clock; that of the published row is not known here"
+    text += "" if published.clock_mhz else ", our board file's clock. That of the published row is not known here"
     text += f". Ours reaches the published rate at {published.fps * interval / 1e6:,.0f} MHz."
     return text + (_reason(row) if fps < published.fps else "") + published.caveat
 
@@ -171,7 +171,7 @@ def _reason(row: Row) -> str:
     """Return why the interval is no smaller."""
     if row.interval == row.least_interval:
         return (
-            f" {row.interval:,} cycles are the least that our engines can do, on a board of any size: an engine "
+            f" {row.interval:,} cycles are the least that our engines can do, on a board of any size. An engine "
             "multiplies over channels, and takes a step for every position of the window and of the map. Of "
             f"{row.multipliers:,} multipliers, {busy(row):.0%} are busy."
         )

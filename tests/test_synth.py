@@ -5,7 +5,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -213,11 +212,11 @@ def test_a_design_that_is_too_large_is_said_to_be(
         emulated()
 
 
-# One of 6 lanes: what two of them say of all is what all say.
+# Arrays of 3 and 4 lanes: what two of them say of all is what all say.
 @pytest.mark.yosys
 @pytest.mark.slow
 def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
-    case = Case(3, "xc7")
+    case = Case(6, "xc7")
     graph, design = case.machine()
     x = np.zeros((1, *(getattr(graph.input.shape, n) for n in "yxc")), dtype=np.int64)
     render_rtl(graph, design, case.board, x, golden.run(graph, x)).write(tmp_path / "project")
@@ -235,11 +234,8 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
         argv += [kept, "yosys", *(engine.rtl for engine in engine_names(elaborate(graph, design)))]
         run_tool(argv, cwd=folder, timeout_s=600, log=tmp_path / "log")
         found.append((len(list(stats.glob("*-[12].json"))), synth._sum_of_parts(stats)))
-    assert [pieces for pieces, _ in found] == [0, 2]
-    whole, lanes = (synth.count_resources(cells) for _, cells in found)
-    assert replace(whole, lut=0) == replace(lanes, lut=0)
-    # Synthesis shares a LUT or two between neighbouring lanes, differently where there are more of them.
-    assert lanes.lut == pytest.approx(whole.lut, rel=0.01)
+    assert [pieces for pieces, _ in found] == [0, 4]
+    assert synth.count_resources(found[0][1]) == synth.count_resources(found[1][1])
 
 
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
