@@ -17,8 +17,8 @@ told at once.
 
 A network is quantized throughout, or not at all. Every convolution, fully connected layer, average and sum ends in a
 quantization of 2 to 16 bits. That is a `Quant` of QONNX, a `QuantizeLinear`, a quantized operator, or a tensor of
-TFLite. A ReLU or Clip may come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have one
-scale, weights may have one per channel. A float network, from ONNX or PyTorch, is quantized first, by images:
+TFLite. A ReLU or Clip may come before or behind it. A sum without one is read where 16 bits hold it exactly. Maps have
+one scale, weights may have one per channel. A float network, from ONNX or PyTorch, is quantized first, by images:
 `--calibrate`.
 
 An activation that is no ReLU is a table with an entry for each integer that it reads. So a quantization of at most 10
