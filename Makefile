@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
+.PHONY: help demo check test coverage test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: ## lint, types and the quick tests, for a first change (under three minut
 
 test: setup-test ## every test: lint, types, tests, the built wheel
 	@$(TOX) run-parallel --parallel 2 --parallel-live
+
+coverage: setup-test ## every test, and the share of lines that they reach (90 % at least)
+	@$(TOX) run -e coverage
 
 test-kills: setup-test ## a whole run, killed at 100 random moments (CODESIGN_KILLS=... for another number)
 	@$(TOX) run -e kills
