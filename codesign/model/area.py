@@ -173,11 +173,14 @@ def _collector(collector: Collector, technology: Technology) -> IntArray:
 
 
 def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
-    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised."""
+    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised.
+
+    Yosys keeps the read pointer twice.
+    """
     pe, emit, depth = queue.pe, queue.emit, queue.depth
     address, passes = ceil_log2(depth), ceil_div(queue.channels, pe)
     is_partial = ceil_div(queue.channels - (passes - 1) * pe, emit) != pe // emit
-    ff = 2 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
+    ff = 3 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
     return counts(pe, lut=lut + lutram_luts(queue.word_bits, depth, technology), ff=ff)
 
