@@ -17,7 +17,8 @@ class Feed(Replay):
     """A line buffer that walks windows over a map; where the engine `streams`, one register.
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
-    group. `depth`: words of the line buffer. line_buffer.sv and pass_feed.sv.
+    group. `depth`: words of the line buffer. `late`: words pass a second register, because they or the weights beside
+    them come out of a block RAM. line_buffer.sv, pass_feed.sv and feed_register.sv.
     """
 
     window: Window
@@ -30,10 +31,15 @@ class Feed(Replay):
     depth: Int
     block_ram: Bool
     streams: Bool
+    late: Bool
 
     @property
-    def delay(self) -> int:
-        return 0  # its array counts it
+    def delay(self) -> Int:
+        return 1 + 1 * self.late
+
+    @property
+    def room_delay(self) -> int:
+        return 2
 
     def walk(self) -> Walk:
         return _window_walk(self)

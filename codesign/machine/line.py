@@ -12,6 +12,7 @@ from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.modules import (
+    SHALLOW_ROM,
     ArrayModule,
     ChannelRom,
     Collector,
@@ -223,7 +224,9 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
     words = ceil_div(node.k, pe) * node.window.positions * ceil_div(node.c_per_group, simd)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, in_bram = engine.dsp & can_use_dsp(node) & (words > 1), engine.weight_bram & (words > SHALLOW_ROM)
+    feed = _feed(node, engine, in_bram)
+    rom_bits = pe * simd * node.wtype.bits
     array = MacArray(
         pe=pe,
         simd=simd,
@@ -236,8 +239,8 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     return _queued(
         node,
         engine,
-        _feed(node, engine),
-        WeightRom(word_bits=pe * simd * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
+        feed,
+        WeightRom(word_bits=rom_bits, depth=words, block_ram=in_bram, late=feed.late, feeds_dsp=in_dsp),
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
@@ -246,7 +249,7 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
 
 
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
-    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
+    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine, False)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
     scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
@@ -289,8 +292,9 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
     )
 
 
-def _feed(node: Windowed, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices, weights_late: Bool) -> Feed:
     inner, passes = group_walk(node, engine)
+    streams = is_streaming(node, engine)
     return Feed(
         window=node.window,
         ishape=node.ishape,
@@ -301,7 +305,8 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         word_bits=input_lanes(node, engine) * node.itype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
-        streams=is_streaming(node, engine),
+        streams=streams,
+        late=weights_late | (engine.buffer_bram & (streams ^ True)),
     )
 
 

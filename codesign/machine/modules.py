@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from enum import Enum
 from math import gcd
 
-from codesign.machine.feeds import AnyFeed
+from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+SHALLOW_ROM = 16  # words up to which weights never go to block RAM; conv_engine.sv says the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
+    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv.
+
+    `late`: words come two cycles after their steps, as those of a block RAM do.
+    """
 
     word_bits: Int
     depth: Int
     block_ram: Bool
+    late: Bool
     feeds_dsp: Bool
 
 
@@ -45,8 +50,8 @@ class MacArray:
 
     @property
     def delay(self) -> Int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 3 + ceil_log2(self.simd)
+        """Cycles from a result's last word to its appearance behind the array."""
+        return 2 + ceil_log2(self.simd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +73,8 @@ class PoolArray:
 
     @property
     def delay(self) -> int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 2
+        """Cycles from a result's last word to its appearance behind the array."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,7 +425,7 @@ class OutputEnds:
 
 ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

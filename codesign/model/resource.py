@@ -49,7 +49,8 @@ def held_pixels(node: Operation) -> int:
 
 def buffer_words_at(node: Operation, lanes: Int) -> IntArray:
     """Return the line buffer depth in words of `lanes` channels, a power of two."""
-    words = held_pixels(node) * ceil_div(node.ishape.c, lanes) + 2  # a word waits one cycle before it can be read
+    # A word waits a cycle before it can be read, and its place two before it is free.
+    words = held_pixels(node) * ceil_div(node.ishape.c, lanes) + 3
     return np.asarray(1 << ceil_log2(words))
 
 

@@ -60,8 +60,8 @@ module pool_engine
 
   localparam int Passes = ceil_div(C, PE);
 
-  logic [PE-1:0][X_BITS-1:0] fed;
-  logic go, take, fed_valid, fed_first, fed_last, pad, issue;
+  logic [PE-1:0][X_BITS-1:0] word_in, fed;
+  logic go, issue, take, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
 
   if (STREAMING) begin : g_stream
     pass_feed #(
@@ -72,10 +72,10 @@ module pool_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last)
     );
     assign pad = 1'b0;
   end else begin : g_line
@@ -95,13 +95,20 @@ module pool_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last),
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last),
       .pad_o(pad)
     );
   end
+  feed_register #(
+    .WORD_BITS(PE * X_BITS), .LATE(BLOCK_BUFFER && !STREAMING)
+  ) u_feed_register (
+    .clk_i, .rst_ni,
+    .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+    .data_o(fed), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
+  );
 
   logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
@@ -114,7 +121,7 @@ module pool_engine
     .valid_i(fed_valid),
     .first_i(fed_first),
     .last_i(fed_last),
-    .pad_i(pad),
+    .pad_i(fed_pad),
     .x_i(fed),
     .valid_o(result_valid),
     .acc_o(result),
