@@ -51,7 +51,7 @@ class MacArray:
     @property
     def delay(self) -> Int:
         """Cycles from a result's last word to its appearance behind the array."""
-        return 2 + ceil_log2(self.simd)
+        return 1 + multiply_stages(self.w_bits, self.in_dsp) + ceil_log2(self.simd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +174,12 @@ class OutputQueue:
 
 
 CREDIT_DELAY = 2  # cycles from a word's leaving the output queue to the first step that may count on its place
+
+
+def multiply_stages(w_bits: int, in_dsp: Bool) -> Int:
+    """Return the cycles of a product: one in a DSP, in LUTs one for every two rows of two bits. codesign_pkg.sv."""
+    more = ceil_div((w_bits + 1) // 2, 2) - 1
+    return 1 + more * (1 - in_dsp)
 
 
 def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
