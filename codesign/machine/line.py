@@ -230,6 +230,7 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     array = MacArray(
         pe=pe,
         simd=simd,
+        channelwise=not node.mixes,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,

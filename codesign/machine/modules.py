@@ -37,11 +37,13 @@ class WeightRom:
 class MacArray:
     """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
 
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
+    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `channelwise`: every row
+    has an activation of its own.
     """
 
     pe: Int
     simd: Int
+    channelwise: bool
     x_bits: int
     w_bits: int
     acc_bits: int
