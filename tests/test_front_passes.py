@@ -82,7 +82,7 @@ def quantize(source: str, output: str, scale: float = 0.25, **fields: object) ->
 def check(before: Source, after: Source, tolerance: float = 1e-9) -> None:
     """Both compute the same."""
     x = np.random.default_rng(1).normal(0, 6, (40, *before.input.shape))
-    given, found = (evaluate(source, x)[source.output] for source in (before, after))
+    given, found = (evaluate(source, x)[source.outputs[0]] for source in (before, after))
     assert np.abs(given - found).max() <= tolerance
     assert not shapes_of(after)[1]
 

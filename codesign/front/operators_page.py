@@ -25,7 +25,7 @@ An activation that is no ReLU is a table with an entry for each integer that it 
 bits stands before it, and one behind it. The table has what the function gives in float64, rounded as the file says. A
 product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more.
 
-A file may have several outputs, each with a quantization of its own. A float network has one.
+A network may have several outputs, each with a quantization of its own.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.

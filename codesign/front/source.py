@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 
-from codesign.errors import UnsupportedError
 from codesign.front.quantization import Quantization, RealArray
 from codesign.ops.arrays import IntArray
 
@@ -337,16 +336,6 @@ class Source:
     constants: Mapping[str, Constant]
     notes: tuple[str, ...] = field(default=())
     axes: tuple[Axes, ...] = field(default=())
-
-    @property
-    def output(self) -> str:
-        """The only tensor that the network gives. Raise UnsupportedError if there are several."""
-        if len(self.outputs) > 1:
-            told = ", ".join(self.outputs)
-            raise UnsupportedError(
-                f"{self.name}: has several outputs: {told}; a float network with one only is quantized"
-            )
-        return self.outputs[0]
 
     def producer(self, tensor: str) -> Operator | None:
         """Return the operator that gives the tensor; None for the input."""

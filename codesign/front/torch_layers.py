@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from codesign.front.bilinear import bilinear
+from codesign.front.means import mean_over
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
@@ -16,6 +18,7 @@ from codesign.front.source import (
     Affine,
     Clip,
     Concat,
+    Constant,
     Conv,
     Decide,
     Dense,
@@ -23,11 +26,13 @@ from codesign.front.source import (
     Multiply,
     Pool,
     Reshape,
+    Slice,
     Surround,
     Transpose,
 )
 from codesign.front.torch_activations import ACTIVATIONS
 from codesign.front.torch_translation import Call, TorchTranslation, Translate
+from codesign.front.transposed import transposed, turned_around
 
 
 def _same(state: TorchTranslation, call: Call) -> None:
@@ -62,6 +67,32 @@ def _layer(state: TorchTranslation, call: Call, axes: int) -> None:
         groups=int(a["groups"]),
     )
     state.emit(made)
+    if axes == 1:
+        c, _, columns = state.shapes[y]
+        state.emit(Reshape(name=f"{call.name}:row", input=y, output=call.output, shape=(c, columns)))
+
+
+def _transposed(state: TorchTranslation, call: Call, axes: int) -> None:
+    """A transposed convolution over rows and columns, or over columns alone."""
+    a, y, groups = call.arguments, call.output, int(call.arguments["groups"])
+    x = state.tensor(a["input"])
+    weight = turned_around(Constant(state.array(a["weight"], "weight")), groups)
+    if axes == 1:
+        x, y = _as_map(state, call, x), f"{y}:rows"
+    made = Conv(
+        name=call.name,
+        input=x,
+        output=y,
+        weight=state.keep(f"{call.name}:weight", weight.values),
+        bias=_bias(state, call, a["bias"]),
+        strides=_spread(a["stride"], axes, 1),
+        pads=_pads(a["padding"], axes),
+        dilations=_spread(a["dilation"], axes, 1),
+        groups=groups,
+    )
+    kernel = (weight.shape[2], weight.shape[3])
+    for op in transposed(made, kernel, _spread(a["output_padding"], axes, 0)):
+        state.emit(op)
     if axes == 1:
         c, _, columns = state.shapes[y]
         state.emit(Reshape(name=f"{call.name}:row", input=y, output=call.output, shape=(c, columns)))
@@ -246,13 +277,9 @@ def _axis(axis: int, rank: int) -> int:
 def _mean(state: TorchTranslation, call: Call) -> None:
     x = state.tensor(call.arguments["self"])
     shape, dims = state.shapes[x], call.arguments["dim"]
-    if len(shape) != 3 or dims is None or sorted(_axis(int(d), 3) for d in dims) != [1, 2]:
-        raise ValueError(f"means over axes {dims} of a tensor {list(shape)}; expected rows and columns, 2 and 3")
-    keep = bool(call.arguments["keepdim"])
-    y = call.output if keep else f"{call.output}:map"
-    state.emit(Pool(name=call.name, input=x, output=y, average=True))
-    if not keep:
-        state.emit(Reshape(name=f"{call.name}:flat", input=y, output=call.output, shape=shape[:1]))
+    axes = [_axis(int(d), len(shape)) for d in dims or ()]
+    for op in mean_over(call.name, x, call.output, shape, axes, keep=bool(call.arguments["keepdim"])):
+        state.emit(op)
 
 
 def _reshape(state: TorchTranslation, call: Call) -> None:
@@ -286,29 +313,71 @@ def _permute(state: TorchTranslation, call: Call) -> None:
 def _pad(state: TorchTranslation, call: Call) -> None:
     a = call.arguments
     x, pads = state.tensor(a["self"]), [int(p) for p in a["pad"]]
-    if (a.get("value") or 0) != 0 or a.get("mode", "constant") != "constant":
-        raise ValueError("pads with another value than 0; expected zeros")
+    value = float(a.get("value") or 0)
+    if a.get("mode", "constant") != "constant" or not math.isfinite(value):
+        raise ValueError(f"mode = {a.get('mode')}, value = {value}; expected a constant number")
     if len(state.shapes[x]) != 3 or len(pads) not in (2, 4) or min(pads) < 0:
-        raise ValueError(f"pads = {pads}; expected zeros around rows and columns of a map")
+        raise ValueError(f"pads = {pads}; expected a constant around rows and columns of a map")
     left, right, top, bottom = [*pads, 0, 0][:4]
-    state.emit(Surround(name=call.name, input=x, output=call.output, pads=(top, left, bottom, right)))
+    state.emit(Surround(name=call.name, input=x, output=call.output, pads=(top, left, bottom, right), value=value))
 
 
-def _upsample(state: TorchTranslation, call: Call) -> None:
+def _upsample(state: TorchTranslation, call: Call, *, linear: bool) -> None:
     a = call.arguments
     x = state.tensor(a.get("input", a.get("self")))
     _, y, columns = _traced_shape(state, call)[1:]
     rows, across = state.shapes[x][1:]
     if y % rows or columns % across:
         raise ValueError(f"makes {y} x {columns} of {rows} x {across}; expected whole factors")
-    state.emit(Enlarge(name=call.name, input=x, output=call.output, factors=(y // rows, columns // across)))
+    factors = (y // rows, columns // across)
+    scales = a.get("scale_factors") or [a.get("scales_h") or factors[0], a.get("scales_w") or factors[1]]
+    if a.get("align_corners") or tuple(map(float, scales)) != factors:
+        raise ValueError(f"aligns corners, or scales by {scales}; expected align_corners = False and whole factors")
+    if linear:
+        for op in bilinear(call.name, x, call.output, factors, half_pixels=True):
+            state.emit(op)
+    else:
+        state.emit(Enlarge(name=call.name, input=x, output=call.output, factors=factors))
 
 
 def _element(state: TorchTranslation, call: Call) -> None:
-    """The first of what an operator gives; the others are no maps."""
-    if call.arguments["1"] != 0:
-        raise ValueError(f"takes output {call.arguments['1']} of {call.arguments['0']}; expected the first alone")
-    state.same[call.output] = state.tensor(call.arguments["0"])
+    """A part of what an operator gives; of one that gives no parts, the first alone is a map."""
+    parts, index = state.parts.get(str(call.arguments["0"])), int(call.arguments["1"])
+    if parts is None and index != 0:
+        raise ValueError(f"takes output {index} of {call.arguments['0']}; expected the first alone")
+    state.same[call.output] = state.tensor(call.arguments["0"] if parts is None else parts[index])
+
+
+def _split(state: TorchTranslation, call: Call) -> None:
+    """Split and chunk: a slice for each part, as the example's shapes say."""
+    x = state.tensor(call.arguments["self"])
+    axis = _axis(int(call.arguments["dim"]), len(state.shapes[x]))
+    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
+    sizes = [int(part.shape[axis + 1]) for part in node.meta["val"]]
+    names = [f"{call.output}:{i}" for i in range(len(sizes))]
+    start = 0
+    for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
+        part = f"{call.name}:{i}" if i else call.name
+        state.emit(Slice(name=part, input=x, output=name, axis=axis, start=start, stop=start + size))
+        start += size
+    state.parts[call.output] = tuple(names)
+
+
+def _slice(state: TorchTranslation, call: Call) -> None:
+    """A part of an axis, in steps of one: x[:, a:b], or narrow."""
+    a = call.arguments
+    x = state.tensor(a["self"])
+    whole = _traced_shape(state, call)
+    if int(a["dim"]) % len(whole) == 0 and whole[0] == 1:  # x[:, ...] takes the whole batch first
+        state.same[call.output] = x
+        return
+    axis = _axis(int(a["dim"]), len(state.shapes[x]))
+    if int(a.get("step") or 1) != 1:
+        raise ValueError(f"takes every {a['step']}th element; expected steps of 1")
+    start, extent = int(a.get("start") or 0), state.shapes[x][axis]
+    start = min(max(start + extent if start < 0 else start, 0), extent)
+    stop = start + whole[axis + 1]
+    state.emit(Slice(name=call.name, input=x, output=call.output, axis=axis, start=start, stop=stop))
 
 
 def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
@@ -324,7 +393,12 @@ OPERATORS: Mapping[str, Translate] = {
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze"), _reshape),
     **dict.fromkeys(("permute", "transpose"), _permute),
     **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
-    **dict.fromkeys(("upsample_nearest2d",), _upsample),
+    "upsample_nearest2d": lambda s, c: _upsample(s, c, linear=False),
+    "upsample_bilinear2d": lambda s, c: _upsample(s, c, linear=True),
+    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
+    **dict.fromkeys(("slice", "narrow"), _slice),
+    "conv_transpose1d": lambda s, c: _transposed(s, c, 1),
+    "conv_transpose2d": lambda s, c: _transposed(s, c, 2),
     **dict.fromkeys(("relu", "relu_"), lambda s, c: _clip(s, c, 0.0, None)),
     **dict.fromkeys(("relu6", "relu6_"), lambda s, c: _clip(s, c, 0.0, 6.0)),
     **dict.fromkeys(
