@@ -84,7 +84,7 @@ def test_enlargement_is_off_by_a_step_at_most(tmp_path: Path, operator: str, by:
     extents = [SHAPE[1] * by[0], SHAPE[2] * by[1]]
     written = options(kind, HalfPixelCenters=half)
     size = f.constant(extents)
-    network, found = compared(
+    _, found = compared(
         f.save(tmp_path / "made.tflite", f.node(operator, [0, size], [1, *extents, 8], options=written))
     )
     assert found.largest_steps <= (operator == "RESIZE_BILINEAR")

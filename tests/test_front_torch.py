@@ -161,7 +161,7 @@ def test_all_operators_that_are_not_read_are_named_at_once() -> None:
     ("function", "told"),
     [
         (lambda x, m: x / m.layer(x), "two maps"),
-        (lambda x, m: x.mean(1), "rows and columns"),
+        (lambda x, m: x.mean(1), "rows, columns or both"),
         (lambda x, m: F.adaptive_avg_pool2d(x, (3, 5)), "divide"),
         (lambda x, m: F.interpolate(x, size=(9, 13)), "whole factors"),
         (lambda x, m: F.pad(x, (1, 1), mode="reflect"), "is not supported"),

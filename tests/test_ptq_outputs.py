@@ -57,8 +57,7 @@ def test_every_output_is_quantized_and_equals_its_integers(tmp_path: Path) -> No
         assert off.mean() < 0.01 * np.abs(real).mean()
         assert len(np.unique(y)) > 50
     assert made.sqnr_db == min(
-        sqnr_db((a,), (b,))
-        for a, b in zip(outputs(floats, made.test), outputs(made.source, made.test), strict=True)
+        sqnr_db((a,), (b,)) for a, b in zip(outputs(floats, made.test), outputs(made.source, made.test), strict=True)
     )
     assert made.sqnr_db > 30
 

@@ -16,8 +16,7 @@ def mean_over(
     if len(shape) not in (2, 3) or not axes or 0 in axes or len(set(axes)) < len(axes):
         told = [axis + 1 for axis in axes]
         raise ValueError(
-            f"means over axes {told} of a tensor {[1, *shape]}; expected rows and columns, or one of them: those behind "
-            "axis 1"
+            f"means over axes {told} of a tensor {[1, *shape]}; expected rows, columns or both: behind axis 1"
         )
     whole = shape if len(shape) == 3 else (shape[0], 1, shape[1])
     left = tuple(1 if i in axes else n for i, n in enumerate(shape))

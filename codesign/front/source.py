@@ -91,7 +91,7 @@ class Conv:
 class Dense:
     """A fully connected layer with the constants `weight` [K, F] and `bias` [K].
 
-    Once layouts are resolved its input may be a map [Y, X, C]; its weights are [K, Y, X, C] then.
+    Once layouts are resolved its input is a map [Y, X, C], its weights are [K, Y, X, C], and it gives [1, 1, K].
     """
 
     name: str

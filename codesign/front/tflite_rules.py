@@ -1,7 +1,8 @@
 """Which operators of TFLite are read, in words: the reader checks files by this table, docs/operators.md shows it."""
 
 TFLITE_OPERATORS: dict[str, str] = {
-    "ADD": "two maps of one shape, or a map and a constant, one or per channel; fused activation NONE, RELU, RELU6 or RELU_N1_TO_1",
+    "ADD": "two maps of one shape, or a map and a constant, one or per channel; fused activation NONE, RELU, RELU6 or "
+    "RELU_N1_TO_1",
     "ARG_MAX": "the last operator only: left to the host",
     "AVERAGE_POOL_2D": "any window, strides and padding",
     "CONCATENATION": "maps along their channels",

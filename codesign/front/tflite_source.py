@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-import numpy as np
-
 from codesign.errors import UnsupportedError
 from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.problem import Problem, refuse

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from codesign.front.bilinear import bilinear
 from codesign.front.means import mean_over
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, gate_last
@@ -22,16 +21,14 @@ from codesign.front.source import (
     Conv,
     Decide,
     Dense,
-    Enlarge,
     Multiply,
     Pool,
     Reshape,
-    Slice,
-    Surround,
     Transpose,
 )
 from codesign.front.torch_activations import ACTIVATIONS
-from codesign.front.torch_translation import Call, TorchTranslation, Translate
+from codesign.front.torch_places import PLACES
+from codesign.front.torch_translation import Call, TorchTranslation, Translate, batchless_axis, traced_shape
 from codesign.front.transposed import transposed, turned_around
 
 
@@ -259,25 +256,17 @@ def _per_channel(values: RealArray, shape: Shape) -> RealArray:
 
 def _cat(state: TorchTranslation, call: Call) -> None:
     maps = tuple(state.tensor(t) for t in call.arguments["tensors"])
-    axis = _axis(int(call.arguments["dim"]), len(state.shapes[maps[0]]))
+    axis = batchless_axis(int(call.arguments["dim"]), len(state.shapes[maps[0]]))
     if len(maps) == 1:
         state.same[call.output] = maps[0]
     else:
         state.emit(Concat(name=call.name, inputs=maps, output=call.output, axis=axis))
 
 
-def _axis(axis: int, rank: int) -> int:
-    """Return an axis without the batch. Raise ValueError if it is the batch, or none."""
-    found = (axis + rank + 1 if axis < 0 else axis) - 1
-    if not 0 <= found < rank:
-        raise ValueError(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
-    return found
-
-
 def _mean(state: TorchTranslation, call: Call) -> None:
     x = state.tensor(call.arguments["self"])
     shape, dims = state.shapes[x], call.arguments["dim"]
-    axes = [_axis(int(d), len(shape)) for d in dims or ()]
+    axes = [batchless_axis(int(d), len(shape)) for d in dims or ()]
     for op in mean_over(call.name, x, call.output, shape, axes, keep=bool(call.arguments["keepdim"])):
         state.emit(op)
 
@@ -285,15 +274,10 @@ def _mean(state: TorchTranslation, call: Call) -> None:
 def _reshape(state: TorchTranslation, call: Call) -> None:
     """View, reshape, flatten, squeeze and unsqueeze: as the example's shapes say."""
     x = state.tensor(call.arguments.get("self"))
-    whole = _traced_shape(state, call)
+    whole = traced_shape(state, call)
     if whole[0] != 1 or math.prod(whole) != math.prod(state.shapes[x]):
         raise ValueError(f"gives {list(whole)}; expected the batch in front, as it is")
     state.emit(Reshape(name=call.name, input=x, output=call.output, shape=whole[1:]))
-
-
-def _traced_shape(state: TorchTranslation, call: Call) -> Shape:
-    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
-    return tuple(int(n) for n in node.meta["val"].shape)
 
 
 def _permute(state: TorchTranslation, call: Call) -> None:
@@ -310,76 +294,6 @@ def _permute(state: TorchTranslation, call: Call) -> None:
     state.emit(Transpose(name=call.name, input=x, output=call.output, axes=tuple(a - 1 for a in axes[1:])))
 
 
-def _pad(state: TorchTranslation, call: Call) -> None:
-    a = call.arguments
-    x, pads = state.tensor(a["self"]), [int(p) for p in a["pad"]]
-    value = float(a.get("value") or 0)
-    if a.get("mode", "constant") != "constant" or not math.isfinite(value):
-        raise ValueError(f"mode = {a.get('mode')}, value = {value}; expected a constant number")
-    if len(state.shapes[x]) != 3 or len(pads) not in (2, 4) or min(pads) < 0:
-        raise ValueError(f"pads = {pads}; expected a constant around rows and columns of a map")
-    left, right, top, bottom = [*pads, 0, 0][:4]
-    state.emit(Surround(name=call.name, input=x, output=call.output, pads=(top, left, bottom, right), value=value))
-
-
-def _upsample(state: TorchTranslation, call: Call, *, linear: bool) -> None:
-    a = call.arguments
-    x = state.tensor(a.get("input", a.get("self")))
-    _, y, columns = _traced_shape(state, call)[1:]
-    rows, across = state.shapes[x][1:]
-    if y % rows or columns % across:
-        raise ValueError(f"makes {y} x {columns} of {rows} x {across}; expected whole factors")
-    factors = (y // rows, columns // across)
-    scales = a.get("scale_factors") or [a.get("scales_h") or factors[0], a.get("scales_w") or factors[1]]
-    if a.get("align_corners") or tuple(map(float, scales)) != factors:
-        raise ValueError(f"aligns corners, or scales by {scales}; expected align_corners = False and whole factors")
-    if linear:
-        for op in bilinear(call.name, x, call.output, factors, half_pixels=True):
-            state.emit(op)
-    else:
-        state.emit(Enlarge(name=call.name, input=x, output=call.output, factors=factors))
-
-
-def _element(state: TorchTranslation, call: Call) -> None:
-    """A part of what an operator gives; of one that gives no parts, the first alone is a map."""
-    parts, index = state.parts.get(str(call.arguments["0"])), int(call.arguments["1"])
-    if parts is None and index != 0:
-        raise ValueError(f"takes output {index} of {call.arguments['0']}; expected the first alone")
-    state.same[call.output] = state.tensor(call.arguments["0"] if parts is None else parts[index])
-
-
-def _split(state: TorchTranslation, call: Call) -> None:
-    """Split and chunk: a slice for each part, as the example's shapes say."""
-    x = state.tensor(call.arguments["self"])
-    axis = _axis(int(call.arguments["dim"]), len(state.shapes[x]))
-    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
-    sizes = [int(part.shape[axis + 1]) for part in node.meta["val"]]
-    names = [f"{call.output}:{i}" for i in range(len(sizes))]
-    start = 0
-    for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
-        part = f"{call.name}:{i}" if i else call.name
-        state.emit(Slice(name=part, input=x, output=name, axis=axis, start=start, stop=start + size))
-        start += size
-    state.parts[call.output] = tuple(names)
-
-
-def _slice(state: TorchTranslation, call: Call) -> None:
-    """A part of an axis, in steps of one: x[:, a:b], or narrow."""
-    a = call.arguments
-    x = state.tensor(a["self"])
-    whole = _traced_shape(state, call)
-    if int(a["dim"]) % len(whole) == 0 and whole[0] == 1:  # x[:, ...] takes the whole batch first
-        state.same[call.output] = x
-        return
-    axis = _axis(int(a["dim"]), len(state.shapes[x]))
-    if int(a.get("step") or 1) != 1:
-        raise ValueError(f"takes every {a['step']}th element; expected steps of 1")
-    start, extent = int(a.get("start") or 0), state.shapes[x][axis]
-    start = min(max(start + extent if start < 0 else start, 0), extent)
-    stop = start + whole[axis + 1]
-    state.emit(Slice(name=call.name, input=x, output=call.output, axis=axis, start=start, stop=stop))
-
-
 def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
     x = state.tensor(call.arguments["self"])
     state.emit(Decide(name=call.name, input=x, output=call.output, operator=operator))
@@ -387,16 +301,12 @@ def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
 
 OPERATORS: Mapping[str, Translate] = {
     **ACTIVATIONS,
+    **PLACES,
     **dict.fromkeys(
         ("dropout", "dropout_", "feature_dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy"), _same
     ),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze"), _reshape),
     **dict.fromkeys(("permute", "transpose"), _permute),
-    **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
-    "upsample_nearest2d": lambda s, c: _upsample(s, c, linear=False),
-    "upsample_bilinear2d": lambda s, c: _upsample(s, c, linear=True),
-    **dict.fromkeys(("split", "split_with_sizes", "chunk"), _split),
-    **dict.fromkeys(("slice", "narrow"), _slice),
     "conv_transpose1d": lambda s, c: _transposed(s, c, 1),
     "conv_transpose2d": lambda s, c: _transposed(s, c, 2),
     **dict.fromkeys(("relu", "relu_"), lambda s, c: _clip(s, c, 0.0, None)),
@@ -412,7 +322,6 @@ OPERATORS: Mapping[str, Translate] = {
     **dict.fromkeys(("mul", "mul_"), lambda s, c: _arithmetic(s, c, "mul")),
     **dict.fromkeys(("div", "div_"), lambda s, c: _arithmetic(s, c, "div")),
     "rsub": lambda s, c: _arithmetic(s, c, "rsub"),
-    "getitem": _element,
     "conv2d": lambda s, c: _layer(s, c, 2),
     "conv1d": lambda s, c: _layer(s, c, 1),
     "linear": _linear,

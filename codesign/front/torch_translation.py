@@ -149,6 +149,20 @@ class Call:
         return found[0], found[1]
 
 
+def batchless_axis(axis: int, rank: int) -> int:
+    """Return an axis without the batch. Raise ValueError if it is the batch, or none."""
+    found = (axis + rank + 1 if axis < 0 else axis) - 1
+    if not 0 <= found < rank:
+        raise ValueError(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
+    return found
+
+
+def traced_shape(state: TorchTranslation, call: Call) -> Shape:
+    """Return the shape that an operator gives for the example, with the batch."""
+    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
+    return tuple(int(n) for n in node.meta["val"].shape)
+
+
 def _arguments(node: Any) -> Arguments:
     """Return all arguments of a call by name, with what the operator's schema has where they are left out."""
     if _is_plain(node):

@@ -110,4 +110,5 @@ def _power_note(source: Source, exact: Outputs, made: Quantized, config: Quantiz
     told = f"scales that are powers of two: {ratios[0]:.1f} dB; any scales in their place: {ratios[1]:.1f} dB"
     if made.labels is None or made.quantized_accuracy is None:
         return (told,)
-    return (f"{told}; accuracy {made.quantized_accuracy:.2%} against {right_share(found[made.scored], made.labels):.2%}",)
+    right = right_share(found[made.scored], made.labels)
+    return (f"{told}; accuracy {made.quantized_accuracy:.2%} against {right:.2%}",)
