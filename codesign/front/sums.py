@@ -25,6 +25,7 @@ from codesign.front.source import (
 )
 from codesign.front.stored import counts_inside, window_of
 from codesign.ops.arrays import IntArray
+from codesign.ops.lookup import MAX_LOOKUP_BITS
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
 
@@ -58,7 +59,7 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
                 notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
             if grid is None:
                 found = f"its results are read without a quantization, and need more than {MAX_BITS} bits to be exact"
-                problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
+                problems.append(Problem.of(op, found, f"quantize them to at most {_most_bits(source, op)} bits"))
                 continue
             made = f"{op.output}:sums"
             operators[-1] = replace(op, output=made)
@@ -170,6 +171,12 @@ def _fitting(step: float, low: float, high: float) -> Quantization | None:
 
 def _whole(values: RealArray) -> bool:
     return bool(np.array_equal(values, np.rint(values)))
+
+
+def _most_bits(source: Source, op: Sum) -> int:
+    """Return how many bits what reads an operator can read: a table has an entry for each integer."""
+    tables = any(isinstance(reader, Activation) for reader in source.readers(op.output))
+    return MAX_LOOKUP_BITS if tables else MAX_BITS
 
 
 def _is_part_of_sum(source: Source, op: Operator) -> bool:
