@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation timing bench-timing bench-clock bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -51,6 +51,16 @@ bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs
 
 bench-correlation: setup ## do networks keep their order on other accelerators -> docs/rank_correlation.md (a minute)
 	@$(BIN)/python benchmarks/correlation.py --out docs/rank_correlation.md
+
+timing: setup ## is a path of a hardware module longer than tests/timing.csv says; REWRITE=1 rewrites it (half an hour)
+	@$(BIN)/python benchmarks/paths.py $(if $(REWRITE),--rewrite)
+
+bench-timing: setup ## engines placed and routed for an ECP5 -> docs/timing.md (an hour)
+	@scripts/environment.sh $(VENV) --editable .[all,timing]
+	@$(BIN)/python benchmarks/timing.py --out docs/timing.md
+
+bench-clock: setup ## netlists of machines -> what clocks are estimated from: boards/technologies, tests/clock.csv (an hour)
+	@$(BIN)/python benchmarks/clock.py
 
 bench-resources: setup ## predicted resources beside open synthesis, whole designs -> docs/resources.md (about half an hour)
 	@$(BIN)/python benchmarks/resources.py --out docs/resources.md

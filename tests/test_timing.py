@@ -126,4 +126,4 @@ PARTS = {"kept_register", "simple_ram", "channel_rom", "pool_array"}
 def test_no_path_of_a_small_module_is_longer_than_the_table_says(module: str, tmp_path: Path) -> None:
     row = measure(module, "xc7", tmp_path)
     assert not list(longer(row, read_table(TABLE)["xc7", module])), "shorten it, or run: make timing REWRITE=1"
-    assert json.loads((tmp_path / "netlist.json").read_text())["modules"]
+    assert json.loads((tmp_path / "xc7.json").read_text())["modules"]
