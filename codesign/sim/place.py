@@ -42,12 +42,12 @@ def place(work: Path, seed: int) -> Placed:
     argv: list[str | Path] = [sys.executable, "-c", _NEXTPNR, *PART, *options, "--json", "ecp5.json"]
     run_tool([*argv, "--report", name], cwd=work, timeout_s=_TIMEOUT_S, log=work / f"placed-{seed}.log")
     try:
-        return _read(json.loads((work / name).read_text()))
-    except (OSError, KeyError, ValueError, IndexError) as error:
+        return read_report(json.loads((work / name).read_text()))
+    except (OSError, LookupError, ValueError, StopIteration) as error:
         raise ToolError(f"nextpnr: no clock in {work / name}") from error
 
 
-def _read(report: dict[str, Any]) -> Placed:
+def read_report(report: dict[str, Any]) -> Placed:
     """Return what a report of nextpnr tells of the slowest path between registers."""
     mhz = min(clock["achieved"] for clock in report["fmax"].values())
     path = next(p for p in report["critical_paths"] if p["from"] == p["to"] and p["from"].startswith("posedge"))["path"]
