@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation timing bench-timing bench-clock bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: ## lint, types and the quick tests, for a first change (under three minut
 
 test: setup-test ## every test: lint, types, tests, the built wheel
 	@$(TOX) run-parallel --parallel 2 --parallel-live
+
+coverage: setup-test ## every test, and the share of lines that they reach (90 % at least)
+	@$(TOX) run -e coverage
 
 test-kills: setup-test ## a whole run, killed at 100 random moments (CODESIGN_KILLS=... for another number)
 	@$(TOX) run -e kills
@@ -75,6 +78,9 @@ bench-design-search: setup ## the best design of known networks, and how long it
 
 bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
 	@$(BIN)/python benchmarks/search_costs.py
+
+bench-onnx-nodes: setup ## onnx's own tests of operators, read as files -> docs/onnx_node_tests.md (seconds)
+	@$(BIN)/python benchmarks/onnx_nodes.py --out docs/onnx_node_tests.md
 
 bench-published: setup ## trained networks beside the same on published boards -> docs/published.md (hours; CODESIGN_MODELS=...)
 	@scripts/environment.sh $(VENV) --editable .[test]
