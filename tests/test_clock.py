@@ -80,6 +80,7 @@ def test_the_table_is_of_the_samples_as_they_are() -> None:
 
 
 @pytest.mark.yosys
+@pytest.mark.slow
 def test_a_netlist_gives_what_the_table_says(tmp_path: Path) -> None:
     sample = FITTED[0]
     found = {row.instance: row.ways for row in measure_sample(sample, "xc7", tmp_path)}

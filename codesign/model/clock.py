@@ -24,6 +24,7 @@ from codesign.machine.modules import (
     GateArray,
     LookupTable,
     MacArray,
+    OutputQueue,
     PoolArray,
     Requantize,
     Scale,
@@ -117,6 +118,8 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             return {"lanes": _log2(_whole(array.pe) * array.x_bits), "sum": float(array.acc_bits) * array.average}
         case Collector() as collector:
             return {"words": _log2(_whole(collector.pe) // _whole(collector.emit))}
+        case OutputQueue() as queue:
+            return {"queue": _log2(queue.depth)}
         case Requantize() as stage:
             return _scale_features(stage.scale)
         case ScaledSum() as add:

@@ -20,7 +20,7 @@ _PART = re.compile(r"\bu_(\w+)")  # the instance directly below
 _RESET_PORT = "rst_ni"
 _STILL = frozenset({_RESET_PORT, "clk_i"})
 _READY = ("ready_i", "ready_o")
-_BACKWARD = frozenset({"enable_i", "advance_i", "next_i"})  # what a module behind lets this one do
+_BACKWARD = frozenset({"enable_i", "go_i", "next_i"})  # what a module behind lets this one do
 
 
 class Side(Enum):

@@ -53,6 +53,7 @@ LARGE = (
     "width_widener IN_LANES=2 OUT_LANES=8 PACKET=64",
     "scaled_sum PE=2 A_MULTIPLIER=1000 B_MULTIPLIER=1777 SUM_BITS=22 SHIFT=12",
     "collector PE=8 EMIT=2 K=32 BITS=20",
+    "output_queue PE=8 EMIT=2 K=32 WORD_BITS=16 DEPTH=16",
     "weight_rom WORD_BITS=128 DEPTH=144",
     "weight_rom WORD_BITS=128 DEPTH=144 BLOCK_ROM=1",
     "mac_array PE=4 SIMD=4",
