@@ -9,6 +9,7 @@ Long because every kind of module stands here.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from math import gcd
 
 from codesign.machine.feeds import AnyFeed
@@ -181,6 +182,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
 
 
+def output_depth(delay: Int) -> Int:
+    """Return the depth of the output queue of a module that makes a word a cycle, `delay` cycles after its step."""
+    return queue_depth(1, 1, delay)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledSum(Joint):
     """Adds two words, each times a constant, then rounds and clamps. `bits`: of the wider operand. scaled_sum.sv."""
@@ -321,26 +327,25 @@ class GateArray(Whole, Joint):
 
 
 class Conversion(Enum):
-    """How words of one width become words of another."""
+    """How words of one width become words of another.
+
+    SPLITTING: words are cut out of wider ones, which a widener makes where they come narrower.
+    PACKING: words are joined to wider ones, which a narrower splits where they leave narrower.
+    """
 
     WIRE = "wire"
     WIDENING = "widening"
     NARROWING = "narrowing"
-    GENERAL = "general"
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units in the words of one packet on either side of a width_gearbox, and the most it holds to take a word."""
-
-    into: list[int]
-    out: list[int]
-    room: int
+    SPLITTING = "splitting"
+    PACKING = "packing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Converter:
-    """Words of lanes_in elements to words of lanes_out; packets are padded to whole words. width_converter.sv."""
+    """Words of lanes_in elements to words of lanes_out; packets are padded to whole words. width_converter.sv.
+
+    One packet is a whole number of the other: both are a pixel's channels, or a whole map.
+    """
 
     lanes_in: Int
     lanes_out: Int
@@ -351,27 +356,60 @@ class Converter:
     @property
     def conversion(self) -> Conversion:
         """Which kind a single instance is, given where either side pads."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        into, out = self.lanes_in, self.lanes_out
+        into, out = self._lanes
         if into == out and self._pads_alike(into):
             return Conversion.WIRE
         if out % into == 0 and self._pads_alike(into):
             return Conversion.WIDENING
         if into % out == 0 and self._pads_alike(out):
             return Conversion.NARROWING
-        return Conversion.GENERAL
+        into, out = self.real_lanes
+        if self.packet_in % self.packet_out == 0 and (self.packet_in != self.packet_out or into >= out):
+            return Conversion.SPLITTING
+        return Conversion.PACKING
+
+    @property
+    def _lanes(self) -> tuple[int, int]:
+        assert isinstance(self.lanes_in, int)
+        assert isinstance(self.lanes_out, int)
+        return self.lanes_in, self.lanes_out
 
     def _pads_alike(self, lanes: int) -> bool:
         return self.packet_in == self.packet_out or (self.packet_in % lanes == 0 and self.packet_out % lanes == 0)
 
-    def units(self) -> Units:
-        """Return what a gearbox moves: a unit is as many elements as both sides always move together."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        unit = gcd(gcd(self.lanes_in, self.lanes_out), gcd(self.packet_in, self.packet_out))
-        into, out = _units(self.lanes_in, self.packet_in, unit), _units(self.lanes_out, self.packet_out, unit)
-        return Units(into, out, 2 * (self.lanes_out // unit))
+    @property
+    def real_lanes(self) -> tuple[int, int]:
+        """Lanes of both sides without those that are padding in every word, of a single instance."""
+        into, out = self._lanes
+        return min(into, self.packet_in), min(out, self.packet_out)
+
+    @property
+    def wide_lanes(self) -> int:
+        """Lanes of the wider side of a width_splitter or width_packer: at least the other's, or more."""
+        into, out = self.real_lanes
+        return ceil_div(out, into) * into if self.conversion is Conversion.SPLITTING else (into // out + 1) * out
+
+    @property
+    def moves(self) -> list[int]:
+        """Words of the wider side that each word of the other takes or completes, in one turn through the packets.
+
+        A turn is the longer packet. Splitting: 0 or 1. Packing: up to 2, the second a cycle later.
+        """
+        (into, out), splits = self.real_lanes, self.conversion is Conversion.SPLITTING
+        lanes, packet = (out, self.packet_out) if splits else (into, self.packet_in)
+        whole, words = max(self.packet_in, self.packet_out), ceil_div(packet, lanes)
+        ends = [p + min((i + 1) * lanes, packet) for p in range(0, whole, packet) for i in range(words)]
+        wide = self.wide_lanes
+        passed = [0, *(ceil_div(end, wide) if splits or end == whole else end // wide for end in ends)]
+        return [after - before for before, after in pairwise(passed)]
+
+    @property
+    def delay(self) -> int:
+        """Cycles from a step of a width_splitter or width_packer to the offer of its word: its stages and its queue."""
+        (into, out), splits = self.real_lanes, self.conversion is Conversion.SPLITTING
+        wide, narrow = self.wide_lanes, out if splits else into
+        units = wide // gcd(wide, narrow, self.packet_in, self.packet_out)
+        return ceil_div(max(1, ceil_log2(units)), 2) + (1 if splits else 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,8 +470,3 @@ def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:
     """Return the narrow words in each word of a packet; the last word may hold fewer."""
     words = ceil_div(packet, lanes)
     return [lanes // to_lanes] * (words - 1) + [ceil_div(packet - (words - 1) * lanes, to_lanes)]
-
-
-def _units(lanes: int, packet: int, unit: int) -> list[int]:
-    full, rest = divmod(packet, lanes)
-    return [lanes // unit] * full + ([rest // unit] if rest else [])
