@@ -3,8 +3,9 @@
 import numpy as np
 
 from codesign.ir.technology import Fitted, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, RowRepeater
-from codesign.machine.modules import ChannelMux, Converter, Fifo, output_depth
+from codesign.machine.modules import ChannelMux, Fifo, output_depth
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
@@ -134,7 +135,8 @@ def _splitting(
     ff = (units - 1 + moved) * width + 2 * place + 3 * stages + 1 + counters
     lut = fit.split_choice * moved * width + fit.splitter + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(out * bits, output_depth(stages + 1), technology)
-    return table + np.asarray(words > 1)[..., None] * _widener(into, wide, packet_in, bits, fit)
+    widener = _widener(into, wide, packet_in, bits, fit)
+    return table + np.where(np.asarray(words > 1)[..., None], widener, 0)
 
 
 def _packing(
@@ -155,7 +157,8 @@ def _packing(
     ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages + counters
     lut = fit.pack_choice * (moved + units + taken) * width + 2 * units + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(wide * bits, output_depth(stages + 2), technology)
-    return table + (words > 1)[..., None] * _narrower(wide, out, packet_out, bits, fit)
+    narrower = _narrower(wide, out, packet_out, bits, fit)
+    return table + np.where((words > 1)[..., None], narrower, 0)
 
 
 def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:

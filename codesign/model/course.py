@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import ConfigError
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage, Walk
 from codesign.machine.modules import (
-    Conversion,
-    Converter,
     EngineModule,
     Fifo,
     Fork,

@@ -16,12 +16,13 @@ import numpy as np
 
 from codesign.ir.design import Design, Fifo
 from codesign.ir.graph import Graph
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval
-from codesign.machine.modules import Conversion, Converter, Fork, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
+from codesign.machine.modules import Fork, array_delay, packet_parts
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
 
