@@ -84,7 +84,8 @@ class Fitted:
     - `collector`: its count of words.
     - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
-    - `queue_hold`: width gearbox, a bit of its queue; `queue_choice`: a bit of it and word position that may reach it.
+    - `split_choice`: width splitter, a bit behind a stage; `splitter`: its places.
+    - `pack_choice`: width packer, a bit behind a stage.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
     - `scale_choice`: barrel shifter, a bit of the sum and of the exponent.
     - `constant_product`: share of a multiplier that is left where its weight is a constant.
@@ -105,8 +106,9 @@ class Fitted:
     output_queue: float
     output_pointer: float
     converter: float
-    queue_hold: float
-    queue_choice: float
+    split_choice: float
+    splitter: float
+    pack_choice: float
     fifo: float
     fifo_pointer: float
     scale_choice: float
