@@ -7,7 +7,7 @@ import numpy as np
 from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.line import input_lanes, is_streaming, reduction_steps
+from codesign.machine.line import input_lanes, is_streaming, reduction_steps, row_words, tap_choices
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
@@ -94,6 +94,11 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
             f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
             f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
         )
+    if engine.taps > 1 and (engine.taps not in tap_choices(node) or is_streaming(node, engine)):
+        raise ConfigError(
+            f"design: node {node.name!r}: taps must be 1, or the rows of the window of a convolution that does not dilate "
+            f"them and whose engine keeps rows; got {engine.taps}"
+        )
     k, c = node.aligned_lanes or (engine.pe, engine.simd)
     if k % engine.pe or c % engine.simd:
         raise ConfigError(
@@ -114,10 +119,17 @@ def _check_buffer(node: Operation, engine: LineEngine) -> None:
             f"design: node {node.name!r}: buffer_words: expected at most {MAX_BUFFER_WORDS}, got {engine.buffer_words}"
         )
     least = 2 if node.joins or is_streaming(node, engine) else _least_buffer_words(node, engine)
+    if engine.taps > 1 and engine.buffer_words % row_words(node, engine):
+        raise ConfigError(
+            f"design: node {node.name!r}: an engine with taps keeps whole rows, here of {row_words(node, engine)} words, but "
+            f"buffer_words is {engine.buffer_words}"
+        )
     if engine.buffer_words < least:
+        row = row_words(node, engine)
+        enough = 1 << (least - 1).bit_length() if engine.taps == 1 else ceil_div(least, row) * row
         raise ConfigError(
             f"design: node {node.name!r}: one of its windows spans {least} words, but buffer_words is "
-            f"{engine.buffer_words}; {1 << (least - 1).bit_length()} would do"
+            f"{engine.buffer_words}; {enough} would do"
         )
 
 
@@ -130,8 +142,9 @@ def _check_words(node: Operation, engine: LineEngine) -> None:
         ("an output word", f"emit {engine.emit}", engine.emit, node.otype.bits, MAX_WORD_BITS),
     ]
     if isinstance(node, Conv):
-        text = f"PE {engine.pe} x SIMD {engine.simd}"
-        words.append(("a word of weights", text, engine.pe * engine.simd, node.wtype.bits, MAX_WEIGHT_WORD_BITS))
+        text = f"PE {engine.pe} x SIMD {engine.simd}" + (f" x {engine.taps} taps" if engine.taps > 1 else "")
+        lanes = engine.pe * engine.simd * engine.taps
+        words.append(("a word of weights", text, lanes, node.wtype.bits, MAX_WEIGHT_WORD_BITS))
     for what, text, count, bits, most in words:
         if count * bits > most:
             raise ConfigError(

@@ -197,7 +197,7 @@ class _Course:
                     feed = module
                 case MacArray() | PoolArray():
                     assert feed is not None
-                    stream = self._array(engine.name, feed, stream, module.delay, results)
+                    stream = self._array(engine.name, feed, stream, feed.delay + module.delay, results)
                 case Collector(pe=pe, emit=emit) if pe != emit:
                     counts = packet_parts(engine.pe, node.oshape.c, engine.emit) * pixels
                     before, stream = stream, self._new()
