@@ -80,7 +80,9 @@ class Fitted:
 
     - `counter`: wrap of a counter.
     - `line_pointer`: line buffer, a bit of its pointers; `line_padding`: comparisons with the edges of the map.
+    - `row_pointer`: line buffer by rows, a bit of its counts of words; `row_bank`: a bit of the choice of a bank.
     - `collector`: its count of words.
+    - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
     - `queue_hold`: width gearbox, a bit of its queue; `queue_choice`: a bit of it and word position that may reach it.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
@@ -99,7 +101,11 @@ class Fitted:
     counter: float
     line_pointer: float
     line_padding: float
+    row_pointer: float
+    row_bank: float
     collector: float
+    output_queue: float
+    output_pointer: float
     converter: float
     queue_hold: float
     queue_choice: float

@@ -33,9 +33,9 @@ class Feed(Replay):
     taps: Int = 1
 
     @property
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles in which words are brought to their rows' places; all others are the array's."""
-        return int(self.taps > 1)
+        return 1 * (self.taps > 1)
 
     def walk(self) -> Walk:
         return _window_walk(self)

@@ -3,7 +3,8 @@
 //
 // Input:  IY x IX pixels of FOLD words, image after image.
 // Output: FY words per step, the top row's lowest, for oy, ox, group, pass, fx, inner word. See line_buffer.sv for
-//         groups and passes. `first_o` and `last_o` mark the first and last step of a pass: one result.
+//         groups and passes. `first_o` and `last_o` mark the first and last step of a pass: one result. The last
+//         waits for go_i.
 //
 // BANKS memories of a row each make one circular memory of BANKS * IX * FOLD words: the rows of all images lie in turn.
 // So the word at one place of all rows of a window is at one address in different banks, and all are read at once. A
@@ -43,8 +44,9 @@ module row_buffer
   input  logic [WORD_BITS-1:0]         data_i,
   input  logic                         valid_i,
   output logic                         ready_o,
-  input  logic                         advance_i,  // the pipeline behind takes a step or a bubble
-  output logic                         issue_o,    // the words of a step follow one cycle later
+  input  logic                         go_i,     // the last step of a result may be taken
+  output logic                         issue_o,  // the words of a step follow one cycle later
+  output logic                         take_o,   // the last step of a result is taken in this cycle
   output logic [FY-1:0][WORD_BITS-1:0] data_o,
   output logic                         valid_o,
   output logic                         first_o,
@@ -88,7 +90,8 @@ module row_buffer
   typedef logic signed [WordBits-1:0] words_t;
 
   localparam int RowBits = $clog2(max(IY, FY) + max(FY, STRIDE_Y) + 1) + 1;
-  localparam int ColumnBits = $clog2(IX + (FX - 1) * DILATION_X + STRIDE_X + 1) + 1;
+  localparam int SpanX = (FX - 1) * DILATION_X + 1;
+  localparam int ColumnBits = $clog2(max(IX, SpanX) + max(SpanX, STRIDE_X) + 1) + 1;
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ColumnBits-1:0] column_t;
 
@@ -114,7 +117,8 @@ module row_buffer
 
   assign ready_o = !space_q[WordBits-1];
   assign accept  = valid_i && ready_o;
-  assign issue   = advance_i && (outside || !ahead_q[WordBits-1]);
+  assign issue   = (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
+  assign take_o  = issue && last_fx;
 
   // The way to the place of the next step, and how many more words are then ahead.
   place_t step;
@@ -243,7 +247,7 @@ module row_buffer
       .write_i(accept && bank_q[b]),
       .write_address_i(write_q),
       .data_i,
-      .read_i(issue),
+      .read_i(1'b1),
       .fill_i(1'b0),
       .read_address_i(address_q[AddressBits-1:0]),
       .data_o(words[b])
@@ -255,20 +259,18 @@ module row_buffer
     if (!rst_ni) begin
       valid_q <= 1'b0;
       valid_o <= 1'b0;
-    end else if (advance_i) begin
+    end else begin
       valid_q <= issue;
       valid_o <= valid_q;
     end
   end
   always_ff @(posedge clk_i) begin
-    if (advance_i) begin
-      first_word_q <= first_q;
-      last_word_q  <= last_fx;
-      first_o      <= first_word_q;
-      last_o       <= last_word_q;
-    end
+    first_word_q <= first_q;
+    last_word_q  <= last_fx;
+    first_o      <= first_word_q;
+    last_o       <= last_word_q;
   end
-  assign issue_o = advance_i && valid_q;
+  assign issue_o = valid_q;
 
   // Each row of the window: the bank that it lies in, and whether it lies outside the map.
   for (genvar f = 0; f < FY; f++) begin : g_row
@@ -292,10 +294,8 @@ module row_buffer
 
     assign pad = outside || (Above && row_q < row_t'(-f)) || (Below && row_q >= row_t'(IY - f));
     always_ff @(posedge clk_i) begin
-      if (advance_i) begin
-        step_q <= here_q;
-        pad_q  <= pad;
-      end
+      step_q <= here_q;
+      pad_q  <= pad;
     end
 
     logic [WORD_BITS-1:0] word;
@@ -306,7 +306,7 @@ module row_buffer
       end
     end
     always_ff @(posedge clk_i) begin
-      if (advance_i) data_o[f] <= pad_q ? FILL : word;
+      data_o[f] <= pad_q ? FILL : word;
     end
   end
 
