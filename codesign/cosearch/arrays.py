@@ -184,7 +184,7 @@ def _narrowest(options: Options, interval: int) -> int:
 
 
 def _same_engine(options: Options, engines: EngineColumns, at: int, weights: FloatArray) -> int:
-    """Return the option of those lanes and taps, with the same kind of multipliers if there is one, cheapest of those."""
+    """Return the option of those lanes and taps, with the same kind of multipliers if there is one: the cheapest."""
     assert options.engines is not None
     lanes = (options.engines.pe == engines.pe[at]) & (options.engines.simd == engines.simd[at])
     lanes &= options.engines.taps == engines.taps[at]

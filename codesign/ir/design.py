@@ -30,7 +30,7 @@ class LineEngine:
     those of a grouped convolution divide its group's, and pe of a concat divides the channels of every input but the
     last. `emit` is how many output channels leave in one word, a divisor of pe.
 
-    `taps` is how many rows of the window a convolution takes in a cycle: 1, or all of them, at one column of the window.
+    `taps` is how many rows of the window a convolution takes in a cycle, at one column: 1, or all of them.
     `buffer_words` is the depth of the line buffer in input words: a power of two, or whole rows where taps is above 1.
     Multiplier and memories are ignored by nodes without weights or buffer.
     """

@@ -35,6 +35,7 @@ def check_design(design: Design, graph: Graph) -> None:
         _check_stream("output_lanes", lanes, output.otype)
     for node in graph.operations:
         engine = design.engine_of(node.name)
+        _check_taps(node, engine)
         _check_parallelism(node, engine)
         _check_buffer(node, engine)
         _check_words(node, engine)
@@ -87,17 +88,23 @@ def _check_stream(name: str, lanes: int, otype: QType) -> None:
         )
 
 
+def _check_taps(node: Operation, engine: LineEngine) -> None:
+    """Raise ConfigError unless the engine can take so many rows of the node's window in a cycle."""
+    allowed = (1,) if is_streaming(node, engine) else tap_choices(node)
+    if engine.taps not in allowed:
+        many = " or ".join(map(str, allowed))
+        raise ConfigError(
+            f"design: node {node.name!r}: its engine may have {many} taps, but has {engine.taps}; all rows of a window "
+            "at once are for convolutions over several rows, not dilated in y, whose engine does not stream"
+        )
+
+
 def _check_parallelism(node: Operation, engine: LineEngine) -> None:
     simd_limit = node.reduced_channels
     if engine.pe > node.oshape.c or engine.simd > simd_limit:
         raise ConfigError(
             f"design: node {node.name!r} has K = {node.oshape.c} and C = {simd_limit} to compute in parallel, "
             f"but its engine has PE {engine.pe} and SIMD {engine.simd}"
-        )
-    if engine.taps > 1 and (engine.taps not in tap_choices(node) or is_streaming(node, engine)):
-        raise ConfigError(
-            f"design: node {node.name!r}: taps must be 1, or the rows of the window of a convolution that does not dilate "
-            f"them and whose engine keeps rows; got {engine.taps}"
         )
     k, c = node.aligned_lanes or (engine.pe, engine.simd)
     if k % engine.pe or c % engine.simd:
@@ -114,18 +121,18 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
 
 def _check_buffer(node: Operation, engine: LineEngine) -> None:
     """Raise ConfigError unless a window of the node fits the line buffer; an engine that needs none may have any."""
+    row = row_words(node, engine)
     if engine.buffer_words > MAX_BUFFER_WORDS:
         raise ConfigError(
             f"design: node {node.name!r}: buffer_words: expected at most {MAX_BUFFER_WORDS}, got {engine.buffer_words}"
         )
     least = 2 if node.joins or is_streaming(node, engine) else _least_buffer_words(node, engine)
-    if engine.taps > 1 and engine.buffer_words % row_words(node, engine):
+    if engine.taps > 1 and engine.buffer_words % row:
         raise ConfigError(
-            f"design: node {node.name!r}: an engine with taps keeps whole rows, here of {row_words(node, engine)} words, but "
-            f"buffer_words is {engine.buffer_words}"
+            f"design: node {node.name!r}: with taps above 1 the buffer holds whole rows of {row} words, but "
+            f"buffer_words is {engine.buffer_words}; {ceil_div(max(least, engine.buffer_words), row) * row} would do"
         )
     if engine.buffer_words < least:
-        row = row_words(node, engine)
         enough = 1 << (least - 1).bit_length() if engine.taps == 1 else ceil_div(least, row) * row
         raise ConfigError(
             f"design: node {node.name!r}: one of its windows spans {least} words, but buffer_words is "

@@ -260,7 +260,9 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         node,
         engine,
         _feed(node, engine),
-        WeightRom(word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
+        WeightRom(
+            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
+        ),
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),

@@ -48,16 +48,14 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
     end = ((ox - 1) * w.stride_x - w.pad_left + w.span_x) * fold  # of the last window in its row
     place = ceil_log2(np.asarray(largest(row, end) + w.pad_left * fold + 1)) + 1
     place = place * (1 + ((ox - 1) * w.stride_x - w.pad_left + w.span_x > ix))  # twice if windows end beyond a row
-    first_low, last_low = (
-        min(top + taps - 1 - w.pad_top, iy - 1) for top in (0, (oy - 1) * w.stride_y)
-    )
+    first_low, last_low = (min(top + taps - 1 - w.pad_top, iy - 1) for top in (0, (oy - 1) * w.stride_y))
     reach = max(iy - last_low + first_low, w.stride_y) * row + end + w.pad_left * fold
     pointers = place + 2 * (ceil_log2(np.asarray(feed.depth + reach + 1)) + 1)
     # A row of the window finds its words in some of the banks only, if rows move on by several.
     choices = banks // np.gcd(banks, np.gcd(w.stride_y, iy - (oy - 1) * w.stride_y))
     chosen = taps * ceil_log2(choices)
     groups = ceil_div(fold, feed.inner)
-    loops = sum(_loop_ff(count) for count in (feed.inner, w.fx, feed.passes, groups))
+    loops = _loop_ff(feed.inner) + _loop_ff(w.fx) + _loop_ff(feed.passes) + _loop_ff(groups)
     loops = loops + _place_bits(iy, taps, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     loops = loops + (oy > 1) + (ox > 1) + _loop_ff(row) + banks * (banks > 1)
     memory = bram18_count(width, ram_depth, technology)

@@ -84,9 +84,7 @@ def size_buffers(graph: Graph, design: Design) -> Design:
     machine = elaborate(graph, design)
     found = schedule(machine)
     held, rows = found.buffer_words, {u.engine.name: row_words(u.node, u.engine) for u in machine.units}
-    engines = tuple(
-        replace(e, buffer_words=_depth(e, held.get(e.name, 2), rows[e.name])) for e in design.engines
-    )
+    engines = tuple(replace(e, buffer_words=_depth(e, held.get(e.name, 2), rows[e.name])) for e in design.engines)
     words_of = found.fifo_words
     fifos = tuple(Fifo(f.node, f.index, power_of_two(words_of[fifo_channel(f.node, f.index)])) for f in design.fifos)
     return replace(design, engines=engines, fifos=fifos)
