@@ -76,7 +76,7 @@ class Timing:
     delays: Delays
     placed: float
     speeds: tuple[Speed, ...]
-    paths: dict[str, dict[str, float]] = field(default_factory=dict, hash=False)
+    paths: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_range(self, 0.01, 100, "placed")
