@@ -15,7 +15,7 @@ from codesign.emit.tables import weight_table
 from codesign.errors import ConfigError
 from codesign.ir.builder import GraphBuilder
 from codesign.ir.canonical import canonical
-from codesign.ir.design import Design, LineEngine, Memory
+from codesign.ir.design import Design, LineEngine
 from codesign.ir.files import load_design, save_design
 from codesign.ir.graph import Graph
 from codesign.ir.technology import families, technology_of
@@ -29,7 +29,6 @@ from codesign.model.resource import to_resources
 from codesign.model.schedule import schedule, size_buffers
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
-from codesign.ops.node import Operation
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape, Window
 from codesign.sim.synth import count_resources, read_cells, synthesis_script

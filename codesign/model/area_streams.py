@@ -55,7 +55,7 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
     choices = banks // np.gcd(banks, np.gcd(w.stride_y, iy - (oy - 1) * w.stride_y))
     chosen = taps * ceil_log2(choices)
     groups = ceil_div(fold, feed.inner)
-    loops = _loop_ff(feed.inner) + _loop_ff(w.fx) + _loop_ff(feed.passes) + _loop_ff(groups)
+    loops = _loop_ff(feed.inner) + _loop_ff(w.fx * feed.inner) + _loop_ff(feed.passes) + _loop_ff(groups)
     loops = loops + _place_bits(iy, taps, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     loops = loops + (oy > 1) + (ox > 1) + _loop_ff(row) + banks * (banks > 1)
     memory = bram18_count(width, ram_depth, technology)

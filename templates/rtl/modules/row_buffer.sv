@@ -85,6 +85,12 @@ module row_buffer
   localparam int FreeRow = (STRIDE_Y * IX - max(LastColumn, 0)) * FOLD;
   localparam int FreeImage = (IY * IX - (LastTop < 0 ? 0 : LastTop * IX + max(LastColumn, 0))) * FOLD;
 
+  // What the first row of windows brings at its end, as more words ahead and as words freed; what its windows free.
+  localparam int FirstTurn = -(ToNextRow + (OY == 1 ? NextImageLow : min(FirstLow + STRIDE_Y, IY - 1) - FirstLow) * Row);
+  localparam int FirstFreeTurn =
+      OY == 1 ? FreeImage : PAD_TOP == 0 ? FreeRow : PAD_TOP < STRIDE_Y ? FirstFreeRow * Row : 0;
+  localparam int FirstFree = PAD_LEFT == 0 ? STRIDE_X * FOLD : PAD_LEFT < STRIDE_X ? FirstFreeColumn * FOLD : 0;
+
   localparam int Reach = max(NextImageLow, STRIDE_Y) * Row + Furthest - Origin + 1;
   localparam int WordBits = $clog2(Depth + Reach + 1) + 1;
   typedef logic signed [WordBits-1:0] words_t;
@@ -97,19 +103,17 @@ module row_buffer
 
   logic issue, accept, outside;
   logic last_inner, last_fx, last_pass, last_group, last_column, last_row, last_column_q, last_row_q, first_q;
-  logic end_inner, end_fx, end_pass, end_group;
+  logic end_pass, end_group;
   place_t  address_q;
   words_t  ahead_q, space_q;
   column_t column_q;
   row_t    row_q;
 
-  // Loops, innermost first; `last_` tells that all within are in their last turn as well.
-  loop_counter #(.COUNT(Inner)) u_inner (.clk_i, .rst_ni, .step_i(issue), .last_o(end_inner));
-  loop_counter #(.COUNT(FX)) u_fx (.clk_i, .rst_ni, .step_i(issue && last_inner), .last_o(end_fx));
+  // Loops; `last_` tells that all within are in their last turn as well. The steps of a pass are counted whole.
+  loop_counter #(.COUNT(Inner)) u_inner (.clk_i, .rst_ni, .step_i(issue), .last_o(last_inner));
+  loop_counter #(.COUNT(FX * Inner)) u_step (.clk_i, .rst_ni, .step_i(issue), .last_o(last_fx));
   loop_counter #(.COUNT(PASSES)) u_pass (.clk_i, .rst_ni, .step_i(issue && last_fx), .last_o(end_pass));
   loop_counter #(.COUNT(GROUPS)) u_group (.clk_i, .rst_ni, .step_i(issue && last_pass), .last_o(end_group));
-  assign last_inner  = end_inner;
-  assign last_fx     = last_inner && end_fx;
   assign last_pass   = last_fx && end_pass;
   assign last_group  = last_pass && end_group;
   assign last_column = last_group && last_column_q;
@@ -120,12 +124,35 @@ module row_buffer
   assign issue   = (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
   assign take_o  = issue && last_fx;
 
+  // What the end of this row of windows brings, and what the end of this window frees: known one row and one window
+  // ahead. `turn_q`: more words ahead; `free_row_q`, `free_q`: words that no step needs any more, less one.
+  words_t turn_q, turn_d, free_row_q, free_row_d, free_q, free_d;
+  always_comb begin
+    if (last_row)                                      turn_d = words_t'(FirstTurn);
+    else if (row_q == row_t'(LastTop - STRIDE_Y))      turn_d = words_t'(-(ToNextRow + NextImageLow * Row));
+    else if (int'(row_q) <= IY - FY - 2 * STRIDE_Y)    turn_d = words_t'(-(ToNextRow + STRIDE_Y * Row));
+    else if (int'(row_q) < IY - FY - STRIDE_Y)         turn_d = words_t'(-(ToNextRow + LowPart * Row));
+    else                                               turn_d = words_t'(-ToNextRow);
+    if (last_row)                                      free_row_d = words_t'(FirstFreeTurn - 1);
+    else if (row_q == row_t'(LastTop - STRIDE_Y))      free_row_d = words_t'(FreeImage - 1);
+    else if (int'(row_q) >= -STRIDE_Y)                 free_row_d = words_t'(FreeRow - 1);
+    else if (int'(row_q) > -2 * STRIDE_Y)              free_row_d = words_t'(FirstFreeRow * Row - 1);
+    else                                               free_row_d = words_t'(-1);
+    free_d = words_t'(-1);
+    if (last_column) begin
+      if (last_row ? PAD_TOP == 0 : int'(row_q) >= -STRIDE_Y) free_d = words_t'(FirstFree - 1);
+    end else if (row_q >= 0) begin
+      if (int'(column_q) >= -STRIDE_X)                 free_d = words_t'(STRIDE_X * FOLD - 1);
+      else if (int'(column_q) > -2 * STRIDE_X)         free_d = words_t'(FirstFreeColumn * FOLD - 1);
+    end
+  end
+
   // The way to the place of the next step, and how many more words are then ahead.
   place_t step;
   words_t more;
   always_comb begin
     step = place_t'(ToNextRow);
-    more = words_t'(-ToNextRow);
+    more = turn_q;
     if (!last_inner) begin
       step = place_t'(1);
       more = words_t'(-1);
@@ -141,12 +168,6 @@ module row_buffer
     end else if (!last_column) begin
       step = place_t'(ToNextWindow);
       more = words_t'(-ToNextWindow);
-    end else if (last_row) begin
-      more = words_t'(-(ToNextRow + NextImageLow * Row));
-    end else if (row_q <= row_t'(IY - FY - STRIDE_Y)) begin
-      more = words_t'(-(ToNextRow + STRIDE_Y * Row));
-    end else if (row_q < row_t'(IY - FY)) begin
-      more = words_t'(-(ToNextRow + LowPart * Row));
     end
   end
 
@@ -168,26 +189,17 @@ module row_buffer
     assign outside = 1'b0;
   end
 
-  // Words that no step needs any more once this one is done, less one.
   words_t freed;
   always_comb begin
     freed = words_t'(-1);
-    if (last_row) begin
-      freed = words_t'(FreeImage - 1);
-    end else if (last_column) begin
-      if (row_q >= 0)                           freed = words_t'(FreeRow - 1);
-      else if (row_q > row_t'(-STRIDE_Y))       freed = words_t'(FirstFreeRow * Row - 1);
-    end else if (last_group && row_q >= 0) begin
-      if (column_q >= 0)                        freed = words_t'(STRIDE_X * FOLD - 1);
-      else if (column_q > column_t'(-STRIDE_X)) freed = words_t'(FirstFreeColumn * FOLD - 1);
-    end
+    if (issue && last_group) freed = last_column_q ? free_row_q : free_q;
   end
 
   // A bit below the lowest carries one more into each sum: the word that comes in, or the one that does not.
   logic unused_ahead, unused_space;
   words_t ahead_d, space_d;
   assign {ahead_d, unused_ahead} = {ahead_q, 1'b1} + {issue ? more : words_t'(0), accept};
-  assign {space_d, unused_space} = {space_q, 1'b1} + {issue ? freed : words_t'(-1), !accept};
+  assign {space_d, unused_space} = {space_q, 1'b1} + {freed, !accept};
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -207,14 +219,20 @@ module row_buffer
       last_column_q <= OX == 1;
       last_row_q    <= OY == 1;
       first_q       <= 1'b1;
+      turn_q        <= words_t'(FirstTurn);
+      free_row_q    <= words_t'(FirstFreeTurn - 1);
+      free_q        <= words_t'((PAD_TOP == 0 ? FirstFree : 0) - 1);
     end else if (issue) begin
       address_q <= address_q + step;
       first_q   <= last_fx;
       if (last_group) begin
+        free_q        <= free_d;
         column_q      <= last_column ? column_t'(-PAD_LEFT) : column_q + column_t'(STRIDE_X);
         last_column_q <= OX == 1 || (!last_column && column_q == column_t'(LastColumn - STRIDE_X));
       end
       if (last_column) begin
+        turn_q     <= turn_d;
+        free_row_q <= free_row_d;
         row_q      <= last_row ? row_t'(-PAD_TOP) : row_q + row_t'(STRIDE_Y);
         last_row_q <= OY == 1 || (!last_row && row_q == row_t'(LastTop - STRIDE_Y));
       end
