@@ -197,12 +197,14 @@ def test_as_few_rows_as_windows_allow_change_no_word_in_either_spelling(tmp_path
     assert failures(cases, tmp_path) == ""
 
 
-def run_one(work: Path, alter: Callable[[Path], None] | None) -> Result:
+def run_one(work: Path, paced: bool, alter: Callable[[Path], None] | None = None) -> Result:
+    """Images as the engine takes them, or as fast as they go in."""
     work.mkdir()
-    graph = convolution(replace(SAME, stride_y=2, stride_x=2), (8, 6, 2), k=2)
+    graph = convolution(replace(SAME, stride_y=2, stride_x=2), (7, 6, 2), k=2)
     design = size_buffers(graph, with_taps(graph, 3, buffer_words=8 * 12))
     x = random_inputs(graph, np.random.default_rng(1), 4)
-    pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles), "--patience", "20000")
+    interval = schedule(elaborate(graph, design)).interval_cycles
+    pace = ("--pace", str(interval), "--patience", "20000") if paced else ()
     return run_group([Machine(0, graph, design, x, pace)], work, build_runtime(), alter)[0]
 
 
@@ -210,17 +212,17 @@ def run_one(work: Path, alter: Callable[[Path], None] | None) -> Result:
 @pytest.mark.gxx
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("paced", "old", "new"),
     [
-        ("(f + PAD_TOP * (BANKS - 1)) % BANKS", "(f + 1 + PAD_TOP * (BANKS - 1)) % BANKS"),  # another row's bank
-        ("words_t'(FreeRow - 1)", "words_t'(FreeRow + Row - 1)"),  # a row freed early
-        ("Below && row_q >=", "Below && row_q >"),  # the padding below
-        ("ToNextRow + STRIDE_Y * Row", "ToNextRow + (STRIDE_Y - 1) * Row"),  # too few words waited for
+        (True, "(f + PAD_TOP * (BANKS - 1)) % BANKS", "(f + 1 + PAD_TOP * (BANKS - 1)) % BANKS"),  # another row's bank
+        (False, "words_t'(FreeRow - 1)", "words_t'(FreeRow + Row - 1)"),  # a row freed early
+        (True, "Below && row_q >=", "Below && row_q >"),  # the padding below
+        (True, "ToNextRow + STRIDE_Y * Row", "ToNextRow + (STRIDE_Y - 1) * Row"),  # too few words waited for
     ],
 )
-def test_planted_bugs_are_found(old: str, new: str, tmp_path: Path) -> None:
-    assert run_one(tmp_path / "sound", None).status == 0
-    assert run_one(tmp_path / "planted", planted(old, new, "row_buffer")).status == 1
+def test_planted_bugs_are_found(paced: bool, old: str, new: str, tmp_path: Path) -> None:
+    assert run_one(tmp_path / "sound", paced).status == 0
+    assert run_one(tmp_path / "planted", paced, planted(old, new, "row_buffer")).status == 1
 
 
 def feed(**parameters: int | bool) -> Feed:
@@ -275,5 +277,5 @@ def test_a_row_buffer_takes_what_is_predicted(module: Feed, family: str, tmp_pat
     found = count_resources(read_cells(tmp_path / "stat.json"))
     predicted = to_resources(area(module, technology_of(family)))
     assert (predicted.dsp, predicted.bram18) == (found.dsp, found.bram18)
-    assert abs(predicted.ff / found.ff - 1) < 0.02
+    assert abs(predicted.ff / found.ff - 1) < 0.03
     assert abs(predicted.lut / found.lut - 1) < 0.15

@@ -58,12 +58,26 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
     loops = _loop_ff(feed.inner) + _loop_ff(w.fx * feed.inner) + _loop_ff(feed.passes) + _loop_ff(groups)
     loops = loops + _place_bits(iy, taps, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     loops = loops + (oy > 1) + (ox > 1) + _loop_ff(row) + banks * (banks > 1)
+    loops = loops + _ahead_ff(feed)
     memory = bram18_count(width, ram_depth, technology)
     lut = technology.fitted.row_pointer * pointers + loops + technology.fitted.row_bank * chosen
     lut = lut + taps * width * choice_luts(choices, technology)
     lut = lut + np.where(in_bram, 0, banks * lutram_luts(width, ram_depth, technology))
     ff = pointers + loops + 2 * chosen + taps * (feed.has_padding + width) + 7 + np.where(in_bram, 0, banks * width)
     return counts(fold, bram18=np.where(in_bram, banks * memory, 0), lut=lut, ff=ff)
+
+
+def _ahead_ff(feed: Feed) -> int:
+    """Return the registers of what the ends of rows and windows bring: a bit for each way in which its values differ."""
+    w, iy = feed.window, feed.ishape.y
+    tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
+    lows = np.minimum(tops + w.fy - 1, iy - 1)
+    turns = len({*np.diff(lows).tolist(), -1})  # the last row's is like no other
+    rows = len({*np.diff(np.maximum(tops, 0)).tolist(), -1})
+    columns = np.diff(np.maximum(np.arange(feed.oshape.x) * w.stride_x - w.pad_left, 0))
+    windows = len({*columns.tolist(), *([0] if w.pad_top else [])})
+    # One that frees nothing is all ones.
+    return 2**turns - 2 + (2 ** (rows - 1) - 1 if w.pad_top else 2**rows - 2) + 2 ** (max(windows, 1) - 1) - 1
 
 
 def _loop_ff(count: Int) -> IntArray:
