@@ -216,7 +216,7 @@ class _Course:
             case (Feed() as feed, *behind):
                 return self._array(unit, feed, ins[0], behind)
             case (Replay() as replay,):
-                pipe = self._pipe(replay.delay, words)
+                pipe = self._pipe(int(replay.delay), words)
                 self._line_buffer(engine.name, replay, ins[0], pipe)
                 return pipe.out
             case (Stage() as stage,):
