@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test coverage test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-design-search: setup ## the best design of known networks, and how long it
 
 bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
 	@$(BIN)/python benchmarks/search_costs.py
+
+bench-onnx-nodes: setup ## onnx's own tests of operators, read as files -> docs/onnx_node_tests.md (seconds)
+	@$(BIN)/python benchmarks/onnx_nodes.py --out docs/onnx_node_tests.md
 
 bench-published: setup ## trained networks beside the same on published boards -> docs/published.md (hours; CODESIGN_MODELS=...)
 	@scripts/environment.sh $(VENV) --editable .[test]

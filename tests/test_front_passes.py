@@ -253,8 +253,8 @@ def test_sums_on_no_common_grid_are_told() -> None:
     )
     (problem,) = quantize_sums(before)[1]
     assert str(problem) == (
-        "node 'c' (Conv): its sums are read without a quantization, and need more than 16 bits to be exact; quantize "
-        "them to at most 16 bits"
+        "node 'c' (Conv): its results are read without a quantization, and need more than 16 bits to be exact; "
+        "quantize them to at most 16 bits"
     )
 
 

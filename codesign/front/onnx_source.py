@@ -66,7 +66,9 @@ def input_shape(model: OnnxModel, given: tuple[int, ...] | None) -> tuple[int, .
             raise UnsupportedError(f"{named}; the shape {list(given)} that was given does not fit it")
         found = given
     whole = tuple(n for n in found if n is not None)
-    if len(whole) < len(found) or not found:
+    if not found:
+        raise UnsupportedError(f"{named}; expected a batch of maps [C, Y, X], of rows [C, X] or of vectors [C]")
+    if len(whole) < len(found):
         raise UnsupportedError(f"{named}; give those behind the batch, such as --input-shape 3,224,224")
     if math.prod(whole) > MOST_ELEMENTS:
         raise UnsupportedError(f"{named}; expected at most {MOST_ELEMENTS:,} elements")
@@ -108,7 +110,8 @@ def _layer(state: Translation, node: OnnxNode) -> None:
         held = {state.integers.get(state.tensor(name)) for name in maps}
         (quantization,) = held if len(held) == 1 else (None,)
         if quantization is None:
-            raise Refusal("joins integers of several scales", "put a DequantizeLinear before it")
+            what = "joins integers of several scales" if len(held) > 1 else "reads integers that nothing quantizes"
+            raise Refusal(what, "put a DequantizeLinear before it")
         for output in filter(None, node.outputs):
             state.raw.add(output)
             state.integers[state.tensor(output)] = quantization

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from codesign.front.grids import grids_of, has, holds, joined, narrowed, on_grid
-from codesign.front.quantization import RealArray
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
     Affine,
@@ -254,17 +253,9 @@ def _folded(source: Source, before: Conv | Dense, op: Affine) -> Source:
     bias = np.zeros(k) if before.bias is None else source.constants[before.bias].values
     names = f"{before.weight}:{op.name}", f"{op.name}:bias"
     made = replace(before, weight=names[0], bias=names[1], output=op.output)
-    constants = {names[0]: _times(weight, factor), names[1]: Constant(bias * factor + offset)}
-    return _replaced(source, {before.output: (), op.output: (made,)}, constants)
-
-
-def _times(weight: Constant, factor: RealArray) -> Constant:
-    """Return weights [K, ...] times a factor [K]."""
     spread = factor.reshape(-1, *(1,) * (len(weight.shape) - 1))
-    if weight.integers is None or weight.scale is None:
-        return Constant(weight.values * spread)
-    signs, sizes = np.sign(spread), np.where(spread == 0, 1.0, np.abs(spread))
-    return Constant.of((weight.integers * signs).astype(np.int64), weight.scale * sizes)
+    constants = {names[0]: weight.times(spread), names[1]: Constant(bias * factor + offset)}
+    return _replaced(source, {before.output: (), op.output: (made,)}, constants)
 
 
 def _pointwise(source: Source, op: Affine) -> Source:
@@ -274,7 +265,8 @@ def _pointwise(source: Source, op: Affine) -> Source:
     names = f"{op.name}:weight", f"{op.name}:bias"
     one = Constant.of(np.ones((c, 1, 1, 1), np.int64), 1.0)
     made = Conv(name=op.name, input=op.input, output=op.output, weight=names[0], bias=names[1], groups=c)
-    constants = {names[0]: _times(one, factor), names[1]: Constant(offset.astype(np.float64))}
+    spread = factor.reshape(-1, 1, 1, 1)
+    constants = {names[0]: one.times(spread), names[1]: Constant(offset.astype(np.float64))}
     return _replaced(source, {op.output: (made,)}, constants)
 
 

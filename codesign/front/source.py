@@ -52,6 +52,13 @@ class Constant:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape)
 
+    def times(self, factor: RealArray | float) -> "Constant":
+        """Return the constant times numbers that broadcast over it; sizes go into scales, signs into integers."""
+        if self.integers is None or self.scale is None:
+            return Constant(self.values * factor)
+        signs, sizes = np.sign(factor), np.where(factor == 0, 1.0, np.abs(factor))
+        return Constant.of((self.integers * signs).astype(np.int64), self.scale * sizes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantize:

@@ -1,11 +1,12 @@
 """Sums that a file does not round: their exact grid, where there is one, so that every layer ends in a quantization."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from codesign.front.activations import activated
-from codesign.front.grids import grids_of
+from codesign.front.grids import grid_behind
 from codesign.front.problem import Problem
 from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
@@ -22,6 +23,7 @@ from codesign.front.source import (
     Sum,
     inputs_of,
 )
+from codesign.front.stored import counts_inside, window_of
 from codesign.ops.arrays import IntArray
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
@@ -38,27 +40,28 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
     operators: list[Operator] = []
     problems: list[Problem] = []
     notes = list(source.notes)
-    grids = grids_of(source)
+    grids: dict[str, Quantization] = {}
     for op in source.operators:
-        if not isinstance(op, Sum) or op.output in grids or _is_quantized(source, op):
-            operators.append(op)
-            continue
         held = [grids.get(tensor) for tensor in inputs_of(op)]
-        if any(grid is None for grid in held):
-            operators.append(op)  # lowering tells of it
-            continue
-        grid = exact_grid(source, op, [g for g in held if g is not None])
-        if grid is None and op.output in source.outputs and not source.readers(op.output):
-            grid = _fine_grid(source, op, [g for g in held if g is not None])
-            notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
-        if grid is None:
-            found = f"its sums are read without a quantization, and need more than {MAX_BITS} bits to be exact"
-            problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
-            operators.append(op)
-            continue
-        made = f"{op.output}:sums"
-        operators.append(replace(op, output=made))
-        operators.append(Quantize(name=f"{op.name}:sums", input=made, output=op.output, quantization=grid))
+        grid = grid_behind(op, held)
+        operators.append(op)
+        if isinstance(op, Sum) and grid is None and not _is_quantized(source, op):
+            known = [g for g in held if g is not None]
+            if len(known) < len(held):
+                continue  # lowering tells of it
+            grid = exact_grid(source, op, known)
+            if grid is None and op.output in source.outputs and not source.readers(op.output):
+                grid = _fine_grid(source, op, known)
+                notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
+            if grid is None:
+                found = f"its results are read without a quantization, and need more than {MAX_BITS} bits to be exact"
+                problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
+                continue
+            made = f"{op.output}:sums"
+            operators[-1] = replace(op, output=made)
+            operators.append(Quantize(name=f"{op.name}:sums", input=made, output=op.output, quantization=grid))
+        if grid is not None:
+            grids[op.output] = grid
     return replace(source, operators=tuple(operators), notes=tuple(notes)), problems
 
 
@@ -79,9 +82,9 @@ def exact_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantizatio
         case Activation():
             return None
         case Pool():
-            if any(op.pads) and not op.count_pads:
+            (grid,), n = held, math.lcm(*_counts(source, op))
+            if n.bit_length() > MAX_BITS:
                 return None
-            (grid,), n = held, positions(source, op)
             return _fitting(grid.scale / n, n * (grid.low - grid.zero), n * (grid.high - grid.zero))
         case Conv() | Dense():
             return _layer_grid(source, op, held[0])
@@ -91,6 +94,15 @@ def positions(source: Source, op: Pool) -> int:
     """Return how many positions a pooling's window has."""
     y, x, _ = shapes_of(source)[0][op.input]
     return y * x if op.kernel is None else op.kernel[0] * op.kernel[1]
+
+
+def _counts(source: Source, op: Pool) -> set[int]:
+    """Return by how many positions a pooling divides its sums: that of its window, or of what of it lies in the map."""
+    whole = positions(source, op)
+    if op.kernel is None or op.count_pads or not any(op.pads):
+        return {whole}
+    shape = shapes_of(source)[0][op.input]
+    return counts_inside(window_of(*op.kernel, op.strides, op.pads, op.dilations), shape) - {0} | {whole}
 
 
 def sum_bounds(grid: Quantization, weight: IntArray) -> tuple[IntArray, IntArray]:

@@ -10,6 +10,7 @@ import yaml
 
 from codesign.data import folder
 from codesign.ir.strict import check_range, parse
+from codesign.ir.timing import Timing
 
 MOST = 1 << 20  # of bits, words and ports of a primitive: far above any
 
@@ -132,6 +133,7 @@ class Technology:
 
     `block_ram`: the shapes of one block RAM, which `Resources.bram18` counts. `oscillator_mhz`: range of the oscillator
     that makes clocks in the logic. `synthesis`: the family by which Yosys' synth_xilinx knows it, None if it does not.
+    `timing`: what clocks are estimated from, None if they are not.
     """
 
     title: str
@@ -143,6 +145,7 @@ class Technology:
     oscillator_mhz: tuple[float, float]
     fitted: Fitted
     synthesis: str | None = None
+    timing: Timing | None = None
 
     def __post_init__(self) -> None:
         check_range(self, 3, 8, "lut_inputs")
