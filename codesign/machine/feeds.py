@@ -85,7 +85,7 @@ class RowRepeater(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
@@ -157,7 +157,7 @@ class Rearranger(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         need = np.array([int(self.first)])
@@ -226,7 +226,7 @@ class Padder(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         (top, left), (down, right), fold = self.place, self.strides, int(self.fold)
