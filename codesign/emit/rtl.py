@@ -46,6 +46,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
+ENDS_LATE = 2  # cycles by which output_ends.sv tells of images
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
@@ -353,6 +354,7 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         "BEATS_IN": control.beats_in,
         "BEATS_OUT": control.beats_out,
         "ADDRESS_BITS": ADDRESS_BITS,
+        **_differing({"IN_LATE": (0 if len(names) == 1 else ENDS_LATE, 0)}),
     }
     axi = [f"{ch}{s}" for ch in ("aw", "ar") for s in ("addr", "valid", "ready")]
     axi += ["wdata", "wvalid", "wready", "bvalid", "bready", "rdata", "rvalid", "rready"]

@@ -124,7 +124,8 @@ module gate
   logic scaled_valid;
   requantize #(
     .LANES(PE), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS), .CONSTANT(1),
-    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED), .CUT(Cut)
+    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED), .CUT(Cut),
+    .KEEP(USE_DSP)
   ) u_requantize (
     .clk_i, .rst_ni,
     .valid_i(valid_q[1]),

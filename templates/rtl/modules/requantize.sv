@@ -29,6 +29,7 @@ module requantize
   parameter int OUT_BITS = 8,
   parameter bit OUT_SIGNED = 0,
   parameter bit CUT = 0,
+  parameter bit KEEP = 0,  // see scale_product.sv
   parameter int TIES = 0,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
@@ -67,7 +68,7 @@ module requantize
 
     if (SCALING == 2) begin : g_multiply
       scale_product #(
-        .ACC_BITS(ACC_BITS), .MULTIPLIER_BITS(MULTIPLIER_BITS), .SUM_BITS(SUM_BITS), .CUT(CUT)
+        .ACC_BITS(ACC_BITS), .MULTIPLIER_BITS(MULTIPLIER_BITS), .SUM_BITS(SUM_BITS), .CUT(CUT), .KEEP(KEEP)
       ) u_product (
         .clk_i,
         .acc_i(acc),

@@ -7,7 +7,8 @@ module scale_product #(
   parameter int ACC_BITS = 24,
   parameter int MULTIPLIER_BITS = 8,
   parameter int SUM_BITS = 32,
-  parameter bit CUT = 0
+  parameter bit CUT = 0,
+  parameter bit KEEP = 0  // keep the accumulator apart from the DSP, so that the one in front has its product register
 ) (
   input  logic                              clk_i,
   input  logic signed [ACC_BITS-1:0]        acc_i,
@@ -52,13 +53,20 @@ module scale_product #(
     assign sum_o = {high_sum_q, low_late_q};
   end else begin : g_one
     localparam int ProductBits = (ACC_BITS + MULTIPLIER_BITS < SUM_BITS) ? ACC_BITS + MULTIPLIER_BITS : SUM_BITS;
-    logic signed [ACC_BITS-1:0] acc_q;
+    logic [ACC_BITS-1:0] acc_q;
+    kept_register #(
+      .BITS(ACC_BITS), .KEEP(KEEP)
+    ) u_acc (
+      .clk_i,
+      .enable_i(1'b1),
+      .data_i(acc_i),
+      .data_o(acc_q)
+    );
     (* use_dsp = "yes" *)
     logic signed [ProductBits-1:0] product_q;
     logic signed [SUM_BITS-1:0] sum_q;
     always_ff @(posedge clk_i) begin
-      acc_q     <= acc_i;
-      product_q <= acc_q * multiplier_q;
+      product_q <= $signed(acc_q) * multiplier_q;
       sum_q     <= SUM_BITS'(product_q) + offset_late_q;
     end
     assign sum_o = sum_q;
