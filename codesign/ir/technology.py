@@ -3,7 +3,7 @@
 A family of parts has a file in boards/technologies. A board of another kind writes its technology out.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
 import yaml
@@ -126,7 +126,7 @@ class Fitted:
     gate_product: float
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 1e6, *(field.name for field in fields(self)))
+        check_range(self, 0, 1e6, *(each.name for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class Technology:
     oscillator_mhz: tuple[float, float]
     fitted: Fitted
     synthesis: str | None = None
-    timing: Timing | None = None
+    timing: Timing | None = field(default=None, hash=False)  # designs do not depend on it
 
     def __post_init__(self) -> None:
         check_range(self, 3, 8, "lut_inputs")
