@@ -19,8 +19,9 @@ def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth + module.reach) + 1
     endless = np.equal(module.jumps[-2], module.jumps[-1])
-    each = [counter_ff(count) + (counter_ff(count) > 1) for count in module.counts]  # one bit tells its end itself
-    loops = sum(each[:-1], each[-1] * ~endless)
+    bits = [counter_ff(count) for count in module.counts]
+    bits[-1] = np.where(endless, 0, bits[-1])
+    loops = sum((np.where(each > 1, each + 1, each) for each in bits), np.zeros(np.shape(depth), np.int64))
     ff = 4 * pointer + loops + 4 + 1 + in_bram + width
     lut = technology.fitted.loop_pointer * pointer + technology.fitted.loop * loops
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
@@ -47,7 +48,8 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     """A multiplier a lane, without the requantizer behind it; where one is kept, the gate's pixel and two counters.
 
     A DSP that packs takes in the registers of factors and product. It takes in the sum too, where no other factor comes
-    in between; else the other factor's accumulator is kept apart from it. Bits below the rounding half have no registers.
+    in between; else the accumulator is kept apart from the other factor's DSP. Bits below the rounding half have no
+    registers.
     """
     pe, scale, in_dsp = gate.pe, gate.scale, np.asarray(gate.in_dsp)
     (a_bits, _), (b_bits, _) = gate.types
