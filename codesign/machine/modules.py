@@ -15,6 +15,8 @@ from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+CHAIN_BITS = 26  # the longest sum that one cycle adds
+DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,11 @@ class Scale:
         return self.shift if self.ties else 0
 
     @property
+    def cut(self) -> bool:
+        """Whether sums are added in two halves; a general product is then made by two DSPs."""
+        return self.acc_bits > DSP_WIDE_BITS if self.general else self.sum_bits > CHAIN_BITS
+
+    @property
     def product_bits(self) -> int:
         """Width of the product register."""
         return min(self.acc_bits + self.factor_bits, self.sum_bits)
@@ -139,8 +146,9 @@ class Requantize:
 
     @property
     def delay(self) -> int:
-        """Cycles from a word to what it becomes."""
-        return 3 if self.scale.general else 2
+        """Cycles from a word to what it becomes: product or moves and sum, ties, rails."""
+        scale = self.scale
+        return (3 if scale.general else 1 + ceil_div(scale.factor_bits, 2)) + scale.cut + scale.ties + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +203,18 @@ class ScaledSum(Joint):
     scale: Scale
 
     @property
+    def terms(self) -> int:
+        """Powers of two that add up or subtract to both factors, and the offset."""
+        return sum((abs(m) ^ 3 * abs(m)).bit_count() for m in self.multipliers) + 1
+
+    @property
+    def levels(self) -> int:
+        """Levels of adders; the last is the requantizer's."""
+        return max(1, ceil_log2(self.terms))
+
+    @property
     def delay(self) -> int:
-        return 2
+        return self.levels - 1 + Requantize(lanes=self.pe, scale=self.scale, constant=False).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -221,7 +239,7 @@ class ChannelMux(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -263,7 +281,7 @@ class LookupTable(Whole, Stage):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 3 + bool(self.block_ram)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +334,7 @@ class GateArray(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 4 if self.scale.general else 3
+        return 2 + Requantize(lanes=self.pe, scale=self.scale, constant=True).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
