@@ -77,8 +77,7 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
         case "Resize":
             resizing(state, node)
         case "Softmax" | "LogSoftmax" | "ArgMax":
-            x = state.tensor(node.inputs[0])
-            state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator))
+            _decide(state, node)
         case _ if activation(state, node):
             pass
         case _:
@@ -163,6 +162,17 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             _affine(state, node, x, 1 / c, none)
         case _:
             raise Refusal("divides by a map, or by zero", "expected a constant divisor")
+
+
+def _decide(state: Translation, node: OnnxNode) -> None:
+    """A Softmax, LogSoftmax or ArgMax. Before opset 13 a Softmax is over its axis and all behind it."""
+    x = state.tensor(node.inputs[0])
+    rank = len(state.shapes[x])
+    old = int(node.attributes.get("opset", state.model.opset)) < 13
+    asked = int(node.attributes.get("axis", 1 if old else -1)) % (rank + 1)
+    alone = node.operator == "Softmax" and asked > 0 and (not old or asked == rank)
+    axis = asked - 1 if alone else None
+    state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator, axis=axis))
 
 
 def _sum(state: Translation, node: OnnxNode) -> None:

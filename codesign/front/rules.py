@@ -79,6 +79,7 @@ _ACTIVATIONS: dict[str, tuple[Rule, ...]] = {
     "Swish": (_any("alpha"),),
     "Tanh": (),
 }
+_SOFTMAX = "the last node: left to the host; inside a network over two channels: a table"
 _QLINEAR = "8-bit tensors with constant scales and zero points"
 
 RULES: dict[str, OperatorRule] = {
@@ -175,7 +176,7 @@ RULES: dict[str, OperatorRule] = {
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),
     "QLinearGlobalAveragePool": OperatorRule(MICROSOFT, _QLINEAR, (_only("channels_last", 0),)),
     "QLinearMatMul": OperatorRule(_ONNX, _QLINEAR),
-    "QLinearSoftmax": OperatorRule(MICROSOFT, "the last node only: left to the host", (_any("axis"), _any("opset"))),
+    "QLinearSoftmax": OperatorRule(MICROSOFT, _SOFTMAX, (_any("axis"), _any("opset"))),
     "Quant": _QUANT,
     "QuantizeLinear": OperatorRule(
         _ONNX,
@@ -217,7 +218,7 @@ RULES: dict[str, OperatorRule] = {
             _only("keep_aspect_ratio_policy", "stretch"),
         ),
     ),
-    "Softmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
+    "Softmax": OperatorRule(_ONNX, _SOFTMAX, (_any("axis"),)),
     "Squeeze": OperatorRule(_ONNX, "as Flatten", (_any("axes"),)),
     "Sub": OperatorRule(_ONNX, "two maps of one shape, or a map and a constant per channel"),
     "Sum": OperatorRule(_ONNX, "maps of one shape, and constants as of Add: additions, one after the other"),
