@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-onnx-nodes bench-published lint types format setup setup-test clean distclean
+.PHONY: help demo check test test-long test-extremes test-kills test-fuzz test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-onnx-nodes bench-published lint types format setup setup-test clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=...
 
 test-extremes: setup-test ## 500 configurations of extreme values, and as many command lines and boards (CODESIGN_CASES=...)
 	@$(TOX) run -e extremes
+
+test-fuzz: setup-test ## 5,000 mutated files of all front ends (CODESIGN_CASES=... for another number; a quarter of an hour)
+	@$(TOX) run -e fuzz
 
 test-ray: setup-test ## a sweep on a local Ray cluster of two workers
 	@$(TOX) run -e ray

@@ -30,7 +30,8 @@ A product of two maps is rounded once where it needs no zero point, or exactly i
 inside a network is read over two channels, where it is a Sigmoid. Of more channels it would need a maximum over them
 and a quotient, which the machine has not; [decisions.md](decisions.md) has what tables alone would give.
 
-A network may have several outputs, each with a quantization of its own.
+A network may have several outputs, each with a quantization of its own. Of QONNX's operators for maps [N, Y, X, C]
+Conv, MaxPool and BatchNormalization are read.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
