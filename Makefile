@@ -55,6 +55,16 @@ bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs
 bench-correlation: setup ## do networks keep their order on other accelerators -> docs/rank_correlation.md (a minute)
 	@$(BIN)/python benchmarks/correlation.py --out docs/rank_correlation.md
 
+timing: setup ## is a path of a hardware module longer than tests/timing.csv says; REWRITE=1 rewrites it (half an hour)
+	@$(BIN)/python benchmarks/paths.py $(if $(REWRITE),--rewrite)
+
+bench-timing: setup ## engines placed and routed for an ECP5 -> docs/timing.md (an hour)
+	@scripts/environment.sh $(VENV) --editable .[all,timing]
+	@$(BIN)/python benchmarks/timing.py --out docs/timing.md
+
+bench-clock: setup ## netlists of machines -> what clocks are estimated from: boards/technologies, tests/clock.csv (an hour)
+	@$(BIN)/python benchmarks/clock.py
+
 bench-resources: setup ## predicted resources beside open synthesis, whole designs -> docs/resources.md (about half an hour)
 	@$(BIN)/python benchmarks/resources.py --out docs/resources.md
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from codesign.data import folder
+from codesign.errors import ToolError
 from codesign.ir.technology import families, technology_of
 from codesign.ir.timing import Delays
 from codesign.sim.netlist import Paths, Side, find_paths
+from codesign.sim.place import place, read_report
 from codesign.testing.timing_cases import LARGE, SMALL, Row, longer, measure, read_table, write_table
 
 TABLE = Path(__file__).parent / "timing.csv"
@@ -121,9 +123,39 @@ def test_the_table_has_every_module_that_holds_registers() -> None:
 PARTS = {"kept_register", "simple_ram", "channel_rom", "pool_array"}
 
 
+def test_a_report_of_placing_gives_the_clock_and_the_path_between_registers(tmp_path: Path) -> None:
+    def step(kind: str, delay: float, cell: str, **more: str) -> dict[str, Any]:
+        return {"type": kind, "delay": delay, "to": {"cell": cell}, **more}
+
+    inner = [
+        step("clk-to-q", 0.5, "a"),
+        step("routing", 1.0, "lut", net="count[2]"),
+        step("logic", 0.25, "lut"),
+        step("routing", 2.0, "b", net="sum"),
+        step("setup", 0.25, "b"),
+    ]
+    clock = "posedge clk_i"
+    report = {
+        "fmax": {"clk_i": {"achieved": 250.0}},
+        "critical_paths": [
+            {"from": "<async>", "to": clock, "path": [step("routing", 9.0, "x", net="y")]},
+            {"from": clock, "to": clock, "path": inner},
+        ],
+    }
+    found = read_report(report)
+    assert (found.mhz, found.logic_ns, found.routing_ns, found.cells) == (250.0, 1.0, 3.0, 1)
+    assert (found.begin, found.end) == ("count[2]", "b")
+
+
+def test_placing_without_the_package_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "ecp5.json").write_text("{}")
+    with pytest.raises(ToolError, match="python"):
+        place(tmp_path, 1)
+
+
 @pytest.mark.yosys
 @pytest.mark.parametrize("module", SMALL)
 def test_no_path_of_a_small_module_is_longer_than_the_table_says(module: str, tmp_path: Path) -> None:
     row = measure(module, "xc7", tmp_path)
     assert not list(longer(row, read_table(TABLE)["xc7", module])), "shorten it, or run: make timing REWRITE=1"
-    assert json.loads((tmp_path / "netlist.json").read_text())["modules"]
+    assert json.loads((tmp_path / "xc7.json").read_text())["modules"]

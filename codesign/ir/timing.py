@@ -70,16 +70,21 @@ class Timing:
 
     `placed`: how much longer a path is when it is placed and routed, beside the sum of its delays; below 1 where the
     vendor's synthesis finds shorter ones. `speeds`: the first that fits the part counts, else 1.
-    `paths`: nanoseconds of a kind of module's way, as the sum of features times these; see model/clock.py.
+    `paths`: by kind of module, way and feature, what the feature adds to the nanoseconds; see model/clock.py.
     """
 
     delays: Delays
     placed: float
     speeds: tuple[Speed, ...]
-    paths: dict[str, dict[str, float]] = field(default_factory=dict)
+    paths: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_range(self, 0.01, 100, "placed")
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of modules whose paths are known."""
+        return frozenset(self.paths)
 
     def ratio(self, part: str) -> float:
         """Return the factor from sums of delays to nanoseconds in that part."""

@@ -87,7 +87,7 @@ class RowRepeater(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
@@ -159,7 +159,7 @@ class Rearranger(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         need = np.array([int(self.first)])
@@ -228,7 +228,7 @@ class Padder(Whole, Replay):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2 + bool(self.block_ram)
 
     def walk(self) -> Walk:
         (top, left), (down, right), fold = self.place, self.strides, int(self.fold)

@@ -4,6 +4,7 @@ A netlist is a module as Yosys writes it as JSON, flat, in primitives of Xilinx 
 net is a guess from the number of its loads, see ir/timing.py.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from codesign.ir.timing import Delays
 from codesign.sim.cells import CLOCKS, Bit, Cell, cell_of, launches, numbers, setup_ns, through
 
 _SLICE = ("LUT", "MUXF", "CARRY", "INV")  # what may lie in one slice with a register
+_PART = re.compile(r"\bu_(\w+)")  # the instance directly below
 _RESET_PORT = "rst_ni"
 _STILL = frozenset({_RESET_PORT, "clk_i"})
 _READY = ("ready_i", "ready_o")
-_BACKWARD = frozenset({"enable_i", "advance_i", "next_i"})  # what a module behind lets this one do
+_BACKWARD = frozenset({"enable_i", "go_i", "next_i"})  # what a module behind lets this one do
 
 
 class Side(Enum):
@@ -52,10 +54,12 @@ class Path:
 class Paths:
     """What is long in a module: a path for each kind of begin and of end.
 
+    `parts`: nanoseconds between registers, by the instance directly below the module in which the path ends, or `top`.
     `fan_out`: most loads of a net that is neither clock nor reset, with its name; `reset`: of the reset.
     """
 
     ways: Mapping[tuple[Side, Side], Path]
+    parts: Mapping[str, float]
     fan_out: int
     widest: str
     reset: int
@@ -76,6 +80,7 @@ def find_paths(module: dict[str, Any], delays: Delays) -> Paths:
     widest = max(net.loads, key=lambda bit: (net.loads[bit], -bit), default=None)
     return Paths(
         ways=ways,
+        parts=net.parts(),
         fan_out=0 if widest is None else net.loads[widest],
         widest="" if widest is None else net.name(widest),
         reset=net.reset_loads,
@@ -203,6 +208,16 @@ class Netlist:
             return [(bit, 0.0, "") for bit in self._port_bits("output", end)]
         return self._register_ends
 
+    def parts(self) -> dict[str, float]:
+        """Return the nanoseconds of the slowest path between registers into every part of the module."""
+        reached, slowest = self.reach(Side.REGISTER), dict[str, float]()
+        for bit, ns, pin in self._register_ends:
+            if bit in reached:
+                found = _PART.search(pin)
+                part = found[1] if found else "top"
+                slowest[part] = max(slowest.get(part, 0.0), reached[bit].ns + ns)
+        return slowest
+
     def _port_bits(self, direction: str, side: Side) -> Iterator[Bit]:
         """Yield the bits of ports, but for clock and reset."""
         for name, port in self.ports.items():
@@ -221,8 +236,8 @@ class Netlist:
         ]
 
     def _pin(self, cell: Cell, port: str) -> str:
-        out = next((bit for bits in cell.outputs.values() for bit in bits), None)
-        return f"{cell.type if out is None or not cell.type.startswith('FD') else self.name(out)}.{port}"
+        names = (self.name(bit) for bits in cell.outputs.values() for bit in bits if bit >= 0)
+        return f"{min(names, key=lambda name: (name.startswith(cell.type), len(name)), default=cell.type)}.{port}"
 
     def worst(self, reached: dict[Bit, Reach], ends: Iterable[tuple[Bit, float, str]]) -> Path:
         """Return the slowest path to any of the ends; an empty one if none is reached."""

@@ -8,10 +8,13 @@ from pathlib import Path
 from codesign.data import folder
 from codesign.ir.technology import technology_of
 from codesign.sim.netlist import Paths, Side
-from codesign.sim.timing import Case, measure_paths
+from codesign.sim.timing import measure_paths, module_source
 
 _LINE = "C=16 K=16 IY=16 IX=16 OY=16 OX=16 FY=3 FX=3 PAD_TOP=1 PAD_LEFT=1 BUFFER_DEPTH=256"
 _SHIFT = "SCALING=1 MULTIPLIER_BITS=3 ACC_BITS=20 SUM_BITS=27 SHIFT=12"
+
+_WIDE = "SCALING=2 MULTIPLIER_BITS=12 ACC_BITS=32 SUM_BITS=46 SHIFT=30"
+_NARROW = "X_BITS=4 W_BITS=4 OUT_BITS=4 USE_DSP=0"
 
 # What is synthesized in a second or two: the quick part of the tests.
 SMALL = (
@@ -24,22 +27,33 @@ SMALL = (
     "channel_mux WORD_BITS=32 WORDS={32'd3,32'd5}",
     "scaled_sum PE=2 SUM_BITS=10",
 )
+# Engines at a few sizes, by a title.
+ENGINES = {
+    "convolution 3x3, 8 bits, DSP, PE x SIMD 1x1": f"conv_engine {_LINE} {_SHIFT} PE=1 SIMD=1 EMIT=1",
+    "convolution 4x4": f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1",
+    "convolution 8x8": f"conv_engine {_LINE} {_SHIFT} PE=8 SIMD=8 EMIT=1",
+    "convolution 4x4, multipliers in LUTs": f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1 USE_DSP=0",
+    "convolution 4x4, weights in block RAM": f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1 BLOCK_ROM=1",
+    "convolution 4x4, factors of 12 bits and sums of 32": f"conv_engine {_LINE} {_WIDE} PE=4 SIMD=4 EMIT=1",
+    "convolution 4x16, 4 bits in LUTs": f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=16 EMIT=1 {_NARROW}",
+}
 # The rest: minutes.
 LARGE = (
     "multiply USE_DSP=0",
     "multiply USE_DSP=0 W_BITS=16",
     "requantize SCALING=1 MULTIPLIER_BITS=3 ACC_BITS=20 SUM_BITS=27 SHIFT=12",
-    "requantize SCALING=2 MULTIPLIER_BITS=12 ACC_BITS=32 SUM_BITS=46 SHIFT=30",
+    f"requantize {_WIDE}",
     "requantize TIES=1",
     "stream_fifo DEPTH=2048 WORD_BITS=16 BLOCK_RAM=1",
     "output_ends",
     "accel_control BEATS_IN=784 BEATS_OUT=10",
-    "width_gearbox IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
-    "width_gearbox IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
-    "width_gearbox IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
+    "width_converter IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
+    "width_converter IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
+    "width_converter IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
     "width_widener IN_LANES=2 OUT_LANES=8 PACKET=64",
     "scaled_sum PE=2 A_MULTIPLIER=1000 B_MULTIPLIER=1777 SUM_BITS=22 SHIFT=12",
     "collector PE=8 EMIT=2 K=32 BITS=20",
+    "output_queue PE=8 EMIT=2 K=32 WORD_BITS=16 DEPTH=16",
     "weight_rom WORD_BITS=128 DEPTH=144",
     "weight_rom WORD_BITS=128 DEPTH=144 BLOCK_ROM=1",
     "mac_array PE=4 SIMD=4",
@@ -57,13 +71,7 @@ LARGE = (
     "padder LANES=4 FOLD=2 IY=7 IX=7 PAD_OY=9 PAD_OX=9 DEPTH=64",
     "row_repeater WORD_BITS=32 FOLD=2 X=7 DEPTH=64",
     "rearranger WORD_BITS=16 LOOPS=2 FREE=1 IMAGE=392 REACH=6 DEPTH=32 COUNTS={32'd49,32'd3} STRIDES={32'd8,32'd1}",
-    f"conv_engine {_LINE} {_SHIFT} PE=1 SIMD=1 EMIT=1",
-    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1",
-    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1 USE_DSP=0",
-    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=4 EMIT=1 BLOCK_ROM=1",
-    f"conv_engine {_LINE} {_SHIFT} PE=8 SIMD=8 EMIT=1",
-    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=16 EMIT=1 X_BITS=4 W_BITS=4 OUT_BITS=4 USE_DSP=0",
-    f"conv_engine {_LINE} SCALING=2 MULTIPLIER_BITS=12 ACC_BITS=32 SUM_BITS=46 SHIFT=30 PE=4 SIMD=4 EMIT=1",
+    *ENGINES.values(),
 )
 
 _WAYS = tuple((begin, end) for begin in Side for end in Side)
@@ -86,18 +94,12 @@ class Row:
         return self.ns[Side.REGISTER, Side.REGISTER]
 
 
-def case_of(text: str) -> Case:
-    """Return the case that a line of SMALL or LARGE spells; a bit may be written without its width."""
-    module, *parameters = text.split()
-    return Case(module=module, parameters=dict(parameter.split("=", 1) for parameter in parameters))
-
-
 def measure(text: str, family: str, work: Path) -> Row:
     """Synthesize a module for a family in the folder `work`, and return its row. Raises ToolError."""
     timing = technology_of(family).timing
     assert timing is not None
-    paths = measure_paths(case_of(text), folder("templates") / "rtl", family, timing.delays, work)
-    return row_of(text, family, paths)
+    source = module_source(text, folder("templates") / "rtl", work)
+    return row_of(text, family, measure_paths(source, family, timing.delays, work))
 
 
 def row_of(text: str, family: str, paths: Paths) -> Row:
