@@ -280,8 +280,8 @@ class LookupTable(Whole, Stage):
         return int(self.pe) if self.per_lane else 1
 
     @property
-    def delay(self) -> int:
-        return 3 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 3 + 1 * self.block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

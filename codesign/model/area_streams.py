@@ -69,7 +69,7 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
 
 
 def _ahead_ff(feed: Feed) -> int:
-    """Return the registers of what the ends of rows and windows bring: a bit for each way in which its values differ."""
+    """Return the registers of what the ends of rows and windows bring: one for each way in which the values differ."""
     w, iy = feed.window, feed.ishape.y
     tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
     lows = np.minimum(tops + w.fy - 1, iy - 1)
