@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from codesign.errors import UnsupportedError
 from codesign.front.grids import grids_of
 from codesign.front.names import legal_name
 from codesign.front.problem import Problem
@@ -82,8 +81,6 @@ class Lowering:
         even = first.grid.rounding is Rounding.HALF_EVEN
         encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale, half_even=even)
         several = len(lasts) > 1
-        if len({last.node.name for last in lasts}) < len(lasts):
-            raise UnsupportedError(f"{self.source.name}: gives one tensor several times; expected outputs that differ")
         graph = self.builder.graph(
             input_scale=first.grid.scale,
             output_scale=1.0 if several else lasts[0].grid.scale,
