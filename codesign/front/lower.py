@@ -138,7 +138,7 @@ def _concat(state: Lowering, op: Concat) -> None:
         return
     node = state.builder.concat(*(part.node for part in parts), name=state.named(op.name))
     state.stored[op.output] = Stored(node, state.grids[op.output], parts[0].zero)
-    state.layers.append(Layer(node=node.name, source=op.name))
+    state.layers.append(Layer(node=node.name, source=op.name, tensor=op.output))
 
 
 def _maximum(state: Lowering, op: Pool) -> None:
@@ -172,7 +172,7 @@ def _move(state: Lowering, op: Moving) -> None:
 
 def _keep_grid(state: Lowering, op: Operator, x: Stored, node: Node) -> None:
     state.stored[op.output] = Stored(node, x.grid, x.zero)
-    state.layers.append(Layer(node=node.name, source=op.name))
+    state.layers.append(Layer(node=node.name, source=op.name, tensor=op.output))
 
 
 def _check_inputs(state: Lowering, op: Operator) -> None:
