@@ -22,7 +22,7 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
-from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.machine.modules import Conversion, Converter, Fifo, Fork, RunningPool
 from codesign.machine.names import hls_function
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
@@ -71,6 +71,7 @@ class EngineCode:
     kernel: str
     inputs: tuple[str, ...]
     buffered: bool
+    running: bool
     tables: tuple[Table, ...]
     weighted: bool
     weight_pragma: str
@@ -214,6 +215,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         kernel=kernel,
         inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
+        running=any(isinstance(module, RunningPool) for module in unit.modules),
         tables=tables,
         weighted=bool(node.parameters),
         weight_pragma=f"HLS_ROM_{memory[engine.weight_memory]}",
@@ -234,6 +236,8 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
             kernel = "convolve_channelwise" if node.depthwise else "convolve"
             weights = weight_table(node, engine, graph.params)
             return "window", "conv.hpp", kernel, (weights, *_scale_tables(node, engine, graph))
+        case Pool(in_order=True):
+            return "window", "running_pool.hpp", "running_pool", _scale_tables(node, engine, graph)
         case Pool():
             return "window", "pool.hpp", "pool", _scale_tables(node, engine, graph)
         case Add():

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.line import input_lanes, line_modules
+from codesign.machine.line import input_lanes, line_modules, machine_node
 from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, OutputEnds, StreamPort
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
@@ -167,7 +167,7 @@ class _Elaboration:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape
-        unit = Unit(node, engine, line_modules(node, engine))
+        unit = Unit(machine_node(node), engine, line_modules(node, engine))
         self.instances.append(Instance(unit.instance, unit, tuple(ins), (name,)))
         return self.channel(Channel(name, node.name, engine.emit, node.otype.bits, shape.c, shape.elements))
 

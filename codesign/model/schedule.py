@@ -20,7 +20,7 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval
-from codesign.machine.modules import Conversion, Converter, Fork, Units, array_delay, packet_parts
+from codesign.machine.modules import Conversion, Converter, Fork, RunningPool, Units, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
@@ -151,8 +151,10 @@ class _Steady:
             case (Feed() as feed, *_):
                 steps = int(feed.steps)
                 last = times[steps - 1 :: steps] if feed.streams else self._line_buffer(engine.name, feed, times)
-                parts = packet_parts(engine.pe, unit.node.oshape.c, engine.emit)
-                return _collect(last + array_delay(unit.modules), parts)
+                return _collect(last + array_delay(unit.modules), unit)
+            case (RunningPool(pixels=pixels, fold=fold), *_):
+                last = times.reshape(-1, pixels, int(fold))[:, -1].ravel()
+                return _collect(last + array_delay(unit.modules), unit)
             case (Replay() as replay,):
                 return self._line_buffer(engine.name, replay, times) + replay.delay
             case (Stage() as stage,):
@@ -191,8 +193,9 @@ class _Steady:
         return result_times
 
 
-def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
-    """Return the times of all words of results, from those of the first word of each."""
+def _collect(results: IntArray, unit: Unit) -> IntArray:
+    """Return the times of all words of an engine's results, from those of the first word of each."""
+    per_pixel = packet_parts(unit.engine.pe, unit.node.oshape.c, unit.engine.emit)
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)

@@ -237,8 +237,11 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int) -> Process:
-    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output."""
+def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int, results: int = 1) -> Process:
+    """Let words enter a pipe one a cycle, one of each stream of a turn together.
+
+    Of every `steps` turns the last `results` end an output each.
+    """
     enabled = _LONG_AGO
     for index in range(count):
         turn = turns[index % len(turns)]
@@ -246,7 +249,7 @@ def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps
             while len(stream.offers) <= len(stream.taken):
                 yield
         earliest = max(stream.offers[len(stream.taken)] for stream in turn)
-        cycle = yield from pipe.enter(enabled, earliest, index % steps == steps - 1)
+        cycle = yield from pipe.enter(enabled, earliest, index % steps >= steps - results)
         for stream in turn:
             stream.taken.append(cycle)
         enabled = cycle - pipe.frozen + 1
