@@ -103,7 +103,8 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
     apart = results_apart(node, engine.pe, reduction_steps(node, engine))
     if engine.pe > engine.emit * apart:
         raise ConfigError(
-            f"design: node {node.name!r} completes {engine.pe} results every {apart} cycles, but its engine emits only {engine.emit} a cycle"
+            f"design: node {node.name!r} completes {engine.pe} results every {apart} "
+            f"cycles, but its engine emits only {engine.emit} a cycle"
         )
 
 

@@ -451,7 +451,9 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
+ArrayModule = (
+    AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
+)
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
 Flow = MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort

@@ -160,9 +160,9 @@ module running_pool
     logic [Bits-1:0] next;
     if (AVERAGE) begin : g_sum
       if (X_SIGNED) begin : g_signed
-        assign next = so_far[p] + Bits'($signed(x[p]));
+        assign next = Bits'($signed(x[p])) + so_far[p];
       end else begin : g_unsigned
-        assign next = so_far[p] + Bits'(x[p]);
+        assign next = Bits'(x[p]) + so_far[p];
       end
     end else begin : g_max
       logic larger;
