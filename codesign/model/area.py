@@ -10,6 +10,7 @@ import numpy as np
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
@@ -17,7 +18,6 @@ from codesign.machine.modules import (
     ChannelRom,
     Collector,
     Control,
-    Converter,
     Fifo,
     Fork,
     GateArray,
