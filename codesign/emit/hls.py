@@ -73,6 +73,7 @@ class EngineCode:
     inputs: tuple[str, ...]
     buffered: bool
     running: bool
+    by_rows: bool
     tables: tuple[Table, ...]
     weighted: bool
     weight_pragma: str
@@ -217,6 +218,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
         running=any(isinstance(module, RunningPool) for module in unit.modules),
+        by_rows=engine.taps > 1,
         tables=tables,
         weighted=bool(node.parameters),
         weight_pragma=f"HLS_ROM_{memory[engine.weight_memory]}",

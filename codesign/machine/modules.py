@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codesign.machine.converters import Converter
-from codesign.machine.feeds import AnyFeed
+from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
@@ -405,7 +405,7 @@ ArrayModule = (
     AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
 )
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

@@ -216,7 +216,7 @@ class _Course:
             case (Feed() | RunningPool(), *_):
                 return self._array(unit, ins[0])
             case (Replay() as replay,):
-                pipe = self._pipe(replay.delay, words)
+                pipe = self._pipe(int(replay.delay), words)
                 self._line_buffer(engine.name, replay, ins[0], pipe)
                 return pipe.out
             case (Stage() as stage,):
