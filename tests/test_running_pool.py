@@ -1,6 +1,7 @@
 """Poolings over the whole map: results so far in place of pixels, in both spellings, to the word and the cycle."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.machine.line import compute_cycles, input_fold, node_interval
 from codesign.machine.modules import RunningPool
-from codesign.model.course import first_image_latency
+from codesign.model.course import first_image_latency, occupancies
 from codesign.model.resource import design_resources
 from codesign.model.schedule import SETTLED_IMAGES, schedule, size_buffers
 from codesign.ops.pool import Pool, PoolOp
@@ -174,3 +175,13 @@ def test_windows_that_leave_pixels_out_or_meet_them_twice_keep_their_map() -> No
         )  # fmt: skip
         assert not pool.in_order
         assert pool.without_padding is pool
+
+
+@pytest.mark.parametrize("pe", [1, 2, 4, 16])
+def test_a_consumer_of_narrow_words_holds_no_engine_up_whose_results_come_at_once(pe: int) -> None:
+    graph, design = averaged(Shape(7, 7, 64), pe)
+    machine = elaborate(graph, replace(design, output_lanes=(1,)))
+    words = 49 * 64 // pe
+    assert schedule(machine).interval_cycles == words
+    ends = occupancies(machine, 6, words).ends
+    assert set(np.diff(ends)) == {words}

@@ -126,9 +126,9 @@ class _Flow:
     converters: list[Config] = field(default_factory=list)
     behind: dict[str, str] = field(default_factory=dict)
 
-    def stream(self, channel: Channel) -> Stream:
+    def stream(self, channel: Channel, depth: int = STREAM_DEPTH) -> Stream:
         """Return a new stream for the channel."""
-        self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes)
+        self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes, depth)
         self.behind[channel.name] = channel.name
         return self.streams[channel.name]
 
@@ -287,10 +287,18 @@ def _process(flow: _Flow, machine: Machine, instance: Instance) -> None:
         case Fork(word_bits=bits):
             outs = tuple(flow.stream(machine.channels[name]).name for name in instance.outputs)
             flow.calls.append(Call(f"fork_words<ap_uint<{bits}>, {given.words}>", (*ins, *outs)))
-        case Unit(node=node, engine=engine):
-            out = flow.stream(made).name
+        case Unit(node=node, engine=engine) as unit:
+            out = flow.stream(made, _stream_depth(unit)).name
             tap = Tap(node.name, f"{engine.name}_cfg", out)
             flow.calls.append(Call(hls_function(engine.name), (*ins, out), tap))
+
+
+def _stream_depth(unit: Unit) -> int:
+    """Return the depth of the stream behind an engine; results that come in a row need room for all of them."""
+    match unit.modules:
+        case (RunningPool(fold=fold, pixels=pixels), *_) if unit.engine.pe > 1 and pixels > 1:
+            return max(STREAM_DEPTH, int(fold))
+    return STREAM_DEPTH
 
 
 def _converter_config(converter: Converter, made: Channel) -> Config:

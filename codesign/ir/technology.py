@@ -89,6 +89,7 @@ class Fitted:
     - `pack_choice`: width packer, a bit behind a stage.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
     - `scale_choice`: barrel shifter, a bit of the sum and of the exponent.
+    - `constant_sum`: share of an adder that is left of one for a power of two in a constant factor.
     - `constant_product`: share of a multiplier that is left where its weight is a constant.
     - `repeated_words`: row repeater, saved where a pixel has several words.
     - `control`: the whole control block, but its counters of beats.
@@ -115,6 +116,7 @@ class Fitted:
     fifo: float
     fifo_pointer: float
     scale_choice: float
+    constant_sum: float
     constant_product: float
     repeated_words: float
     control: float

@@ -86,8 +86,8 @@ class RowRepeater(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 1
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
@@ -158,8 +158,8 @@ class Rearranger(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 1
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         need = np.array([int(self.first)])
@@ -227,8 +227,8 @@ class Padder(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 1
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         (top, left), (down, right), fold = self.place, self.strides, int(self.fold)

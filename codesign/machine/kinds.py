@@ -44,7 +44,7 @@ class Stage(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from taking a word to offering what it becomes."""
 
 

@@ -30,7 +30,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
@@ -355,6 +355,9 @@ def _queued(node: Windowed, engine: Choices, *modules: ArrayModule) -> tuple[Eng
     queue = OutputQueue(pe=pe, emit=emit, channels=channels, word_bits=emit * node.otype.bits, depth=2)
     apart = results_apart(node, pe, reduction_steps(node, engine))
     depth = queue_depth(queue.most, apart, array_delay((*modules, queue)))
+    if isinstance(node, Pool) and node.in_order:
+        # Results of all words of a pixel come in a row; a consumer of narrower words takes them later.
+        depth = largest(depth, 1 << (engine.pe > 1) * (window_pixels(node) > 1) * ceil_log2(ceil_div(channels, pe)))
     return (*modules, replace(queue, depth=depth))
 
 

@@ -69,7 +69,7 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
 
 
 def _ahead_ff(feed: Feed) -> int:
-    """Return the registers of what the ends of rows and windows bring: a bit for each way in which its values differ."""
+    """Return the registers of what the ends of rows and windows bring: one for each way in which the values differ."""
     w, iy = feed.window, feed.ishape.y
     tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
     lows = np.minimum(tops + w.fy - 1, iy - 1)
@@ -87,15 +87,15 @@ def _loop_ff(count: Int) -> IntArray:
 
 
 def row_repeater_area(module: RowRepeater, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop; columns for rows only."""
+    """Its memory with the register behind it, four pointers, and a counter for each loop; columns for rows only."""
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
     columns = module.ishape.x if module.fy > 1 else 1
     loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
-    lut = technology.fitted.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
-    lut = lut - technology.fitted.repeated_words * (np.asarray(module.fold) > 1)
-    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
+    lut = technology.fitted.loop_pointer * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
+    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
+    return counts(depth, bram18=memory, lut=lut, ff=ff) + queue_area(width, output_depth(module.delay), technology)
 
 
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
@@ -113,13 +113,11 @@ def _pass_feed(width: Int, steps: Int) -> IntArray:
 
 
 def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:
-    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
-    word = ceil_log2(np.asarray(sum(mux.words)))
-    return counts(
-        mux.word_bits,
-        lut=mux.word_bits * choice_luts(len(mux.words), technology) + 4 + word,
-        ff=mux.word_bits + 1 + word,
-    )
+    """A choice of the inputs a bit, the register behind it, which word of the pixel is next and whose turn it is."""
+    word, inputs = ceil_log2(np.asarray(sum(mux.words))), len(mux.words)
+    lut = mux.word_bits * choice_luts(inputs, technology) + 4 + word
+    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + inputs)
+    return table + queue_area(mux.word_bits, output_depth(mux.delay), technology)
 
 
 def converter_area(converter: Converter, technology: Technology) -> IntArray:

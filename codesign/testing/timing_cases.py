@@ -18,7 +18,6 @@ _NARROW = "X_BITS=4 W_BITS=4 OUT_BITS=4 USE_DSP=0"
 
 # What is synthesized in a second or two: the quick part of the tests.
 SMALL = (
-    "multiply",
     "multiply USE_DSP=0 W_BITS=4 X_BITS=4",
     "requantize",
     "stream_fifo DEPTH=64 WORD_BITS=32",
@@ -39,6 +38,7 @@ ENGINES = {
 }
 # The rest: minutes.
 LARGE = (
+    "multiply",
     "multiply USE_DSP=0",
     "multiply USE_DSP=0 W_BITS=16",
     "requantize SCALING=1 MULTIPLIER_BITS=3 ACC_BITS=20 SUM_BITS=27 SHIFT=12",
@@ -47,9 +47,9 @@ LARGE = (
     "stream_fifo DEPTH=2048 WORD_BITS=16 BLOCK_RAM=1",
     "output_ends",
     "accel_control BEATS_IN=784 BEATS_OUT=10",
-    "width_gearbox IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
-    "width_gearbox IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
-    "width_gearbox IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
+    "width_converter IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
+    "width_converter IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
+    "width_converter IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
     "width_widener IN_LANES=2 OUT_LANES=8 PACKET=64",
     "scaled_sum PE=2 A_MULTIPLIER=1000 B_MULTIPLIER=1777 SUM_BITS=22 SHIFT=12",
     "collector PE=8 EMIT=2 K=32 BITS=20",

@@ -47,6 +47,7 @@ module conv_engine
   parameter int DILATION_X = 1,
   parameter int FILL = 0,
   parameter int BIAS_FRACTION = 0,
+  parameter bit CUT = 0,
   parameter int TIES = 0,
   parameter int TAPS = 1,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
@@ -205,21 +206,19 @@ module conv_engine
     assign fine[i] = FineBits'(word[i]) << BIAS_FRACTION;
   end
 
-  logic scaled_valid, unused_ready;
+  logic scaled_valid;
   logic [EMIT-1:0][OUT_BITS-1:0] scaled;
   requantize #(
     .LANES(EMIT), .ACC_BITS(FineBits), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
     .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
-    .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
+    .CUT(CUT), .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
   ) u_requantize (
     .clk_i, .rst_ni,
     .valid_i(word_valid),
-    .ready_o(unused_ready),
     .acc_i(fine),
     .multiplier_i(multiplier),
     .offset_i(offset),
     .valid_o(scaled_valid),
-    .ready_i(1'b1),
     .data_o(scaled)
   );
 
@@ -233,8 +232,5 @@ module conv_engine
     .valid_i(scaled_valid),
     .data_o, .valid_o, .ready_i
   );
-
-  logic unused;
-  assign unused = &{1'b0, unused_ready};
 
 endmodule
