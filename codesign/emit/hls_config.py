@@ -97,7 +97,7 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
         ("INNER", inner),
         ("PASSES", passes),
         ("STREAMING", is_streaming(node, engine)),
-        ("BUFFER_WORDS", 1 if is_streaming(node, engine) else engine.buffer_words),
+        ("BUFFER_WORDS", _buffer_words(node, engine)),
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
         ("FILL", node.itype.qmin if maximum else node.zero_in),
@@ -110,6 +110,13 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     rows: Fields = (("TAPS", engine.taps),)
     rows += (("BANKS", engine.buffer_words // row_words(node, engine)),) if engine.taps > 1 else ()
     return (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
+
+
+def _buffer_words(node: Windowed, engine: LineEngine) -> int:
+    """Return the words of the memory in front of the arithmetic, or of running results beside it."""
+    if isinstance(node, Pool) and node.in_order:
+        return input_fold(node, engine)
+    return 1 if is_streaming(node, engine) else engine.buffer_words
 
 
 def add_fields(node: Add, engine: LineEngine) -> Fields:

@@ -21,6 +21,7 @@ from codesign.machine.modules import (
     OutputQueue,
     PoolArray,
     Requantize,
+    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
@@ -29,7 +30,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
@@ -103,7 +104,13 @@ def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
 def reduction_steps(node: Operation, engine: Lanes) -> Int:
-    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD)."""
+    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD).
+
+    A pooling whose pixels come in order does the words of a pixel in turn. So its first results are complete at the
+    first word of the last pixel.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return (window_pixels(node) - 1) * input_fold(node, engine) + 1
     return steps_at(node, engine.simd, engine.taps)
 
 
@@ -113,11 +120,35 @@ def steps_at(node: Operation, simd: Int, taps: Int = 1) -> Int:
 
 
 @overload
+def results_apart(node: Operation, pe: int, steps: int) -> int: ...
+@overload
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int: ...
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int:
+    """Return the least cycles from PE results to the next, of an engine with these reduction steps.
+
+    A pooling whose pixels come in order completes the words of a pixel in a row.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return 1 + (pe >= node.oshape.c) * (window_pixels(node) - 1)
+    return steps
+
+
+def window_pixels(node: Pool) -> int:
+    """Return the pixels of a window, of a pooling whose windows share none and leave none out."""
+    return node.ishape.y * node.ishape.x // (node.oshape.y * node.oshape.x)
+
+
+@overload
 def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
 def compute_cycles(node: Operation, engine: Lanes) -> Int:
-    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction."""
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction.
+
+    A pooling whose pixels come in order takes as many as there are words.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return words_in(node, engine)
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 
@@ -151,7 +182,7 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
 
 def emit_lanes(node: Operation, pe: int, simd: int, taps: int = 1) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = int(steps_at(node, simd, taps))
+    steps = results_apart(node, pe, int(steps_at(node, simd, taps)))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
@@ -270,7 +301,14 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     )
 
 
+def machine_node(node: Operation) -> Operation:
+    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
+    return node.without_padding if isinstance(node, Pool) else node
+
+
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    if node.in_order:
+        return _running_modules(node.without_padding, engine)
     average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
@@ -292,11 +330,34 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     return _queued(node, engine, feed, array, collector, requantize)
 
 
+def _running_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    average = node.op is PoolOp.AVERAGE
+    bits = node.acc_bits if average else node.itype.bits
+    pool = RunningPool(
+        pe=engine.pe,
+        average=average,
+        signed=node.itype.signed,
+        x_bits=node.itype.bits,
+        bits=bits,
+        pixels=window_pixels(node),
+        fold=input_fold(node, engine),
+        block_ram=engine.buffer_bram,
+    )
+    collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
+    if not average:
+        return _queued(node, engine, pool, collector)
+    return _queued(node, engine, pool, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True))
+
+
 def _queued(node: Windowed, engine: Choices, *modules: ArrayModule) -> tuple[EngineModule, ...]:
     """Return the modules and the output queue behind them."""
     pe, emit, channels = engine.pe, engine.emit, node.oshape.c
     queue = OutputQueue(pe=pe, emit=emit, channels=channels, word_bits=emit * node.otype.bits, depth=2)
-    depth = queue_depth(queue.most, reduction_steps(node, engine), array_delay((*modules, queue)))
+    apart = results_apart(node, pe, reduction_steps(node, engine))
+    depth = queue_depth(queue.most, apart, array_delay((*modules, queue)))
+    if isinstance(node, Pool) and node.in_order:
+        # Results of all words of a pixel come in a row; a consumer of narrower words takes them later.
+        depth = largest(depth, 1 << (engine.pe > 1) * (window_pixels(node) > 1) * ceil_log2(ceil_div(channels, pe)))
     return (*modules, replace(queue, depth=depth))
 
 

@@ -29,6 +29,7 @@ from codesign.machine.modules import (
     OutputQueue,
     PoolArray,
     Requantize,
+    RunningPool,
     Scale,
     ScaledSum,
     StreamPort,
@@ -72,6 +73,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _mac_array(module, technology)
         case PoolArray():
             return _pool_array(module, technology)
+        case RunningPool():
+            return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
         case ChannelRom():
@@ -260,6 +263,23 @@ def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
     table = rom_luts(array.constant_bits, array.counts, technology)  # constants of every count
     ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
     return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
+
+
+def _running_pool(pool: RunningPool, technology: Technology) -> IntArray:
+    """Count an adder or a comparator per lane, the results so far, and which word of which pixel comes."""
+    pe, fold, bits, memory, block = np.asarray(pool.pe), pool.fold, pool.bits, pool.in_memory, pool.in_block_ram
+    if pool.pixels == 1:
+        return counts(pe, lut=1, ff=pe * 2 * pool.x_bits + 2)
+    place, pixel, ring = counter_ff(fold), int(counter_ff(pool.pixels)), ~np.asarray(memory)
+    kept = bits * np.where(ring, fold, 2)  # results; or the last one, and the word that was read
+    ff = pe * (kept + pool.x_bits * (1 + block)) + 5 + pixel + place + np.where(memory, 1 + place, 1) + 2 * block
+    # A positive word from a memory adds nothing to the upper bits but its carry; registers choose between 0 and a sum,
+    # which is part of an adder only of positive words.
+    adder = np.where(ring, bits * (1 + pool.signed), bits if pool.signed else pool.x_bits)
+    lut = pe * (adder if pool.average else 2 * bits) + 5 + pixel + place
+    in_luts = np.asarray(memory & ~np.asarray(block))
+    lut = lut + np.where(in_luts, lutram_luts(pe * bits, fold, technology), 0)
+    return counts(pe, bram18=np.where(block, bram18_count(pe * bits, fold, technology), 0), lut=lut, ff=ff)
 
 
 def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:

@@ -27,6 +27,7 @@ from codesign.machine.modules import (
     OutputQueue,
     PoolArray,
     Requantize,
+    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
@@ -122,6 +123,10 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             return {"lanes": lanes, "rows": rows, "row_bits": row_bits, "sum": float(array.acc_bits)}
         case PoolArray() as array:
             return {"lanes": _log2(_whole(array.pe) * array.x_bits), "sum": float(array.acc_bits) * array.average}
+        case RunningPool() as pool:
+            block = float(bool(pool.in_block_ram))
+            lanes, total = _log2(_whole(pool.pe) * pool.x_bits), float(pool.bits) * pool.average
+            return {"streams": 1.0, "lanes": lanes, "sum": total, "block": block}
         case Collector() as collector:
             return {"words": _log2(_whole(collector.pe) // _whole(collector.emit))}
         case OutputQueue() as queue:

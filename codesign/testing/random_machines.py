@@ -81,6 +81,25 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
+def random_pooled_graph(rng: Rng) -> Graph:
+    """Return a pooling over the whole map, with or without padding around it, of few or many channels."""
+    build = _Builder(rng)
+    if rng.random() < 0.7:
+        build.head = build.pointwise(build.head, pick(rng, (1, 2, 3, 5, 8, 20, 40)))
+    shape = build.head.oshape
+    top, bottom, left, right = (pick(rng, (0, 0, 1, 3)) for _ in range(4))
+    if rng.random() < 0.5:
+        top = bottom = left = right = 0
+    window = Window(
+        fy=shape.y + top + bottom, fx=shape.x + left + right,
+        pad_top=top, pad_bottom=bottom, pad_left=left, pad_right=right,
+    )  # fmt: skip
+    build.head = build._pool(build.head, window)
+    if rng.random() < 0.5:
+        build.head = build.dense(build.head)
+    return Graph(f"pooled{int(rng.integers(1 << 30))}", tuple(build.nodes), build.params)
+
+
 def random_design(graph: Graph, rng: Rng, *, taps: bool = True) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
 

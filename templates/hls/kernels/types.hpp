@@ -145,6 +145,8 @@ class words_left {
 template <class Cfg>
 using in_lane = typename number<Cfg::IBITS, Cfg::ISIGNED>::type;
 template <class Cfg>
+using sum_lane = typename sum<Cfg::SUM_BITS>::type;
+template <class Cfg>
 using out_lane = typename number<Cfg::OBITS, Cfg::OSIGNED>::type;
 template <class Cfg>
 using in_stream = hls::stream<typename word<Cfg::IBITS, Cfg::LANES>::type>;
