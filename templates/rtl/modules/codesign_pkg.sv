@@ -30,4 +30,9 @@ package codesign_pkg;
     return x;
   endfunction
 
+  // The first of `lanes` lanes in chain `index`, where `chains` chains are as long as each other or one lane shorter.
+  function automatic int chain_begin(int index, int lanes, int chains);
+    return (index * lanes) / chains;
+  endfunction
+
 endpackage
