@@ -27,7 +27,7 @@ from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
-from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds
+from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds, OutputQueue
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
@@ -167,13 +167,18 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
     """Return the module of an engine, and its parameters."""
     match unit.node:
         case Conv() as node:
-            return "conv_engine", _conv_values(node, unit.engine, params)
+            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit)
         case Pool() as node:
-            return "pool_engine", _pool_values(node, unit.engine)
+            return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit)
         case Add() as node:
             return "scaled_sum", _add_values(node, unit.engine)
         case other:
             raise AssertionError(f"{other.name}: an engine of several modules has its parameters here")
+
+
+def _queue_values(unit: Unit) -> dict[str, Value]:
+    (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
+    return {"QUEUE_DEPTH": _int(queue.depth)}
 
 
 def _int(value: Int) -> int:

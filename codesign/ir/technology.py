@@ -81,6 +81,7 @@ class Fitted:
     - `counter`: wrap of a counter.
     - `line_pointer`: line buffer, a bit of its pointers; `line_padding`: comparisons with the edges of the map.
     - `collector`: its count of words.
+    - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
     - `queue_hold`: width gearbox, a bit of its queue; `queue_choice`: a bit of it and word position that may reach it.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
@@ -100,6 +101,8 @@ class Fitted:
     line_pointer: float
     line_padding: float
     collector: float
+    output_queue: float
+    output_pointer: float
     converter: float
     queue_hold: float
     queue_choice: float

@@ -5,23 +5,27 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 Long because every operator has its modules here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.modules import (
+    ArrayModule,
     ChannelRom,
     Collector,
     EngineModule,
     GateArray,
     MacArray,
+    OutputQueue,
     PoolArray,
     Requantize,
     Scale,
     ScaledSum,
     WeightRom,
+    array_delay,
+    queue_depth,
 )
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
@@ -220,18 +224,21 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     words = ceil_div(node.k, pe) * node.window.positions * ceil_div(node.c_per_group, simd)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
-    return (
+    array = MacArray(
+        pe=pe,
+        simd=simd,
+        x_bits=operand_bits(node),
+        w_bits=node.wtype.bits,
+        acc_bits=node.acc_bits,
+        in_dsp=in_dsp,
+        constant=words == 1,
+    )
+    return _queued(
+        node,
+        engine,
         _feed(node, engine),
         WeightRom(word_bits=pe * simd * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
-        MacArray(
-            pe=pe,
-            simd=simd,
-            x_bits=operand_bits(node),
-            w_bits=node.wtype.bits,
-            acc_bits=node.acc_bits,
-            in_dsp=in_dsp,
-            constant=words == 1,
-        ),
+        array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
         Requantize(lanes=emit, scale=scale, constant=outputs == 1),
@@ -255,8 +262,17 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     )
     collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
     if not average:
-        return feed, array, collector
-    return feed, array, collector, Requantize(lanes=engine.emit, scale=scale, constant=not counts)
+        return _queued(node, engine, feed, array, collector)
+    requantize = Requantize(lanes=engine.emit, scale=scale, constant=not counts)
+    return _queued(node, engine, feed, array, collector, requantize)
+
+
+def _queued(node: Windowed, engine: Choices, *modules: ArrayModule) -> tuple[EngineModule, ...]:
+    """Return the modules and the output queue behind them."""
+    pe, emit, channels = engine.pe, engine.emit, node.oshape.c
+    queue = OutputQueue(pe=pe, emit=emit, channels=channels, word_bits=emit * node.otype.bits, depth=2)
+    depth = queue_depth(queue.most, reduction_steps(node, engine), array_delay((*modules, queue)))
+    return (*modules, replace(queue, depth=depth))
 
 
 def _gate(node: Gate, engine: Choices) -> GateArray:

@@ -6,13 +6,14 @@ the array has entries. So one formula prices a single engine and all the options
 Long because every kind of module stands here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from math import gcd
 
 from codesign.machine.feeds import AnyFeed
 from codesign.machine.kinds import Joint, Stage, Whole
-from codesign.ops.arrays import Bool, Int, ceil_div
+from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
 
@@ -43,10 +44,9 @@ class MacArray:
     constant: Bool
 
     @property
-    def delay(self) -> int:
-        """Cycles from a result's last step to its appearance behind the array, of a single instance."""
-        assert isinstance(self.simd, int)
-        return 3 + (self.simd - 1).bit_length()
+    def delay(self) -> Int:
+        """Cycles from a result's last step to its appearance behind the array."""
+        return 3 + ceil_log2(self.simd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,11 @@ class Collector:
     emit: Int
     channels: int
     bits: int
+
+    @property
+    def delay(self) -> Int:
+        """Cycles from a result to its first word."""
+        return 1 * (self.emit < self.pe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +131,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requantize(Stage):
+class Requantize:
     """Scales, rounds and clamps `lanes` sums a word; `constant`: one set of factors for all words. requantize.sv."""
 
     lanes: Int
@@ -135,8 +140,45 @@ class Requantize(Stage):
 
     @property
     def delay(self) -> int:
-        """Cycles from taking a word to offering it requantized."""
+        """Cycles from a word to what it becomes."""
         return 3 if self.scale.general else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputQueue:
+    """Results in front of the consumer, `depth` words, and a place for every one that is on its way. output_queue.sv.
+
+    A pixel has `channels`, which come from `pe` at once and leave `emit` at a time.
+    """
+
+    pe: Int
+    emit: Int
+    channels: int
+    word_bits: Int
+    depth: Int
+
+    @property
+    def delay(self) -> int:
+        """Cycles from a word's arrival to its offer."""
+        return 1
+
+    @property
+    def most(self) -> Int:
+        """Words of a result: those for which there must be room before its last step."""
+        return self.pe // self.emit
+
+
+CREDIT_DELAY = 2  # cycles from a word's leaving the output queue to the first step that may count on its place
+
+
+def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
+    """Return the depth, a power of two, at which an engine never waits while its consumer always takes.
+
+    A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
+    follow one a cycle. Results come `steps` apart. So when a result's last step is due, earlier results still hold
+    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room.
+    """
+    return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,10 +416,16 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize
+ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
+Flow = MacArray | PoolArray | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
+
+
+def array_delay(modules: Iterable[EngineModule]) -> Int:
+    """Return the cycles from a result's last step to the offer of its first word, the output queue being empty."""
+    return sum((module.delay for module in modules if isinstance(module, Flow)), 0)
 
 
 def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:

@@ -25,6 +25,7 @@ from codesign.machine.modules import (
     MacArray,
     Module,
     OutputEnds,
+    OutputQueue,
     PoolArray,
     Requantize,
     Scale,
@@ -35,7 +36,7 @@ from codesign.machine.modules import (
 from codesign.model.area_streams import channel_mux_area, converter_area, feed_area, fifo_area, row_repeater_area
 from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder_area, rearranger_area
 from codesign.model.counts import counter_ff, counts
-from codesign.model.memory import bram18_count, ceil_log2, rom_luts
+from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import IntArray, ceil_div
 
 SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
@@ -68,6 +69,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _channel_rom(module, technology)
         case Requantize():
             return _requantize(module, technology)
+        case OutputQueue():
+            return _output_queue(module, technology)
         case ScaledSum():
             return _scaled_sum(module, technology)
         case ChannelMux():
@@ -167,6 +170,16 @@ def _collector(collector: Collector, technology: Technology) -> IntArray:
     is_partial = ceil_div(collector.channels - (passes - 1) * pe, emit) != words
     ff = pe * bits + ceil_log2(words + 1) + is_partial * counter_ff(passes)
     return counts(pe, lut=waits * ((pe - emit) * bits + technology.fitted.collector), ff=waits * ff)
+
+
+def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
+    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised."""
+    pe, emit, depth = queue.pe, queue.emit, queue.depth
+    address, passes = ceil_log2(depth), ceil_div(queue.channels, pe)
+    is_partial = ceil_div(queue.channels - (passes - 1) * pe, emit) != pe // emit
+    ff = 2 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
+    lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
+    return counts(pe, lut=lut + lutram_luts(queue.word_bits, depth, technology), ff=ff)
 
 
 def _requantize(module: Requantize, technology: Technology) -> IntArray:

@@ -13,18 +13,17 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage, Walk
 from codesign.machine.modules import (
-    ChannelRom,
-    Collector,
     Conversion,
     Converter,
+    EngineModule,
     Fifo,
     Fork,
-    MacArray,
-    PoolArray,
-    WeightRom,
+    OutputQueue,
+    array_delay,
     packet_parts,
 )
 from codesign.model.words import (
+    Credits,
     Pipe,
     Process,
     Times,
@@ -185,33 +184,22 @@ class _Course:
         return out
 
     def _unit(self, unit: Unit, ins: list[Times]) -> Times:
-        """Return the words behind an engine, from those in front of it, module by module."""
+        """Return the words behind an engine, from those in front of it."""
         node, engine = unit.node, unit.engine
-        pixels = self.images * node.oshape.y * node.oshape.x
-        words, results = pixels * ceil_div(node.oshape.c, engine.emit), pixels * ceil_div(node.oshape.c, engine.pe)
-        feed: Feed | None = None
-        stream = ins[0]
-        for module in unit.modules:
-            match module:
-                case Feed():
-                    feed = module
-                case MacArray() | PoolArray():
-                    assert feed is not None
-                    stream = self._array(engine.name, feed, stream, module.delay, results)
-                case Collector(pe=pe, emit=emit) if pe != emit:
-                    counts = packet_parts(engine.pe, node.oshape.c, engine.emit) * pixels
-                    before, stream = stream, self._new()
-                    self.processes.append(narrow_words(before, stream, counts))
-                case Stage():
-                    stream = self._piped([[stream]], module.delay, words)
-                case Replay():
-                    stream = self._array(engine.name, module, stream, module.delay, words)
-                case Joint():
-                    turns = [[ins[i] for i in turn] for turn in module.turns]
-                    stream = self._piped(turns, module.delay, words)
-                case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
-                    pass
-        return stream
+        words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
+        match unit.modules:
+            case (Feed() as feed, *behind):
+                return self._array(unit, feed, ins[0], behind)
+            case (Replay() as replay,):
+                pipe = self._pipe(replay.delay, words)
+                self._line_buffer(engine.name, replay, ins[0], pipe)
+                return pipe.out
+            case (Stage() as stage,):
+                return self._piped([ins], stage.delay, words)
+            case (Joint() as joint,):
+                turns = [[ins[i] for i in turn] for turn in joint.turns]
+                return self._piped(turns, joint.delay, words)
+        raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
 
     def _pipe(self, delay: int, count: int) -> Pipe:
         pipe = Pipe(delay, self._new())
@@ -223,17 +211,27 @@ class _Course:
         self.processes.append(pass_words(turns, pipe, words, 1))
         return pipe.out
 
-    def _array(self, engine: str, feed: Replay, stream: Times, delay: int, results: int) -> Times:
-        """Join feed and array in one pipe: the feed stands still where the array's output waits."""
-        pipe = self._pipe(delay, results)
-        if isinstance(feed, Feed) and feed.streams:
+    def _array(self, unit: Unit, feed: Feed, stream: Times, behind: list[EngineModule]) -> Times:
+        """Join a feed and all that flows behind it up to the output queue, which alone lets the feed wait."""
+        node, engine = unit.node, unit.engine
+        (queue,) = (module for module in behind if isinstance(module, OutputQueue))
+        credits = Credits(
+            delay=int(array_delay(unit.modules)),
+            depth=int(queue.depth),
+            most=int(queue.most),
+            counts=packet_parts(engine.pe, node.oshape.c, engine.emit),
+            out=self._new(),
+        )
+        results = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.pe)
+        self.processes.append(credits.outputs(results))
+        if feed.streams:
             steps = int(feed.steps)
-            self.processes.append(pass_words([[stream]], pipe, results * steps, steps))
+            self.processes.append(pass_words([[stream]], credits, results * steps, steps))
         else:
-            self._line_buffer(engine, feed, stream, pipe)
-        return pipe.out
+            self._line_buffer(engine.name, feed, stream, credits)
+        return credits.out
 
-    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Pipe) -> None:
+    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Pipe | Credits) -> None:
         walk, image = feed.walk(), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()

@@ -4,12 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.ir.technology import Technology
+from codesign.ops import arrays
 from codesign.ops.arrays import Int, IntArray, ceil_div
 
 
 def ceil_log2(count: Int) -> IntArray:
-    """Return the least e with 2**e >= count, for count >= 1."""
-    return np.frexp((np.asarray(count) - 1).astype(np.float64))[1].astype(np.int64)
+    """Return the least e with 2**e >= count, for count >= 1; always an array."""
+    return np.asarray(arrays.ceil_log2(np.asarray(count)))
 
 
 def bram18_count(width: Int, depth: Int, technology: Technology) -> IntArray:

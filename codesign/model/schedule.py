@@ -20,18 +20,7 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval
-from codesign.machine.modules import (
-    ChannelRom,
-    Collector,
-    Conversion,
-    Converter,
-    Fork,
-    MacArray,
-    PoolArray,
-    Units,
-    WeightRom,
-    packet_parts,
-)
+from codesign.machine.modules import Conversion, Converter, Fork, Units, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
@@ -156,24 +145,21 @@ class _Steady:
         return parts
 
     def _unit(self, unit: Unit, ins: list[IntArray], names: tuple[str, ...]) -> IntArray:
-        """Return the times of an engine's output words, module by module."""
-        node, times = unit.node, ins[0]
-        for module in unit.modules:
-            match module:
-                case Feed(streams=True):
-                    steps = int(module.steps)
-                    times = times[steps - 1 :: steps]
-                case Replay():
-                    times = self._line_buffer(unit.engine.name, module, times) + module.delay
-                case MacArray() | PoolArray() | Stage():
-                    times = times + module.delay
-                case Collector(pe=pe, emit=emit) if pe != emit:
-                    times = _collect(times, packet_parts(unit.engine.pe, node.oshape.c, unit.engine.emit))
-                case Joint():
-                    times = self._meet(ins, names, module.turns) + module.delay
-                case Collector() | WeightRom() | ChannelRom():  # wires; constants beside the words
-                    pass
-        return times
+        """Return the times of an engine's output words."""
+        engine, times = unit.engine, ins[0]
+        match unit.modules:
+            case (Feed() as feed, *_):
+                steps = int(feed.steps)
+                last = times[steps - 1 :: steps] if feed.streams else self._line_buffer(engine.name, feed, times)
+                parts = packet_parts(engine.pe, unit.node.oshape.c, engine.emit)
+                return _collect(last + array_delay(unit.modules), parts)
+            case (Replay() as replay,):
+                return self._line_buffer(engine.name, replay, times) + replay.delay
+            case (Stage() as stage,):
+                return times + stage.delay
+            case (Joint() as joint,):
+                return self._meet(ins, names, joint.turns) + joint.delay
+        raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
 
     def _meet(self, words: list[IntArray], fifos: tuple[str, ...], turns: tuple[tuple[int, ...], ...]) -> IntArray:
         """Times at which words of several FIFOs are taken, in turns; those of one turn together."""
@@ -206,11 +192,11 @@ class _Steady:
 
 
 def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
-    """Return the times of a collector's words, from the times at which its results appear."""
+    """Return the times of all words of results, from those of the first word of each."""
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)
-    return np.repeat(results, counts) + 1 + within
+    return np.repeat(results, counts) + within
 
 
 def _of_turns(turns: tuple[tuple[int, ...], ...], index: int, count: int) -> IntArray:

@@ -8,6 +8,8 @@ are those of its registers.
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
+from codesign.machine.modules import CREDIT_DELAY
+
 Process = Generator[None, None, None]
 _LONG_AGO = -(1 << 40)
 
@@ -22,7 +24,7 @@ class Times:
 
 @dataclass(slots=True)
 class Pipe:
-    """A pipeline that stands still as a whole while its output waits: the array, or requantize.
+    """A pipeline that stands still as a whole while its output waits.
 
     Time in the pipe runs in enabled cycles; `frozen` is how many cycles it stood still before the present input. `due`
     holds the enabled cycle in which each output appears; outputs before `passed` are accounted for in `frozen`.
@@ -45,8 +47,8 @@ class Pipe:
                 yield
             waited += self.out.taken[index] - self.out.offers[index]
 
-    def enter(self, enabled: int, earliest: int) -> Generator[None, None, int]:
-        """Return the cycle of an input that is no earlier than `earliest` and than that enabled cycle of the pipe."""
+    def enter(self, enabled: int, earliest: int, ends: bool) -> Generator[None, None, int]:
+        """Return the cycle of an input no earlier than `earliest` and than that enabled cycle; it may end an output."""
         cycle = max(enabled + self.frozen, earliest)
         while self.passed < len(self.due):
             appears = self.due[self.passed] + self.frozen
@@ -58,6 +60,53 @@ class Pipe:
             self.frozen += left - appears
             self.passed += 1
             cycle = max(enabled + self.frozen, earliest, left)
+        if ends:
+            self.due.append(cycle - self.frozen + self.delay)
+        return cycle
+
+
+@dataclass(slots=True)
+class Credits:
+    """Arrays that never stand still: a result's last step waits until the output queue has room for its words.
+
+    `counts`: words of every result, over and over; `most`: those for which there must be room. `depth`: of the queue.
+    `last`: the cycle of every result's last step; its first word is offered `delay` cycles later, or after the words
+    before it.
+    """
+
+    delay: int
+    depth: int
+    most: int
+    counts: list[int]
+    out: Times
+    last: list[int] = field(default_factory=list)
+    words: int = 0
+    frozen: int = 0  # never
+
+    def outputs(self, count: int) -> Process:
+        """Offer the words of so many results."""
+        free, given = _LONG_AGO, 0
+        for index in range(count):
+            while len(self.last) <= index:
+                yield
+            for word in range(self.counts[index % len(self.counts)]):
+                self.out.offers.append(max(self.last[index] + self.delay + word, free))
+                while len(self.out.taken) <= given:
+                    yield
+                free = self.out.taken[given] + 1
+                given += 1
+
+    def enter(self, enabled: int, earliest: int, ends: bool) -> Generator[None, None, int]:
+        """Return the cycle of a step no earlier than both cycles; one that ends a result waits for room as well."""
+        cycle = max(enabled, earliest)
+        if ends:
+            leaves = self.words + self.most - self.depth - 1
+            if leaves >= 0:
+                while len(self.out.taken) <= leaves:
+                    yield
+                cycle = max(cycle, self.out.taken[leaves] + CREDIT_DELAY)
+            self.words += self.counts[len(self.last) % len(self.counts)]
+            self.last.append(cycle)
         return cycle
 
 
@@ -188,7 +237,7 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(turns: list[list[Times]], pipe: Pipe, count: int, steps: int) -> Process:
+def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int) -> Process:
     """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output."""
     enabled = _LONG_AGO
     for index in range(count):
@@ -196,17 +245,16 @@ def pass_words(turns: list[list[Times]], pipe: Pipe, count: int, steps: int) -> 
         for stream in turn:
             while len(stream.offers) <= len(stream.taken):
                 yield
-        cycle = yield from pipe.enter(enabled, max(stream.offers[len(stream.taken)] for stream in turn))
+        earliest = max(stream.offers[len(stream.taken)] for stream in turn)
+        cycle = yield from pipe.enter(enabled, earliest, index % steps == steps - 1)
         for stream in turn:
             stream.taken.append(cycle)
         enabled = cycle - pipe.frozen + 1
-        if index % steps == steps - 1:
-            pipe.due.append(enabled - 1 + pipe.delay)
 
 
 def step_words(
     stream: Times,
-    pipe: Pipe,
+    pipe: Pipe | Credits,
     steps: list[int],
     needs: dict[int, int],
     ends: set[int],
@@ -221,10 +269,8 @@ def step_words(
             while len(stream.taken) <= need:
                 yield
             earliest = stream.taken[need] + 1
-        cycle = yield from pipe.enter(enabled + step - before, earliest)
+        cycle = yield from pipe.enter(enabled + step - before, earliest, step in ends)
         enabled, before = cycle - pipe.frozen, step
-        if step in ends:
-            pipe.due.append(enabled + pipe.delay)
         if step in last:
             done.append(cycle)
 

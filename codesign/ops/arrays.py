@@ -21,6 +21,17 @@ def ceil_div(a: Int, b: Int) -> Int:
 
 
 @overload
+def ceil_log2(count: int) -> int: ...
+@overload
+def ceil_log2(count: Int) -> Int: ...
+def ceil_log2(count: Int) -> Int:
+    """Return the least e with 2**e >= count, for count >= 1."""
+    if isinstance(count, int):
+        return (count - 1).bit_length()
+    return np.frexp((count - 1).astype(np.float64))[1].astype(np.int64)
+
+
+@overload
 def largest(*values: int) -> int: ...
 @overload
 def largest(*values: Int) -> Int: ...

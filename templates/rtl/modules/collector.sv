@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // Takes PE results at once and gives them away EMIT at a time, lowest channel first.
 //
-// A pixel has K results in ceil(K/PE) groups; of the last group only as many words leave as hold real channels.
+// A pixel has K results in ceil(K/PE) groups; of the last group only as many words leave as hold real channels. The next
+// results come when the last word of these leaves, or later: PE/EMIT is at most the steps of a result.
 module collector
   import codesign_pkg::*;
 #(
@@ -13,16 +14,13 @@ module collector
   input  logic                       clk_i,
   input  logic                       rst_ni,
   input  logic                       valid_i,
-  output logic                       ready_o,
   input  logic [PE-1:0][BITS-1:0]    data_i,
   output logic                       valid_o,
-  input  logic                       ready_i,
   output logic [EMIT-1:0][BITS-1:0]  data_o
 );
 
   if (PE == EMIT) begin : g_wire
     assign valid_o = valid_i;
-    assign ready_o = ready_i;
     assign data_o  = data_i;
     logic unused;
     assign unused = &{1'b0, clk_i, rst_ni};
@@ -34,12 +32,7 @@ module collector
 
     logic [PE-1:0][BITS-1:0] data_q;
     logic [CountBits-1:0] left_q, fresh;
-    logic load, shift;
-
     assign valid_o = left_q != '0;
-    assign shift   = valid_o && ready_i;
-    assign ready_o = !valid_o || (ready_i && left_q == CountBits'(1));
-    assign load    = valid_i && ready_o;
     assign data_o  = data_q[EMIT-1:0];
 
     if (LastWords == Words) begin : g_full
@@ -52,19 +45,25 @@ module collector
       assign fresh = last ? CountBits'(LastWords) : CountBits'(Words);
       always_ff @(posedge clk_i) begin
         if (!rst_ni) pass_q <= '0;
-        else if (load) pass_q <= last ? '0 : pass_q + 1'b1;
+        else if (valid_i) pass_q <= last ? '0 : pass_q + 1'b1;
       end
     end
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) left_q <= '0;
-      else if (load) left_q <= fresh;
-      else if (shift) left_q <= left_q - 1'b1;
+      else if (valid_i) left_q <= fresh;
+      else if (valid_o) left_q <= left_q - 1'b1;
     end
     always_ff @(posedge clk_i) begin
-      if (load) data_q <= data_i;
-      else if (shift) data_q <= data_q >> (EMIT * BITS);
+      if (valid_i) data_q <= data_i;
+      else data_q <= data_q >> (EMIT * BITS);
     end
+
+`ifndef SYNTHESIS
+    always_ff @(posedge clk_i) begin
+      if (rst_ni && valid_i && left_q > CountBits'(1)) $fatal(1, "%m: results meet");
+    end
+`endif
   end
 
 endmodule

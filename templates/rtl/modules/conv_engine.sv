@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT-0
-// Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize.
+// Line engine of a convolution: feed, weights, PE x SIMD multiply-accumulate, requantize, output queue.
 //
+// Only the feed ever waits: for a word, and in front of the last step of a result for a place in the output queue.
 // Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
@@ -29,6 +30,7 @@ module conv_engine
   parameter int BUFFER_DEPTH = 16,
   parameter bit BLOCK_BUFFER = 0,
   parameter bit BLOCK_ROM = 0,
+  parameter int QUEUE_DEPTH = 16,
   parameter bit USE_DSP = 1,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
@@ -69,7 +71,7 @@ module conv_engine
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
   logic [InLanes-1:0][X_BITS-1:0] x;
-  logic advance, issue, fed_valid, fed_first, fed_last;
+  logic go, issue, take, fed_valid, fed_first, fed_last;
 
   if (STREAMING) begin : g_stream
     pass_feed #(
@@ -77,8 +79,9 @@ module conv_engine
       .STEPS(Steps)
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
-      .advance_i(advance),
+      .go_i(go),
       .issue_o(issue),
+      .take_o(take),
       .data_o(x),
       .valid_o(fed_valid),
       .first_o(fed_first),
@@ -99,16 +102,17 @@ module conv_engine
       .FILL({InLanes{X_BITS'(FILL)}})
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
-      .advance_i(advance),
+      .go_i(go),
       .issue_o(issue),
+      .take_o(take),
       .data_o(x),
       .valid_o(fed_valid),
       .first_o(fed_first),
       .last_o(fed_last),
       .pad_o(pad)
     );
-    logic unused;
-    assign unused = &{1'b0, pad};
+    logic unused_pad;
+    assign unused_pad = &{1'b0, pad};
   end
 
   logic [PE-1:0][SIMD-1:0][W_BITS-1:0] weights;
@@ -123,16 +127,14 @@ module conv_engine
     .data_o(weights)
   );
 
-  logic result_valid, result_ready;
+  logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
-  assign advance = !result_valid || result_ready;
   mac_array #(
     .PE(PE), .SIMD(SIMD), .CHANNELWISE(DEPTHWISE),
     .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
     .KEEP(SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
-    .enable_i(advance),
     .valid_i(fed_valid),
     .first_i(fed_first),
     .last_i(fed_last),
@@ -142,17 +144,15 @@ module conv_engine
     .acc_o(result)
   );
 
-  logic word_valid, word_ready;
+  logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;
   collector #(
     .PE(PE), .EMIT(EMIT), .K(K), .BITS(ACC_BITS)
   ) u_collector (
     .clk_i, .rst_ni,
     .valid_i(result_valid),
-    .ready_o(result_ready),
     .data_i(result),
     .valid_o(word_valid),
-    .ready_i(word_ready),
     .data_o(word)
   );
 
@@ -164,7 +164,7 @@ module conv_engine
     .FILE(CHANNEL_FILE)
   ) u_channels (
     .clk_i, .rst_ni,
-    .next_i(word_valid && word_ready),
+    .next_i(word_valid),
     .data_o({multiplier, offset})
   );
 
@@ -174,6 +174,8 @@ module conv_engine
     assign fine[i] = FineBits'(word[i]) << BIAS_FRACTION;
   end
 
+  logic scaled_valid, unused_ready;
+  logic [EMIT-1:0][OUT_BITS-1:0] scaled;
   requantize #(
     .LANES(EMIT), .ACC_BITS(FineBits), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
     .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
@@ -181,11 +183,27 @@ module conv_engine
   ) u_requantize (
     .clk_i, .rst_ni,
     .valid_i(word_valid),
-    .ready_o(word_ready),
+    .ready_o(unused_ready),
     .acc_i(fine),
     .multiplier_i(multiplier),
     .offset_i(offset),
-    .valid_o, .ready_i, .data_o
+    .valid_o(scaled_valid),
+    .ready_i(1'b1),
+    .data_o(scaled)
   );
+
+  output_queue #(
+    .K(K), .PE(PE), .EMIT(EMIT), .WORD_BITS(EMIT * OUT_BITS), .DEPTH(QUEUE_DEPTH)
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(take),
+    .go_o(go),
+    .data_i(scaled),
+    .valid_i(scaled_valid),
+    .data_o, .valid_o, .ready_i
+  );
+
+  logic unused;
+  assign unused = &{1'b0, unused_ready};
 
 endmodule

@@ -4,7 +4,7 @@
 // Input:  IY x IX pixels of FOLD words, image after image.
 // Output: one word per step, for oy, ox, group, pass, fy, fx, inner word. Every pass walks the FOLD / GROUPS words of
 //         its group at each window position. Channels that all mix are one group, channels that do not are FOLD groups
-//         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result.
+//         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result. The last waits for go_i.
 //
 // A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
@@ -41,13 +41,14 @@ module line_buffer
   input  logic [WORD_BITS-1:0] data_i,
   input  logic                 valid_i,
   output logic                 ready_o,
-  input  logic                 advance_i,  // the pipeline behind takes a step or a bubble
-  output logic                 issue_o,    // a step is taken in this cycle; its word follows one cycle later
+  input  logic                 go_i,     // the last step of a result may be taken
+  output logic                 issue_o,  // a step is taken in this cycle; its word follows one cycle later
+  output logic                 take_o,   // and it is the last of a result
   output logic [WORD_BITS-1:0] data_o,
   output logic                 valid_o,
   output logic                 first_o,
   output logic                 last_o,
-  output logic                 pad_o       // the word lies in the padding: data_o is FILL
+  output logic                 pad_o     // the word lies in the padding: data_o is FILL
 );
 
   localparam int Inner = FOLD / GROUPS;
@@ -106,8 +107,9 @@ module line_buffer
   assign room    = write_q - limit_q;
   assign ready_o = room[PtrBits-1];
   assign accept  = valid_i && ready_o;
-  assign issue   = advance_i && (pad || written);
+  assign issue   = (pad || written) && (!last_fy || go_i);
   assign issue_o = issue;
+  assign take_o  = issue && last_fy;
 
   if (PAD_TOP > 0 || PAD_LEFT > 0 || LastRow + SpanY > IY || LastColumn + SpanX > IX) begin : g_pad
     row_t    iy;
@@ -192,7 +194,7 @@ module line_buffer
     .write_i(accept),
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
-    .read_i(issue),
+    .read_i(1'b1),
     .fill_i(pad),
     .read_address_i(read_q[AddressBits-1:0]),
     .data_o
@@ -205,15 +207,13 @@ module line_buffer
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_o <= 1'b0;
-    else if (advance_i) valid_o <= issue;
+    else valid_o <= issue;
   end
 
   always_ff @(posedge clk_i) begin
-    if (issue) begin
-      first_o <= inner_q == '0 && fx_q == '0 && fy_q == '0;
-      last_o  <= last_fy;
-      pad_o   <= pad;
-    end
+    first_o <= inner_q == '0 && fx_q == '0 && fy_q == '0;
+    last_o  <= last_fy;
+    pad_o   <= pad;
   end
 
 `ifndef SYNTHESIS

@@ -4,7 +4,7 @@
 // x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE activations, one for each (SIMD = 1).
 // w_i holds PE x SIMD weights, [pe][simd]. Between first_i and last_i the products of one result are summed; PE results
 // appear on acc_o with valid_o 3 + ceil(log2(SIMD)) cycles after the step of their last word (the step itself is the
-// cycle before valid_i). enable_i freezes everything.
+// cycle before valid_i). Nothing ever stands still: what enters comes out.
 module mac_array
   import codesign_pkg::*;
 #(
@@ -20,7 +20,6 @@ module mac_array
 ) (
   input  logic                                              clk_i,
   input  logic                                              rst_ni,
-  input  logic                                              enable_i,
   input  logic                                              valid_i,
   input  logic                                              first_i,
   input  logic                                              last_i,
@@ -37,13 +36,11 @@ module mac_array
   logic [Levels:0] valid_q, first_q, last_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
-    else if (enable_i) valid_q <= (Levels + 1)'({valid_q, valid_i});
+    else valid_q <= (Levels + 1)'({valid_q, valid_i});
   end
   always_ff @(posedge clk_i) begin
-    if (enable_i) begin
-      first_q <= (Levels + 1)'({first_q, first_i});
-      last_q  <= (Levels + 1)'({last_q, last_i});
-    end
+    first_q <= (Levels + 1)'({first_q, first_i});
+    last_q  <= (Levels + 1)'({last_q, last_i});
   end
 
   for (genvar p = 0; p < PE; p++) begin : g_pe
@@ -61,7 +58,7 @@ module mac_array
             .USE_DSP(USE_DSP)
           ) u_multiply (
             .clk_i,
-            .enable_i,
+            .enable_i(1'b1),
             .x_i(x_i[CHANNELWISE ? p : s]),
             .w_i(w_i[p][s]),
             .product_o(sum_q[s])
@@ -72,11 +69,11 @@ module mac_array
         for (genvar s = 0; s < Count; s++) begin : g_sum
           if (2 * s + 1 < Below) begin : g_pair
             always_ff @(posedge clk_i) begin
-              if (enable_i) sum_q[s] <= Bits'(g_level[l-1].sum_q[2*s]) + Bits'(g_level[l-1].sum_q[2*s+1]);
+              sum_q[s] <= Bits'(g_level[l-1].sum_q[2*s]) + Bits'(g_level[l-1].sum_q[2*s+1]);
             end
           end else begin : g_single
             always_ff @(posedge clk_i) begin
-              if (enable_i) sum_q[s] <= Bits'(g_level[l-1].sum_q[2*s]);
+              sum_q[s] <= Bits'(g_level[l-1].sum_q[2*s]);
             end
           end
         end
@@ -91,7 +88,7 @@ module mac_array
       .BITS(ACC_BITS), .KEEP(KEEP)
     ) u_acc (
       .clk_i,
-      .enable_i(enable_i && valid_q[Levels]),
+      .enable_i(valid_q[Levels]),
       .data_i(sum + so_far),
       .data_o(acc_o[p])
     );
@@ -99,7 +96,7 @@ module mac_array
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_o <= 1'b0;
-    else if (enable_i) valid_o <= valid_q[Levels] && last_q[Levels];
+    else valid_o <= valid_q[Levels] && last_q[Levels];
   end
 
 endmodule

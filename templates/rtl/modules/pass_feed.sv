@@ -2,7 +2,8 @@
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
 // Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
-// connected layer or a 1x1 convolution with PE = K, a global pooling with PE = C). STEPS words make one result.
+// connected layer or a 1x1 convolution with PE = K, a global pooling with PE = C). STEPS words make one result; the last
+// of them waits for go_i.
 module pass_feed
   import codesign_pkg::*;
 #(
@@ -14,8 +15,9 @@ module pass_feed
   input  logic [WORD_BITS-1:0] data_i,
   input  logic                 valid_i,
   output logic                 ready_o,
-  input  logic                 advance_i,
-  output logic                 issue_o,
+  input  logic                 go_i,     // the last step of a result may be taken
+  output logic                 issue_o,  // a step is taken in this cycle; its word follows one cycle later
+  output logic                 take_o,   // and it is the last of a result
   output logic [WORD_BITS-1:0] data_o,
   output logic                 valid_o,
   output logic                 first_o,
@@ -26,26 +28,25 @@ module pass_feed
   logic [StepBits-1:0] step_q;
   logic last;
 
-  assign ready_o = advance_i;
-  assign issue_o = valid_i && advance_i;
   assign last    = step_q == StepBits'(STEPS - 1);
+  assign ready_o = !last || go_i;
+  assign issue_o = valid_i && ready_o;
+  assign take_o  = valid_i && last && go_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       step_q  <= '0;
       valid_o <= 1'b0;
-    end else if (advance_i) begin
-      valid_o <= valid_i;
-      if (valid_i) step_q <= last ? '0 : step_q + 1'b1;
+    end else begin
+      valid_o <= issue_o;
+      if (issue_o) step_q <= last ? '0 : step_q + 1'b1;
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (issue_o) begin
-      data_o  <= data_i;
-      first_o <= step_q == '0;
-      last_o  <= last;
-    end
+    data_o  <= data_i;
+    first_o <= step_q == '0;
+    last_o  <= last;
   end
 
 `ifndef SYNTHESIS

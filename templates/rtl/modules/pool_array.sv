@@ -17,7 +17,6 @@ module pool_array
 ) (
   input  logic                        clk_i,
   input  logic                        rst_ni,
-  input  logic                        enable_i,
   input  logic                        valid_i,
   input  logic                        first_i,
   input  logic                        last_i,
@@ -33,7 +32,7 @@ module pool_array
     logic [CountBits-1:0] so_far;
     assign so_far = first_i ? '0 : count_o;
     always_ff @(posedge clk_i) begin
-      if (enable_i && valid_i) count_o <= so_far + CountBits'(!pad_i);
+      if (valid_i) count_o <= so_far + CountBits'(!pad_i);
     end
   end else begin : g_no_count
     assign count_o = '0;
@@ -41,7 +40,7 @@ module pool_array
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_o <= 1'b0;
-    else if (enable_i) valid_o <= valid_i && last_i;
+    else valid_o <= valid_i && last_i;
   end
 
   for (genvar p = 0; p < PE; p++) begin : g_pe
@@ -66,7 +65,7 @@ module pool_array
       .BITS(ACC_BITS), .KEEP(KEEP)
     ) u_acc (
       .clk_i,
-      .enable_i(enable_i && valid_i && take),
+      .enable_i(valid_i && take),
       .data_i(acc_d),
       .data_o(acc_o[p])
     );

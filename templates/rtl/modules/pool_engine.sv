@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT-0
-// Line engine of a pooling: feed, PE lanes of maximum or sum, and for the average a requantize.
+// Line engine of a pooling: feed, PE lanes of maximum or sum, for the average a requantize, and an output queue.
 //
 // FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
 // COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
@@ -26,6 +26,7 @@ module pool_engine
   parameter bit STREAMING = 0,
   parameter int BUFFER_DEPTH = 16,
   parameter bit BLOCK_BUFFER = 0,
+  parameter int QUEUE_DEPTH = 16,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
   parameter int ACC_BITS = 8,
@@ -60,7 +61,7 @@ module pool_engine
   localparam int Passes = ceil_div(C, PE);
 
   logic [PE-1:0][X_BITS-1:0] fed;
-  logic advance, fed_valid, fed_first, fed_last, pad, issue;
+  logic go, take, fed_valid, fed_first, fed_last, pad, issue;
 
   if (STREAMING) begin : g_stream
     pass_feed #(
@@ -68,8 +69,9 @@ module pool_engine
       .STEPS(FY * FX)
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
-      .advance_i(advance),
+      .go_i(go),
       .issue_o(issue),
+      .take_o(take),
       .data_o(fed),
       .valid_o(fed_valid),
       .first_o(fed_first),
@@ -90,8 +92,9 @@ module pool_engine
       .FILL({PE{X_BITS'(FILL)}})
     ) u_feed (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
-      .advance_i(advance),
+      .go_i(go),
       .issue_o(issue),
+      .take_o(take),
       .data_o(fed),
       .valid_o(fed_valid),
       .first_o(fed_first),
@@ -100,16 +103,14 @@ module pool_engine
     );
   end
 
-  logic result_valid, result_ready;
+  logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
   logic [counter_bits(COUNTS)-1:0] count;
-  assign advance = !result_valid || result_ready;
   pool_array #(
     .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
     .COUNTS(COUNTS), .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
   ) u_array (
     .clk_i, .rst_ni,
-    .enable_i(advance),
     .valid_i(fed_valid),
     .first_i(fed_first),
     .last_i(fed_last),
@@ -120,20 +121,20 @@ module pool_engine
     .count_o(count)
   );
 
-  logic word_valid, word_ready;
+  logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;
   collector #(
     .PE(PE), .EMIT(EMIT), .K(C), .BITS(ACC_BITS)
   ) u_collector (
     .clk_i, .rst_ni,
     .valid_i(result_valid),
-    .ready_o(result_ready),
     .data_i(result),
     .valid_o(word_valid),
-    .ready_i(word_ready),
     .data_o(word)
   );
 
+  logic out_valid, unused_ready;
+  logic [EMIT-1:0][OUT_BITS-1:0] out;
   if (AVERAGE) begin : g_average
     logic [MULTIPLIER_BITS-1:0] multiplier;
     logic [SUM_BITS-1:0] offset;
@@ -143,7 +144,7 @@ module pool_engine
         assign word_count = count;
       end else begin : g_held
         always_ff @(posedge clk_i) begin
-          if (result_valid && result_ready) word_count <= count;
+          if (result_valid) word_count <= count;
         end
       end
       // A table of constants.
@@ -168,21 +169,34 @@ module pool_engine
     ) u_requantize (
       .clk_i, .rst_ni,
       .valid_i(word_valid),
-      .ready_o(word_ready),
+      .ready_o(unused_ready),
       .acc_i(word),
       .multiplier_i({EMIT{multiplier}}),
       .offset_i({EMIT{offset}}),
-      .valid_o, .ready_i, .data_o
+      .valid_o(out_valid),
+      .ready_i(1'b1),
+      .data_o(out)
     );
   end else begin : g_maximum
     for (genvar i = 0; i < EMIT; i++) begin : g_lane
-      assign data_o[i] = OUT_BITS'(word[i]);
+      assign out[i] = OUT_BITS'(word[i]);
     end
-    assign valid_o    = word_valid;
-    assign word_ready = ready_i;
+    assign out_valid    = word_valid;
+    assign unused_ready = 1'b1;
   end
 
+  output_queue #(
+    .K(C), .PE(PE), .EMIT(EMIT), .WORD_BITS(EMIT * OUT_BITS), .DEPTH(QUEUE_DEPTH)
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(take),
+    .go_o(go),
+    .data_i(out),
+    .valid_i(out_valid),
+    .data_o, .valid_o, .ready_i
+  );
+
   logic unused;
-  assign unused = &{1'b0, issue, count};
+  assign unused = &{1'b0, issue, count, unused_ready};
 
 endmodule

@@ -36,7 +36,7 @@ module weight_rom
     logic [WORD_BITS-1:0] memory[DEPTH];
     initial $readmemh(FILE, memory);
     always_ff @(posedge clk_i) begin
-      if (issue_i) data_o <= memory[address_q];
+      data_o <= memory[address_q];
     end
   end else begin : g_distributed
     logic [WORD_BITS-1:0] word;
@@ -47,7 +47,7 @@ module weight_rom
       .data_o(word)
     );
     always_ff @(posedge clk_i) begin
-      if (issue_i) data_o <= word;
+      data_o <= word;
     end
   end
 
