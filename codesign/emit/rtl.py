@@ -29,6 +29,7 @@ from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds, OutputQueue
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
+from codesign.machine.packing import chain_taps, field_bits, is_packed
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -197,6 +198,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "SIMD": engine.simd,
         "BLOCK_ROM": engine.weight_memory is Memory.BRAM,
         "USE_DSP": engine.multiplier is Multiplier.DSP,
+        **_packing_values(node, engine),
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
         "W_BITS": node.wtype.bits,
@@ -212,6 +214,14 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }
+
+
+def _packing_values(node: Conv, engine: LineEngine) -> dict[str, Value]:
+    """Return what tells how products are packed, where they are."""
+    if not is_packed(node, engine):
+        return {}
+    taps = chain_taps(engine.simd)
+    return {"PACKED": True, "CHAIN": _int(taps), "FIELD": _int(field_bits(node.wtype.bits, node.itype.bits, taps))}
 
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:

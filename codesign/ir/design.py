@@ -8,10 +8,11 @@ from codesign.ir.canonical import digest
 
 
 class Multiplier(Enum):
-    """What multiplies weights with activations."""
+    """What multiplies weights with activations. PACKED: two output channels share each DSP."""
 
     DSP = "dsp"
     LUT = "lut"
+    PACKED = "packed"
 
 
 class Memory(Enum):
@@ -30,6 +31,7 @@ class LineEngine:
     those of a grouped convolution divide its group's, and pe of a concat divides the channels of every input but the
     last. `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output
     channels leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
+    A packed multiplier needs an even pe.
     """
 
     KIND: ClassVar[str] = "line"
@@ -51,6 +53,10 @@ class LineEngine:
     @property
     def dsp(self) -> bool:
         return self.multiplier is Multiplier.DSP
+
+    @property
+    def packed(self) -> bool:
+        return self.multiplier is Multiplier.PACKED
 
     @property
     def weight_bram(self) -> bool:

@@ -8,6 +8,7 @@ from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.line import input_lanes, is_streaming, reduction_steps
+from codesign.machine.packing import check_packing
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
@@ -36,6 +37,7 @@ def check_design(design: Design, graph: Graph) -> None:
     for node in graph.operations:
         engine = design.engine_of(node.name)
         _check_parallelism(node, engine)
+        check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
         _check_buffer(node, engine)
         _check_words(node, engine)
     _check_converters(design, graph)

@@ -27,6 +27,7 @@ from codesign.machine.modules import (
     array_delay,
     queue_depth,
 )
+from codesign.machine.packing import is_packed, weight_words
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
@@ -47,6 +48,7 @@ class EngineColumns:
     simd: IntArray
     emit: IntArray
     dsp: BoolArray
+    packed: BoolArray
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
@@ -58,11 +60,17 @@ class EngineColumns:
             pe=int(self.pe[row]),
             simd=int(self.simd[row]),
             emit=int(self.emit[row]),
-            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
+            multiplier=self.multiplier(row),
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
         )
+
+    def multiplier(self, row: int) -> Multiplier:
+        """Return what the engine of that row multiplies with."""
+        if self.packed[row]:
+            return Multiplier.PACKED
+        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
 
     def take(self, rows: IntArray) -> "EngineColumns":
         """Return the engines of those rows."""
@@ -71,6 +79,7 @@ class EngineColumns:
             simd=self.simd[rows],
             emit=self.emit[rows],
             dsp=self.dsp[rows],
+            packed=self.packed[rows],
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],
@@ -221,9 +230,9 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
-    words = ceil_div(node.k, pe) * node.window.positions * ceil_div(node.c_per_group, simd)
+    words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
     array = MacArray(
         pe=pe,
         simd=simd,
@@ -232,6 +241,8 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         acc_bits=node.acc_bits,
         in_dsp=in_dsp,
         constant=words == 1,
+        packed=packed,
+        x_signed=node.itype.signed,
     )
     return _queued(
         node,

@@ -13,6 +13,7 @@ from math import gcd
 
 from codesign.machine.feeds import AnyFeed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.packing import chain_taps, chains_of
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
@@ -32,7 +33,8 @@ class WeightRom:
 class MacArray:
     """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
 
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
+    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `packed`: two rows share
+    each DSP, packed_array.sv; then an activation that is not `x_signed` has a bit less, see machine.packing.
     """
 
     pe: Int
@@ -42,11 +44,19 @@ class MacArray:
     acc_bits: int
     in_dsp: Bool
     constant: Bool
+    packed: Bool = False
+    x_signed: bool = True
 
     @property
     def delay(self) -> Int:
         """Cycles from a result's last step to its appearance behind the array."""
-        return 3 + ceil_log2(self.simd)
+        split = chain_taps(self.simd) + 4 + ceil_log2(chains_of(self.simd))
+        return (1 - 1 * self.packed) * (3 + ceil_log2(self.simd)) + self.packed * split
+
+    @property
+    def packed_x_bits(self) -> int:
+        """Width of an activation as packing multiplies it."""
+        return self.x_bits - (not self.x_signed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,12 @@ from functools import partial
 
 import numpy as np
 
+from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
+from codesign.ir.technology import technology_of
 from codesign.machine.line import emit_lanes, words_in
+from codesign.machine.packing import check_packing, fits_port, is_packed
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.concat import Concat
@@ -81,8 +84,11 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
-def random_design(graph: Graph, rng: Rng) -> Design:
-    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
+def random_design(graph: Graph, rng: Rng, *, packing: bool = True) -> Design:
+    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
+
+    `packing`: half of the engines that can pack do; else there is none, and designs are drawn as they were before.
+    """
     engines = tuple(_engine(node, rng) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
@@ -90,12 +96,13 @@ def random_design(graph: Graph, rng: Rng) -> Design:
         if n.joins
         for i in range(len(n.inputs))
     )
-    return Design(
+    design = Design(
         engines=engines,
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=tuple(1 << int(rng.integers(4)) for _ in graph.output_nodes),
     )
+    return _packed(graph, design, np.random.default_rng(int(rng.integers(1 << 30)))) if packing else design
 
 
 @dataclass
@@ -357,11 +364,29 @@ def _engine(node: Operation, rng: Rng) -> LineEngine:
     engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
     return replace(
         engine,
-        multiplier=pick(rng, tuple(Multiplier)),
+        multiplier=pick(rng, (Multiplier.DSP, Multiplier.LUT)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
         buffer_words=power_of_two(2 * words_in(node, engine) + 16),
     )
+
+
+def _packed(graph: Graph, design: Design, rng: Rng) -> Design:
+    """Return the design with half of the engines packed that can be."""
+    engines = list[LineEngine]()
+    for node, engine in zip(graph.operations, design.engines, strict=True):
+        wanted = replace(engine, multiplier=Multiplier.PACKED)
+        engines.append(wanted if rng.random() < 0.5 and _packs(node, wanted, graph) else engine)
+    return replace(design, engines=tuple(engines))
+
+
+def _packs(node: Operation, engine: LineEngine, graph: Graph) -> bool:
+    """Return whether the engine can be packed with these weights."""
+    try:
+        check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
+    except ConfigError:
+        return False
+    return bool(is_packed(node, engine)) and bool(fits_port(node, engine.simd, technology_of("xc7")))
 
 
 def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:
