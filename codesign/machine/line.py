@@ -27,7 +27,7 @@ from codesign.machine.modules import (
     array_delay,
     queue_depth,
 )
-from codesign.machine.packing import is_packed, weight_words
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
@@ -36,8 +36,6 @@ from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

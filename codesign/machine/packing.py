@@ -27,11 +27,12 @@ from codesign.errors import ConfigError
 from codesign.ir.design import LineEngine
 from codesign.ir.technology import Technology
 from codesign.machine.kinds import Choices, Lanes
-from codesign.ops.arrays import Bool, Int, IntArray, ceil_div, ceil_log2
+from codesign.ops.arrays import Bool, Int, IntArray, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
 
 MAX_CHAIN = 4
+DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
 def can_pack(node: Operation) -> bool:
@@ -66,8 +67,12 @@ def chain_taps(simd: Int) -> Int:
 
 
 def field_bits(w_bits: int, x_bits: int, taps: Int) -> Int:
-    """Return the least S that holds any sum of so many products of symmetric weights and signed activations."""
-    return 1 + ceil_log2(taps * (((1 << (w_bits - 1)) - 1) << (x_bits - 1)) + 1)
+    """Return the least S that holds any sum of so many products of symmetric weights and signed activations.
+
+    Of the narrowest of them it is wider, so that synthesis takes a DSP.
+    """
+    needed = 1 + ceil_log2(taps * (((1 << (w_bits - 1)) - 1) << (x_bits - 1)) + 1)
+    return largest(needed, DSP_MIN_PRODUCT_BITS - w_bits - x_bits)
 
 
 def fits_port(node: Conv, simd: Int, technology: Technology) -> Bool:

@@ -5,13 +5,13 @@ left is fitted, see ir.technology. A module whose fields are arrays [N] has coun
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
-from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -33,6 +33,8 @@ from codesign.machine.modules import (
     StreamPort,
     WeightRom,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import channel_mux_area, converter_area, feed_area, fifo_area, row_repeater_area
 from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder_area, rearranger_area
 from codesign.model.counts import counter_ff, counts
@@ -117,6 +119,9 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
     A DSP that packs takes in the product register, and the accumulator where SIMD = 1, else the adder of each first
     pair. Synthesis leaves all that outside of others. Chains of three registers become one LUT a bit.
     """
+    if np.any(array.packed):
+        packed, rest = np.asarray(array.packed)[..., None], replace(array, packed=False)
+        return np.where(packed, packed_area(array, technology), _mac_array(rest, technology))
     pe, simd, in_dsp = array.pe, np.asarray(array.simd), array.in_dsp
     w_bits, acc_bits = array.w_bits, array.acc_bits
     product, each = array.x_bits + w_bits, tiles(array.x_bits, w_bits, technology.multiplier)
