@@ -35,7 +35,7 @@ from test_tool import ends
 
 EMULATED = Path(__file__).parent / "emulated_pyosys"
 INSTANCES = ["u_engine_conv"]
-CONV, ARRAY = "conv_engine$accel.u_engine_conv", "mac_array$accel.u_engine_conv.u_array"
+CONV, ARRAY = "conv_engine$accel.u_engine_conv", "mac_array$accel.u_engine_conv.g_single.u_array"
 
 
 def module(name: str, cells: tuple[str, ...] = (), wires: tuple[str, ...] = ()) -> tuple[str, SimpleNamespace]:

@@ -8,7 +8,7 @@ from codesign.ir.design import LineEngine, Multiplier
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
 from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
-from codesign.machine.packing import chain_taps, field_bits, is_packed
+from codesign.machine.packing import chain_parameters, is_packed
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -101,8 +101,8 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     words = compute_cycles(node, engine) // (out.y * out.x)
     fields = (*fields, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words))
     if is_packed(node, engine):
-        taps = chain_taps(engine.simd)
-        return (*fields, ("CHAIN", taps), ("FIELD", field_bits(node.wtype.bits, node.itype.bits, taps)))
+        taps, field = chain_parameters(node, engine)
+        return (*fields, ("CHAIN", taps), ("FIELD", field))
     return (*fields, ("USE_DSP", engine.multiplier is Multiplier.DSP))
 
 

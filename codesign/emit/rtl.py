@@ -29,7 +29,7 @@ from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds, OutputQueue
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
-from codesign.machine.packing import chain_taps, field_bits, is_packed
+from codesign.machine.packing import chain_parameters, is_packed
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -220,8 +220,8 @@ def _packing_values(node: Conv, engine: LineEngine) -> dict[str, Value]:
     """Return what tells how products are packed, where they are."""
     if not is_packed(node, engine):
         return {}
-    taps = chain_taps(engine.simd)
-    return {"PACKED": True, "CHAIN": _int(taps), "FIELD": _int(field_bits(node.wtype.bits, node.itype.bits, taps))}
+    taps, field = chain_parameters(node, engine)
+    return {"PACKED": True, "CHAIN": taps, "FIELD": field}
 
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:

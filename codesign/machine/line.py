@@ -8,6 +8,8 @@ Long because every operator has its modules here.
 from dataclasses import dataclass, replace
 from typing import overload
 
+import numpy as np
+
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
@@ -231,6 +233,13 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    rom = WeightRom(
+        word_bits=pe * simd * node.wtype.bits,
+        depth=words,
+        block_ram=engine.weight_bram,
+        feeds_dsp=in_dsp,
+        feeds_packed=packed,
+    )
     array = MacArray(
         pe=pe,
         simd=simd,
@@ -241,12 +250,13 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         constant=words == 1,
         packed=packed,
         x_signed=node.itype.signed,
+        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
         _feed(node, engine),
-        WeightRom(word_bits=pe * simd * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
+        rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),

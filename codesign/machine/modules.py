@@ -17,16 +17,26 @@ from codesign.machine.packing import chain_taps, chains_of
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
+    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv.
+
+    `feeds_dsp`, `feeds_packed`: the register behind a memory in LUTs is part of the array then.
+    """
 
     word_bits: Int
     depth: Int
     block_ram: Bool
     feeds_dsp: Bool
+    feeds_packed: Bool = False
+
+    @property
+    def in_block(self) -> Bool:
+        """Whether the memory goes to block RAM."""
+        return self.block_ram & (self.depth > SHALLOW_ROM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,7 @@ class MacArray:
 
     `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `packed`: two rows share
     each DSP, packed_array.sv; then an activation that is not `x_signed` has a bit less, see machine.packing.
+    `behind_luts`: the weights' memory is of LUTs, and the register behind it one of those that hold weights back.
     """
 
     pe: Int
@@ -46,6 +57,7 @@ class MacArray:
     constant: Bool
     packed: Bool = False
     x_signed: bool = True
+    behind_luts: Bool = False
 
     @property
     def delay(self) -> Int:

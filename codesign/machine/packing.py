@@ -75,8 +75,16 @@ def field_bits(w_bits: int, x_bits: int, taps: Int) -> Int:
     return largest(needed, DSP_MIN_PRODUCT_BITS - w_bits - x_bits)
 
 
-def fits_port(node: Conv, simd: Int, technology: Technology) -> Bool:
+def chain_parameters(node: Conv, engine: LineEngine) -> tuple[int, int]:
+    """Return the products of the engine's longest chain, and the bits of its low field."""
+    taps = int(chain_taps(engine.simd))
+    return taps, int(field_bits(node.wtype.bits, node.itype.bits, taps))
+
+
+def fits_port(node: Operation, simd: Int, technology: Technology) -> Bool:
     """Return whether pairs of weights and the activations fit the ports of one DSP, at those SIMD."""
+    if not isinstance(node, Conv):
+        return False
     wide, narrow = technology.multiplier.wide_bits, technology.multiplier.narrow_bits
     return (pair_bits(node, simd) <= wide) & (node.itype.bits <= narrow)
 
@@ -144,8 +152,7 @@ def _check_weights(node: Conv, engine: LineEngine, weight: IntArray) -> None:
     if high.min(initial=0) < node.wtype.qmin:
         word, pair, tap = np.argwhere(high < node.wtype.qmin)[0]
         _refuse(node, engine, (word, pair), f"a pair of weights, {lanes[word, 2 * pair, tap]} and {node.wtype.qmin},")
-    taps = chain_taps(engine.simd)
-    field = field_bits(node.wtype.bits, node.itype.bits, taps)
+    _, field = chain_parameters(node, engine)
     chains, low = chains_of(engine.simd), lanes[:, 0::2, :]
     least, most = -(1 << (node.itype.bits - 1)), (1 << (node.itype.bits - 1)) - 1
     for c in range(chains):

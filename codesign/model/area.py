@@ -41,9 +41,6 @@ from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import IntArray, ceil_div
 
-SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
-
-
 CONTROL_FF = 387
 OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
 
@@ -147,10 +144,10 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
-    """Count a memory in block RAM, or in LUTs with a register, which a DSP that packs takes in."""
+    """Count a memory in block RAM, or in LUTs with a register, unless that is the array's."""
     width, depth = rom.word_bits, rom.depth
-    block, many = rom.block_ram & (depth > SHALLOW_ROM), depth > 1
-    packs = rom.feeds_dsp & technology.multiplier.packs
+    block, many = rom.in_block, depth > 1
+    packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, technology.fitted.counter, rom_luts(width, depth, technology) + technology.fitted.counter)
     ff = counter_ff(depth) + np.where(block | packs, 0, width)
     return counts(

@@ -19,27 +19,29 @@ def packed_area(array: MacArray, technology: Technology) -> IntArray:
     """Return the counts [5] of an array that packs, or [N, 5] where its fields are arrays [N]."""
     simd = np.asarray(array.simd)
     pairs, x_bits = np.asarray(array.pe) // 2, array.packed_x_bits
-    late_lut, late_ff = _late(simd, technology.multiplier.packs)  # of a bit of every tap
-    tap_lut, tap_ff = (0, 0) if technology.multiplier.packs else _outside(array, simd)
-    tree_lut, tree_ff = _tree(array, simd, 0 if technology.multiplier.packs else 1)
+    packs = technology.multiplier.packs
+    x_lut, x_ff = _late(simd, packs, np.zeros_like(simd))
+    w_lut, w_ff = _late(simd, packs, np.where(array.behind_luts, 1, 0))
+    tap_lut, tap_ff = (0, 0) if packs else _outside(array, simd)
+    tree_lut, tree_ff = _tree(array, simd, 0 if packs else 1)
     depth = chain_taps(simd) + 2 + ceil_log2(chains_of(simd))
-    lut = pairs * (2 * array.w_bits * late_lut + tap_lut + tree_lut + 2 * array.acc_bits) + x_bits * late_lut + 3
-    ff = pairs * (2 * array.w_bits * late_ff + tap_ff + tree_ff + 2 * array.acc_bits) + x_bits * late_ff + depth + 1
+    lut = pairs * (2 * array.w_bits * w_lut + tap_lut + tree_lut + 2 * array.acc_bits) + x_bits * x_lut + 3
+    ff = pairs * (2 * array.w_bits * w_ff + tap_ff + tree_ff + 2 * array.acc_bits) + x_bits * x_ff + depth + 1
     return counts(array.pe, dsp=pairs * simd, lut=lut, ff=ff)
 
 
-def _late(simd: IntArray, packs: bool) -> Luts:
-    """Return LUTs and registers that hold back a bit of the operands of all taps, each tap one cycle more."""
+def _late(simd: IntArray, packs: bool, in_front: IntArray) -> Luts:
+    """Return LUTs and registers that hold back a bit of the operands of all taps, each tap one cycle more.
+
+    `in_front`: registers in front of the array that are counted here.
+    """
     taps, chains = chain_taps(simd), chains_of(simd)
     lut = ff = np.zeros_like(simd)
     for position in range(MAX_CHAIN):
         whole = simd - chains * (taps - 1)  # chains of all taps; the others have no tap at position 0
         many = np.where(position < taps, chains if position else whole, 0)
-        registers = position - 1 if packs else position + 1
-        if registers >= 3:
-            lut = lut + many
-        else:
-            ff = ff + many * max(registers, 0)
+        registers = in_front + max(position - 1 if packs else position + 1, 0)
+        lut, ff = lut + many * (registers >= 3), ff + many * registers * (registers < 3)
     return lut, ff
 
 
@@ -67,7 +69,7 @@ def _tree(array: MacArray, simd: IntArray, before: int) -> Luts:
     low, high = (np.minimum(bits, array.acc_bits) for bits in (field, product + ceil_log2(taps) - field))
     lut = ff = alone = np.zeros_like(simd)
     never_added = chains > 1
-    for level in range(1, int(ceil_log2(chains).max(initial=0)) + 1):
+    for level in range(1, int(np.max(ceil_log2(chains))) + 1):
         below = np.where(chains > 1 << (level - 1), ceil_div(chains, 1 << (level - 1)), 0)
         two, one = below // 2, below % 2 * (below > 1)
         never_added = never_added & (one == 1)

@@ -10,6 +10,7 @@ from codesign.ops.node import Node
 from codesign.report import svg
 from codesign.report.view import View
 
+MULTIPLIERS = {Multiplier.DSP: "DSP", Multiplier.LUT: "LUT", Multiplier.PACKED: "half DSP"}
 ROW = 66.0
 HEAD = 34.0
 BOX = 48.0
@@ -79,11 +80,7 @@ def _node_box(node: Node, y: float, outputs: list[str]) -> str:
 def _engine_box(unit: Unit, y: float) -> str:
     node, engine = unit.node, unit.engine
     simd = f" × {engine.simd} SIMD" if node.mixes else ""
-    if node.macs:
-        where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
-        detail = f"{engine.pe * engine.simd} × {where}"
-    else:
-        detail = "no multiplier"
+    detail = f"{engine.pe * engine.simd} × {MULTIPLIERS[engine.multiplier]}" if node.macs else "no multiplier"
     if not node.joins:
         detail += f" · buffer {engine.buffer_words:,} words"
     return "".join(
