@@ -139,7 +139,7 @@ def integers_added(f: OnnxFile) -> str:
         (softmax_inside, "node 's' (Decide): stands where the machine has no form for it"),
         (two_scales, "node 'd' (DequantizeLinear): reads 't0' with scale 0.25 and zero point 3, but it was quantized"),
         (integers_added, "node 'sum' (Add): computes with the integers 't0'; put a DequantizeLinear before it"),
-        (unrounded, "its sums are read without a quantization"),
+        (unrounded, "its results are read without a quantization"),
     ],
 )
 def test_networks_that_are_not_quantized_throughout_are_refused(

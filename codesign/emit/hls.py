@@ -18,11 +18,12 @@ from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
-from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
 from codesign.machine.packing import is_packed
 from codesign.ops.add import Add

@@ -22,12 +22,19 @@ from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
+from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
-from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds, OutputQueue
+from codesign.machine.modules import (
+    Control,
+    Fifo,
+    Fork,
+    OutputEnds,
+    OutputQueue,
+)
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.machine.packing import chain_parameters, is_packed
 from codesign.ops.add import Add

@@ -8,9 +8,8 @@ Long because every kind of module stands here.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
-from math import gcd
 
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.machine.packing import chain_taps, chains_of
@@ -203,6 +202,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
 
 
+def output_depth(delay: Int) -> Int:
+    """Return the depth of the output queue of a module that makes a word a cycle, `delay` cycles after its step."""
+    return queue_depth(1, 1, delay)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledSum(Joint):
     """Adds two words, each times a constant, then rounds and clamps. `bits`: of the wider operand. scaled_sum.sv."""
@@ -342,60 +346,6 @@ class GateArray(Whole, Joint):
         return ((0, 1),) * fold + ((0,),) * (fold * (self.repeat - 1))
 
 
-class Conversion(Enum):
-    """How words of one width become words of another."""
-
-    WIRE = "wire"
-    WIDENING = "widening"
-    NARROWING = "narrowing"
-    GENERAL = "general"
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units in the words of one packet on either side of a width_gearbox, and the most it holds to take a word."""
-
-    into: list[int]
-    out: list[int]
-    room: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Converter:
-    """Words of lanes_in elements to words of lanes_out; packets are padded to whole words. width_converter.sv."""
-
-    lanes_in: Int
-    lanes_out: Int
-    packet_in: int
-    packet_out: int
-    bits: int
-
-    @property
-    def conversion(self) -> Conversion:
-        """Which kind a single instance is, given where either side pads."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        into, out = self.lanes_in, self.lanes_out
-        if into == out and self._pads_alike(into):
-            return Conversion.WIRE
-        if out % into == 0 and self._pads_alike(into):
-            return Conversion.WIDENING
-        if into % out == 0 and self._pads_alike(out):
-            return Conversion.NARROWING
-        return Conversion.GENERAL
-
-    def _pads_alike(self, lanes: int) -> bool:
-        return self.packet_in == self.packet_out or (self.packet_in % lanes == 0 and self.packet_out % lanes == 0)
-
-    def units(self) -> Units:
-        """Return what a gearbox moves: a unit is as many elements as both sides always move together."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        unit = gcd(gcd(self.lanes_in, self.lanes_out), gcd(self.packet_in, self.packet_out))
-        into, out = _units(self.lanes_in, self.packet_in, unit), _units(self.lanes_out, self.packet_out, unit)
-        return Units(into, out, 2 * (self.lanes_out // unit))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fifo:
     """A queue of `depth` words in front of an input where branches meet. stream_fifo.sv."""
@@ -454,8 +404,3 @@ def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:
     """Return the narrow words in each word of a packet; the last word may hold fewer."""
     words = ceil_div(packet, lanes)
     return [lanes // to_lanes] * (words - 1) + [ceil_div(packet - (words - 1) * lanes, to_lanes)]
-
-
-def _units(lanes: int, packet: int, unit: int) -> list[int]:
-    full, rest = divmod(packet, lanes)
-    return [lanes // unit] * full + ([rest // unit] if rest else [])

@@ -11,13 +11,13 @@ import numpy as np
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
     Collector,
     Control,
-    Converter,
     Fifo,
     Fork,
     GateArray,

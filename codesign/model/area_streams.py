@@ -3,8 +3,9 @@
 import numpy as np
 
 from codesign.ir.technology import Fitted, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, RowRepeater
-from codesign.machine.modules import ChannelMux, Converter, Fifo
+from codesign.machine.modules import ChannelMux, Fifo, output_depth
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
@@ -77,15 +78,23 @@ def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:
 def converter_area(converter: Converter, technology: Technology) -> IntArray:
     """Count a converter. Equal widths are a wire. Lanes broadcast.
 
-    Where one width divides the other, and every packet where packets differ, it is a register with parts. Else it is a
-    queue of one input and two output words that shifts by their common divisor.
+    Where one width divides the other, and every packet where packets differ, it is a register with parts. Else words
+    are cut or moved in stages.
     """
     a, b = np.broadcast_arrays(converter.lanes_in, converter.lanes_out)
     packet_in, packet_out, bits = converter.packet_in, converter.packet_out, converter.bits
     narrow = np.minimum(a, b)
     is_even = (packet_in == packet_out) | ((packet_in % narrow == 0) & (packet_out % narrow == 0))
     fit = technology.fitted
-    table = _gearbox(a, b, packet_in, packet_out, bits, fit)
+    into, out = np.minimum(a, packet_in), np.minimum(b, packet_out)
+    if packet_in == packet_out:
+        splits = _splitting(into, np.minimum(out, into), packet_in, packet_out, bits, technology)
+        packs = _packing(into, np.maximum(out, into), packet_in, packet_out, bits, technology)
+        table = np.where((into >= out)[..., None], splits, packs)
+    elif packet_in % packet_out == 0:
+        table = _splitting(into, out, packet_in, packet_out, bits, technology)
+    else:
+        table = _packing(into, out, packet_in, packet_out, bits, technology)
     table = np.where((is_even & (b % a == 0))[..., None], _widener(a, b, packet_out, bits, fit), table)
     table = np.where((is_even & (a % b == 0))[..., None], _narrower(a, b, packet_in, bits, fit), table)
     return np.where((is_even & (a == b))[..., None], 0, table)
@@ -107,18 +116,57 @@ def _narrower(a: IntArray, b: IntArray, packet: int, bits: int, fit: Fitted) -> 
     return counts(a, lut=(a - b) * bits + fit.converter + 2, ff=ff)
 
 
-def _gearbox(a: IntArray, b: IntArray, packet_in: int, packet_out: int, bits: int, fit: Fitted) -> IntArray:
-    unit = np.gcd(np.gcd(a, b), np.gcd(packet_in, packet_out))
-    units_in, units_out = a // unit, b // unit
-    capacity = units_in + 2 * units_out
-    choices = units_in * (2 * units_out + 1) / capacity  # word positions that may reach a unit of the queue
-    lut = (fit.queue_hold + fit.queue_choice * choices) * capacity * unit * bits + 4 * ceil_log2(capacity + 1)
-    ff = capacity * unit * bits + ceil_log2(capacity + 1)
-    for lanes, packet in ((a, packet_in), (b, packet_out)):
-        words = ceil_div(packet, lanes)
-        is_short = packet - (words - 1) * lanes != lanes
-        ff = ff + is_short * counter_ff(words)
-    return counts(a, lut=lut, ff=ff)
+def _splitting(
+    into: IntArray, out: IntArray, packet_in: int, packet_out: int, bits: int, technology: Technology
+) -> IntArray:
+    """Count a width_splitter, and a widener where words come narrower than they leave."""
+    words = ceil_div(out, into)
+    wide, fit = words * into, technology.fitted
+    unit = np.gcd(np.gcd(wide, out), np.gcd(packet_in, packet_out))
+    units, given, width = wide // unit, out // unit, unit * bits
+    place = np.maximum(ceil_log2(units), 1)
+    stages = ceil_div(place, 2)
+    moved = stages * (given - 1) + ((1 << 2 * stages) - 1) // 3  # units behind all stages
+    is_short = packet_out % out != 0
+    counters = is_short * (counter_ff(ceil_div(packet_out, out)) + stages)
+    counters = counters + (packet_in % wide != 0) * (packet_in != packet_out) * (
+        counter_ff(packet_in // packet_out) + 1
+    )
+    ff = (units - 1 + moved) * width + 2 * place + 3 * stages + 1 + counters
+    lut = fit.split_choice * moved * width + fit.splitter + 2 * counters
+    table = counts(into, lut=lut, ff=ff) + queue_area(out * bits, output_depth(stages + 1), technology)
+    widener = _widener(into, wide, packet_in, bits, fit)
+    return table + np.where(np.asarray(words > 1)[..., None], widener, 0)
+
+
+def _packing(
+    into: IntArray, out: IntArray, packet_in: int, packet_out: int, bits: int, technology: Technology
+) -> IntArray:
+    """Count a width_packer, and a narrower where words leave narrower than they come."""
+    words = into // out + 1
+    wide, fit = words * out, technology.fitted
+    unit = np.gcd(np.gcd(into, wide), np.gcd(packet_in, packet_out))
+    taken, units, width = into // unit, wide // unit, unit * bits
+    place = np.maximum(ceil_log2(units), 1)
+    stages = ceil_div(place, 2)
+    moved = stages * taken + ((1 << 2 * stages) - 1) // 3 * 4 - stages
+    moved = moved - np.maximum((1 << 2 * stages) - units, 0)  # the last stage has no more than one place beyond
+    is_short = packet_out % wide != 0
+    counters = (packet_in % into != 0) * counter_ff(ceil_div(packet_in, into)) + is_short * (stages + 4)
+    counters = counters + is_short * (packet_in != packet_out) * (counter_ff(packet_out // packet_in) + 1)
+    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages + counters
+    lut = fit.pack_choice * (moved + units + taken) * width + 2 * units + 2 * counters
+    table = counts(into, lut=lut, ff=ff) + queue_area(wide * bits, output_depth(stages + 2), technology)
+    narrower = _narrower(wide, out, packet_out, bits, fit)
+    return table + np.where((words > 1)[..., None], narrower, 0)
+
+
+def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
+    """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
+    address = ceil_log2(np.asarray(depth))
+    ff = 2 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3
+    lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
+    return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 
 
 def fifo_area(fifo: Fifo, technology: Technology) -> IntArray:

@@ -1,5 +1,8 @@
 """What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
+from dataclasses import replace
+
+from codesign.ir.board import Board
 from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
@@ -9,6 +12,7 @@ from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
 from codesign.machine.packing import check_ports
+from codesign.model.clock import estimate_clock
 from codesign.model.course import first_image_latency
 from codesign.model.limit import stream_bytes
 from codesign.model.resource import shell_resources, unit_resources
@@ -37,6 +41,14 @@ def predict(graph: Graph, design: Design, target: Target) -> Cost:
         engines=engines,
         shell=shell,
     )
+
+
+def predict_with_clock(graph: Graph, design: Design, board: Board) -> Cost:
+    """Return what `predict` does, and an estimate of the clock: for a design that is finished, not for a search."""
+    cost, timing = predict(graph, design, board), board.fabric.timing
+    if timing is None:
+        return cost
+    return replace(cost, clock=estimate_clock(elaborate(graph, design), timing, board.part))
 
 
 def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:

@@ -8,12 +8,20 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.technology import Technology
+from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Machine, Unit
 from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
-from codesign.machine.modules import Control, Converter, Fifo, Fork, Module, OutputEnds, StreamPort
+from codesign.machine.modules import (
+    Control,
+    Fifo,
+    Fork,
+    Module,
+    OutputEnds,
+    StreamPort,
+)
 from codesign.model.area import NAMES as NAMES
 from codesign.model.area import area, multiply_luts, total_area
 from codesign.model.memory import ceil_log2

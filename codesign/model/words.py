@@ -175,39 +175,24 @@ def narrow_words(stream: Times, out: Times, counts: list[int]) -> Process:
             given += 1
 
 
-def gearbox_in(stream: Times, out: Times, into: list[int], outof: list[int], room: int) -> Process:
-    """Take a word once no more than `room` units are in the queue."""
-    pushed, popped, pops = 0, 0, 0
-    for index, units in enumerate(into):
+def pack_words(stream: Times, credits: Credits, completes: list[int], count: int) -> Process:
+    """Join words to wider ones: each completes none, one, or one and the rest of a packet, which leaves a cycle later.
+
+    A rest leaves as soon as there is room; the next word may be taken in the same cycle.
+    """
+    enabled, rests = _LONG_AGO, False
+    for index in range(count):
         while len(stream.offers) <= index:
             yield
-        cycle = stream.offers[index]
-        while pushed - popped > room:
-            while len(out.taken) <= pops:
-                yield
-            cycle = max(cycle, out.taken[pops] + 1)
-            popped += outof[pops]
-            pops += 1
+        leaves = _LONG_AGO
+        if rests:
+            leaves = yield from credits.enter(enabled, _LONG_AGO, ends=True)
+        words = completes[index % len(completes)]
+        cycle = yield from credits.enter(max(enabled, leaves), stream.offers[index], ends=words > 0)
         stream.taken.append(cycle)
-        pushed += units
-
-
-def gearbox_out(stream: Times, out: Times, into: list[int], outof: list[int]) -> Process:
-    """Offer a word once all its units are in the queue."""
-    words, units, wanted = 0, 0, 0
-    cycle = _LONG_AGO
-    for index, count in enumerate(outof):
-        wanted += count
-        while units < wanted:
-            while len(stream.taken) <= words:
-                yield
-            cycle = max(cycle, stream.taken[words] + 1)
-            units += into[words]
-            words += 1
-        out.offers.append(cycle)
-        while len(out.taken) <= index:
-            yield
-        cycle = out.taken[index] + 1
+        enabled, rests = cycle + 1, words > 1
+    if rests:
+        yield from credits.enter(enabled, _LONG_AGO, ends=True)
 
 
 def fifo_in(stream: Times, fetched: list[int], depth: int, count: int) -> Process:
@@ -238,14 +223,17 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
 
 
 def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int) -> Process:
-    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output."""
+    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output.
+
+    A turn without streams takes a cycle too.
+    """
     enabled = _LONG_AGO
     for index in range(count):
         turn = turns[index % len(turns)]
         for stream in turn:
             while len(stream.offers) <= len(stream.taken):
                 yield
-        earliest = max(stream.offers[len(stream.taken)] for stream in turn)
+        earliest = max((stream.offers[len(stream.taken)] for stream in turn), default=_LONG_AGO)
         cycle = yield from pipe.enter(enabled, earliest, index % steps == steps - 1)
         for stream in turn:
             stream.taken.append(cycle)

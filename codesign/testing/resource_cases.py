@@ -90,7 +90,7 @@ class Row:
 def compare(case: Case, work: Path) -> Row:
     """Predict and synthesize the case's design, in the folder `work`."""
     graph, design = case.machine()
-    x, y = _images(graph)
+    x, y = blank_images(graph)
     measured = synthesize(render_rtl(graph, design, case.board, x, y), case.board, work)
     assert measured.resources is not None
     engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
@@ -103,7 +103,7 @@ def compare(case: Case, work: Path) -> Row:
     )
 
 
-def _images(graph: Graph) -> tuple[IntArray, IntArray]:
+def blank_images(graph: Graph) -> tuple[IntArray, IntArray]:
     """Return one blank image and its blank result: synthesis reads no test data."""
     shapes = (graph.input.shape, graph.output.oshape)
     x, y = (np.zeros((1, s.y, s.x, s.c), dtype=np.int64) for s in shapes)
