@@ -275,6 +275,8 @@ class _Builder:
         wtype = QType(weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = random_weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        if not self.is_plain and len(self.nodes) % 2:  # symmetric, as engines want them that pack
+            weight = np.maximum(weight, -wtype.qmax)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
         zero, fraction = self.zero(itype), 0 if self.is_plain else pick(self.rng, (0, 0, 1, 5))
         added = added_bias(weight, bias, zero, fraction) >> fraction
@@ -372,10 +374,13 @@ def _engine(node: Operation, rng: Rng) -> LineEngine:
 
 
 def _packed(graph: Graph, design: Design, rng: Rng) -> Design:
-    """Return the design with half of the engines packed that can be."""
+    """Return the design with half of the engines packed that can be; of odd PE, where the next even one does."""
     engines = list[LineEngine]()
     for node, engine in zip(graph.operations, design.engines, strict=True):
         wanted = replace(engine, multiplier=Multiplier.PACKED)
+        if engine.pe % 2 and engine.pe < node.oshape.c and node.aligned_lanes is None:
+            pe = engine.pe + 1
+            wanted = replace(wanted, pe=pe, emit=emit_lanes(node, pe, engine.simd))
         engines.append(wanted if rng.random() < 0.5 and _packs(node, wanted, graph) else engine)
     return replace(design, engines=tuple(engines))
 
