@@ -20,7 +20,7 @@ from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import emit_lanes
-from codesign.machine.packing import chain_taps, chains_of, field_bits, is_packed
+from codesign.machine.packing import chain_length, chains_of, field_bits, is_packed
 from codesign.model import golden, space
 from codesign.model.course import first_image_latency
 from codesign.model.limit import limit_interval
@@ -100,8 +100,8 @@ def test_both_sums_come_out_of_one_as_long_as_the_field_is_as_wide_as_it_says(
 def test_chains_are_few_and_as_long_as_each_other() -> None:
     for simd in range(1, 40):
         ends = [c * simd // chains_of(simd) for c in range(chains_of(simd) + 1)]
-        assert {chain_taps(simd), chain_taps(simd) - 1} >= set(np.diff(ends).tolist())
-        assert chain_taps(simd) <= 4
+        assert {chain_length(simd), chain_length(simd) - 1} >= set(np.diff(ends).tolist())
+        assert chain_length(simd) <= 4
         assert 4 * (chains_of(simd) - 1) < simd
 
 

@@ -7,8 +7,16 @@ from codesign.emit.tables import Scaled, Table, multiplies
 from codesign.ir.design import LineEngine, Multiplier
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
-from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
-from codesign.machine.packing import chain_parameters, is_packed
+from codesign.machine.line import (
+    compute_cycles,
+    group_walk,
+    input_fold,
+    input_lanes,
+    is_streaming,
+    row_words,
+    words_in,
+)
+from codesign.machine.packing import is_packed, packing_parameters
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -99,10 +107,11 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     if isinstance(node, Pool):
         return (*fields, ("MAXIMUM", maximum))
     words = compute_cycles(node, engine) // (out.y * out.x)
-    fields = (*fields, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words))
+    rows: Fields = (("TAPS", engine.taps),)
+    rows += (("BANKS", engine.buffer_words // row_words(node, engine)),) if engine.taps > 1 else ()
+    fields = (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words))
     if is_packed(node, engine):
-        taps, field = chain_parameters(node, engine)
-        return (*fields, ("CHAIN", taps), ("FIELD", field))
+        return (*fields, *packing_parameters(node, engine).items())
     return (*fields, ("USE_DSP", engine.multiplier is Multiplier.DSP))
 
 

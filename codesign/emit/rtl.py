@@ -34,9 +34,11 @@ from codesign.machine.modules import (
     Fork,
     OutputEnds,
     OutputQueue,
+    Requantize,
+    ScaledSum,
 )
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
-from codesign.machine.packing import chain_parameters, is_packed
+from codesign.machine.packing import packing_parameters
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -45,6 +47,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
+ENDS_LATE = 2  # cycles by which output_ends.sv tells of images
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
@@ -175,11 +178,11 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
     """Return the module of an engine, and its parameters."""
     match unit.node:
         case Conv() as node:
-            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit)
+            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit) | _cut_values(unit)
         case Pool() as node:
-            return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit)
+            return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit) | _cut_values(unit)
         case Add() as node:
-            return "scaled_sum", _add_values(node, unit.engine)
+            return "scaled_sum", _add_values(node, unit.engine) | _cut_values(unit)
         case other:
             raise AssertionError(f"{other.name}: an engine of several modules has its parameters here")
 
@@ -187,6 +190,12 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
 def _queue_values(unit: Unit) -> dict[str, Value]:
     (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
     return {"QUEUE_DEPTH": _int(queue.depth)}
+
+
+def _cut_values(unit: Unit) -> dict[str, Value]:
+    """Return whether the engine's requantizer adds in two halves, if it does."""
+    cut = any(module.scale.cut for module in unit.modules if isinstance(module, Requantize | ScaledSum))
+    return _differing({"CUT": (cut, False)})
 
 
 def _int(value: Int) -> int:
@@ -205,7 +214,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "SIMD": engine.simd,
         "BLOCK_ROM": engine.weight_memory is Memory.BRAM,
         "USE_DSP": engine.multiplier is Multiplier.DSP,
-        **_packing_values(node, engine),
+        **packing_parameters(node, engine),
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
         "W_BITS": node.wtype.bits,
@@ -218,17 +227,10 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
         **_rule_values(node),
+        **_differing({"TAPS": (engine.taps, 1)}),
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }
-
-
-def _packing_values(node: Conv, engine: LineEngine) -> dict[str, Value]:
-    """Return what tells how products are packed, where they are."""
-    if not is_packed(node, engine):
-        return {}
-    taps, field = chain_parameters(node, engine)
-    return {"PACKED": True, "CHAIN": taps, "FIELD": field}
 
 
 def _pool_values(node: Pool, engine: LineEngine) -> dict[str, Value]:
@@ -355,6 +357,7 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         "BEATS_IN": control.beats_in,
         "BEATS_OUT": control.beats_out,
         "ADDRESS_BITS": ADDRESS_BITS,
+        **_differing({"IN_LATE": (0 if len(names) == 1 else ENDS_LATE, 0)}),
     }
     axi = [f"{ch}{s}" for ch in ("aw", "ar") for s in ("addr", "valid", "ready")]
     axi += ["wdata", "wvalid", "wready", "bvalid", "bready", "rdata", "rvalid", "rready"]

@@ -15,11 +15,9 @@ from codesign.ops.requantize import Scaling, output_offset
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Return the contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
-
-    Lanes beyond K or C are zero; where the engine packs, see machine.packing.borrowed.
-    """
-    return hex_lines(weight_table(node, engine, params).values, node.wtype.bits)
+    """Return the contents of weight_rom: a line for each word of weight_table, lane 0 lowest."""
+    table = weight_table(node, engine, params)
+    return hex_lines(table.values, table.bits)
 
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:

@@ -42,12 +42,13 @@ def memory_table(node: Operation, engine: LineEngine, params: Mapping[str, IntAr
 
 
 def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Return words (outer, fy, fx, inner), lanes [pe][simd], with simd 1 if it is depthwise; zeros beyond K and C.
+    """Return words (outer, row, fx, inner), lanes [pe][tap][simd], with simd 1 if it is depthwise.
 
-    Where the engine packs, odd lanes are less what even ones borrow.
+    Row and tap together are fy: a word has the weights of so many rows of the window as the engine has taps. Zeros
+    stand beyond K and C. Where the engine packs, odd lanes are less what even ones borrow.
     """
     lanes = borrowed(node, engine, weight_lanes(node, engine, params[f"{node.name}.weight"]))
-    return Table("weight", node.wtype.bits, True, lanes.reshape(-1, engine.pe * engine.simd))
+    return Table("weight", node.wtype.bits, True, lanes.reshape(len(lanes), -1))
 
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:

@@ -52,6 +52,7 @@ class EngineColumns:
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
+    taps: IntArray
 
     def engine(self, row: int, node: str) -> LineEngine:
         """Return the engine of that row, to run the node of that name."""
@@ -64,6 +65,7 @@ class EngineColumns:
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
+            taps=int(self.taps[row]),
         )
 
     def multiplier(self, row: int) -> Multiplier:
@@ -83,6 +85,7 @@ class EngineColumns:
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],
+            taps=self.taps[rows],
         )
 
 
@@ -109,13 +112,13 @@ def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
 def reduction_steps(node: Operation, engine: Lanes) -> Int:
-    """Return the cycles after which PE results are complete: FY * FX * ceil(C/G / SIMD)."""
-    return steps_at(node, engine.simd)
+    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD)."""
+    return steps_at(node, engine.simd, engine.taps)
 
 
-def steps_at(node: Operation, simd: Int) -> Int:
-    """Return the reduction steps of engines with those SIMD."""
-    return node.window.positions * ceil_div(node.reduced_channels, simd)
+def steps_at(node: Operation, simd: Int, taps: Int = 1) -> Int:
+    """Return the reduction steps of engines with those SIMD and taps."""
+    return node.window.fy // taps * node.window.fx * ceil_div(node.reduced_channels, simd)
 
 
 @overload
@@ -123,7 +126,7 @@ def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
 def compute_cycles(node: Operation, engine: Lanes) -> Int:
-    """Return the array's cycles for one image: OY * OX * ceil(K/PE) * FY * FX * ceil(C/G / SIMD)."""
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction."""
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 
@@ -155,9 +158,9 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
     return largest(compute_cycles(node, engine), words_in(node, engine), words_out(node, engine))
 
 
-def emit_lanes(node: Operation, pe: int, simd: int) -> int:
+def emit_lanes(node: Operation, pe: int, simd: int, taps: int = 1) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = int(steps_at(node, simd))
+    steps = int(steps_at(node, simd, taps))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
@@ -168,6 +171,25 @@ def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
     """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
     return (engine.pe >= node.oshape.c) & node.in_order | node.passes
+
+
+def tap_choices(node: Operation) -> tuple[int, ...]:
+    """Return the taps that an engine of the node may have: 1, and where it can hold them apart, all rows of a window.
+
+    An engine that streams has 1, whatever its node.
+    """
+    window = node.window
+    many = isinstance(node, Conv) and window.fy > 1 and window.dilation_y == 1
+    return (1, window.fy) if many else (1,)
+
+
+@overload
+def row_words(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def row_words(node: Operation, engine: Lanes) -> Int: ...
+def row_words(node: Operation, engine: Lanes) -> Int:
+    """Return the words of one row of the input."""
+    return node.ishape.x * input_fold(node, engine)
 
 
 @overload
@@ -230,11 +252,12 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
+    operands = simd * engine.taps
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
     rom = WeightRom(
-        word_bits=pe * simd * node.wtype.bits,
+        word_bits=pe * operands * node.wtype.bits,
         depth=words,
         block_ram=engine.weight_bram,
         feeds_dsp=in_dsp,
@@ -242,7 +265,7 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     )
     array = MacArray(
         pe=pe,
-        simd=simd,
+        simd=operands,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,
@@ -321,6 +344,7 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
         streams=is_streaming(node, engine),
+        taps=engine.taps,
     )
 
 

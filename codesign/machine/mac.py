@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from codesign.machine.packing import chain_taps, chains_of
+from codesign.machine.packing import chain_length, chains_of
 from codesign.ops.arrays import Bool, Int, ceil_log2
 
 SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
@@ -50,7 +50,7 @@ class MacArray:
     @property
     def delay(self) -> Int:
         """Cycles from a result's last step to its appearance behind the array."""
-        split = chain_taps(self.simd) + 4 + ceil_log2(chains_of(self.simd))
+        split = chain_length(self.simd) + 4 + ceil_log2(chains_of(self.simd))
         return (1 - 1 * self.packed) * (3 + ceil_log2(self.simd)) + self.packed * split
 
     @property

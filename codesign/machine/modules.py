@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codesign.machine.converters import Converter
-from codesign.machine.feeds import AnyFeed
+from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.machine.mac import MacArray as MacArray
 from codesign.machine.mac import WeightRom as WeightRom
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+CHAIN_BITS = 26  # the longest sum that one cycle adds
+DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,11 @@ class Scale:
         return self.shift if self.ties else 0
 
     @property
+    def cut(self) -> bool:
+        """Whether sums are added in two halves; a general product is then made by two DSPs."""
+        return self.acc_bits > DSP_WIDE_BITS if self.general else self.sum_bits > CHAIN_BITS
+
+    @property
     def product_bits(self) -> int:
         """Width of the product register."""
         return min(self.acc_bits + self.factor_bits, self.sum_bits)
@@ -110,8 +117,9 @@ class Requantize:
 
     @property
     def delay(self) -> int:
-        """Cycles from a word to what it becomes."""
-        return 3 if self.scale.general else 2
+        """Cycles from a word to what it becomes: product or moves and sum, ties, rails."""
+        scale = self.scale
+        return (3 if scale.general else 1 + ceil_div(scale.factor_bits, 2)) + scale.cut + scale.ties + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +174,18 @@ class ScaledSum(Joint):
     scale: Scale
 
     @property
+    def terms(self) -> int:
+        """Powers of two that add up or subtract to both factors, and the offset."""
+        return sum((abs(m) ^ 3 * abs(m)).bit_count() for m in self.multipliers) + 1
+
+    @property
+    def levels(self) -> int:
+        """Levels of adders; the last is the requantizer's."""
+        return max(1, ceil_log2(self.terms))
+
+    @property
     def delay(self) -> int:
-        return 2
+        return self.levels - 1 + Requantize(lanes=self.pe, scale=self.scale, constant=False).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -192,7 +210,7 @@ class ChannelMux(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -234,7 +252,7 @@ class LookupTable(Whole, Stage):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 3 + bool(self.block_ram)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +305,7 @@ class GateArray(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 4 if self.scale.general else 3
+        return 2 + Requantize(lanes=self.pe, scale=self.scale, constant=True).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -339,7 +357,7 @@ class OutputEnds:
 
 ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

@@ -53,45 +53,55 @@ def weight_words(node: Conv, engine: LineEngine) -> int: ...
 def weight_words(node: Conv, engine: Lanes) -> Int: ...
 def weight_words(node: Conv, engine: Lanes) -> Int:
     """Return how many words of weights the engine reads in turn."""
-    return ceil_div(node.k, engine.pe) * node.window.positions * ceil_div(node.c_per_group, engine.simd)
+    rows = node.window.fy // engine.taps * node.window.fx
+    return ceil_div(node.k, engine.pe) * rows * ceil_div(node.c_per_group, engine.simd)
 
 
-def chains_of(simd: Int) -> Int:
-    """Return the chains that the SIMD products of a pair form: as few as there can be."""
-    return ceil_div(simd, MAX_CHAIN)
+def chains_of(operands: Int) -> Int:
+    """Return the chains that so many products of a pair form: as few as there can be."""
+    return ceil_div(operands, MAX_CHAIN)
 
 
-def chain_taps(simd: Int) -> Int:
+def chain_length(operands: Int) -> Int:
     """Return the products of the longest chain; others have one less at most."""
-    return ceil_div(simd, chains_of(simd))
+    return ceil_div(operands, chains_of(operands))
 
 
-def field_bits(w_bits: int, x_bits: int, taps: Int) -> Int:
+def field_bits(w_bits: int, x_bits: int, length: Int) -> Int:
     """Return the least S that holds any sum of so many products of symmetric weights and signed activations.
 
     Of the narrowest of them it is wider, so that synthesis takes a DSP.
     """
-    needed = 1 + ceil_log2(taps * (((1 << (w_bits - 1)) - 1) << (x_bits - 1)) + 1)
+    needed = 1 + ceil_log2(length * (((1 << (w_bits - 1)) - 1) << (x_bits - 1)) + 1)
     return largest(needed, DSP_MIN_PRODUCT_BITS - w_bits - x_bits)
 
 
 def chain_parameters(node: Conv, engine: LineEngine) -> tuple[int, int]:
     """Return the products of the engine's longest chain, and the bits of its low field."""
-    taps = int(chain_taps(engine.simd))
-    return taps, int(field_bits(node.wtype.bits, node.itype.bits, taps))
+    length = int(chain_length(engine.simd * engine.taps))
+    return length, int(field_bits(node.wtype.bits, node.itype.bits, length))
 
 
-def fits_port(node: Operation, simd: Int, technology: Technology) -> Bool:
-    """Return whether pairs of weights and the activations fit the ports of one DSP, at those SIMD."""
+def packing_parameters(node: Conv, engine: LineEngine) -> dict[str, int]:
+    """Return the parameters by which both spellings know that the engine packs; none where it does not."""
+    if not is_packed(node, engine):
+        return {}
+    length, field = chain_parameters(node, engine)
+    return {"CHAIN": length, "FIELD": field}
+
+
+def fits_port(node: Operation, engine: Lanes, technology: Technology) -> Bool:
+    """Return whether pairs of weights and the activations fit the ports of one DSP."""
     if not isinstance(node, Conv):
         return False
     wide, narrow = technology.multiplier.wide_bits, technology.multiplier.narrow_bits
-    return (pair_bits(node, simd) <= wide) & (node.itype.bits <= narrow)
+    return (pair_bits(node, engine) <= wide) & (node.itype.bits <= narrow)
 
 
-def pair_bits(node: Conv, simd: Int) -> Int:
-    """Return the width of a pair of weights in one operand, at those SIMD."""
-    return field_bits(node.wtype.bits, node.itype.bits, chain_taps(simd)) + node.wtype.bits
+def pair_bits(node: Conv, engine: Lanes) -> Int:
+    """Return the width of a pair of weights in one operand."""
+    length = chain_length(engine.simd * engine.taps)
+    return field_bits(node.wtype.bits, node.itype.bits, length) + node.wtype.bits
 
 
 def is_symmetric(node: Conv, weight: IntArray) -> bool:
@@ -105,7 +115,7 @@ def taken_from_inputs(node: Conv, engine: LineEngine) -> int:
 
 
 def borrowed(node: Conv, engine: LineEngine, lanes: IntArray) -> IntArray:
-    """Return words of weights [..., PE, SIMD] as memories hold them: odd channels less what even ones borrow."""
+    """Return words of weights [..., PE, operands] as memories hold them: odd channels less what even ones borrow."""
     if not is_packed(node, engine):
         return lanes
     held = lanes.copy()
@@ -136,10 +146,10 @@ def check_packing(node: Operation, engine: LineEngine, weight: IntArray | None) 
 
 def check_ports(node: Operation, engine: LineEngine, technology: Technology) -> None:
     """Raise ConfigError, naming the node, unless one DSP of the technology takes a pair of its weights."""
-    if isinstance(node, Conv) and is_packed(node, engine) and not fits_port(node, engine.simd, technology):
+    if isinstance(node, Conv) and is_packed(node, engine) and not fits_port(node, engine, technology):
         dsp = technology.multiplier
         raise ConfigError(
-            f"design: node {node.name!r}: multiplier: 'packed' needs {pair_bits(node, engine.simd)} bits for two "
+            f"design: node {node.name!r}: multiplier: 'packed' needs {pair_bits(node, engine)} bits for two "
             f"weights and {node.itype.bits} for an activation, but a {technology.labels.dsp} of {technology.title} "
             f"multiplies {dsp.wide_bits} x {dsp.narrow_bits} bits; use 'dsp' or 'lut'"
         )
@@ -153,10 +163,11 @@ def _check_weights(node: Conv, engine: LineEngine, weight: IntArray) -> None:
         word, pair, tap = np.argwhere(high < node.wtype.qmin)[0]
         _refuse(node, engine, (word, pair), f"a pair of weights, {lanes[word, 2 * pair, tap]} and {node.wtype.qmin},")
     _, field = chain_parameters(node, engine)
-    chains, low = chains_of(engine.simd), lanes[:, 0::2, :]
+    operands = engine.simd * engine.taps
+    chains, low = chains_of(operands), lanes[:, 0::2, :]
     least, most = -(1 << (node.itype.bits - 1)), (1 << (node.itype.bits - 1)) - 1
     for c in range(chains):
-        part = low[:, :, c * engine.simd // chains : (c + 1) * engine.simd // chains]
+        part = low[:, :, c * operands // chains : (c + 1) * operands // chains]
         down = np.minimum(part * least, part * most).sum(axis=2)
         up = np.maximum(part * least, part * most).sum(axis=2)
         bad = np.argwhere((down < -(1 << (field - 1))) | (up >= 1 << (field - 1)))
@@ -176,9 +187,10 @@ def _refuse(node: Conv, engine: LineEngine, where: IntArray | tuple[int, int], w
 
 
 def weight_lanes(node: Conv, engine: LineEngine, weight: IntArray) -> IntArray:
-    """Return weight[K,FY,FX,C/G] as words [pass, fy, fx, input word][pe, simd] in one axis; zeros beyond K and C."""
-    passes, fold = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
-    padded = np.zeros((passes * engine.pe, node.window.fy, node.window.fx, fold * engine.simd), np.int64)
+    """Return weight[K,FY,FX,C/G] as words [words, pe, taps * simd], zeros beyond K and C; see tables.weight_table."""
+    outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
+    fy, fx, taps = node.window.fy, node.window.fx, engine.taps
+    padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)
     padded[: node.k, :, :, : node.c_per_group] = weight
-    lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
-    return lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe, engine.simd)
+    parts = padded.reshape(outer, engine.pe, fy // taps, taps, fx, inner, engine.simd)
+    return parts.transpose(0, 2, 4, 5, 1, 3, 6).reshape(-1, engine.pe, taps * engine.simd)

@@ -8,7 +8,7 @@ import numpy as np
 
 from codesign.ir.technology import Technology
 from codesign.machine.modules import MacArray
-from codesign.machine.packing import MAX_CHAIN, chain_taps, chains_of, field_bits
+from codesign.machine.packing import MAX_CHAIN, chain_length, chains_of, field_bits
 from codesign.model.counts import counts
 from codesign.ops.arrays import Int, IntArray, ceil_div, ceil_log2
 
@@ -24,7 +24,7 @@ def packed_area(array: MacArray, technology: Technology) -> IntArray:
     w_lut, w_ff = _late(simd, packs, np.where(array.behind_luts, 1, 0))
     tap_lut, tap_ff = (0, 0) if packs else _outside(array, simd)
     tree_lut, tree_ff = _tree(array, simd, 0 if packs else 1)
-    depth = chain_taps(simd) + 2 + ceil_log2(chains_of(simd))
+    depth = chain_length(simd) + 2 + ceil_log2(chains_of(simd))
     lut = pairs * (2 * array.w_bits * w_lut + tap_lut + tree_lut + 2 * array.acc_bits) + x_bits * x_lut + 3
     ff = pairs * (2 * array.w_bits * w_ff + tap_ff + tree_ff + 2 * array.acc_bits) + x_bits * x_ff + depth + 1
     return counts(array.pe, dsp=pairs * simd, lut=lut, ff=ff)
@@ -35,7 +35,7 @@ def _late(simd: IntArray, packs: bool, in_front: IntArray) -> Luts:
 
     `in_front`: registers in front of the array that are counted here.
     """
-    taps, chains = chain_taps(simd), chains_of(simd)
+    taps, chains = chain_length(simd), chains_of(simd)
     lut = ff = np.zeros_like(simd)
     for position in range(MAX_CHAIN):
         whole = simd - chains * (taps - 1)  # chains of all taps; the others have no tap at position 0
@@ -47,7 +47,7 @@ def _late(simd: IntArray, packs: bool, in_front: IntArray) -> Luts:
 
 def _outside(array: MacArray, simd: IntArray) -> Luts:
     """Return LUTs and registers of a pair's products and of the sums along its chains, where no DSP takes them in."""
-    taps, chains = chain_taps(simd), chains_of(simd)
+    taps, chains = chain_length(simd), chains_of(simd)
     field, product = _widths(array, taps)
     most = np.minimum(product + ceil_log2(taps), field + array.acc_bits)
     whole = simd - chains * (taps - 1)
@@ -64,7 +64,7 @@ def _tree(array: MacArray, simd: IntArray, before: int) -> Luts:
 
     The last chain may pass some levels alone. `before`: registers of its sum in front of them, outside of the DSP.
     """
-    taps, chains = chain_taps(simd), chains_of(simd)
+    taps, chains = chain_length(simd), chains_of(simd)
     field, product = _widths(array, taps)
     low, high = (np.minimum(bits, array.acc_bits) for bits in (field, product + ceil_log2(taps) - field))
     lut = ff = alone = np.zeros_like(simd)

@@ -24,7 +24,6 @@ from codesign.machine.modules import (
 )
 from codesign.model.words import (
     Credits,
-    Pipe,
     Process,
     Times,
     fifo_in,
@@ -172,10 +171,8 @@ class _Course:
                 per_packet = ceil_div(given.packet, into)
                 if wide > into:
                     stream = self._widened(stream, wide // into, per_packet, packets * per_packet)
-                credits = self._credits(converter.delay, self.images * made.words)
                 turns = [[stream] * words for words in converter.moves]
-                self.processes.append(pass_words(turns, credits, self.images * made.words, 1))
-                return credits.out
+                return self._passed(turns, converter.delay, self.images * made.words)
             case Conversion.PACKING:
                 out, wide, moves = converter.real_lanes[1], converter.wide_lanes, converter.moves
                 count = self.images * given.words // len(moves)
@@ -216,25 +213,20 @@ class _Course:
             case (Feed() as feed, *behind):
                 return self._array(unit, feed, ins[0], behind)
             case (Replay() as replay,):
-                pipe = self._pipe(replay.delay, words)
-                self._line_buffer(engine.name, replay, ins[0], pipe)
-                return pipe.out
+                credits = self._credits(int(replay.delay), words)
+                self._line_buffer(engine.name, replay, ins[0], credits)
+                return credits.out
             case (Stage() as stage,):
-                return self._piped([ins], stage.delay, words)
+                return self._passed([ins], stage.delay, words)
             case (Joint() as joint,):
-                turns = [[ins[i] for i in turn] for turn in joint.turns]
-                return self._piped(turns, joint.delay, words)
+                return self._passed([[ins[i] for i in turn] for turn in joint.turns], joint.delay, words)
         raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
 
-    def _pipe(self, delay: int, count: int) -> Pipe:
-        pipe = Pipe(delay, self._new())
-        self.processes.append(pipe.outputs(count))
-        return pipe
-
-    def _piped(self, turns: list[list[Times]], delay: int, words: int) -> Times:
-        pipe = self._pipe(delay, words)
-        self.processes.append(pass_words(turns, pipe, words, 1))
-        return pipe.out
+    def _passed(self, turns: list[list[Times]], delay: int, words: int) -> Times:
+        """Return the words behind a module that makes one in every turn."""
+        credits = self._credits(delay, words)
+        self.processes.append(pass_words(turns, credits, words, 1))
+        return credits.out
 
     def _array(self, unit: Unit, feed: Feed, stream: Times, behind: list[EngineModule]) -> Times:
         """Join a feed and all that flows behind it up to the output queue, which alone lets the feed wait."""
@@ -256,7 +248,7 @@ class _Course:
             self._line_buffer(engine.name, feed, stream, credits)
         return credits.out
 
-    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Pipe | Credits) -> None:
+    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Credits) -> None:
         walk, image = feed.walk(), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()

@@ -3,6 +3,7 @@
 import math
 
 from codesign.ir.board import Board
+from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.packing import can_pack, fits_port
 from codesign.model.resource import multiplier_luts
@@ -35,7 +36,8 @@ def limit_interval(graph: Graph, board: Board) -> int | None:
 
 def _half_dsps(node: Conv, board: Board) -> int:
     """Return the halves of a DSP that one multiplication takes at least."""
-    return 1 if can_pack(node) and fits_port(node, 1, board.fabric) else 2
+    least = LineEngine(nodes=(node.name,), pe=2, simd=1, emit=1)
+    return 1 if can_pack(node) and fits_port(node, least, board.fabric) else 2
 
 
 def _cycles(work: int, a_cycle: int) -> int:

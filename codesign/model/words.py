@@ -23,49 +23,6 @@ class Times:
 
 
 @dataclass(slots=True)
-class Pipe:
-    """A pipeline that stands still as a whole while its output waits.
-
-    Time in the pipe runs in enabled cycles; `frozen` is how many cycles it stood still before the present input. `due`
-    holds the enabled cycle in which each output appears; outputs before `passed` are accounted for in `frozen`.
-    """
-
-    delay: int
-    out: Times
-    due: list[int] = field(default_factory=list)
-    frozen: int = 0
-    passed: int = 0
-
-    def outputs(self, count: int) -> Process:
-        """Offer every output when it is due, later by what the outputs before it waited."""
-        waited = 0
-        for index in range(count):
-            while len(self.due) <= index:
-                yield
-            self.out.offers.append(self.due[index] + waited)
-            while len(self.out.taken) <= index:
-                yield
-            waited += self.out.taken[index] - self.out.offers[index]
-
-    def enter(self, enabled: int, earliest: int, ends: bool) -> Generator[None, None, int]:
-        """Return the cycle of an input no earlier than `earliest` and than that enabled cycle; it may end an output."""
-        cycle = max(enabled + self.frozen, earliest)
-        while self.passed < len(self.due):
-            appears = self.due[self.passed] + self.frozen
-            if appears > cycle:
-                break
-            while len(self.out.taken) <= self.passed:
-                yield
-            left = self.out.taken[self.passed]
-            self.frozen += left - appears
-            self.passed += 1
-            cycle = max(enabled + self.frozen, earliest, left)
-        if ends:
-            self.due.append(cycle - self.frozen + self.delay)
-        return cycle
-
-
-@dataclass(slots=True)
 class Credits:
     """Arrays that never stand still: a result's last step waits until the output queue has room for its words.
 
@@ -81,7 +38,6 @@ class Credits:
     out: Times
     last: list[int] = field(default_factory=list)
     words: int = 0
-    frozen: int = 0  # never
 
     def outputs(self, count: int) -> Process:
         """Offer the words of so many results."""
@@ -222,8 +178,8 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int) -> Process:
-    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output.
+def pass_words(turns: list[list[Times]], credits: Credits, count: int, steps: int) -> Process:
+    """Let words enter one a cycle, one of each stream of a turn together; `steps` turns make one output.
 
     A turn without streams takes a cycle too.
     """
@@ -234,15 +190,15 @@ def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps
             while len(stream.offers) <= len(stream.taken):
                 yield
         earliest = max((stream.offers[len(stream.taken)] for stream in turn), default=_LONG_AGO)
-        cycle = yield from pipe.enter(enabled, earliest, index % steps == steps - 1)
+        cycle = yield from credits.enter(enabled, earliest, index % steps == steps - 1)
         for stream in turn:
             stream.taken.append(cycle)
-        enabled = cycle - pipe.frozen + 1
+        enabled = cycle + 1
 
 
 def step_words(
     stream: Times,
-    pipe: Pipe | Credits,
+    credits: Credits,
     steps: list[int],
     needs: dict[int, int],
     ends: set[int],
@@ -257,8 +213,8 @@ def step_words(
             while len(stream.taken) <= need:
                 yield
             earliest = stream.taken[need] + 1
-        cycle = yield from pipe.enter(enabled + step - before, earliest, step in ends)
-        enabled, before = cycle - pipe.frozen, step
+        cycle = yield from credits.enter(enabled + step - before, earliest, step in ends)
+        enabled, before = cycle, step
         if step in last:
             done.append(cycle)
 

@@ -8,14 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
-from codesign.ir.technology import technology_of
-from codesign.machine.line import emit_lanes, words_in
-from codesign.machine.packing import check_packing, fits_port, is_packed
+from codesign.machine.line import emit_lanes, is_streaming, row_words, tap_choices, words_in
 from codesign.ops.add import Add
-from codesign.ops.arrays import IntArray
+from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
@@ -26,6 +23,7 @@ from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, sign
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
 from codesign.testing.random_operators import gate, lookup, pad, reorder, split
+from codesign.testing.random_packing import packed_somewhere
 from codesign.testing.random_values import (
     declared_scaling,
     dilated_window,
@@ -84,12 +82,13 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
-def random_design(graph: Graph, rng: Rng, *, packing: bool = True) -> Design:
+def random_design(graph: Graph, rng: Rng, *, taps: bool = True, packing: bool = True) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
 
-    `packing`: half of the engines that can pack do; else there is none, and designs are drawn as they were before.
+    `taps`: draw them as well; `packing`: half of the engines that can pack do. All else is drawn as without.
     """
-    engines = tuple(_engine(node, rng) for node in graph.operations)
+    apart, pairs = rng.spawn(2)
+    engines = tuple(_engine(node, rng, apart if taps else None) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
         for n, e in zip(graph.operations, engines, strict=True)
@@ -102,7 +101,7 @@ def random_design(graph: Graph, rng: Rng, *, packing: bool = True) -> Design:
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=tuple(1 << int(rng.integers(4)) for _ in graph.output_nodes),
     )
-    return _packed(graph, design, np.random.default_rng(int(rng.integers(1 << 30)))) if packing else design
+    return packed_somewhere(graph, design, pairs) if packing else design
 
 
 @dataclass
@@ -354,44 +353,29 @@ def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
     return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
 
 
-def _engine(node: Operation, rng: Rng) -> LineEngine:
+def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
+    """Return an engine of the node; taps are drawn from `apart`, none without."""
     k, c = node.oshape.c, node.reduced_channels
     if node.aligned_lanes is not None:
         pe, simd = (pick(rng, divisors(lanes)) for lanes in node.aligned_lanes)
     else:
         pe = pick(rng, (1, k, int(rng.integers(1, k + 1))))
         simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
-    narrowest = emit_lanes(node, pe, simd)
+    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=1)
+    taps = 1 if apart is None or is_streaming(node, engine) else pick(apart, tap_choices(node))
+    narrowest = emit_lanes(node, pe, simd, taps)
     emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
+    row = row_words(node, engine)
+    room = 2 * words_in(node, engine) + 16
     return replace(
         engine,
+        emit=emit,
+        taps=taps,
         multiplier=pick(rng, (Multiplier.DSP, Multiplier.LUT)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
-        buffer_words=power_of_two(2 * words_in(node, engine) + 16),
+        buffer_words=power_of_two(room) if taps == 1 else ceil_div(room, row) * row,
     )
-
-
-def _packed(graph: Graph, design: Design, rng: Rng) -> Design:
-    """Return the design with half of the engines packed that can be; of odd PE, where the next even one does."""
-    engines = list[LineEngine]()
-    for node, engine in zip(graph.operations, design.engines, strict=True):
-        wanted = replace(engine, multiplier=Multiplier.PACKED)
-        if engine.pe % 2 and engine.pe < node.oshape.c and node.aligned_lanes is None:
-            pe = engine.pe + 1
-            wanted = replace(wanted, pe=pe, emit=emit_lanes(node, pe, engine.simd))
-        engines.append(wanted if rng.random() < 0.5 and _packs(node, wanted, graph) else engine)
-    return replace(design, engines=tuple(engines))
-
-
-def _packs(node: Operation, engine: LineEngine, graph: Graph) -> bool:
-    """Return whether the engine can be packed with these weights."""
-    try:
-        check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
-    except ConfigError:
-        return False
-    return bool(is_packed(node, engine)) and bool(fits_port(node, engine.simd, technology_of("xc7")))
 
 
 def _ends(pair: tuple[Node, Node]) -> tuple[tuple[int, int], tuple[int, int]]:

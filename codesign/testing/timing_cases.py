@@ -47,9 +47,9 @@ LARGE = (
     "stream_fifo DEPTH=2048 WORD_BITS=16 BLOCK_RAM=1",
     "output_ends",
     "accel_control BEATS_IN=784 BEATS_OUT=10",
-    "width_gearbox IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
-    "width_gearbox IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
-    "width_gearbox IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
+    "width_converter IN_LANES=3 IN_PACKET=6 OUT_LANES=2 OUT_PACKET=6",
+    "width_converter IN_LANES=5 IN_PACKET=35 OUT_LANES=7 OUT_PACKET=35",
+    "width_converter IN_LANES=32 IN_PACKET=864 OUT_LANES=27 OUT_PACKET=864",
     "width_widener IN_LANES=2 OUT_LANES=8 PACKET=64",
     "scaled_sum PE=2 A_MULTIPLIER=1000 B_MULTIPLIER=1777 SUM_BITS=22 SHIFT=12",
     "collector PE=8 EMIT=2 K=32 BITS=20",
@@ -73,7 +73,7 @@ LARGE = (
     "row_repeater WORD_BITS=32 FOLD=2 X=7 DEPTH=64",
     "rearranger WORD_BITS=16 LOOPS=2 FREE=1 IMAGE=392 REACH=6 DEPTH=32 COUNTS={32'd49,32'd3} STRIDES={32'd8,32'd1}",
     *ENGINES.values(),
-    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=8 EMIT=2 PACKED=1 CHAIN=4",
+    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=8 EMIT=2 CHAIN=4",
 )
 
 _WAYS = tuple((begin, end) for begin in Side for end in Side)

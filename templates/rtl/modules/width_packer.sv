@@ -30,7 +30,6 @@ module width_packer
   localparam int Packets = PACKET_OUT / PACKET_IN;
   localparam int PlaceBits = counter_bits(OUT);
   localparam int Digits = (PlaceBits + 1) / 2;
-  localparam int Depth = 1 << $clog2(Digits + 4);
   typedef logic [PlaceBits-1:0] place_t;
 
   // What is known of a word: the last of its packet, of the output's packet; units before it; whether it completes an
@@ -196,7 +195,7 @@ module width_packer
   end
 
   output_queue #(
-    .WORD_BITS(OUT * UNIT_BITS), .DEPTH(Depth)
+    .WORD_BITS(OUT * UNIT_BITS), .DEPTH(output_depth(Digits + 1))
   ) u_queue (
     .clk_i, .rst_ni,
     .take_i(flush || (accept && plan_q.completes && !flush_q)),

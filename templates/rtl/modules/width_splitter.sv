@@ -30,7 +30,6 @@ module width_splitter
   localparam bit OneWord = PACKET_IN <= OUT;
   localparam int PlaceBits = counter_bits(IN);
   localparam int Digits = (PlaceBits + 1) / 2;
-  localparam int Depth = 1 << $clog2(Digits + 3);
   typedef logic [PlaceBits-1:0] place_t;
 
   // The units of the word before are numbered from 0, those of the word in front from IN. A word begins at place + 1:
@@ -157,7 +156,7 @@ module width_splitter
   end
 
   output_queue #(
-    .WORD_BITS(OUT * UNIT_BITS), .DEPTH(Depth)
+    .WORD_BITS(OUT * UNIT_BITS), .DEPTH(output_depth(Digits))
   ) u_queue (
     .clk_i, .rst_ni,
     .take_i(step),
