@@ -19,7 +19,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.technology import technology_of
 from codesign.machine.elaborate import elaborate
 from codesign.machine.legal import check_design
-from codesign.machine.line import emit_lanes
+from codesign.machine.line import emit_lanes, row_words
 from codesign.machine.packing import chain_length, chains_of, field_bits, is_packed
 from codesign.model import golden, space
 from codesign.model.course import first_image_latency
@@ -55,15 +55,18 @@ def random_weights(k: int, c: int, low: int = -127, high: int = 127, seed: int =
     return np.random.default_rng(seed).integers(low, high + 1, (k, 2, 2, c), dtype=np.int64)
 
 
-def design_of(graph: Graph, pe: int, simd: int, multiplier: Multiplier = Multiplier.PACKED) -> Design:
+def design_of(graph: Graph, pe: int, simd: int, taps: int = 1, *, multiplier: Multiplier = Multiplier.PACKED) -> Design:
     node = graph.node("conv")
     assert isinstance(node, Conv)
-    engine = LineEngine(nodes=("conv",), pe=pe, simd=simd, emit=emit_lanes(node, pe, simd), multiplier=multiplier)
-    return size_buffers(graph, Design(engines=(replace(engine, buffer_words=256),)))
+    engine = LineEngine(
+        nodes=("conv",), pe=pe, simd=simd, taps=taps, emit=emit_lanes(node, pe, simd, taps), multiplier=multiplier
+    )
+    words = 256 if taps == 1 else 8 * row_words(node, engine)
+    return size_buffers(graph, Design(engines=(replace(engine, buffer_words=words),)))
 
 
-def machine_of(graph: Graph, pe: int, simd: int) -> Machine:
-    return Machine(0, graph, design_of(graph, pe, simd), random_inputs(graph, np.random.default_rng(1), 4))
+def machine_of(graph: Graph, pe: int, simd: int, taps: int = 1) -> Machine:
+    return Machine(0, graph, design_of(graph, pe, simd, taps), random_inputs(graph, np.random.default_rng(1), 4))
 
 
 @pytest.mark.parametrize(("port", "taps"), [(25, 4), (27, 16)])
@@ -146,7 +149,7 @@ def test_what_cannot_be_packed_is_refused_with_its_channels(
     graph = graph_of(weight)
     with pytest.raises(ConfigError, match=text):
         check_design(design_of(graph, *lanes), graph)
-    check_design(design_of(graph, *lanes, Multiplier.DSP), graph)
+    check_design(design_of(graph, *lanes, multiplier=Multiplier.DSP), graph)
 
 
 def test_channels_that_share_no_inputs_are_not_packed() -> None:
@@ -233,12 +236,13 @@ def test_random_designs_often_pack() -> None:
     assert packing >= 10
 
 
-CASES = [
-    (graph_of(random_weights(6, 9), signed=True), 6, 9),  # three chains of three
-    (graph_of(random_weights(5, 7, seed=1)), 4, 5),  # chains of three and two; a channel beyond K
-    (graph_of(random_weights(4, 3, -7, 7), bits=4, weight_bits=4), 2, 1),
-    (graph_of(np.tile([[[[3]]], [[[-128]]]], (2, 2, 2, 6))), 2, 6),  # the least weight, where it fits
-    (graph_of(np.tile([[[[-127]]], [[[127]]]], (2, 2, 2, 8))), 4, 8),  # the largest sums
+CASES: list[tuple[Graph, int, int, int]] = [
+    (graph_of(random_weights(6, 9), signed=True), 6, 9, 1),  # three chains of three
+    (graph_of(random_weights(5, 7, seed=1)), 4, 5, 1),  # chains of three and two; a channel beyond K
+    (graph_of(random_weights(4, 3, -7, 7), bits=4, weight_bits=4), 2, 1, 1),
+    (graph_of(np.tile([[[[3]]], [[[-128]]]], (2, 2, 2, 6))), 2, 6, 1),  # the least weight, where it fits
+    (graph_of(np.tile([[[[-127]]], [[[127]]]], (2, 2, 2, 8))), 4, 8, 1),  # the largest sums
+    (graph_of(random_weights(4, 3, seed=2)), 4, 3, 2),  # both rows of a window
 ]
 
 
@@ -246,7 +250,7 @@ CASES = [
 @pytest.mark.parametrize("options", [[], ["-DCODESIGN_EXACT"]], ids=["native", "exact"])
 def test_packed_kernels_give_the_golden_words(options: list[str], tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
-    cases = [case_of(i, g, design_of(g, pe, simd), rng, 4) for i, (g, pe, simd) in enumerate(CASES)]
+    cases = [case_of(i, g, design_of(g, pe, simd, taps), rng, 4) for i, (g, pe, simd, taps) in enumerate(CASES)]
     assert failures(cases, tmp_path, options) == ""
 
 
@@ -292,7 +296,7 @@ def test_planted_bugs_are_found(module: str, old: str, new: str, tmp_path: Path)
 def test_a_pair_takes_one_dsp_a_product() -> None:
     graph = graph_of(random_weights(6, 9))
     (unit,) = elaborate(graph, design_of(graph, 6, 9)).units
-    (single,) = elaborate(graph, design_of(graph, 6, 9, Multiplier.DSP)).units
+    (single,) = elaborate(graph, design_of(graph, 6, 9, multiplier=Multiplier.DSP)).units
     for technology in (XC7, XCUP):
         assert unit_resources(unit, technology).dsp == 3 * 9
         assert unit_resources(single, technology).dsp == 6 * 9
@@ -303,8 +307,8 @@ def test_a_pair_takes_one_dsp_a_product() -> None:
 @pytest.mark.parametrize("name", ["pynq-z2", "ultra96-v2"])
 @pytest.mark.parametrize(("case", "block"), [(0, False), (2, True)])
 def test_a_machine_that_packs_takes_what_is_predicted(name: str, case: int, block: bool, tmp_path: Path) -> None:
-    graph, pe, simd = CASES[case]
-    design = design_of(graph, pe, simd)
+    graph, *lanes = CASES[case]
+    design = design_of(graph, *lanes)
     memory = Memory.BRAM if block else Memory.LUT
     design = replace(design, engines=(replace(design.engines[0], weight_memory=memory),))
     board, x = load_board(name), np.zeros((1, 4, 3, graph.input.shape.c), np.int64)
