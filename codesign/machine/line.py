@@ -8,6 +8,8 @@ Long because every operator has its modules here.
 from dataclasses import dataclass, replace
 from typing import overload
 
+import numpy as np
+
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
@@ -28,6 +30,7 @@ from codesign.machine.modules import (
     array_delay,
     queue_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
@@ -36,8 +39,6 @@ from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -48,6 +49,7 @@ class EngineColumns:
     simd: IntArray
     emit: IntArray
     dsp: BoolArray
+    packed: BoolArray
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
@@ -60,12 +62,18 @@ class EngineColumns:
             pe=int(self.pe[row]),
             simd=int(self.simd[row]),
             emit=int(self.emit[row]),
-            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
+            multiplier=self.multiplier(row),
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
             taps=int(self.taps[row]),
         )
+
+    def multiplier(self, row: int) -> Multiplier:
+        """Return what the engine of that row multiplies with."""
+        if self.packed[row]:
+            return Multiplier.PACKED
+        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
 
     def take(self, rows: IntArray) -> "EngineColumns":
         """Return the engines of those rows."""
@@ -74,6 +82,7 @@ class EngineColumns:
             simd=self.simd[rows],
             emit=self.emit[rows],
             dsp=self.dsp[rows],
+            packed=self.packed[rows],
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],
@@ -275,9 +284,16 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
     operands = simd * engine.taps
-    words = ceil_div(node.k, pe) * reduction_steps(node, engine)
+    words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    rom = WeightRom(
+        word_bits=pe * operands * node.wtype.bits,
+        depth=words,
+        block_ram=engine.weight_bram,
+        feeds_dsp=in_dsp,
+        feeds_packed=packed,
+    )
     array = MacArray(
         pe=pe,
         simd=operands,
@@ -286,14 +302,15 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         acc_bits=node.acc_bits,
         in_dsp=in_dsp,
         constant=words == 1,
+        packed=packed,
+        x_signed=node.itype.signed,
+        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
         _feed(node, engine),
-        WeightRom(
-            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
-        ),
+        rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),

@@ -58,6 +58,7 @@ LARGE = (
     "weight_rom WORD_BITS=128 DEPTH=144 BLOCK_ROM=1",
     "mac_array PE=4 SIMD=4",
     "mac_array PE=4 SIMD=4 USE_DSP=0",
+    "packed_array PE=4 SIMD=8 CHAIN=4",
     "line_buffer WORD_BITS=32 FOLD=4 IY=16 IX=16 OY=16 OX=16 FY=3 FX=3 PAD_TOP=1 PAD_LEFT=1 DEPTH=256",
     "line_buffer WORD_BITS=32 FOLD=4 IY=28 IX=28 OY=28 OX=28 FY=3 FX=3 PAD_TOP=1 PAD_LEFT=1 DEPTH=512 BLOCK_RAM=1",
     "line_buffer WORD_BITS=32 FOLD=4 IY=28 IX=28 OY=14 OX=14 FY=2 FX=2 STRIDE_Y=2 STRIDE_X=2 DEPTH=512 BLOCK_RAM=1",
@@ -74,6 +75,7 @@ LARGE = (
     "row_repeater WORD_BITS=32 FOLD=2 X=7 DEPTH=64",
     "rearranger WORD_BITS=16 LOOPS=2 FREE=1 IMAGE=392 REACH=6 DEPTH=32 COUNTS={32'd49,32'd3} STRIDES={32'd8,32'd1}",
     *ENGINES.values(),
+    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=8 EMIT=2 CHAIN=4",
 )
 
 _WAYS = tuple((begin, end) for begin in Side for end in Side)
