@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 from common import parser_of, publish, table
 
-from codesign.testing.onnx_nodes import BITS, Outcome, Verdict, judged, node_cases
+from codesign.testing.onnx_cases import node_cases
+from codesign.testing.onnx_nodes import BITS, Outcome, Verdict, judged
 
 _HEAD = f"""# onnx's own tests of operators
 

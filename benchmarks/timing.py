@@ -36,7 +36,7 @@ from codesign.testing.timing_cases import ENGINES, LARGE
 
 MACHINE = "whole machine of three small engines"
 REFERENCE = "PicoRV32"
-PARTS = ("width_gearbox", "stream_fifo", "scaled_sum", "line_buffer", "accel_control")
+PARTS = ("width_converter", "stream_fifo", "scaled_sum", "line_buffer", "accel_control")
 # Nanoseconds that Vivado reached with the same source, the shortest that a search found: README.md of
 # YosysHQ/picorv32 @00dd6ac; the last from the table that it had before.
 PUBLISHED = {

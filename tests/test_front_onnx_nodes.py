@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from codesign.model import golden
-from codesign.testing.onnx_nodes import NodeCase, Verdict, judged, node_cases
+from codesign.testing.onnx_cases import NodeCase, node_cases
+from codesign.testing.onnx_nodes import Verdict, judged
 
 
 @pytest.fixture(scope="module")

@@ -139,6 +139,10 @@ OPTIONS = {
     "SPACE_TO_DEPTH": "SpaceToDepthOptions",
     "CONCATENATION": "ConcatenationOptions",
     "GELU": "GeluOptions",
+    "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
 }
 
 

@@ -18,11 +18,12 @@ from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
-from codesign.machine.modules import Conversion, Converter, Fifo, Fork
+from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
@@ -71,6 +72,7 @@ class EngineCode:
     kernel: str
     inputs: tuple[str, ...]
     buffered: bool
+    by_rows: bool
     tables: tuple[Table, ...]
     weighted: bool
     weight_pragma: str
@@ -214,6 +216,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         kernel=kernel,
         inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
+        by_rows=engine.taps > 1,
         tables=tables,
         weighted=bool(node.parameters),
         weight_pragma=f"HLS_ROM_{memory[engine.weight_memory]}",

@@ -22,12 +22,21 @@ from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
+from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Instance, Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import is_streaming, node_interval, sum_bits
-from codesign.machine.modules import Control, Converter, Fifo, Fork, OutputEnds, OutputQueue
+from codesign.machine.modules import (
+    Control,
+    Fifo,
+    Fork,
+    OutputEnds,
+    OutputQueue,
+    Requantize,
+    ScaledSum,
+)
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
@@ -37,6 +46,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
+ENDS_LATE = 2  # cycles by which output_ends.sv tells of images
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
@@ -167,11 +177,11 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
     """Return the module of an engine, and its parameters."""
     match unit.node:
         case Conv() as node:
-            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit)
+            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit) | _cut_values(unit)
         case Pool() as node:
-            return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit)
+            return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit) | _cut_values(unit)
         case Add() as node:
-            return "scaled_sum", _add_values(node, unit.engine)
+            return "scaled_sum", _add_values(node, unit.engine) | _cut_values(unit)
         case other:
             raise AssertionError(f"{other.name}: an engine of several modules has its parameters here")
 
@@ -179,6 +189,12 @@ def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, 
 def _queue_values(unit: Unit) -> dict[str, Value]:
     (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
     return {"QUEUE_DEPTH": _int(queue.depth)}
+
+
+def _cut_values(unit: Unit) -> dict[str, Value]:
+    """Return whether the engine's requantizer adds in two halves, if it does."""
+    cut = any(module.scale.cut for module in unit.modules if isinstance(module, Requantize | ScaledSum))
+    return _differing({"CUT": (cut, False)})
 
 
 def _int(value: Int) -> int:
@@ -209,6 +225,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
         **_rule_values(node),
+        **_differing({"TAPS": (engine.taps, 1)}),
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }
@@ -338,6 +355,7 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         "BEATS_IN": control.beats_in,
         "BEATS_OUT": control.beats_out,
         "ADDRESS_BITS": ADDRESS_BITS,
+        **_differing({"IN_LATE": (0 if len(names) == 1 else ENDS_LATE, 0)}),
     }
     axi = [f"{ch}{s}" for ch in ("aw", "ar") for s in ("addr", "valid", "ready")]
     axi += ["wdata", "wvalid", "wready", "bvalid", "bready", "rdata", "rvalid", "rready"]

@@ -63,7 +63,8 @@ def values_of(  # noqa: C901, PLR0912 (a case for each)
         case Dense():
             weight = source.constants[op.weight].values
             y = x.reshape(len(x), -1) @ weight.reshape(len(weight), -1).T
-            return y if op.bias is None else y + source.constants[op.bias].values
+            y = y if op.bias is None else y + source.constants[op.bias].values
+            return y if weight.ndim == 2 else y[:, np.newaxis, np.newaxis]
         case Pool():
             return _pool(op, x, layout)
         case Concat():

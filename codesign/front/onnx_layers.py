@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from codesign.front.means import mean_over
 from codesign.front.onnx_activations import activation
 from codesign.front.onnx_axes import batchless_axis, per_channel
 from codesign.front.onnx_constants import axes_of
@@ -186,27 +187,12 @@ def _concat(state: Translation, node: OnnxNode) -> None:
 
 
 def _reduce_mean(state: Translation, node: OnnxNode) -> None:
-    """A mean over rows, columns or both; rows [C, X] have columns alone."""
     x = state.tensor(node.inputs[0])
-    shape = state.shapes[x]
-    asked = axes_of(state, node)
-    axes = [] if asked is None else sorted(batchless_axis(a, len(shape)) for a in asked)
-    if len(shape) not in (2, 3) or not axes or axes[0] == 0 or len(set(axes)) < len(axes):
-        raise Refusal(
-            f"means over axes {asked} of a tensor {[1, *shape]}", "expected rows, columns or both: those behind axis 1"
-        )
-    kept, name = tuple(1 if i in axes else n for i, n in enumerate(shape)), node.name
-    left = kept if node.attributes.get("keepdims", 1) else tuple(n for i, n in enumerate(shape) if i not in axes)
-    if len(shape) == 2:
-        shape, kept = (shape[0], 1, shape[1]), (kept[0], 1, kept[1])
-        state.emit(Reshape(name=f"{name}:map", input=x, output=f"{name}:map", shape=shape))
-        x = f"{name}:map"
-    kernel = (shape[1] // kept[1], shape[2] // kept[2])
-    y = node.outputs[0] if left == kept else f"{name}:mean"
-    whole = kernel == shape[1:]
-    state.emit(Pool(name=name, input=x, output=y, average=True, kernel=None if whole else kernel, strides=(1, 1)))
-    if left != kept:
-        state.emit(Reshape(name=f"{name}:flat", input=y, output=node.outputs[0], shape=left))
+    shape, asked = state.shapes[x], axes_of(state, node)
+    axes = [batchless_axis(a, len(shape)) for a in asked or ()]
+    keep = bool(node.attributes.get("keepdims", 1))
+    for op in mean_over(node.name, x, node.outputs[0], shape, axes, keep=keep):
+        state.emit(op)
 
 
 def _reshape(state: Translation, node: OnnxNode) -> None:

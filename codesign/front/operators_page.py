@@ -23,9 +23,10 @@ one scale, weights may have one per channel. A float network, from ONNX or PyTor
 
 An activation that is no ReLU is a table with an entry for each integer that it reads. So a quantization of at most 10
 bits stands before it, and one behind it. The table has what the function gives in float64, rounded as the file says. A
-product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more.
+LeakyRelu, PRelu or HardSigmoid may also read sums of any width: these are made of linear pieces. The slopes of one PRelu
+are then all at most 1, or all at least 1. A product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more.
 
-A file may have several outputs, each with a quantization of its own. A float network has one.
+A network may have several outputs, each with a quantization of its own.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.

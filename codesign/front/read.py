@@ -18,6 +18,7 @@ from codesign.front.quantization import Quantization
 from codesign.front.recognize import recognized
 from codesign.front.source import Axes, Reshape, Source, Transpose
 from codesign.front.sums import quantize_sums
+from codesign.front.wide import split_wide
 from codesign.ir.files import check_file
 from codesign.ir.graph import Graph
 
@@ -141,7 +142,7 @@ def prepared(where: str, source: Source) -> Source:
 def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported:
     """Return the graph of a prepared source, and how it relates to the file's. Raise UnsupportedError."""
     cut = leave_to_host(source)
-    last, problems = quantize_sums(simplified(ready))
+    last, problems = quantize_sums(simplified(split_wide(simplified(ready))))
     found, more = lower(last)
     refuse(where, [*problems, *more])
     assert found is not None

@@ -169,7 +169,7 @@ RULES: dict[str, OperatorRule] = {
     "QLinearAveragePool": OperatorRule(
         MICROSOFT,
         _QLINEAR,
-        (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1), _only("channels_last", 0)),
+        (*_WINDOW, _only("ceil_mode", 0, 1), _only("count_include_pad", 0, 1), _only("channels_last", 0)),
     ),
     "QLinearConcat": OperatorRule(MICROSOFT, _QLINEAR, (_any("axis", "that of the channels"),)),
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),

@@ -102,7 +102,7 @@ def run_source(file: Path | Traced, imported: Imported, x: RealArray) -> tuple[I
         warnings.simplefilter("ignore")
         match file, imported.format:
             case Traced(module=module), _:
-                parts: list[tuple[npt.NDArray[Any], ...]] = [(run_module(module, given),)]
+                parts: list[tuple[npt.NDArray[Any], ...]] = [run_module(module, given)]
             case Path() as path, Format.TFLITE:
                 parts = list(_run_tflite(path, origin, given))
             case Path() as path, Format.QONNX:

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 
-from codesign.errors import UnsupportedError
 from codesign.front.quantization import Quantization, RealArray
 from codesign.ops.arrays import IntArray
 
@@ -92,7 +91,7 @@ class Conv:
 class Dense:
     """A fully connected layer with the constants `weight` [K, F] and `bias` [K].
 
-    Once layouts are resolved its input may be a map [Y, X, C]; its weights are [K, Y, X, C] then.
+    Once layouts are resolved its input is a map [Y, X, C], its weights are [K, Y, X, C], and it gives [1, 1, K].
     """
 
     name: str
@@ -337,16 +336,6 @@ class Source:
     constants: Mapping[str, Constant]
     notes: tuple[str, ...] = field(default=())
     axes: tuple[Axes, ...] = field(default=())
-
-    @property
-    def output(self) -> str:
-        """The only tensor that the network gives. Raise UnsupportedError if there are several."""
-        if len(self.outputs) > 1:
-            told = ", ".join(self.outputs)
-            raise UnsupportedError(
-                f"{self.name}: has several outputs: {told}; a float network with one only is quantized"
-            )
-        return self.outputs[0]
 
     def producer(self, tensor: str) -> Operator | None:
         """Return the operator that gives the tensor; None for the input."""

@@ -25,9 +25,11 @@ from codesign.front.source import (
 )
 from codesign.front.stored import counts_inside, window_of
 from codesign.ops.arrays import IntArray
+from codesign.ops.lookup import MAX_LOOKUP_BITS
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
 
+_PARTIAL_BITS = 13  # of a sum that another one goes on with: more leave too few for the ratio of scales
 _MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for a finer bias
 
 
@@ -35,7 +37,7 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
     """Return the network with a quantization behind every sum, and problems where none would be exact.
 
     Added ones change nothing: they have a value for every sum that can come. At the network's end one of 16 bits is
-    added where none is exact, and noted.
+    added where none is exact, and noted. In sums of more than two maps of any scales, one of 13 bits is.
     """
     operators: list[Operator] = []
     problems: list[Problem] = []
@@ -50,12 +52,14 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
             if len(known) < len(held):
                 continue  # lowering tells of it
             grid = exact_grid(source, op, known)
+            if grid is None and _is_part_of_sum(source, op):
+                grid = _fine_grid(source, op, known, _PARTIAL_BITS)
             if grid is None and op.output in source.outputs and not source.readers(op.output):
-                grid = _fine_grid(source, op, known)
+                grid = _fine_grid(source, op, known, MAX_BITS)
                 notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
             if grid is None:
                 found = f"its results are read without a quantization, and need more than {MAX_BITS} bits to be exact"
-                problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
+                problems.append(Problem.of(op, found, f"quantize them to at most {_most_bits(source, op)} bits"))
                 continue
             made = f"{op.output}:sums"
             operators[-1] = replace(op, output=made)
@@ -135,8 +139,8 @@ def _layer_grid(source: Source, op: Conv | Dense, grid: Quantization) -> Quantiz
     return _fitting(grid.scale * step / fine, float(low.min()) * fine, float(high.max()) * fine)
 
 
-def _fine_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantization:
-    """Return a grid of 16 bits over all sums that can come, in a step that is a power of two."""
+def _fine_grid(source: Source, op: Sum, held: list[Quantization], bits: int) -> Quantization:
+    """Return a grid of so many bits over all sums that can come, in a step that is a power of two."""
     if isinstance(op, Conv | Dense):
         weight = source.constants[op.weight].values
         flat = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
@@ -150,8 +154,8 @@ def _fine_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantizatio
         reach = _reach(held[0]) * _reach(held[1])
     else:
         reach = sum(_reach(grid) for grid in held)
-    step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - MAX_BITS + 1)
-    return Quantization(scale=step, zero=0, low=-(1 << MAX_BITS - 1), high=(1 << MAX_BITS - 1) - 1)
+    step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - bits + 1)
+    return Quantization(scale=step, zero=0, low=-(1 << bits - 1), high=(1 << bits - 1) - 1)
 
 
 def _reach(grid: Quantization) -> float:
@@ -167,6 +171,18 @@ def _fitting(step: float, low: float, high: float) -> Quantization | None:
 
 def _whole(values: RealArray) -> bool:
     return bool(np.array_equal(values, np.rint(values)))
+
+
+def _most_bits(source: Source, op: Sum) -> int:
+    """Return how many bits what reads an operator can read: a table has an entry for each integer."""
+    tables = any(isinstance(reader, Activation) for reader in source.readers(op.output))
+    return MAX_LOOKUP_BITS if tables else MAX_BITS
+
+
+def _is_part_of_sum(source: Source, op: Operator) -> bool:
+    """Tell whether this is one of several additions after each other, and not the last."""
+    readers = source.readers(op.output)
+    return isinstance(op, Add) and source.read_once(op.output) and isinstance(readers[0], Add)
 
 
 def _is_quantized(source: Source, op: Operator) -> bool:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from codesign.front.bilinear import bilinear
 from codesign.front.source import (
     Activation,
     Constant,
@@ -61,7 +62,7 @@ def moved(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, outpu
             _transposition(state, name, op, x, output)
         case "PAD" | "PADV2":
             _surrounding(state, name, op, x, output)
-        case "RESIZE_NEAREST_NEIGHBOR":
+        case "RESIZE_NEAREST_NEIGHBOR" | "RESIZE_BILINEAR":
             _enlargement(state, name, op, x, output)
         case _:
             return False
@@ -134,14 +135,19 @@ def _surrounding(state: TfliteTranslation, name: str, op: TfliteOperator, x: str
 
 
 def _enlargement(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
-    """Translate a RESIZE_NEAREST_NEIGHBOR by whole factors. Raise ValueError of any other."""
-    if op.options.get("AlignCorners") or op.options.get("HalfPixelCenters"):
-        raise TfliteRefusal("aligns corners or takes half pixels; expected neither")
+    """Translate a RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR by whole factors. Raise ValueError of any other."""
+    if op.options.get("AlignCorners"):
+        raise TfliteRefusal("aligns corners; expected half pixels, or neither")
     y, columns, _ = state.shapes[x]
     wanted = state.model.tensors[op.outputs[0]].shape[1:3]
     if len(wanted) != 2 or wanted[0] % y or wanted[1] % columns or min(wanted) < 1:
         raise TfliteRefusal(f"makes {list(wanted)} of {y} rows and {columns} columns; expected whole factors")
-    state.emit(Enlarge(name=name, input=x, output=output, factors=(wanted[0] // y, wanted[1] // columns)))
+    factors = (wanted[0] // y, wanted[1] // columns)
+    if op.name == "RESIZE_BILINEAR":
+        for part in bilinear(name, x, output, factors, half_pixels=bool(op.options.get("HalfPixelCenters"))):
+            state.emit(part)
+    else:  # half pixels or not, whole factors repeat pixels
+        state.emit(Enlarge(name=name, input=x, output=output, factors=factors))
 
 
 def _axis(axis: int, rank: int) -> int:

@@ -81,12 +81,15 @@ class Fitted:
 
     - `counter`: wrap of a counter.
     - `line_pointer`: line buffer, a bit of its pointers; `line_padding`: comparisons with the edges of the map.
+    - `row_pointer`: line buffer by rows, a bit of its counts of words; `row_bank`: a bit of the choice of a bank.
     - `collector`: its count of words.
     - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
-    - `queue_hold`: width gearbox, a bit of its queue; `queue_choice`: a bit of it and word position that may reach it.
+    - `split_choice`: width splitter, a bit behind a stage; `splitter`: its places.
+    - `pack_choice`: width packer, a bit behind a stage.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
     - `scale_choice`: barrel shifter, a bit of the sum and of the exponent.
+    - `constant_sum`: share of an adder that is left of one for a power of two in a constant factor.
     - `constant_product`: share of a multiplier that is left where its weight is a constant.
     - `repeated_words`: row repeater, saved where a pixel has several words.
     - `control`: the whole control block, but its counters of beats.
@@ -101,15 +104,19 @@ class Fitted:
     counter: float
     line_pointer: float
     line_padding: float
+    row_pointer: float
+    row_bank: float
     collector: float
     output_queue: float
     output_pointer: float
     converter: float
-    queue_hold: float
-    queue_choice: float
+    split_choice: float
+    splitter: float
+    pack_choice: float
     fifo: float
     fifo_pointer: float
     scale_choice: float
+    constant_sum: float
     constant_product: float
     repeated_words: float
     control: float

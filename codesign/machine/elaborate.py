@@ -8,8 +8,16 @@ from functools import cached_property
 
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
+from codesign.machine.converters import Converter
 from codesign.machine.line import input_lanes, line_modules
-from codesign.machine.modules import Control, Converter, EngineModule, Fifo, Fork, OutputEnds, StreamPort
+from codesign.machine.modules import (
+    Control,
+    EngineModule,
+    Fifo,
+    Fork,
+    OutputEnds,
+    StreamPort,
+)
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
 

@@ -7,9 +7,11 @@ left is fitted, see ir.technology. A module whose fields are arrays [N] has coun
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
@@ -17,7 +19,6 @@ from codesign.machine.modules import (
     ChannelRom,
     Collector,
     Control,
-    Converter,
     Fifo,
     Fork,
     GateArray,
@@ -32,12 +33,20 @@ from codesign.machine.modules import (
     ScaledSum,
     StreamPort,
     WeightRom,
+    output_depth,
 )
-from codesign.model.area_streams import channel_mux_area, converter_area, feed_area, fifo_area, row_repeater_area
+from codesign.model.area_streams import (
+    channel_mux_area,
+    converter_area,
+    feed_area,
+    fifo_area,
+    queue_area,
+    row_repeater_area,
+)
 from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder_area, rearranger_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
-from codesign.ops.arrays import IntArray, ceil_div
+from codesign.ops.arrays import BoolArray, IntArray, ceil_div
 
 SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
 
@@ -158,7 +167,7 @@ def _channel_rom(rom: ChannelRom, technology: Technology) -> IntArray:
     return counts(
         rom.depth,
         lut=many * (rom_luts(rom.word_bits, rom.depth, technology) + technology.fitted.counter),
-        ff=counter_ff(rom.depth),
+        ff=counter_ff(rom.depth) + many * (rom.word_bits + 1),
     )
 
 
@@ -184,25 +193,54 @@ def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
 
 def _requantize(module: Requantize, technology: Technology) -> IntArray:
     """Scale, offset and clamp; where `constant`, factors and offsets are part of the LUTs."""
-    lanes, scale, constant = module.lanes, module.scale, module.constant
-    in_dsp = scale.general and scale.product_bits >= DSP_MIN_PRODUCT_BITS
-    dsps = tiles(scale.acc_bits, scale.factor_bits + 1, technology.multiplier) if in_dsp else 0
-    packs = in_dsp and technology.multiplier.packs and scale.acc_bits <= technology.multiplier.wide_bits
-    high = scale.high_bits
-    adder = float(scale.sum_bits - scale.fraction)  # the bits below a sum's step are the offset's own
-    lut, ff, stages = np.where(constant, 0.0, adder), np.asarray(high + scale.tie_bits), 2
-    if scale.general:
-        stages = 3
-        inside = 0 if in_dsp else multiply_luts(scale.acc_bits, scale.factor_bits + 1)
-        lut = lut + inside
-        ff = ff + scale.product_bits + np.where(constant, 0, scale.sum_bits)
-    elif scale.factor_bits:
-        choice = technology.fitted.scale_choice * scale.sum_bits * (scale.factor_bits - 1)
-        lut = lut + np.where(constant, 0.0, choice)
+    lanes, scale, constant = module.lanes, module.scale, np.asarray(module.constant)
+    high, in_dsp = scale.high_bits, scale.general and scale.product_bits >= DSP_MIN_PRODUCT_BITS
+    dsps = 1 + scale.cut if in_dsp else 0
+    packs = in_dsp and technology.multiplier.packs
+    lut, ff = _product_area(scale, constant, packs) if scale.general else _sum_area(scale, constant, technology)
+    lut = lut + (0 if in_dsp or not scale.general else multiply_luts(scale.acc_bits, scale.factor_bits + 1))
+    if scale.ties:  # bits that no rail compares pass three registers in a row
+        chains = 0 if packs else max(min(scale.out_bits, high) - 1, 0)
+        lut, ff = lut + chains, ff + high - 3 * chains
+    spare = high - scale.out_bits - (0 if scale.out_signed else 1)
+    rails = 2 if spare > 0 or scale.bounded else 0 if scale.out_signed else 1
+    ff = ff + 2 * min(scale.out_bits, high) + rails
+    return counts(
+        lanes, dsp=lanes * dsps, lut=lanes * (lut + _clamp_luts(scale, technology)) + 1, ff=lanes * ff + module.delay
+    )
+
+
+def _product_area(scale: Scale, constant: BoolArray, packs: bool) -> tuple[IntArray, IntArray]:
+    """LUTs and registers of scale_product, without the product; a DSP that packs takes in all but the first offset."""
+    acc, factor, offset = (
+        scale.acc_bits,
+        np.where(constant, 0, scale.factor_bits),
+        np.where(constant, 0, scale.sum_bits),
+    )
     if packs:
-        lut, ff = lut * 0, ff * 0
-    lut, ff = lut + _clamp_luts(scale, technology), ff + min(scale.out_bits, high)
-    return counts(lanes, dsp=lanes * dsps, lut=lanes * lut + 1, ff=lanes * ff + stages)
+        return 0 * offset, offset
+    if not scale.cut:
+        return (
+            offset * 0 + scale.sum_bits,
+            acc + factor + scale.product_bits + 2 * offset + scale.high_bits + scale.tie_bits,
+        )
+    low = 17
+    products = low + acc - low + 2 * scale.factor_bits
+    ff = 2 * factor + low + 2 * (acc - low) + products + 2 * offset + scale.sum_bits - low + scale.high_bits
+    return offset * 0 + scale.sum_bits + scale.high_bits, ff + scale.tie_bits
+
+
+def _sum_area(scale: Scale, constant: BoolArray, technology: Technology) -> tuple[npt.NDArray[np.float64], IntArray]:
+    """LUTs and registers of the moves by an exponent, and of the sum; those of a constant offset are the sum's."""
+    total, moves = scale.sum_bits, ceil_div(scale.factor_bits, 2)
+    offset = np.where(constant, 0, total)
+    lut = np.where(constant, 0.0, total - scale.fraction)  # the bits below a sum's step are the offset's own
+    lut = lut + np.where(constant, 0.0, technology.fitted.scale_choice * total * max(scale.factor_bits - 1, 0))
+    moved = sum(min(scale.acc_bits + (1 << 2 * (s + 1)) - 1, total) for s in range(moves))
+    ff = scale.high_bits + scale.tie_bits + np.where(constant, moves * scale.acc_bits, moved) + moves * offset
+    if scale.cut:
+        ff = ff + total - total // 2 + np.where(constant | (moves > 1), 0, total - total // 2)
+    return lut, ff
 
 
 def _clamp_luts(scale: Scale, technology: Technology) -> int:
@@ -225,8 +263,11 @@ def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
 
 
 def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:
-    """Count, per lane, adders for all set bits of the two constant factors but one, rounding, and clamp: no DSP."""
-    pe, scale = module.pe, module.scale
-    adders = sum(m.bit_count() for m in module.multipliers) - 1
-    lane = adders * (module.bits + 2) + _clamp_luts(scale, technology)
-    return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
+    """Count, per lane, adders for all powers of two but one, with a register behind each but the last, and clamp."""
+    pe, levels = module.pe, module.levels
+    bits = module.bits + 1 + max(abs(m).bit_length() for m in module.multipliers) // 2
+    sums = sum(ceil_div(module.terms, 1 << level) - (module.terms % (1 << level) == 1) for level in range(1, levels))
+    adders = technology.fitted.constant_sum * (module.terms - 2) * (module.bits + 2)
+    table = counts(pe, lut=pe * adders + 2, ff=pe * sums * bits + levels - 1)
+    table = table + area(Requantize(lanes=pe, scale=module.scale, constant=True), technology)
+    return table + queue_area(pe * module.scale.out_bits, output_depth(module.delay), technology)

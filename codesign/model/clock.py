@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from codesign.ir.cost import Clock
 from codesign.ir.timing import Timing
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Machine, Unit
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
 from codesign.machine.modules import (
     ChannelMux,
     Collector,
     Control,
-    Conversion,
-    Converter,
     EngineModule,
     Fifo,
     Fork,
@@ -89,9 +88,8 @@ def features(block: Block) -> Features:
                 found |= _module_features(module)
         case Converter() as c:
             found |= {"lanes": _log2(max(_whole(c.lanes_in), _whole(c.lanes_out)) * c.bits)}
-            if c.conversion is Conversion.GENERAL:
-                units = c.units()
-                found["places"] = _log2(max(units.into) + units.room)
+            if c.conversion in (Conversion.SPLITTING, Conversion.PACKING):
+                found["places"] = _log2(c.wide_lanes)
         case Fifo() as fifo:
             found |= {
                 "pointer": _log2(fifo.depth),

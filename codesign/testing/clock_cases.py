@@ -14,6 +14,7 @@ from codesign.ir.builder import GraphBuilder
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.technology import technology_of
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Machine, elaborate
 from codesign.machine.line import emit_lanes
 from codesign.machine.names import rtl_instance

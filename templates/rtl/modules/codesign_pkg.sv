@@ -30,4 +30,14 @@ package codesign_pkg;
     return x;
   endfunction
 
+  // Cycles of requantize.sv; Requantize.delay in codesign/machine/modules.py.
+  function automatic int requantize_cycles(int scaling, int exponent_bits, bit cut, bit ties);
+    return ((scaling == 2) ? 3 : 1 + (exponent_bits + 1) / 2) + int'(cut) + int'(ties) + 2;
+  endfunction
+
+  // Depth of the output queue of a module that makes a word a cycle, so many cycles after its step: output_depth there.
+  function automatic int output_depth(int cycles);
+    return 1 << $clog2(cycles + 3);
+  endfunction
+
 endpackage

@@ -44,6 +44,7 @@ module pool_engine
   parameter int COUNTS = 1,
   parameter logic [32*COUNTS-1:0] MULTIPLIERS = {COUNTS{32'd0}},
   parameter int ADDED = 0,
+  parameter bit CUT = 0,
   parameter int TIES = 0,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
@@ -133,7 +134,7 @@ module pool_engine
     .data_o(word)
   );
 
-  logic out_valid, unused_ready;
+  logic out_valid;
   logic [EMIT-1:0][OUT_BITS-1:0] out;
   if (AVERAGE) begin : g_average
     logic [MULTIPLIER_BITS-1:0] multiplier;
@@ -165,24 +166,21 @@ module pool_engine
     requantize #(
       .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
       .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
-      .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
+      .CONSTANT(COUNTS <= 1), .CUT(CUT), .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
     ) u_requantize (
       .clk_i, .rst_ni,
       .valid_i(word_valid),
-      .ready_o(unused_ready),
       .acc_i(word),
       .multiplier_i({EMIT{multiplier}}),
       .offset_i({EMIT{offset}}),
       .valid_o(out_valid),
-      .ready_i(1'b1),
       .data_o(out)
     );
   end else begin : g_maximum
     for (genvar i = 0; i < EMIT; i++) begin : g_lane
       assign out[i] = OUT_BITS'(word[i]);
     end
-    assign out_valid    = word_valid;
-    assign unused_ready = 1'b1;
+    assign out_valid = word_valid;
   end
 
   output_queue #(
@@ -197,6 +195,6 @@ module pool_engine
   );
 
   logic unused;
-  assign unused = &{1'b0, issue, count, unused_ready};
+  assign unused = &{1'b0, issue, count};
 
 endmodule
