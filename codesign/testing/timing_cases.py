@@ -79,6 +79,10 @@ LARGE = (
 _WAYS = tuple((begin, end) for begin in Side for end in Side)
 
 
+# Family and module of every row: paths in the other family differ by little but delays.
+CASES = (*(("xc7", module) for module in (*SMALL, *LARGE)), *(("xcup", module) for module in SMALL))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What one module was found to be in one family: see sim.netlist.Paths; `ns` by begin and end."""
