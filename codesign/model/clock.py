@@ -112,7 +112,8 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             if feed.streams:
                 return {"streams": 1.0}
             padding = float(feed.has_padding)
-            return {"pointer": _log2(feed.depth), "padding": padding, "block": float(bool(feed.block_ram))}
+            plain = {"pointer": _log2(feed.depth), "padding": padding, "block": float(bool(feed.block_ram))}
+            return {**plain, "taps": 1.0} if _whole(feed.taps) > 1 else plain
         case WeightRom() as rom:
             in_block = bool(rom.block_ram) and _whole(rom.depth) > 16
             return {"rom": 0.0 if in_block else _log2(rom.depth), "block_rom": float(in_block)}
