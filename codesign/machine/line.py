@@ -8,11 +8,10 @@ Long because every operator has its modules here.
 from dataclasses import dataclass, replace
 from typing import overload
 
-import numpy as np
-
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
+from codesign.machine.mac import SHALLOW_ROM
 from codesign.machine.modules import (
     ArrayModule,
     ChannelRom,
@@ -287,10 +286,13 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    in_bram = engine.weight_bram & (words > SHALLOW_ROM)
+    feed = _feed(node, engine, in_bram)
     rom = WeightRom(
         word_bits=pe * operands * node.wtype.bits,
         depth=words,
-        block_ram=engine.weight_bram,
+        block_ram=in_bram,
+        late=feed.late,
         feeds_dsp=in_dsp,
         feeds_packed=packed,
     )
@@ -304,12 +306,11 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         constant=words == 1,
         packed=packed,
         x_signed=node.itype.signed,
-        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
-        _feed(node, engine),
+        feed,
         rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
@@ -326,7 +327,7 @@ def machine_node(node: Operation) -> Operation:
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     if node.in_order:
         return _running_modules(node.without_padding, engine)
-    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
+    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine, False)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
     scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
@@ -392,8 +393,9 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
     )
 
 
-def _feed(node: Windowed, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices, weights_late: Bool) -> Feed:
     inner, passes = group_walk(node, engine)
+    streams = is_streaming(node, engine)
     return Feed(
         window=node.window,
         ishape=node.ishape,
@@ -404,7 +406,8 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         word_bits=input_lanes(node, engine) * node.itype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
-        streams=is_streaming(node, engine),
+        streams=streams,
+        late=weights_late | (engine.buffer_bram & (streams ^ True) & (engine.taps == 1)),
         taps=engine.taps,
     )
 

@@ -42,8 +42,8 @@ class PoolArray:
 
     @property
     def delay(self) -> int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 2
+        """Cycles from a result's last word to its appearance behind the array."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +189,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
 
     A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
     follow one a cycle. Results come `steps` apart. So when a result's last step is due, earlier results still hold
-    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room.
+    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room. There is room
+    for two results at least: one is on its way while the words of another wait for a converter.
     """
-    return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
+    earlier = largest((words + delay + CREDIT_DELAY - 2) // steps, 1)
+    return 1 << ceil_log2(words * (1 + earlier))
 
 
 def output_depth(delay: Int) -> Int:

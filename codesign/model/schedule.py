@@ -230,7 +230,7 @@ class _Steady:
         result_times = result + late[np.searchsorted(step, result, side="right") - 1]
         done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
-        released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+        released = np.concatenate(([0], freed))[np.searchsorted(done + feed.room_delay - 1, arrived, side="left")]
         self.buffer_words[engine] = int((np.arange(1, len(arrived) + 1) - released).max())
         return result_times
 
