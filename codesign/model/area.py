@@ -27,15 +27,14 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
     output_depth,
 )
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.model.area_streams import (
     channel_mux_area,
     converter_area,
