@@ -25,6 +25,7 @@ from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
 from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
+from codesign.machine.packing import is_packed
 from codesign.machine.pools import RunningPool
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
@@ -238,6 +239,7 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
     match node:
         case Conv():
             kernel = "convolve_channelwise" if node.depthwise else "convolve"
+            kernel = "convolve_packed" if is_packed(node, engine) else kernel
             weights = weight_table(node, engine, graph.params)
             return "window", "conv.hpp", kernel, (weights, *_scale_tables(node, engine, graph))
         case Pool(in_order=True):

@@ -14,6 +14,7 @@ class EngineColumns:
     simd: IntArray
     emit: IntArray
     dsp: BoolArray
+    packed: BoolArray
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
@@ -26,12 +27,18 @@ class EngineColumns:
             pe=int(self.pe[row]),
             simd=int(self.simd[row]),
             emit=int(self.emit[row]),
-            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
+            multiplier=self.multiplier(row),
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
             taps=int(self.taps[row]),
         )
+
+    def multiplier(self, row: int) -> Multiplier:
+        """Return what the engine of that row multiplies with."""
+        if self.packed[row]:
+            return Multiplier.PACKED
+        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
 
     def take(self, rows: IntArray) -> "EngineColumns":
         """Return the engines of those rows."""
@@ -40,6 +47,7 @@ class EngineColumns:
             simd=self.simd[rows],
             emit=self.emit[rows],
             dsp=self.dsp[rows],
+            packed=self.packed[rows],
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],

@@ -8,6 +8,8 @@ Long because every operator has its modules here.
 from dataclasses import replace
 from typing import overload
 
+import numpy as np
+
 from codesign.ir.design import LineEngine
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
@@ -26,6 +28,7 @@ from codesign.machine.modules import (
     array_delay,
     queue_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.pools import PoolArray, RunningPool
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
@@ -35,8 +38,6 @@ from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
 @overload
@@ -233,9 +234,16 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
     operands = simd * engine.taps
-    words = ceil_div(node.k, pe) * reduction_steps(node, engine)
+    words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    rom = WeightRom(
+        word_bits=pe * operands * node.wtype.bits,
+        depth=words,
+        block_ram=engine.weight_bram,
+        feeds_dsp=in_dsp,
+        feeds_packed=packed,
+    )
     array = MacArray(
         pe=pe,
         simd=operands,
@@ -244,24 +252,20 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         acc_bits=node.acc_bits,
         in_dsp=in_dsp,
         constant=words == 1,
+        packed=packed,
+        x_signed=node.itype.signed,
+        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
         _feed(node, engine),
-        WeightRom(
-            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
-        ),
+        rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
         Requantize(lanes=emit, scale=scale, constant=outputs == 1),
     )
-
-
-def machine_node(node: Operation) -> Operation:
-    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
-    return node.without_padding if isinstance(node, Pool) else node
 
 
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:

@@ -12,43 +12,14 @@ from dataclasses import dataclass
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.mac import MacArray as MacArray
+from codesign.machine.mac import WeightRom as WeightRom
 from codesign.machine.pools import PoolArray, RunningPool
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
 CHAIN_BITS = 26  # the longest sum that one cycle adds
 DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
-
-    word_bits: Int
-    depth: Int
-    block_ram: Bool
-    feeds_dsp: Bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacArray:
-    """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
-
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
-    """
-
-    pe: Int
-    simd: Int
-    x_bits: int
-    w_bits: int
-    acc_bits: int
-    in_dsp: Bool
-    constant: Bool
-
-    @property
-    def delay(self) -> Int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 3 + ceil_log2(self.simd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
