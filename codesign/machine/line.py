@@ -5,10 +5,10 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 Long because every operator has its modules here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import overload
 
-from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.ir.design import LineEngine
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.mac import SHALLOW_ROM
@@ -20,9 +20,7 @@ from codesign.machine.modules import (
     GateArray,
     MacArray,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
@@ -30,63 +28,15 @@ from codesign.machine.modules import (
     queue_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
+from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EngineColumns:
-    """N engines as columns; the fields are LineEngine's, choices as booleans."""
-
-    pe: IntArray
-    simd: IntArray
-    emit: IntArray
-    dsp: BoolArray
-    packed: BoolArray
-    weight_bram: BoolArray
-    buffer_bram: BoolArray
-    buffer_words: IntArray
-    taps: IntArray
-
-    def engine(self, row: int, node: str) -> LineEngine:
-        """Return the engine of that row, to run the node of that name."""
-        return LineEngine(
-            nodes=(node,),
-            pe=int(self.pe[row]),
-            simd=int(self.simd[row]),
-            emit=int(self.emit[row]),
-            multiplier=self.multiplier(row),
-            weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
-            buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
-            buffer_words=int(self.buffer_words[row]),
-            taps=int(self.taps[row]),
-        )
-
-    def multiplier(self, row: int) -> Multiplier:
-        """Return what the engine of that row multiplies with."""
-        if self.packed[row]:
-            return Multiplier.PACKED
-        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
-
-    def take(self, rows: IntArray) -> "EngineColumns":
-        """Return the engines of those rows."""
-        return EngineColumns(
-            pe=self.pe[rows],
-            simd=self.simd[rows],
-            emit=self.emit[rows],
-            dsp=self.dsp[rows],
-            packed=self.packed[rows],
-            weight_bram=self.weight_bram[rows],
-            buffer_bram=self.buffer_bram[rows],
-            buffer_words=self.buffer_words[rows],
-            taps=self.taps[rows],
-        )
 
 
 @overload
@@ -317,11 +267,6 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
         Requantize(lanes=emit, scale=scale, constant=outputs == 1),
     )
-
-
-def machine_node(node: Operation) -> Operation:
-    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
-    return node.without_padding if isinstance(node, Pool) else node
 
 
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:

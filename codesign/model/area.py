@@ -27,9 +27,7 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     StreamPort,
@@ -37,6 +35,7 @@ from codesign.machine.modules import (
     output_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,

@@ -25,13 +25,12 @@ from codesign.machine.modules import (
     MacArray,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.ops.arrays import Int
 
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side

@@ -17,11 +17,11 @@ from codesign.machine.modules import (
     Fifo,
     Fork,
     OutputQueue,
-    RunningPool,
     array_delay,
     output_depth,
     packet_parts,
 )
+from codesign.machine.pools import RunningPool
 from codesign.model.words import (
     Credits,
     Process,

@@ -8,12 +8,13 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.technology import Technology
+from codesign.machine.columns import EngineColumns
 from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Machine, Unit
-from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
+from codesign.machine.line import input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.modules import (
     Control,
     Fifo,

@@ -21,8 +21,9 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval, row_words
-from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, RunningPool, array_delay, packet_parts
+from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
+from codesign.machine.pools import RunningPool
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
 
