@@ -13,7 +13,7 @@ TEST_TOOLS := $(TOOLS) clang++:clang iverilog:iverilog shellcheck:shellcheck /us
 TOX := $(BIN)/tox --skip-missing-interpreters false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test coverage test-long test-extremes test-kills test-ray bench-peers bench-dna bench-ptq bench-correlation bench-resources bench-cosearch bench-design-search bench-search-costs bench-published lint types format setup setup-test clean distclean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=...
 test-extremes: setup-test ## 500 configurations of extreme values, and as many command lines and boards (CODESIGN_CASES=...)
 	@$(TOX) run -e extremes
 
+test-fuzz: setup-test ## 5,000 mutated files of all front ends (CODESIGN_CASES=... for another number; a quarter of an hour)
+	@$(TOX) run -e fuzz
+
 test-ray: setup-test ## a sweep on a local Ray cluster of two workers
 	@$(TOX) run -e ray
 
@@ -55,6 +58,16 @@ bench-dna: setup ## DNA's own cost model, searched at random and exactly -> docs
 bench-correlation: setup ## do networks keep their order on other accelerators -> docs/rank_correlation.md (a minute)
 	@$(BIN)/python benchmarks/correlation.py --out docs/rank_correlation.md
 
+timing: setup ## is a path of a hardware module longer than tests/timing.csv says; REWRITE=1 rewrites it (half an hour)
+	@$(BIN)/python benchmarks/paths.py $(if $(REWRITE),--rewrite)
+
+bench-timing: setup ## engines placed and routed for an ECP5 -> docs/timing.md (an hour)
+	@scripts/environment.sh $(VENV) --editable .[all,timing]
+	@$(BIN)/python benchmarks/timing.py --out docs/timing.md
+
+bench-clock: setup ## netlists of machines -> what clocks are estimated from: boards/technologies, tests/clock.csv (an hour)
+	@$(BIN)/python benchmarks/clock.py
+
 bench-resources: setup ## predicted resources beside open synthesis, whole designs -> docs/resources.md (about half an hour)
 	@$(BIN)/python benchmarks/resources.py --out docs/resources.md
 
@@ -68,6 +81,9 @@ bench-design-search: setup ## the best design of known networks, and how long it
 
 bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
 	@$(BIN)/python benchmarks/search_costs.py
+
+bench-onnx-nodes: setup ## onnx's own tests of operators, read as files -> docs/onnx_node_tests.md (seconds)
+	@$(BIN)/python benchmarks/onnx_nodes.py --out docs/onnx_node_tests.md
 
 bench-published: setup ## trained networks beside the same on published boards -> docs/published.md (hours; CODESIGN_MODELS=...)
 	@scripts/environment.sh $(VENV) --editable .[test]

@@ -57,13 +57,13 @@ def measure(source: Source, dataset: Dataset, config: QuantizeConfig, exact: Rea
     floats = observed(source, dataset.train_x[order] * SCALE, config)
     widths = mixed_widths(floats, dataset.train_y[order], config, silent) if config.is_mixed else Widths()
     roundings = roundings_of(floats, config, widths)
-    found = outputs(finished(floats, roundings, config), dataset.test_x * SCALE)
+    (found,) = outputs(finished(floats, roundings, config), dataset.test_x * SCALE)
     elements = {weight: constant.values.size for weight, constant in roundings.weights.items()}
     bits = sum(roundings.weight_bits[weight] * size for weight, size in elements.items()) / sum(elements.values())
     return {
         "float": right_share(exact, dataset.test_y),
         "accuracy": right_share(found, dataset.test_y),
-        "sqnr_db": sqnr_db(exact, found),
+        "sqnr_db": sqnr_db((exact,), (found,)),
         "weight_bits": bits,
     }
 
@@ -81,7 +81,7 @@ def rows_of(dataset: Dataset, work: Path) -> dict[str, dict[str, dict[str, Any]]
             if name not in sources:
                 module = trained(name, dataset, work)
                 source = prepared(name, read_module(module, np.zeros((1, 1, 28, 28)), name))
-                sources[name] = source, outputs(source, dataset.test_x * SCALE)
+                sources[name] = source, *outputs(source, dataset.test_x * SCALE)
             source, exact = sources[name]
             held[case] = {**measure(source, dataset, config, exact), "config": to_plain(config)}
             kept.write_text(json.dumps(rows, indent=1))

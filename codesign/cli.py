@@ -247,9 +247,11 @@ def _finish(result: Any) -> int:
         lines.append(f"source     {s['source']['verdict']}")
     if "predicted" in s:
         p = s["predicted"]
-        lines.append(
-            f"predicted  {p['fps']:,.0f} FPS, interval {p['interval_cycles']:,}, latency {p['latency_cycles']:,}"
-        )
+        rate = f"{p['fps']:,.0f} FPS at the nominal clock"
+        lines.append(f"predicted  {rate}, interval {p['interval_cycles']:,}, latency {p['latency_cycles']:,}")
+        if "estimated_clock_mhz" in p:
+            slower = f", {p['fps_at_estimated_clock']:,.0f} FPS" if "fps_at_estimated_clock" in p else ""
+            lines.append(f"           {p['estimated_clock_mhz']:g} MHz estimated, by {p['slowest_path']}{slower}")
         lines.append(f"           {p['dsp']} DSP, {p['bram18']} BRAM18, {p['lut']:,} LUT, {p['ff']:,} FF")
     if "csim" in s:
         c = s["csim"]

@@ -117,9 +117,16 @@ def test_onnxruntime_computes_what_the_file_says(tmp_path: Path) -> None:
 
 def test_a_window_that_cannot_be_built_is_told_of_its_layer(tmp_path: Path) -> None:
     f = OnnxFile([1, 4, 3, 3])
+    x = f.node("AveragePool", [f.quant("x", 0.25, 8)], name="wide", kernel_shape=[1, 1], pads=[1, 1, 1, 1])
+    assert "node 'wide' (Pool): window: expected" in refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8)))
+
+
+def test_padding_wider_than_a_window_is_around_the_map(tmp_path: Path) -> None:
+    f = OnnxFile([1, 4, 3, 3])
     x = f.node("Conv", [f.quant("x", 0.25, 8), f.quant(f.constant(np.ones((4, 4, 1, 1))), 0.5, 5)], name="wide",
                pads=[1, 1, 1, 1])  # fmt: skip
-    assert "node 'wide' (Conv): window: expected" in refusal(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8)))
+    network = equals_its_runtime(f.save(tmp_path / "made.onnx", f.quant(x, 0.5, 8)))
+    assert network.graph.output_nodes[0].oshape.y == 5
 
 
 def test_a_tensor_less_itself_is_refused_by_name(tmp_path: Path) -> None:

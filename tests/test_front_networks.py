@@ -169,3 +169,24 @@ def test_an_output_that_no_node_gives_is_refused(tmp_path: Path) -> None:
     onnx.save(made, str(tmp_path / "made.onnx"))
     with pytest.raises(UnsupportedError, match="no node gives its output 't16'"):
         read_network(tmp_path / "made.onnx")
+
+
+@pytest.mark.parametrize("form", ["Gemm", "MatMul"])
+def test_fully_connected_layers_after_each_other_equal_qonnx(tmp_path: Path, form: str) -> None:
+    """Between the two of a MatMul there are an addition of its own, and an activation."""
+    pytest.importorskip("qonnx")
+    rng, f = np.random.default_rng(4), OnnxFile([1, 12])
+    x = f.quant("x", 1 / 32, 8)
+    for k, c in ((8, 12), (8, 8), (5, 8)):
+        w = f.quant(f.constant(rng.normal(0, 0.5, (k, c) if form == "Gemm" else (c, k))), 1 / 8, 4)
+        if form == "Gemm":
+            x = f.node("Gemm", [x, w, f.quant(f.constant(rng.normal(0, 0.5, k)), 1 / 64, 12)], transB=1)
+        else:
+            x = f.quant(f.node("MatMul", [x, w]), 1 / 16, 8)
+            x = f.node("LeakyRelu", [f.quant(f.node("Add", [x, f.constant(rng.normal(0, 0.5, k))]), 1 / 8, 8)])
+        x = f.quant(x, 1 / 16, 8)
+    path = f.save(tmp_path / "made.onnx", x)
+    network = read_network(path)
+    assert network.origin is not None
+    found = compare_with_source(path, network, random_inputs(network.origin, (1, 1, 12), 16, 0))
+    assert (found.words, found.differing_words) == (80, 0)

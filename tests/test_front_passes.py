@@ -18,6 +18,7 @@ from codesign.front.passes import (
     merge_clips,
     quantize_first,
     simplified,
+    spread_padding,
 )
 from codesign.front.quantization import Quantization, Rounding
 from codesign.front.recognize import recognized
@@ -82,7 +83,7 @@ def quantize(source: str, output: str, scale: float = 0.25, **fields: object) ->
 def check(before: Source, after: Source, tolerance: float = 1e-9) -> None:
     """Both compute the same."""
     x = np.random.default_rng(1).normal(0, 6, (40, *before.input.shape))
-    given, found = (evaluate(source, x)[source.output] for source in (before, after))
+    given, found = (evaluate(source, x)[source.outputs[0]] for source in (before, after))
     assert np.abs(given - found).max() <= tolerance
     assert not shapes_of(after)[1]
 
@@ -224,7 +225,7 @@ def test_the_end_that_a_host_does_is_cut_off_and_said() -> None:
         shape=(7,),
     )
     after = leave_to_host(before)
-    assert (kinds(after), after.output) == (["Quantize"], "y")
+    assert (kinds(after), after.outputs) == (["Quantize"], ("y",))
     assert after.notes == ("Softmax at the end is left to the host; the accelerator gives the scores before it",)
 
 
@@ -253,8 +254,8 @@ def test_sums_on_no_common_grid_are_told() -> None:
     )
     (problem,) = quantize_sums(before)[1]
     assert str(problem) == (
-        "node 'c' (Conv): its sums are read without a quantization, and need more than 16 bits to be exact; quantize "
-        "them to at most 16 bits"
+        "node 'c' (Conv): its results are read without a quantization, and need more than 16 bits to be exact; "
+        "quantize them to at most 16 bits"
     )
 
 
@@ -366,6 +367,55 @@ def test_two_quantizations_of_one_tensor_on_one_grid_are_one() -> None:
     check(before, after)
 
 
+def test_padding_that_a_window_cannot_have_stays_around_the_map() -> None:
+    """Of a 1x1 convolution all of it, of a 3x1 one what is more than two rows; an average keeps what it counts."""
+    constants = {"w": Constant.of(np.arange(32).reshape(4, 1, 2, 4) - 16, 0.25)}
+    conv = Conv(name="c", input="x", output="c", weight="w", pads=(1, 3, 0, 1), dilations=(1, 2))
+    mean = Pool(name="p", input="c", output="y", average=True, kernel=(2, 1), pads=(2, 0, 1, 1))
+    before = made(conv, mean, **constants)
+    after = spread_padding(before)
+    check(before, after)
+    assert kinds(after) == ["Surround", "Conv", "Surround", "Pool"]
+    assert [op.pads for op in after.operators if isinstance(op, Surround | Conv | Pool)] == [
+        (1, 1, 0, 0), (0, 2, 0, 1), (1, 0, 0, 1), (1, 0, 1, 0)
+    ]  # fmt: skip
+    assert fold_surround(after) is after
+
+
+SIX = {"one": real(1.0), "three": real(3.0), "none": real(0.0), "sixth": real(1 / 6), "two": real(2.0)}
+
+
+def spelled(offset: str, order: str) -> Source:
+    """A map times clip(map + offset, 0, 6), divided by 6 before or behind the product."""
+    line = Affine(name="l", input="x", output="l", factor="one", offset=offset)
+    clip = Clip(name="c", input="l", output="c", low=0, high=6)
+    if order == "before":
+        divided = Affine(name="d", input="c", output="d", factor="sixth", offset="none")
+        return made(line, clip, divided, Multiply(name="m", inputs=("d", "x"), output="y"), **SIX)
+    product = Multiply(name="m", inputs=("x", "c"), output="m")
+    divided = Affine(name="d", input="m", output="y", factor="sixth", offset="none")
+    return made(line, clip, product, divided, **SIX)
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_a_hard_swish_in_pieces_is_one(order: str) -> None:
+    before = spelled("three", order)
+    after = recognized(before)
+    assert [getattr(op, "function", None) for op in after.operators] == [Function.HARD_SWISH]
+    check(before, after)
+    other = spelled("two", order)
+    assert recognized(other).operators == other.operators
+
+
+def test_a_mish_in_pieces_is_one() -> None:
+    soft = Activation(name="s", input="x", output="s", function=Function.SOFTPLUS)
+    tanh = Activation(name="t", input="s", output="t", function=Function.TANH)
+    before = made(soft, tanh, Multiply(name="m", inputs=("x", "t"), output="y"))
+    after = recognized(before)
+    assert [getattr(op, "function", None) for op in after.operators] == [Function.MISH]
+    check(before, after)
+
+
 def test_a_quantization_moves_before_what_moves_values() -> None:
     moves: tuple[Operator, ...] = (
         Slice(name="m", input="x", output="m", axis=2, start=1, stop=3),
@@ -378,8 +428,11 @@ def test_a_quantization_moves_before_what_moves_values() -> None:
         after = quantize_first(before)
         assert [type(op) for op in after.operators] == [Quantize, type(move)]
         check(before, after)
-    kept = made(Surround(name="m", input="x", output="m", pads=(1, 0, 2, 1), value=0.3), quantize("m", "y"))
-    assert quantize_first(kept) is kept  # 0.3 would be rounded
+    before = made(Surround(name="m", input="x", output="m", pads=(1, 0, 2, 1), value=0.3), quantize("m", "y"))
+    after = quantize_first(before)  # what is put around the map is rounded too
+    check(before, after)
+    assert isinstance(around := after.operators[1], Surround)
+    assert around.value == 0.25
 
 
 def test_values_around_a_map_that_are_no_zeros_are_no_padding() -> None:

@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("tflite")
 pytest.importorskip("ai_edge_litert")
 
+from codesign.errors import UnsupportedError
+from codesign.front.read import read_network
 from codesign.ops.conv import Conv
 from codesign.ops.depth_to_space import DepthToSpace
 from codesign.ops.gate import Gate
@@ -47,6 +49,64 @@ def test_an_activation_is_a_table(
     assert found.largest_steps <= 1
     in_integers = operator in ("HARD_SWISH", "LEAKY_RELU")  # kernels that round more than once
     assert found.mean_steps < (0.1 if in_integers else 0.01)
+
+
+@pytest.mark.parametrize("shape", [[], [8], [1, 1, 1, 8]])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("operator", ["ADD", "SUB", "MUL"])
+def test_arithmetic_with_constants_is_off_by_a_step_at_most(
+    tmp_path: Path, operator: str, first: bool, shape: list[int]
+) -> None:
+    f = TfliteFile(SHAPE, scale=1 / 16, zero=3)
+    constant = f.constant(np.resize(np.arange(-90, 100, 23), shape), [0.031], np.int8)
+    pair = [constant, 0] if first else [0, constant]
+    written = options(operator.capitalize(), FusedActivationFunction=0)
+    network, found = compared(f.save(tmp_path / "made.tflite", f.node(operator, pair, SHAPE, 0.093, -9, written)))
+    assert [type(node) for node in network.graph.operations] == [Conv]
+    assert found.largest_steps <= 1
+    assert found.mean_steps < 0.05
+
+
+def test_a_constant_of_another_shape_is_refused(tmp_path: Path) -> None:
+    f = TfliteFile(SHAPE)
+    constant = f.constant(np.ones((6, 1, 1)), [0.5], np.int8)
+    path = f.save(tmp_path / "made.tflite", f.node("MUL", [0, constant], SHAPE))
+    with pytest.raises(UnsupportedError, match="one value, or one for 8 channels"):
+        read_network(path)
+
+
+@pytest.mark.parametrize("half", [True, False])
+@pytest.mark.parametrize("by", [(2, 2), (4, 1), (3, 2)])
+@pytest.mark.parametrize("operator", ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
+def test_enlargement_is_off_by_a_step_at_most(tmp_path: Path, operator: str, by: tuple[int, int], half: bool) -> None:
+    f = TfliteFile(SHAPE)
+    kind = "ResizeBilinear" if operator == "RESIZE_BILINEAR" else "ResizeNearestNeighbor"
+    extents = [SHAPE[1] * by[0], SHAPE[2] * by[1]]
+    written = options(kind, HalfPixelCenters=half)
+    size = f.constant(extents)
+    _, found = compared(
+        f.save(tmp_path / "made.tflite", f.node(operator, [0, size], [1, *extents, 8], options=written))
+    )
+    assert found.largest_steps <= (operator == "RESIZE_BILINEAR")
+    assert found.mean_steps < 0.1  # its kernel rounds negative halves the other way
+
+
+@pytest.mark.parametrize("pads", [[[0, 0], [0, 0], [0, 0], [0, 3]], [[0, 0], [1, 0], [0, 2], [2, 1]]])
+def test_channels_of_zeros_are_equal_in_every_word(tmp_path: Path, pads: list[list[int]]) -> None:
+    f = TfliteFile(SHAPE)
+    shape = [n + sum(more) for n, more in zip(SHAPE, pads, strict=True)]
+    network, found = compared(f.save(tmp_path / "made.tflite", f.node("PAD", [0, f.constant(pads)], shape)))
+    assert network.graph.output_nodes[0].oshape.c == shape[3]
+    assert (found.words > 0, found.differing_words) == (True, 0)
+
+
+def test_a_float_file_is_refused_as_such(tmp_path: Path) -> None:
+    f = TfliteFile(SHAPE)
+    f.tensors[0] = (*f.tensors[0][:3], None, 0)
+    path = f.save(tmp_path / "made.tflite", f.node("TANH", [0], SHAPE))
+    f.tensors[1] = (*f.tensors[1][:3], None, 0)
+    with pytest.raises(UnsupportedError, match="a float network; TFLite is read where it is quantized"):
+        read_network(f.save(path, 1))
 
 
 def test_a_prelu_has_a_slope_per_channel(tmp_path: Path) -> None:

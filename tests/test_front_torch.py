@@ -67,6 +67,17 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "pad": lambda x, m: F.pad(x, (1, 2, 0, 3)),
     "upsample": lambda x, m: F.interpolate(x, scale_factor=2, mode="nearest"),
     "upsample to a size": lambda x, m: F.interpolate(x, size=(16, 36), mode="nearest"),
+    "mean over rows": lambda x, m: x.mean(2),
+    "mean over columns that keeps them": lambda x, m: x.mean(-1, keepdim=True),
+    "pad with ones": lambda x, m: F.pad(x, (1, 2, 0, 3), value=1.0),
+    "bilinear": lambda x, m: F.interpolate(x, scale_factor=2, mode="bilinear"),
+    "bilinear by three and four": lambda x, m: F.interpolate(x, scale_factor=(3, 4), mode="bilinear"),
+    "bilinear to a size": lambda x, m: F.interpolate(x, size=(16, 60), mode="bilinear", align_corners=False),
+    "chunk": lambda x, m: torch.cat(x.chunk(2, 1)[::-1], 1),
+    "split": lambda x, m: torch.cat(list(m.layer(x).split([1, 3], 1))[::-1], 1),
+    "split into equal parts": lambda x, m: x.split(2, 1)[1] * x.split(2, 1)[0],
+    "slice of channels": lambda x, m: x[:, 1:3],
+    "narrow": lambda x, m: x.narrow(1, 2, 2),
     "dropout": lambda x, m: F.dropout(m.layer(x), 0.5, m.training),
 }
 
@@ -81,6 +92,9 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "dense": lambda: nn.Sequential(
         nn.Flatten(), nn.Linear(384, 5), nn.Dropout(0.5), nn.ReLU(), nn.Linear(5, 3, bias=False)
     ),
+    "transposed conv": lambda: nn.ConvTranspose2d(4, 6, 3, 2, 1, 1),
+    "transposed conv of groups": lambda: nn.ConvTranspose2d(4, 8, (2, 4), (2, 1), (0, 2), groups=2, bias=False),
+    "transposed conv with holes": lambda: nn.ConvTranspose2d(4, 4, 3, dilation=2),
     "zero padding": lambda: nn.Sequential(nn.ZeroPad2d((0, 1, 2, 0)), nn.Conv2d(4, 4, 3)),
 }
 
@@ -93,8 +107,8 @@ def same_values(module: nn.Module, shape: tuple[int, ...] = SHAPE) -> Source:
             values.data = torch.from_numpy(found.astype(np.float32))
     source = read_module(module, np.zeros(shape))
     x = rng.normal(0, 1, (3, *shape[1:])).astype(np.float32).astype(np.float64)
-    expected = run_module(module.double(), x)
-    found = evaluate(source, x)[source.output]
+    (expected,) = run_module(module.double(), x)
+    found = evaluate(source, x)[source.outputs[0]]
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= 1e-12 * max(1.0, np.abs(expected).max()) * 100
     return source
@@ -111,7 +125,8 @@ def test_a_layer_computes_the_same_in_float64(name: str) -> None:
 
 
 def test_a_layer_over_columns_alone_computes_the_same() -> None:
-    module = nn.Sequential(nn.Conv1d(4, 6, 3, 2, 1), nn.ReLU(), nn.MaxPool1d(2), nn.AvgPool1d(3, 1, 1))
+    pools = nn.MaxPool1d(2), nn.AvgPool1d(3, 1, 1)
+    module = nn.Sequential(nn.Conv1d(4, 6, 3, 2, 1), nn.ReLU(), *pools, nn.ConvTranspose1d(6, 4, 3, 2, 1, 1))
     same_values(module, (1, 4, 20))
 
 
@@ -146,14 +161,17 @@ def test_all_operators_that_are_not_read_are_named_at_once() -> None:
     ("function", "told"),
     [
         (lambda x, m: x / m.layer(x), "two maps"),
-        (lambda x, m: x.mean(1), "rows and columns"),
+        (lambda x, m: x.mean(1), "rows, columns or both"),
         (lambda x, m: F.adaptive_avg_pool2d(x, (3, 5)), "divide"),
         (lambda x, m: F.interpolate(x, size=(9, 13)), "whole factors"),
-        (lambda x, m: F.pad(x, (1, 1), value=1.0), "expected zeros"),
+        (lambda x, m: F.pad(x, (1, 1), mode="reflect"), "is not supported"),
+        (lambda x, m: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), "align_corners"),
+        (lambda x, m: x[:, ::2], "steps of 1"),
+        (lambda x, m: x.split(2, 0)[0] + 1, "axis 0, the batch"),
         (lambda x, m: F.max_pool2d(x, 3, 2, ceil_mode=True), "ceil_mode"),
         (lambda x, m: x.permute(1, 0, 2, 3), "batch"),
         (lambda x, m: torch.add(x, x, alpha=2), "alpha"),
-        (lambda x, m: (x, x), "one output"),
+        (lambda x, m: (x.relu(), 3), "maps as outputs"),
         (lambda x, m: m.scale, "does not depend"),
         (lambda x, m: x if x.sum() > 0 else -x, "torch.export"),
     ],
@@ -161,6 +179,17 @@ def test_all_operators_that_are_not_read_are_named_at_once() -> None:
 def test_what_is_not_read_is_refused_with_what_would_do(function: Callable[..., object], told: str) -> None:
     with pytest.raises(UnsupportedError, match=told):
         read_module(Function(function), np.zeros(SHAPE))
+
+
+def test_several_outputs_are_read_in_order() -> None:
+    module = Function(lambda x, m: {"map": m.layer(x), "pair": (x.mean((2, 3)), F.relu(x))}).double()
+    source = read_module(module, np.zeros(SHAPE))
+    x = np.random.default_rng(1).normal(0, 1, (2, *SHAPE[1:]))
+    held = evaluate(source, x)
+    expected = run_module(module, x)
+    assert [y.shape for y in expected] == [(2, 4, 8, 12), (2, 4), (2, 4, 8, 12)]
+    for output, y in zip(source.outputs, expected, strict=True):
+        assert np.allclose(held[output], y, 0, 1e-12)
 
 
 def test_an_example_of_another_shape_is_refused() -> None:

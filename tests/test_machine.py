@@ -8,9 +8,10 @@ import pytest
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
 from codesign.ir.technology import technology_of
+from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
-from codesign.machine.modules import Converter, Fifo, Fork
+from codesign.machine.modules import Fifo, Fork
 from codesign.model.resource import design_resources, shell_resources, unit_resources
 from codesign.testing.random_machines import random_design, random_graph
 

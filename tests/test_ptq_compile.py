@@ -56,7 +56,7 @@ def runtime_scores(path: Path, x: Any) -> Any:
 def test_a_float_file_means_what_onnxruntime_computes(tmp_path: Path, opset: int) -> None:
     path = float_file(tmp_path / "made.onnx", opset=opset)
     source, x = read_onnx_source(path), images(6)
-    found = evaluate(source, x.astype(np.float64))[source.output]
+    found = evaluate(source, x.astype(np.float64))[source.outputs[0]]
     scores = np.exp(found - found.max(axis=1, keepdims=True))
     expected = runtime_scores(path, x)
     # float32 has 24 bits; sums of some hundred products of values below 100 leave 1e-4 of them
@@ -181,4 +181,4 @@ def test_constants_that_a_file_fills_by_shape_are_read(tmp_path: Path) -> None:
     weight = f.node("ConstantOfShape", [shape], value=numpy_helper.from_array(np.array([0.25], np.float32)))
     path = f.save(tmp_path / "filled.onnx", f.node("Conv", ["x", weight]))
     source, x = read_onnx_source(path), images(2)
-    assert np.abs(evaluate(source, x.astype(np.float64))[source.output] - runtime_scores(path, x)).max() < 1e-5
+    assert np.abs(evaluate(source, x.astype(np.float64))[source.outputs[0]] - runtime_scores(path, x)).max() < 1e-5

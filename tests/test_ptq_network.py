@@ -29,7 +29,7 @@ def same(found: Any, expected: Any) -> bool:
 
 def labels_of(x: Any) -> Any:
     """The classes that the float network gives, a few of them wrong."""
-    found = outputs(ready(), x).argmax(axis=1)
+    found = outputs(ready(), x)[0].argmax(axis=1)
     found[::10] = (found[::10] + 1) % 10
     return found
 
@@ -166,7 +166,7 @@ def test_widths_keep_a_budget_of_noise_and_have_fewer_bits_than_before() -> None
     floats = observed(source, x, config)
     widths = mixed_widths(floats, None, config, silent)
     made = quantize(source, x, config, widths)
-    exact, found = outputs(source, x), outputs(made, x)
+    (exact,), (found,) = outputs(source, x), outputs(made, x)
     assert 10 * np.log10(np.square(exact).sum() / np.square(found - exact).sum()) >= 38.0
     assert widths.weights
     assert all(4 <= bits < 8 for bits in [*widths.weights.values(), *widths.maps.values()])

@@ -53,7 +53,18 @@ FULL = View(
 
 SHAPE = {
     "accuracy": {"float", "quantized", "golden", "test_images"},
-    "predicted": {"interval_cycles", "latency_cycles", "fps", "dsp", "bram18", "uram", "lut", "ff", "dram_bytes"},
+    "predicted": {
+        "interval_cycles",
+        "latency_cycles",
+        "fps",
+        "dsp",
+        "bram18",
+        "uram",
+        "lut",
+        "ff",
+        "dram_bytes",
+        "clock",
+    },
     "limit": {"interval_cycles", "fps"},
     "csim": {"images", "mismatches", "seconds"},
     "rtlsim": {"images", "mismatches", "interval_cycles", "latency_cycles", "fps", "seconds"},

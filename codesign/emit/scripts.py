@@ -172,6 +172,8 @@ def _predicted(clock_mhz: float, cost: Cost) -> dict[str, object]:
         "lut": have.lut,
         "ff": have.ff,
         "dram_bytes": cost.dram_bytes,
+        "clock": "nominal" if cost.clock is None or cost.clock.reaches(clock_mhz) else "estimated",
+        **({} if cost.clock is None else {"estimated_clock_mhz": round(cost.clock.estimated_mhz, 1)}),
     }
 
 

@@ -95,6 +95,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
             *(() if origin is None else origin.notes),
             *_without_host(graph),
             *_misfits(cost, settings, board),
+            *_slow_clock(cost, board),
             *_stale_remark(stale),
             *unreadable,
             *spoilt_cost,
@@ -212,6 +213,16 @@ def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[st
     if demand.late(cost.latency_cycles):
         latency_us = cost.latency_cycles / board.clock_mhz
         yield f"too late: {latency_us:,.2f} µs for an image, demanded are {settings.max_latency_us:,} µs"
+
+
+def _slow_clock(cost: Cost | None, board: Board) -> Iterable[str]:
+    """Return which module is estimated to be too slow for the board's clock."""
+    if cost is not None and cost.clock is not None and not cost.clock.reaches(board.clock_mhz):
+        slower = f"{fps(cost.interval_cycles, cost.clock.estimated_mhz):,} FPS"
+        yield (
+            f"clock: {board.clock_mhz:g} MHz is nominal, from the board's file; the slowest path, in "
+            f"{cost.clock.slowest}, is estimated to allow {cost.clock.estimated_mhz:.0f} MHz, so {slower}"
+        )
 
 
 def _accuracy(folder: RunFolder) -> Accuracy | None:

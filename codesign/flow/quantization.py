@@ -96,7 +96,7 @@ def quantization_step(run: Run, network: Imported, made: Quantized) -> None:
     right = 0
     for at in range(0, len(made.test), _BATCH):
         x = _integers(network, made.test[at : at + _BATCH])
-        found = golden.run(graph, x).reshape(len(x), -1).argmax(axis=1)
+        found = golden.run_outputs(graph, x)[made.scored].reshape(len(x), -1).argmax(axis=1)
         right += int(np.sum(found == made.labels[at : at + _BATCH]))
         run.progress(STEP, min(at + _BATCH, len(made.test)), len(made.test))
     scored = {"images": len(made.test), "golden": right / len(made.test)}

@@ -34,7 +34,7 @@ from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
 from codesign.machine.legal import check_design
 from codesign.model import golden
-from codesign.model.predict import predict
+from codesign.model.predict import predict, predict_with_clock
 from codesign.model.schedule import size_buffers
 from codesign.ops.arrays import IntArray
 from codesign.progress import Progress
@@ -105,7 +105,7 @@ def design_step(run: Run) -> None:
     files.save_design(design, folder.design)
     files.write_json(folder.design_search, {**plain, "graph_digest": graph.digest(), "design_digest": design.digest()})
     stamp(folder, "design", inputs)
-    share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
+    share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted at the nominal clock"
     run.progress("design search", 1, 1, share)
 
 
@@ -151,14 +151,22 @@ def predict_step(run: Run) -> None:
     inputs = [graph.digest(), design.digest(), run.board.figures()]
     if not run.again and is_current(folder, PREDICT, inputs, (folder.cost,)):
         try:
-            files.load_cost(folder.cost)
-            return
+            if _clock_stands(files.load_cost(folder.cost), graph, design, run.board):
+                return
         except ConfigError as error:
             run.progress(PREDICT, 1, 1, f"{error}; predicted again")
     with _naming(folder.design):
-        cost = predict(graph, design, run.board)
+        cost = predict_with_clock(graph, design, run.board)
     files.save_cost(cost, folder.cost)
     stamp(folder, PREDICT, inputs)
+
+
+def _clock_stands(cost: Cost, graph: Graph, design: Design, board: Board) -> bool:
+    """Tell whether an estimated clock is still what it would be; a board's part may change, and what is fitted.
+
+    A cost of an earlier version has none, and stands.
+    """
+    return cost.clock is None or cost.clock == predict_with_clock(graph, design, board).clock
 
 
 def render_step(run: Run) -> None:

@@ -63,7 +63,8 @@ def values_of(  # noqa: C901, PLR0912 (a case for each)
         case Dense():
             weight = source.constants[op.weight].values
             y = x.reshape(len(x), -1) @ weight.reshape(len(weight), -1).T
-            return y if op.bias is None else y + source.constants[op.bias].values
+            y = y if op.bias is None else y + source.constants[op.bias].values
+            return y if weight.ndim == 2 else y[:, np.newaxis, np.newaxis]
         case Pool():
             return _pool(op, x, layout)
         case Concat():
@@ -82,7 +83,12 @@ def values_of(  # noqa: C901, PLR0912 (a case for each)
         case Reshape():
             return x.reshape(len(x), *op.shape)
         case Decide():
-            return x
+            return x if op.axis is None else _softmax(x, op.axis + 1)
+
+
+def _softmax(x: RealArray, axis: int) -> RealArray:
+    powers: RealArray = np.exp(x - x.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def _moved(op: Moving, x: RealArray) -> RealArray:

@@ -1,33 +1,44 @@
 """The grids that tensors of a Source lie on, and how one compares with another."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from codesign.front.quantization import Quantization
-from codesign.front.source import Concat, Moving, Pool, Quantize, Source, Surround, inputs_of
+from codesign.front.source import Concat, Moving, Operator, Pool, Quantize, Source, Surround, inputs_of
 
 
 def grids_of(source: Source) -> dict[str, Quantization]:
     """Return the grid of every tensor whose values lie on one: scale, zero point and range of integers."""
     grids: dict[str, Quantization] = {}
     for op in source.operators:
-        held = [grids.get(tensor) for tensor in inputs_of(op)]
-        match op:
-            case Quantize():
-                grids[op.output] = op.quantization
-            case Surround() if held[0] is not None and not has(held[0], op.value):
-                pass
-            case Pool(average=False) if held[0] is not None:
-                grids[op.output] = held[0]
-            case _ if isinstance(op, Moving) and held[0] is not None:
-                grids[op.output] = held[0]
-            case Concat():
-                found = [grid for grid in held if grid is not None]
-                if len(found) == len(held) and len({(grid.scale, grid.zero) for grid in found}) == 1:
-                    low, high = min(grid.low for grid in found), max(grid.high for grid in found)
-                    grids[op.output] = replace(found[0], low=low, high=high)
+        found = grid_behind(op, [grids.get(tensor) for tensor in inputs_of(op)])
+        if found is not None:
+            grids[op.output] = found
     return grids
+
+
+def grid_behind(op: Operator, held: Sequence[Quantization | None]) -> Quantization | None:
+    """Return the grid of what an operator gives, for those of its inputs; None if its values lie on none."""
+    first = held[0]
+    match op:
+        case Quantize():
+            return op.quantization
+        case Concat():
+            found = [grid for grid in held if grid is not None]
+            if len(found) < len(held) or len({(grid.scale, grid.zero) for grid in found}) > 1:
+                return None
+            low, high = min(grid.low for grid in found), max(grid.high for grid in found)
+            return replace(found[0], low=low, high=high)
+        case Surround() if first is not None and not has(first, op.value):
+            return None
+        case Pool(average=False):
+            return first
+        case _ if isinstance(op, Moving):
+            return first
+        case _:
+            return None
 
 
 def narrowed(grid: Quantization, low: float, high: float) -> Quantization | None:

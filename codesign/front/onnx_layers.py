@@ -1,17 +1,22 @@
 """Layers of an ONNX file as operators of a Source, channels first, without the batch."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from codesign.front.means import mean_over
 from codesign.front.onnx_activations import activation
 from codesign.front.onnx_axes import batchless_axis, per_channel
 from codesign.front.onnx_constants import axes_of
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.onnx_places import places
-from codesign.front.onnx_windows import bias_of, convolution, enlargement, pooling, surrounding, transposed_convolution
+from codesign.front.onnx_resize import resizing
+from codesign.front.onnx_transposed import transposed_convolution
+from codesign.front.onnx_windows import bias_of, convolution, pooling, surrounding
+from codesign.front.rules import CHANNELS_LAST
 from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
     Add,
@@ -32,6 +37,8 @@ from codesign.front.translation import Refusal, Translation
 def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
     """Translate a node of real values. Raise ValueError if it is refused."""
     match node.operator:
+        case _ if node.domain == CHANNELS_LAST:
+            _channels_last(state, node)
         case "Dropout" if state.number(node, 2, "training mode", 0.0) != 0:
             raise Refusal("drops values at random: its training mode is on", "export the network in evaluation mode")
         case "Identity" | "Dropout" | "Cast":
@@ -52,6 +59,8 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
             places(state, node)
         case "Add" | "Sub" | "Mul" | "Div":
             _arithmetic(state, node)
+        case "Sum":
+            _sum(state, node)
         case "Concat":
             _concat(state, node)
         case "MaxPool" | "AveragePool":
@@ -63,22 +72,36 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
         case "ReduceMean":
             _reduce_mean(state, node)
         case "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze":
-            shape = _new_shape(state, node)
-            x = state.tensor(node.inputs[0])
-            state.emit(Reshape(name=node.name, input=x, output=node.outputs[0], shape=shape))
+            _reshape(state, node)
         case "Transpose":
             _transpose(state, node)
         case "Pad":
             surrounding(state, node)
         case "Resize":
-            enlargement(state, node)
+            resizing(state, node)
         case "Softmax" | "LogSoftmax" | "ArgMax":
-            x = state.tensor(node.inputs[0])
-            state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator))
+            _decide(state, node)
         case _ if activation(state, node):
             pass
         case _:
             raise Refusal("is only read where its inputs are constants")
+
+
+def _channels_last(state: Translation, node: OnnxNode) -> None:
+    """A node of QONNX whose maps are [Y, X, C], and its weights [K, FY, FX, C/G]: ONNX's own between transpositions."""
+    x, (y, *others) = state.tensor(node.inputs[0]), node.outputs
+    first, last = f"{y}:first", f"{y}:made"
+    if len(state.shapes[x]) != 3:
+        raise Refusal(f"reads a tensor {[1, *state.shapes[x]]}", "expected a map [N, Y, X, C]")
+    state.emit(Transpose(name=f"{node.name}:first", input=x, output=first, axes=(2, 0, 1)))
+    given = list(node.inputs[1:])
+    if node.operator == "Conv":
+        weight = state.constant(given[0])
+        if len(weight.shape) != 4:
+            raise Refusal(f"weights {list(weight.shape)}", "expected [K, FY, FX, C/groups]")
+        given[0] = state.keep(f"{node.name}:turned", _transposed(weight, [0, 3, 1, 2]))
+    translate(state, replace(node, domain="", inputs=(first, *given), outputs=(last, *others)))
+    state.emit(Transpose(name=f"{node.name}:last", input=state.tensor(last), output=y, axes=(1, 2, 0)))
 
 
 def _dense(state: Translation, node: OnnxNode) -> None:
@@ -91,7 +114,12 @@ def _dense(state: Translation, node: OnnxNode) -> None:
         )
     if not node.attributes.get("transB", 0):
         weight = _transposed(weight)
-    kept, bias = state.keep(f"{node.name}:weight", weight), bias_of(state, node, 2)
+    alpha, beta = (float(node.attributes.get(key, 1.0)) for key in ("alpha", "beta"))
+    if not (np.isfinite([alpha, beta]).all() and alpha != 0):
+        raise Refusal(f"attributes alpha = {alpha:g} and beta = {beta:g}", "expected finite numbers, and alpha not 0")
+    kept, bias = state.keep(f"{node.name}:weight", weight.times(alpha)), bias_of(state, node, 2)
+    if bias is not None and beta != 1:
+        state.keep(bias, state.constants[bias].times(beta))
     state.emit(Dense(name=node.name, input=x, output=node.outputs[0], weight=kept, bias=bias))
 
 
@@ -156,6 +184,29 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             raise Refusal("divides by a map, or by zero", "expected a constant divisor")
 
 
+def _decide(state: Translation, node: OnnxNode) -> None:
+    """A Softmax, LogSoftmax or ArgMax. Before opset 13 a Softmax is over its axis and all behind it."""
+    x = state.tensor(node.inputs[0])
+    rank = len(state.shapes[x])
+    old = int(node.attributes.get("opset", state.model.opset)) < 13
+    asked = int(node.attributes.get("axis", 1 if old else -1)) % (rank + 1)
+    alone = node.operator == "Softmax" and asked > 0 and (not old or asked == rank)
+    axis = asked - 1 if alone else None
+    state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator, axis=axis))
+
+
+def _sum(state: Translation, node: OnnxNode) -> None:
+    """The sum of any number of maps and constants: additions, one after the other."""
+    first, *others = sorted(node.inputs, key=state.is_constant)  # maps first, in their order
+    if not others:
+        state.same[node.outputs[0]] = state.tensor(first)
+    for i, other in enumerate(others, 1):
+        y = node.outputs[0] if i == len(others) else f"{node.outputs[0]}:{i}"
+        _arithmetic(state, replace(node, name=f"{node.name}:{i}" if i > 1 else node.name, operator="Add",
+                                   inputs=(first, other), outputs=(y,)))  # fmt: skip
+        first = y
+
+
 def _concat(state: Translation, node: OnnxNode) -> None:
     maps = tuple(state.tensor(name) for name in node.inputs)
     axis = batchless_axis(int(node.attributes.get("axis", 1)), len(state.shapes[maps[0]]))
@@ -167,15 +218,16 @@ def _concat(state: Translation, node: OnnxNode) -> None:
 
 def _reduce_mean(state: Translation, node: OnnxNode) -> None:
     x = state.tensor(node.inputs[0])
-    shape = state.shapes[x]
-    axes = axes_of(state, node)
-    if len(shape) != 3 or axes is None or sorted(batchless_axis(a, 3) for a in axes) != [1, 2]:
-        raise Refusal(f"means over axes {axes} of a tensor {list(shape)}", "expected rows and columns, axes 2 and 3")
+    shape, asked = state.shapes[x], axes_of(state, node)
+    axes = [batchless_axis(a, len(shape)) for a in asked or ()]
     keep = bool(node.attributes.get("keepdims", 1))
-    y = node.outputs[0] if keep else f"{node.outputs[0]}:map"
-    state.emit(Pool(name=node.name, input=x, output=y, average=True))
-    if not keep:
-        state.emit(Reshape(name=f"{node.name}:flat", input=y, output=node.outputs[0], shape=shape[:1]))
+    for op in mean_over(node.name, x, node.outputs[0], shape, axes, keep=keep):
+        state.emit(op)
+
+
+def _reshape(state: Translation, node: OnnxNode) -> None:
+    shape, x = _new_shape(state, node), state.tensor(node.inputs[0])
+    state.emit(Reshape(name=node.name, input=x, output=node.outputs[0], shape=shape))
 
 
 def _new_shape(state: Translation, node: OnnxNode) -> Shape:
@@ -184,6 +236,11 @@ def _new_shape(state: Translation, node: OnnxNode) -> Shape:
     whole = (1, *shape)
     match node.operator:
         case "Flatten":
+            axis = int(node.attributes.get("axis", 1))
+            if axis not in (1, 1 - len(whole)):
+                raise Refusal(
+                    f"attribute axis = {axis} of a tensor {list(whole)}", "expected 1, the first after the batch"
+                )
             return (math.prod(shape),)
         case "Squeeze":
             axes = axes_of(state, node)
@@ -197,6 +254,8 @@ def _new_shape(state: Translation, node: OnnxNode) -> Shape:
             return tuple(n for i, n in enumerate(whole) if i not in gone)[1:]
         case "Unsqueeze":
             axes = axes_of(state, node) or ()
+            if any(a % (len(whole) + len(axes)) == 0 for a in axes):
+                raise Refusal(f"puts an axis before the batch of {list(whole)}", "expected axes behind the batch")
             return np.expand_dims(np.broadcast_to(False, whole), axes).shape[1:]
         case _:
             return _target(state, node, shape)

@@ -66,10 +66,14 @@ def _taken(state: Translation, node: OnnxNode) -> None:
 def _blocks(state: Translation, node: OnnxNode) -> None:
     """Translate DepthToSpace, in either order of channels, or SpaceToDepth. Raise ValueError if it is refused."""
     x, block = state.tensor(node.inputs[0]), int(node.attributes["blocksize"])
+    side_by_side = node.attributes.get("mode", "DCR") == "CRD"  # the channels of one channel of more pixels
     if node.operator == "SpaceToDepth":
-        state.emit(SpaceToDepth(name=node.name, input=x, output=node.outputs[0], block=block))
+        y = f"{node.outputs[0]}:blocks" if side_by_side else node.outputs[0]
+        state.emit(SpaceToDepth(name=node.name, input=x, output=y, block=block))
+        if side_by_side:
+            state.emit(Shuffle(name=f"{node.name}:order", input=y, output=node.outputs[0], groups=block**2))
         return
-    if node.attributes.get("mode", "DCR") == "CRD":  # the channels of one output channel lie side by side
+    if side_by_side:
         turned = f"{node.outputs[0]}:turned"
         groups = state.shapes[x][0] // max(block, 1) ** 2
         state.emit(Shuffle(name=f"{node.name}:order", input=x, output=turned, groups=groups))

@@ -1,8 +1,10 @@
 """An ONNX file of a quantized network to a Source: QONNX, quantize and dequantize nodes, quantized operators."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from onnx import TensorProto
 
 from codesign.errors import UnsupportedError
@@ -11,14 +13,15 @@ from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.onnx_model import OnnxModel, OnnxNode, parse_onnx, read_model
 from codesign.front.problem import refuse
 from codesign.front.rules import rule_problem
-from codesign.front.source import Layout, Source, SourceInput
+from codesign.front.source import Constant, Layout, Source, SourceInput
 from codesign.front.translation import Refusal, Translation
 
 _INTEGERS = (TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16)
 
 
 _MOVES = frozenset({"Identity", "Dropout", "MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
-                    "Transpose", "Concat", "Resize", "Split", "Slice", "DepthToSpace", "SpaceToDepth"})  # fmt: skip
+                    "Transpose", "Concat", "Pad", "Resize", "Split", "Slice", "DepthToSpace",
+                    "SpaceToDepth"})  # fmt: skip
 
 
 def read_onnx_source(path: Path, shape: tuple[int, ...] | None = None) -> Source:
@@ -66,7 +69,9 @@ def input_shape(model: OnnxModel, given: tuple[int, ...] | None) -> tuple[int, .
             raise UnsupportedError(f"{named}; the shape {list(given)} that was given does not fit it")
         found = given
     whole = tuple(n for n in found if n is not None)
-    if len(whole) < len(found) or not found:
+    if not found:
+        raise UnsupportedError(f"{named}; expected a batch of maps [C, Y, X], of rows [C, X] or of vectors [C]")
+    if len(whole) < len(found):
         raise UnsupportedError(f"{named}; give those behind the batch, such as --input-shape 3,224,224")
     if math.prod(whole) > MOST_ELEMENTS:
         raise UnsupportedError(f"{named}; expected at most {MOST_ELEMENTS:,} elements")
@@ -103,15 +108,31 @@ def _layer(state: Translation, node: OnnxNode) -> None:
         return
     if raw and (node.operator not in _MOVES or len(raw) < len(maps)):
         raise Refusal(f"computes with the integers {min(raw)!r}", "put a DequantizeLinear before it")
-    onnx_layers.translate(state, node)
+    if raw and node.attributes.get("mode") == "linear":
+        instead = "put a DequantizeLinear before it and a QuantizeLinear behind it"
+        raise Refusal("interpolates integers, which runtimes round in ways of their own", instead)
+    onnx_layers.translate(state, _of_reals(state, node) if raw else node)
     if raw:
         held = {state.integers.get(state.tensor(name)) for name in maps}
         (quantization,) = held if len(held) == 1 else (None,)
         if quantization is None:
-            raise Refusal("joins integers of several scales", "put a DequantizeLinear before it")
+            what = "joins integers of several scales" if len(held) > 1 else "reads integers that nothing quantizes"
+            raise Refusal(what, "put a DequantizeLinear before it")
         for output in filter(None, node.outputs):
             state.raw.add(output)
             state.integers[state.tensor(output)] = quantization
+
+
+def _of_reals(state: Translation, node: OnnxNode) -> OnnxNode:
+    """Return a node that moves integers with the value of its padding as the real number that this stands for."""
+    if node.operator != "Pad":
+        return node
+    found = state.integers.get(state.tensor(node.inputs[0]))
+    if found is None:
+        raise Refusal("reads integers that nothing quantizes", "put a DequantizeLinear before it")
+    value = found.scale * (state.number(node, 2, "value", 0.0) - found.zero)
+    made = state.keep(f"{node.name}:value", Constant(np.asarray(value)))
+    return replace(node, inputs=(*node.inputs[:2], made, *node.inputs[3:]))
 
 
 def _needed(state: Translation, outputs: tuple[str, ...]) -> tuple:  # type: ignore[type-arg]

@@ -1,14 +1,12 @@
 """Operators of an ONNX file with windows over rows and columns, channels first, without the batch."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from codesign.front.more_channels import MOST_MORE, with_more_channels
 from codesign.front.onnx_axes import batchless_axis
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.shapes import Shape
-from codesign.front.source import Constant, Conv, Enlarge, Pool, Reshape, Surround
+from codesign.front.source import Constant, Conv, Layout, Pool, Reshape, Surround
 from codesign.front.translation import Refusal, Translation
 
 
@@ -18,10 +16,10 @@ def convolution(state: Translation, node: OnnxNode) -> None:
     kernel = weight.shape[2:]
     if len(kernel) not in (1, 2) or list(node.attributes.get("kernel_shape", kernel)) != list(kernel):
         raise Refusal(f"weights {list(weight.shape)}", "expected [K, C/groups, FY, FX] or [K, C/groups, FX]")
-    x, output = _rows(state, node), node.outputs[0]
+    x, output = to_map(state, node), node.outputs[0]
     if len(kernel) == 1:
         weight = _reshaped(weight, (*weight.shape[:2], 1, weight.shape[2]))
-    strides, dilations = _pair(node, "strides", len(kernel)), _pair(node, "dilations", len(kernel))
+    strides, dilations = pair_of(node, "strides", len(kernel)), pair_of(node, "dilations", len(kernel))
     y = output if len(kernel) == 2 else f"{output}:rows"
     made = Conv(
         name=node.name,
@@ -31,91 +29,11 @@ def convolution(state: Translation, node: OnnxNode) -> None:
         bias=bias_of(state, node, 2),
         strides=strides,
         dilations=dilations,
-        pads=_pads(node, state.shapes[x], (weight.shape[2], weight.shape[3]), strides, dilations, len(kernel)),
+        pads=pads_of(node, state.shapes[x], (weight.shape[2], weight.shape[3]), strides, dilations, len(kernel)),
         groups=int(node.attributes.get("group", 1)),
     )
     state.emit(made)
-    _back(state, node, y)
-
-
-def transposed_convolution(state: Translation, node: OnnxNode) -> None:
-    """Translate a transposed convolution: zeros between pixels, then a convolution with the weights turned around.
-
-    Raise ValueError if it is refused.
-    """
-    found, groups = state.constant(node.inputs[1]), int(node.attributes.get("group", 1))
-    kernel = found.shape[2:]
-    if len(kernel) not in (1, 2) or list(node.attributes.get("kernel_shape", kernel)) != list(kernel):
-        raise Refusal(f"weights {list(found.shape)}", "expected [C, K/groups, FY, FX] or [C, K/groups, FX]")
-    x, output, axes = _rows(state, node), node.outputs[0], len(kernel)
-    weight = turned_around(found, groups)
-    strides, dilations = _pair(node, "strides", axes), _pair(node, "dilations", axes)
-    more = [int(n) for n in node.attributes.get("output_padding", [0] * axes)]
-    extra = (0, more[0]) if axes == 1 else (more[0], more[1])
-    size = (weight.shape[2], weight.shape[3])
-    pads = _pads(node, state.shapes[x], size, strides, dilations, axes)
-    below, around = transposed_pads(size, dilations, pads, extra)
-    if strides != (1, 1) or any(below):
-        apart = f"{node.name}:apart"
-        state.emit(Surround(name=apart, input=x, output=apart, pads=below, strides=strides))
-        x = apart
-    y = output if axes == 2 else f"{output}:rows"
-    kept = state.keep(f"{node.name}:weight", weight)
-    bias = bias_of(state, node, 2)
-    made = Conv(
-        name=node.name,
-        input=x,
-        output=y,
-        weight=kept,
-        bias=bias,
-        dilations=dilations,
-        pads=around,
-        groups=groups,
-    )
-    state.emit(made)
-    _back(state, node, y)
-
-
-def transposed_pads(
-    kernel: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, int, int, int], extra: tuple[int, int]
-) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
-    """Return the pads around spread pixels, and those of the convolution over them, for a transposed convolution.
-
-    `pads`: rows above, columns left, rows below and columns right that are cut off the result. `extra`: rows below and
-    columns right that are added. Raise Refusal where more is cut off than a pixel reaches.
-    """
-    reach = tuple((k - 1) * d for k, d in zip(kernel, dilations, strict=True))
-    top, left, bottom, right = (r - pad for r, pad in zip((*reach, *reach), pads, strict=True))
-    bottom, right = bottom + extra[0], right + extra[1]
-    if min(top, left, bottom, right) < 0:
-        raise Refusal(f"its pads {list(pads)} cut off more than a window reaches", "a smaller pad")
-    below, beside = max(bottom - kernel[0] + 1, 0), max(right - kernel[1] + 1, 0)  # more than a window's padding holds
-    return (0, 0, below, beside), (top, left, bottom - below, right - beside)
-
-
-def turned_around(constant: Constant, groups: int) -> Constant:
-    """Return the weights of a transposed convolution as those of a convolution, [K, C/groups, FY, FX].
-
-    They are [C, K/groups, FY, FX], or without FY.
-    """
-
-    def turned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        rows = array if array.ndim == 4 else array[:, :, np.newaxis]
-        c, k, fy, fx = rows.shape
-        split = rows.reshape(groups, c // groups, k, fy, fx).swapaxes(1, 2)
-        return np.ascontiguousarray(split.reshape(groups * k, c // groups, fy, fx)[:, :, ::-1, ::-1])
-
-    if groups < 1 or constant.shape[0] % groups:
-        raise Refusal(f"weights {list(constant.shape)} in {groups} groups", "expected groups of one size")
-    if constant.integers is None or constant.scale is None:
-        return Constant(turned(constant.values))
-    scale = constant.scale
-    if scale.ndim:
-        spread = turned(np.broadcast_to(scale, constant.shape))
-        scale = spread[:, :1, :1, :1]
-        if (spread != scale).any():
-            raise Refusal("its weights have scales per channel of the input", "expected one, or one per output channel")
-    return Constant.of(turned(constant.integers), scale)
+    to_rows(state, node, y)
 
 
 def pooling(state: Translation, node: OnnxNode) -> None:
@@ -123,53 +41,35 @@ def pooling(state: Translation, node: OnnxNode) -> None:
     if any(node.outputs[1:]):
         raise Refusal("gives the places of the maxima too", "expected one output")
     kernel = [int(k) for k in node.attributes["kernel_shape"]]
-    axes = len(kernel)
-    x, output = _rows(state, node), node.outputs[0]
+    axes, average = len(kernel), node.operator == "AveragePool"
+    x, output = to_map(state, node), node.outputs[0]
     pair = (1, kernel[0]) if axes == 1 else (kernel[0], kernel[1])
-    strides, dilations = _pair(node, "strides", axes), _pair(node, "dilations", axes)
-    pads = _pads(node, state.shapes[x], pair, strides, dilations, axes)
+    strides, dilations = pair_of(node, "strides", axes), pair_of(node, "dilations", axes)
+    pads = pads_of(node, state.shapes[x], pair, strides, dilations, axes)
+    counts = bool(node.attributes.get("count_include_pad", 0)) or not any(pads)
     if node.attributes.get("ceil_mode", 0):
-        pads = _reaching(state.shapes[x], pair, strides, dilations, pads)
+        more = _reaching(state.shapes[x], pair, strides, dilations, pads)
+        if more != pads and counts and any(pads) and average:
+            raise Refusal("counts its padding, but not what ceil_mode = 1 adds to it", "expected one of both alone")
+        pads, counts = more, counts and more == pads
     y = output if axes == 2 else f"{output}:rows"
     made = Pool(
         name=node.name,
         input=x,
         output=y,
-        average=node.operator == "AveragePool",
+        average=average,
         kernel=pair,
         strides=strides,
         pads=pads,
         dilations=dilations,
-        count_pads=bool(node.attributes.get("count_include_pad", 0)),
+        count_pads=counts,
     )
     state.emit(made)
-    _back(state, node, y)
-
-
-def enlargement(state: Translation, node: OnnxNode) -> None:
-    """Translate a Resize that repeats pixels. Raise Refusal of any other."""
-    x = state.tensor(node.inputs[0])
-    shape = state.shapes[x]
-    if node.attributes.get("coordinate_transformation_mode", "half_pixel") != "asymmetric" or (
-        node.attributes.get("nearest_mode", "round_prefer_floor") != "floor"
-    ):
-        raise Refusal(
-            "takes pixels in another way than repeating them",
-            "expected coordinate_transformation_mode asymmetric and nearest_mode floor",
-        )
-    if len(node.inputs) > 3 and node.inputs[3]:
-        sizes = state.array(node, 3, "sizes").reshape(-1)
-        factors = [float(a) / b for a, b in zip(sizes[1:], shape, strict=True)]
-    else:
-        factors = [float(f) for f in state.array(node, 2, "scales").reshape(-1)[1:]]
-    if len(factors) != 3 or factors[0] != 1 or any(f != int(f) or not 1 <= f <= 1 << 16 for f in factors):
-        raise Refusal(f"resizes by {factors}", "expected whole factors of rows and columns")
-    pair = (int(factors[1]), int(factors[2]))
-    state.emit(Enlarge(name=node.name, input=x, output=node.outputs[0], factors=pair))
+    to_rows(state, node, y)
 
 
 def surrounding(state: Translation, node: OnnxNode) -> None:
-    """Translate a Pad of a constant around rows and columns. Raise Refusal of any other."""
+    """Translate a Pad of a constant around rows and columns, or zeros around channels. Raise Refusal of others."""
     x = state.tensor(node.inputs[0])
     asked = node.attributes.get("pads")
     pads = [int(p) for p in (asked if asked is not None else state.array(node, 1, "pads").reshape(-1))]
@@ -187,10 +87,22 @@ def surrounding(state: Translation, node: OnnxNode) -> None:
     )
     if not np.isfinite(value):
         raise Refusal(f"pads with {value}", "expected a finite number")
-    if rank != 4 or len(pads) != 8 or min(pads) < 0 or any(pads[i] for i in (0, 1, 4, 5)):
-        raise Refusal(f"pads = {pads}", "expected pads around rows and columns of a map")
-    around = (pads[2], pads[3], pads[6], pads[7])
-    state.emit(Surround(name=node.name, input=x, output=node.outputs[0], pads=around, value=value))
+    if rank != 4 or len(pads) != 8 or min(pads) < 0 or any(pads[i] for i in (0, 4)):
+        raise Refusal(f"pads = {pads}", "expected pads around rows, columns and channels of a map")
+    around, more, y = (pads[2], pads[3], pads[6], pads[7]), (pads[1], pads[5]), node.outputs[0]
+    if not any(more):
+        state.emit(Surround(name=node.name, input=x, output=y, pads=around, value=value))
+        return
+    if value:
+        raise Refusal(f"pads channels with {value:g}", "expected zeros")
+    if sum(more) > MOST_MORE:
+        raise Refusal(f"pads = {pads}", f"expected at most {MOST_MORE} more channels")
+    wide = f"{y}:wide" if any(around) else y
+    made, weight = with_more_channels(node.name, x, wide, state.shapes[x][0], more, Layout.CHW)
+    state.keep(made.weight, weight)
+    state.emit(made)
+    if any(around):
+        state.emit(Surround(name=f"{node.name}:around", input=wide, output=y, pads=around))
 
 
 def same_pads(
@@ -218,11 +130,12 @@ def bias_of(state: Translation, node: OnnxNode, index: int) -> str | None:
         raise Refusal(f"its bias {node.inputs[index]!r} is computed in the network", "expected a constant")
     bias = state.constant(node.inputs[index])
     k = state.constants[f"{node.name}:weight"].shape[0]
-    values = np.broadcast_to(bias.values.reshape(-1), (k,))
-    return state.keep(f"{node.name}:bias", Constant(values))
+    if bias.values.size != 1 and not bias.values.size == bias.shape[-1] == k:
+        raise Refusal(f"its bias has the shape {list(bias.shape)}", f"expected {k} values, one per channel")
+    return state.keep(f"{node.name}:bias", Constant(np.broadcast_to(bias.values.reshape(-1), (k,))))
 
 
-def _rows(state: Translation, node: OnnxNode) -> str:
+def to_map(state: Translation, node: OnnxNode) -> str:
     """Return the node's input as a map; rows [C, X] become maps of one row."""
     x = state.tensor(node.inputs[0])
     shape = state.shapes[x]
@@ -233,21 +146,22 @@ def _rows(state: Translation, node: OnnxNode) -> str:
     return made
 
 
-def _back(state: Translation, node: OnnxNode, y: str) -> None:
+def to_rows(state: Translation, node: OnnxNode, y: str) -> None:
     """Make rows again of a map of one row, if that is what the node gives."""
     if y != node.outputs[0]:
         c, _, columns = state.shapes[y]
         state.emit(Reshape(name=f"{node.name}:row", input=y, output=node.outputs[0], shape=(c, columns)))
 
 
-def _pair(node: OnnxNode, attribute: str, axes: int) -> tuple[int, int]:
+def pair_of(node: OnnxNode, attribute: str, axes: int) -> tuple[int, int]:
+    """Return an attribute's numbers for rows and columns, which are 1 for rows of a node of one axis."""
     values = [int(v) for v in node.attributes.get(attribute, [1] * axes)]
     if len(values) != axes:
         raise Refusal(f"attribute {attribute} = {values}", f"expected {axes} values")
     return (1, values[0]) if axes == 1 else (values[0], values[1])
 
 
-def _pads(
+def pads_of(
     node: OnnxNode,
     shape: Shape,
     kernel: tuple[int, int],

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from codesign.front.grids import grids_of, has, holds, joined, narrowed, on_grid
-from codesign.front.quantization import RealArray
+from codesign.front.grids import grids_of, holds, joined, narrowed, on_grid
 from codesign.front.shapes import shapes_of
 from codesign.front.source import (
     Affine,
@@ -31,6 +30,7 @@ from codesign.front.source import (
 )
 
 Rewriting = Callable[[Source], Source]
+Pads = tuple[int, int, int, int]
 
 
 def leave_to_host(source: Source) -> Source:
@@ -80,10 +80,27 @@ def fold_surround(source: Source) -> Source:
                 and op.output not in source.outputs
                 and (readers := source.readers(op.output))
             ):
-                made = {reader.output: _with_pads(reader, op) for reader in readers}
+                made = {reader.output: _with_pads(source, reader, op) for reader in readers}
                 if all(made.values()):
                     places = {tensor: (reader,) for tensor, reader in made.items() if reader is not None}
                     return _replaced(source, {op.output: (), **places})
+        return None
+
+    return _settled(source, step)
+
+
+def spread_padding(source: Source) -> Source:
+    """Put zeros around a map where a convolution, or an average that counts them, pads by more than its window."""
+
+    def step(source: Source) -> Source | None:
+        for op in source.operators:
+            if (isinstance(op, Conv) or (isinstance(op, Pool) and _counts(op))) and not _fits(source, op, op.pads):
+                most = _most_pads(source, op)
+                kept = tuple(min(pad, n) for pad, n in zip(op.pads, most, strict=True))
+                more = tuple(pad - n for pad, n in zip(op.pads, kept, strict=True))
+                name = f"{op.output}:around"
+                around = Surround(name=f"{op.name}:around", input=op.input, output=name, pads=_four(more))
+                return _replaced(source, {op.output: (around, replace(op, input=name, pads=_four(kept)))})
         return None
 
     return _settled(source, step)
@@ -108,7 +125,7 @@ def merge_clips(source: Source) -> Source:
 def quantize_first(source: Source) -> Source:
     """Quantize and clip before a maximum, a concatenation or what moves values, in place of behind it.
 
-    Both keep order, so the maximum of rounded values is the rounded maximum.
+    Both keep order, so the maximum of rounded values is the rounded maximum. What is put around a map is rounded too.
     """
 
     def step(source: Source) -> Source | None:
@@ -116,9 +133,7 @@ def quantize_first(source: Source) -> Source:
         for op in source.operators:
             if isinstance(op, Quantize | Clip) and op.input not in grids and source.read_once(op.input):
                 before = source.producer(op.input)
-                moves = isinstance(before, Concat) or (isinstance(before, Moving) and _keeps(before, op))
-                if moves or (isinstance(before, Pool) and not before.average):
-                    assert isinstance(before, Moving | Concat | Pool)
+                if isinstance(before, Concat | Moving) or (isinstance(before, Pool) and not before.average):
                     return _exchanged(source, before, op)
         return None
 
@@ -182,6 +197,7 @@ def simplified(source: Source) -> Source:
 
 
 REWRITINGS: tuple[Rewriting, ...] = (
+    spread_padding,
     fold_surround,
     fold_affine,
     merge_clips,
@@ -198,12 +214,32 @@ def _settled(source: Source, step: Callable[[Source], Source | None]) -> Source:
     return source
 
 
-def _with_pads(reader: Operator, around: Surround) -> Operator | None:
-    """Return a convolution, or an average that counts its padding, with these zeros as padding too; None of others."""
+def _with_pads(source: Source, reader: Operator, around: Surround) -> Operator | None:
+    """Return a convolution, or an average that counts its padding, with these zeros as padding too.
+
+    None of other operators, and of one whose window would be no larger than its padding.
+    """
     if isinstance(reader, Conv) or (isinstance(reader, Pool) and _counts(reader)):
-        top, left, bottom, right = (a + b for a, b in zip(reader.pads, around.pads, strict=True))
-        return replace(reader, input=around.input, pads=(top, left, bottom, right))
+        pads = _four(a + b for a, b in zip(reader.pads, around.pads, strict=True))
+        return replace(reader, input=around.input, pads=pads) if _fits(source, reader, pads) else None
     return None
+
+
+def _most_pads(source: Source, op: Conv | Pool) -> Pads:
+    """Return the most padding on each side that the windows of the machine have: less than they reach."""
+    kernel = op.kernel if isinstance(op, Pool) else source.constants[op.weight].shape[1:3]
+    assert kernel is not None
+    rows, columns = ((k - 1) * d for k, d in zip(kernel, op.dilations, strict=True))
+    return rows, columns, rows, columns
+
+
+def _fits(source: Source, op: Conv | Pool, pads: Pads) -> bool:
+    return all(pad <= most for pad, most in zip(pads, _most_pads(source, op), strict=True))
+
+
+def _four(numbers: Iterable[int]) -> Pads:
+    top, left, bottom, right = numbers
+    return top, left, bottom, right
 
 
 def _exchanged(source: Source, before: Moving | Concat | Pool, op: Quantize | Clip) -> Source:
@@ -216,6 +252,8 @@ def _exchanged(source: Source, before: Moving | Concat | Pool, op: Quantize | Cl
     moved: Operator
     if isinstance(before, Concat):
         moved = replace(before, inputs=names, output=op.output)
+    elif isinstance(before, Surround):
+        moved = replace(before, input=names[0], output=op.output, value=_done(op, before.value))
     else:
         moved = replace(before, input=names[0], output=op.output)
     return _replaced(source, {before.output: (), op.output: (*made, moved)})
@@ -226,11 +264,11 @@ def _is_padding(op: Surround) -> bool:
     return op.value == 0 and op.strides == (1, 1)
 
 
-def _keeps(before: Moving, op: Quantize | Clip) -> bool:
-    """Tell whether the value that an operator puts into a map stays what it is when quantized or clipped."""
-    if not isinstance(before, Surround):
-        return True
-    return has(op.quantization, before.value) if isinstance(op, Quantize) else op.low <= before.value <= op.high
+def _done(op: Quantize | Clip, value: float) -> float:
+    """Return what an operator makes of one value."""
+    if isinstance(op, Clip):
+        return float(np.clip(value, op.low, op.high))
+    return float(op.quantization.values(op.quantization.integers(np.asarray(value))))
 
 
 def _first_like(source: Source, op: Quantize) -> Quantize:
@@ -254,17 +292,9 @@ def _folded(source: Source, before: Conv | Dense, op: Affine) -> Source:
     bias = np.zeros(k) if before.bias is None else source.constants[before.bias].values
     names = f"{before.weight}:{op.name}", f"{op.name}:bias"
     made = replace(before, weight=names[0], bias=names[1], output=op.output)
-    constants = {names[0]: _times(weight, factor), names[1]: Constant(bias * factor + offset)}
-    return _replaced(source, {before.output: (), op.output: (made,)}, constants)
-
-
-def _times(weight: Constant, factor: RealArray) -> Constant:
-    """Return weights [K, ...] times a factor [K]."""
     spread = factor.reshape(-1, *(1,) * (len(weight.shape) - 1))
-    if weight.integers is None or weight.scale is None:
-        return Constant(weight.values * spread)
-    signs, sizes = np.sign(spread), np.where(spread == 0, 1.0, np.abs(spread))
-    return Constant.of((weight.integers * signs).astype(np.int64), weight.scale * sizes)
+    constants = {names[0]: weight.times(spread), names[1]: Constant(bias * factor + offset)}
+    return _replaced(source, {before.output: (), op.output: (made,)}, constants)
 
 
 def _pointwise(source: Source, op: Affine) -> Source:
@@ -274,7 +304,8 @@ def _pointwise(source: Source, op: Affine) -> Source:
     names = f"{op.name}:weight", f"{op.name}:bias"
     one = Constant.of(np.ones((c, 1, 1, 1), np.int64), 1.0)
     made = Conv(name=op.name, input=op.input, output=op.output, weight=names[0], bias=names[1], groups=c)
-    constants = {names[0]: _times(one, factor), names[1]: Constant(offset.astype(np.float64))}
+    spread = factor.reshape(-1, 1, 1, 1)
+    constants = {names[0]: one.times(spread), names[1]: Constant(offset.astype(np.float64))}
     return _replaced(source, {op.output: (made,)}, constants)
 
 

@@ -16,8 +16,10 @@ from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization
 from codesign.front.recognize import recognized
+from codesign.front.softmax import without_softmax
 from codesign.front.source import Axes, Reshape, Source, Transpose
 from codesign.front.sums import quantize_sums
+from codesign.front.wide import split_wide
 from codesign.ir.files import check_file
 from codesign.ir.graph import Graph
 
@@ -134,14 +136,15 @@ def prepared(where: str, source: Source) -> Source:
     if len(source.operators) > MOST_OPERATORS:
         raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
     last, problems = channels_last(recognized(leave_to_host(source)))
-    refuse(where, problems)
+    last, more = without_softmax(last)
+    refuse(where, [*problems, *more])
     return simplified(last)
 
 
 def lowered(where: str, form: Format, source: Source, ready: Source) -> Imported:
     """Return the graph of a prepared source, and how it relates to the file's. Raise UnsupportedError."""
     cut = leave_to_host(source)
-    last, problems = quantize_sums(simplified(ready))
+    last, problems = quantize_sums(simplified(split_wide(simplified(ready))))
     found, more = lower(last)
     refuse(where, [*problems, *more])
     assert found is not None

@@ -11,7 +11,9 @@ from codesign.front.problem import Problem
 
 QONNX = frozenset({"qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"})
 MICROSOFT = frozenset({"com.microsoft"})
+CHANNELS_LAST = "qonnx.custom_op.channels_last"  # maps lie as [N, Y, X, C] there, weights as elsewhere
 _ONNX = frozenset({""})
+_BOTH = frozenset({"", CHANNELS_LAST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ _ACTIVATIONS: dict[str, tuple[Rule, ...]] = {
     "Swish": (_any("alpha"),),
     "Tanh": (),
 }
+_SOFTMAX = "the last node: left to the host; inside a network over two channels: a table"
 _QLINEAR = "8-bit tensors with constant scales and zero points"
 
 RULES: dict[str, OperatorRule] = {
@@ -86,11 +89,11 @@ RULES: dict[str, OperatorRule] = {
     "ArgMax": OperatorRule(
         _ONNX, "the last node only: left to the host", tuple(map(_any, ("axis", "keepdims", "select_last_index")))
     ),
-    "AveragePool": OperatorRule(_ONNX, "a map", (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1))),
+    "AveragePool": OperatorRule(_ONNX, "a map", (*_WINDOW, _only("ceil_mode", 0, 1), _only("count_include_pad", 0, 1))),
     "BatchNormalization": OperatorRule(
-        _ONNX,
+        _BOTH,
         "constant statistics; folded into the convolution before it",
-        (_any("epsilon"), _any("momentum"), _only("spatial", 1), _only("training_mode", 0)),
+        (_any("epsilon"), _only("is_test", 1), _any("momentum"), _only("spatial", 1), _only("training_mode", 0)),
     ),
     "Cast": OperatorRule(
         _ONNX,
@@ -106,21 +109,23 @@ RULES: dict[str, OperatorRule] = {
     "Constant": OperatorRule(
         _ONNX, "none", tuple(map(_any, ("value", "value_float", "value_floats", "value_int", "value_ints")))
     ),
-    "Conv": OperatorRule(_ONNX, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
+    "Conv": OperatorRule(_BOTH, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
     "ConvTranspose": OperatorRule(
         _ONNX,
         "as Conv; composed of zeros between pixels and a convolution",
         (
-            _only("auto_pad", "NOTSET", "VALID"),
-            *_WINDOW[1:],
+            *_WINDOW,
             _any("group"),
+            Rule("output_shape", "any from 1 on", lambda v: len(v) in (1, 2) and min(v) >= 1),
             Rule("output_padding", "any from 0 on", lambda v: len(v) in (1, 2) and min(v) >= 0),
         ),
     ),
     "DepthToSpace": OperatorRule(
         _ONNX, "a map", (Rule("blocksize", "any from 1 on", lambda v: v >= 1), _only("mode", "DCR", "CRD"))
     ),
-    "SpaceToDepth": OperatorRule(_ONNX, "a map", (Rule("blocksize", "any from 1 on", lambda v: v >= 1),)),
+    "SpaceToDepth": OperatorRule(
+        _ONNX, "a map", (Rule("blocksize", "any from 1 on", lambda v: v >= 1), _only("mode", "DCR", "CRD"))
+    ),
     "Split": OperatorRule(
         _ONNX, "channels", (_any("axis", "that of the channels"), _any("split"), _any("num_outputs"))
     ),
@@ -134,11 +139,15 @@ RULES: dict[str, OperatorRule] = {
     ),
     "Div": OperatorRule(_ONNX, "a map by a constant, one or per channel", ()),
     "Dropout": OperatorRule(_ONNX, "left out", (_any("ratio"), _any("seed"), _only("is_test", 1))),
-    "Flatten": OperatorRule(_ONNX, "before a fully connected layer, or where only 1x1 maps flow", (_only("axis", 1),)),
+    "Flatten": OperatorRule(
+        _ONNX,
+        "before a fully connected layer, or where only 1x1 maps flow",
+        (_any("axis", "the first after the batch"),),
+    ),
     "Gemm": OperatorRule(
         _ONNX,
         "a vector times constant quantized weights, and a constant bias",
-        (_only("alpha", 1.0), _only("beta", 1.0), _only("transA", 0), _only("transB", 0, 1)),
+        (_any("alpha"), _any("beta"), _only("broadcast", 0, 1), _only("transA", 0), _only("transB", 0, 1)),
     ),
     "GlobalAveragePool": OperatorRule(_ONNX, "a map"),
     "GlobalMaxPool": OperatorRule(_ONNX, "a map"),
@@ -147,13 +156,17 @@ RULES: dict[str, OperatorRule] = {
     "LogSoftmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
     "MatMul": OperatorRule(_ONNX, "a vector times constant quantized weights"),
     "MaxPool": OperatorRule(
-        _ONNX, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
+        _BOTH, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
     ),
     "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel; two maps of one shape; a map and a 1x1 gate"),
     "Pad": OperatorRule(
         _ONNX,
-        "a constant that the quantization has, around rows and columns",
-        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _any("value", "any number")),
+        "a constant around rows and columns; zeros around channels",
+        (
+            _only("mode", "constant"),
+            _any("pads", "of all but the batch, from 0 on"),
+            _any("value", "any number"),
+        ),
     ),
     "QLinearLeakyRelu": OperatorRule(MICROSOFT, _QLINEAR, (_any("alpha"),)),
     "QLinearMul": OperatorRule(MICROSOFT, _QLINEAR + ", as Mul"),
@@ -163,13 +176,13 @@ RULES: dict[str, OperatorRule] = {
     "QLinearAveragePool": OperatorRule(
         MICROSOFT,
         _QLINEAR,
-        (*_WINDOW, _only("ceil_mode", 0), _only("count_include_pad", 0, 1), _only("channels_last", 0)),
+        (*_WINDOW, _only("ceil_mode", 0, 1), _only("count_include_pad", 0, 1), _only("channels_last", 0)),
     ),
     "QLinearConcat": OperatorRule(MICROSOFT, _QLINEAR, (_any("axis", "that of the channels"),)),
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),
     "QLinearGlobalAveragePool": OperatorRule(MICROSOFT, _QLINEAR, (_only("channels_last", 0),)),
     "QLinearMatMul": OperatorRule(_ONNX, _QLINEAR),
-    "QLinearSoftmax": OperatorRule(MICROSOFT, "the last node only: left to the host", (_any("axis"), _any("opset"))),
+    "QLinearSoftmax": OperatorRule(MICROSOFT, _SOFTMAX, (_any("axis"), _any("opset"))),
     "Quant": _QUANT,
     "QuantizeLinear": OperatorRule(
         _ONNX,
@@ -184,18 +197,26 @@ RULES: dict[str, OperatorRule] = {
     ),
     "ReduceMean": OperatorRule(
         _ONNX,
-        "over rows and columns",
-        (_any("axes", "rows and columns"), _only("keepdims", 0, 1), _only("noop_with_empty_axes", 0)),
+        "over rows, columns or both",
+        (_any("axes", "of rows and columns"), _only("keepdims", 0, 1), _only("noop_with_empty_axes", 0)),
     ),
     "Relu": OperatorRule(_ONNX, "before a quantization"),
     "Reshape": OperatorRule(_ONNX, "constant shape; as Flatten", (_only("allowzero", 0),)),
     "Resize": OperatorRule(
         _ONNX,
-        "whole constant factors of rows and columns",
+        "whole constant factors of rows and columns: pixels repeated, left out, or interpolated",
         (
-            _only("mode", "nearest"),
-            _only("coordinate_transformation_mode", "asymmetric"),
-            _only("nearest_mode", "floor"),
+            _only("mode", "nearest", "linear"),
+            _any("axes", "rows, columns and channels"),
+            _only(
+                "coordinate_transformation_mode",
+                "half_pixel",
+                "half_pixel_symmetric",
+                "pytorch_half_pixel",
+                "align_corners",
+                "asymmetric",
+            ),
+            _only("nearest_mode", "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"),
             _any("cubic_coeff_a", "not read"),
             _any("exclude_outside", "not read"),
             _any("extrapolation_value", "not read"),
@@ -203,9 +224,10 @@ RULES: dict[str, OperatorRule] = {
             _only("keep_aspect_ratio_policy", "stretch"),
         ),
     ),
-    "Softmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
+    "Softmax": OperatorRule(_ONNX, _SOFTMAX, (_any("axis"),)),
     "Squeeze": OperatorRule(_ONNX, "as Flatten", (_any("axes"),)),
     "Sub": OperatorRule(_ONNX, "two maps of one shape, or a map and a constant per channel"),
+    "Sum": OperatorRule(_ONNX, "maps of one shape, and constants as of Add: additions, one after the other"),
     "Transpose": OperatorRule(_ONNX, "between channels first and channels last", (_any("perm"),)),
     "Unsqueeze": OperatorRule(_ONNX, "as Flatten", (_any("axes"),)),
 }

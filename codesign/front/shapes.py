@@ -197,7 +197,7 @@ def _dense(op: Dense, shape: Shape, constants: Mapping[str, Constant]) -> Shape:
     if weight[1:] != shape:
         raise ValueError(f"weights {list(weight)} do not fit a tensor {list(shape)}")
     _check_bias(op.bias, weight[0], constants)
-    return (weight[0],)
+    return (weight[0],) if len(weight) == 2 else (1, 1, weight[0])  # a map of one pixel, once layouts are resolved
 
 
 def _check_bias(bias: str | None, k: int, constants: Mapping[str, Constant]) -> None:

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 
-from codesign.errors import UnsupportedError
 from codesign.front.quantization import Quantization, RealArray
 from codesign.ops.arrays import IntArray
 
@@ -52,6 +51,13 @@ class Constant:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape)
 
+    def times(self, factor: RealArray | float) -> "Constant":
+        """Return the constant times numbers that broadcast over it; sizes go into scales, signs into integers."""
+        if self.integers is None or self.scale is None:
+            return Constant(self.values * factor)
+        signs, sizes = np.sign(factor), np.where(factor == 0, 1.0, np.abs(factor))
+        return Constant.of((self.integers * signs).astype(np.int64), self.scale * sizes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantize:
@@ -85,7 +91,7 @@ class Conv:
 class Dense:
     """A fully connected layer with the constants `weight` [K, F] and `bias` [K].
 
-    Once layouts are resolved its input may be a map [Y, X, C]; its weights are [K, Y, X, C] then.
+    Once layouts are resolved its input is a map [Y, X, C], its weights are [K, Y, X, C], and it gives [1, 1, K].
     """
 
     name: str
@@ -291,12 +297,16 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """What a host does with the scores of a classifier: `Softmax` or `ArgMax`, by its operator's name."""
+    """What a host does with the scores of a classifier: `Softmax` or `ArgMax`, by its operator's name.
+
+    `axis`: that of a Softmax over one axis alone.
+    """
 
     name: str
     input: str
     output: str
     operator: str
+    axis: int | None = None
 
 
 Moving = Enlarge | Surround | Slice | Shuffle | DepthToSpace | SpaceToDepth  # values go to other places, unchanged
@@ -330,16 +340,6 @@ class Source:
     constants: Mapping[str, Constant]
     notes: tuple[str, ...] = field(default=())
     axes: tuple[Axes, ...] = field(default=())
-
-    @property
-    def output(self) -> str:
-        """The only tensor that the network gives. Raise UnsupportedError if there are several."""
-        if len(self.outputs) > 1:
-            told = ", ".join(self.outputs)
-            raise UnsupportedError(
-                f"{self.name}: has several outputs: {told}; a float network with one only is quantized"
-            )
-        return self.outputs[0]
 
     def producer(self, tensor: str) -> Operator | None:
         """Return the operator that gives the tensor; None for the input."""

@@ -1,11 +1,12 @@
 """Sums that a file does not round: their exact grid, where there is one, so that every layer ends in a quantization."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from codesign.front.activations import activated
-from codesign.front.grids import grids_of
+from codesign.front.grids import grid_behind
 from codesign.front.problem import Problem
 from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
@@ -22,10 +23,13 @@ from codesign.front.source import (
     Sum,
     inputs_of,
 )
+from codesign.front.stored import counts_inside, window_of
 from codesign.ops.arrays import IntArray
+from codesign.ops.lookup import MAX_LOOKUP_BITS
 from codesign.ops.qtype import MAX_BITS
 from codesign.ops.requantize import signed_bits
 
+_PARTIAL_BITS = 13  # of a sum that another one goes on with: more leave too few for the ratio of scales
 _MOST_FRACTION = 16  # bits below the step of a sum that its grid may have, for a finer bias
 
 
@@ -33,32 +37,35 @@ def quantize_sums(source: Source) -> tuple[Source, list[Problem]]:
     """Return the network with a quantization behind every sum, and problems where none would be exact.
 
     Added ones change nothing: they have a value for every sum that can come. At the network's end one of 16 bits is
-    added where none is exact, and noted.
+    added where none is exact, and noted. In sums of more than two maps of any scales, one of 13 bits is.
     """
     operators: list[Operator] = []
     problems: list[Problem] = []
     notes = list(source.notes)
-    grids = grids_of(source)
+    grids: dict[str, Quantization] = {}
     for op in source.operators:
-        if not isinstance(op, Sum) or op.output in grids or _is_quantized(source, op):
-            operators.append(op)
-            continue
         held = [grids.get(tensor) for tensor in inputs_of(op)]
-        if any(grid is None for grid in held):
-            operators.append(op)  # lowering tells of it
-            continue
-        grid = exact_grid(source, op, [g for g in held if g is not None])
-        if grid is None and op.output in source.outputs and not source.readers(op.output):
-            grid = _fine_grid(source, op, [g for g in held if g is not None])
-            notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
-        if grid is None:
-            found = f"its sums are read without a quantization, and need more than {MAX_BITS} bits to be exact"
-            problems.append(Problem.of(op, found, f"quantize them to at most {MAX_BITS} bits"))
-            operators.append(op)
-            continue
-        made = f"{op.output}:sums"
-        operators.append(replace(op, output=made))
-        operators.append(Quantize(name=f"{op.name}:sums", input=made, output=op.output, quantization=grid))
+        grid = grid_behind(op, held)
+        operators.append(op)
+        if isinstance(op, Sum) and grid is None and not _is_quantized(source, op):
+            known = [g for g in held if g is not None]
+            if len(known) < len(held):
+                continue  # lowering tells of it
+            grid = exact_grid(source, op, known)
+            if grid is None and _is_part_of_sum(source, op):
+                grid = _fine_grid(source, op, known, _PARTIAL_BITS)
+            if grid is None and op.output in source.outputs and not source.readers(op.output):
+                grid = _fine_grid(source, op, known, MAX_BITS)
+                notes.append(f"the scores of {op.name} are rounded to 16 bits, in steps of {grid.scale:g}")
+            if grid is None:
+                found = f"its results are read without a quantization, and need more than {MAX_BITS} bits to be exact"
+                problems.append(Problem.of(op, found, f"quantize them to at most {_most_bits(source, op)} bits"))
+                continue
+            made = f"{op.output}:sums"
+            operators[-1] = replace(op, output=made)
+            operators.append(Quantize(name=f"{op.name}:sums", input=made, output=op.output, quantization=grid))
+        if grid is not None:
+            grids[op.output] = grid
     return replace(source, operators=tuple(operators), notes=tuple(notes)), problems
 
 
@@ -79,9 +86,9 @@ def exact_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantizatio
         case Activation():
             return None
         case Pool():
-            if any(op.pads) and not op.count_pads:
+            (grid,), n = held, math.lcm(*_counts(source, op))
+            if n.bit_length() > MAX_BITS:
                 return None
-            (grid,), n = held, positions(source, op)
             return _fitting(grid.scale / n, n * (grid.low - grid.zero), n * (grid.high - grid.zero))
         case Conv() | Dense():
             return _layer_grid(source, op, held[0])
@@ -91,6 +98,15 @@ def positions(source: Source, op: Pool) -> int:
     """Return how many positions a pooling's window has."""
     y, x, _ = shapes_of(source)[0][op.input]
     return y * x if op.kernel is None else op.kernel[0] * op.kernel[1]
+
+
+def _counts(source: Source, op: Pool) -> set[int]:
+    """Return by how many positions a pooling divides its sums: that of its window, or of what of it lies in the map."""
+    whole = positions(source, op)
+    if op.kernel is None or op.count_pads or not any(op.pads):
+        return {whole}
+    shape = shapes_of(source)[0][op.input]
+    return counts_inside(window_of(*op.kernel, op.strides, op.pads, op.dilations), shape) - {0} | {whole}
 
 
 def sum_bounds(grid: Quantization, weight: IntArray) -> tuple[IntArray, IntArray]:
@@ -123,8 +139,8 @@ def _layer_grid(source: Source, op: Conv | Dense, grid: Quantization) -> Quantiz
     return _fitting(grid.scale * step / fine, float(low.min()) * fine, float(high.max()) * fine)
 
 
-def _fine_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantization:
-    """Return a grid of 16 bits over all sums that can come, in a step that is a power of two."""
+def _fine_grid(source: Source, op: Sum, held: list[Quantization], bits: int) -> Quantization:
+    """Return a grid of so many bits over all sums that can come, in a step that is a power of two."""
     if isinstance(op, Conv | Dense):
         weight = source.constants[op.weight].values
         flat = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
@@ -138,8 +154,8 @@ def _fine_grid(source: Source, op: Sum, held: list[Quantization]) -> Quantizatio
         reach = _reach(held[0]) * _reach(held[1])
     else:
         reach = sum(_reach(grid) for grid in held)
-    step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - MAX_BITS + 1)
-    return Quantization(scale=step, zero=0, low=-(1 << MAX_BITS - 1), high=(1 << MAX_BITS - 1) - 1)
+    step = 2.0 ** (int(np.frexp(max(reach, 1e-20))[1]) - bits + 1)
+    return Quantization(scale=step, zero=0, low=-(1 << bits - 1), high=(1 << bits - 1) - 1)
 
 
 def _reach(grid: Quantization) -> float:
@@ -155,6 +171,18 @@ def _fitting(step: float, low: float, high: float) -> Quantization | None:
 
 def _whole(values: RealArray) -> bool:
     return bool(np.array_equal(values, np.rint(values)))
+
+
+def _most_bits(source: Source, op: Sum) -> int:
+    """Return how many bits what reads an operator can read: a table has an entry for each integer."""
+    tables = any(isinstance(reader, Activation) for reader in source.readers(op.output))
+    return MAX_LOOKUP_BITS if tables else MAX_BITS
+
+
+def _is_part_of_sum(source: Source, op: Operator) -> bool:
+    """Tell whether this is one of several additions after each other, and not the last."""
+    readers = source.readers(op.output)
+    return isinstance(op, Add) and source.read_once(op.output) and isinstance(readers[0], Add)
 
 
 def _is_quantized(source: Source, op: Operator) -> bool:

@@ -44,6 +44,7 @@ _OPTIONS: dict[str, Any] = {
     "DEPTH_TO_SPACE": tflite.DepthToSpaceOptions,
     "SPACE_TO_DEPTH": tflite.SpaceToDepthOptions,
     "RESIZE_NEAREST_NEIGHBOR": tflite.ResizeNearestNeighborOptions,
+    "RESIZE_BILINEAR": tflite.ResizeBilinearOptions,
 }
 
 Array = npt.NDArray[Any]

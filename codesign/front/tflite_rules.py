@@ -1,7 +1,8 @@
 """Which operators of TFLite are read, in words: the reader checks files by this table, docs/operators.md shows it."""
 
 TFLITE_OPERATORS: dict[str, str] = {
-    "ADD": "two maps of one shape; fused activation NONE, RELU, RELU6 or RELU_N1_TO_1",
+    "ADD": "two maps of one shape, or a map and a constant, one or per channel; fused activation NONE, RELU, RELU6 or "
+    "RELU_N1_TO_1",
     "ARG_MAX": "the last operator only: left to the host",
     "AVERAGE_POOL_2D": "any window, strides and padding",
     "CONCATENATION": "maps along their channels",
@@ -17,17 +18,18 @@ TFLITE_OPERATORS: dict[str, str] = {
     "LOGISTIC": "a table",
     "MAX_POOL_2D": "any window, strides and padding",
     "MEAN": "over rows and columns",
-    "MUL": "two maps of one shape, or a map and a 1x1 gate; fused activations as ADD",
-    "PAD": "zeros around rows and columns",
+    "MUL": "two maps of one shape, a map and a 1x1 gate, or a map and a constant; fused activations as ADD",
+    "PAD": "zeros around rows, columns and channels",
     "PADV2": "a constant that the quantization has, around rows and columns",
     "PRELU": "a table; a constant slope, one or per channel",
     "QUANTIZE": "from real values, or to another scale",
     "RELU": "any place",
     "RELU6": "any place",
     "RESHAPE": "before a fully connected layer, or where only 1x1 maps flow",
-    "RESIZE_NEAREST_NEIGHBOR": "whole factors, neither aligned corners nor half pixels",
+    "RESIZE_NEAREST_NEIGHBOR": "whole factors, no aligned corners",
+    "RESIZE_BILINEAR": "as RESIZE_NEAREST_NEIGHBOR",
     "SLICE": "channels",
-    "SOFTMAX": "the last operator only: left to the host",
+    "SOFTMAX": "the last operator: left to the host; inside a network over two channels: a table",
     "SPACE_TO_DEPTH": "a map",
     "SPLIT": "channels",
     "SPLIT_V": "channels",

@@ -8,11 +8,14 @@ import numpy as np
 from codesign.errors import UnsupportedError
 from codesign.front.limits import MOST_ELEMENTS
 from codesign.front.problem import Problem, refuse
+from codesign.front.quantization import RealArray
 from codesign.front.shapes import gate_last
 from codesign.front.source import (
     Add,
+    Affine,
     Clip,
     Concat,
+    Constant,
     Decide,
     Layout,
     Multiply,
@@ -40,12 +43,16 @@ def read_tflite_source(path: Path) -> Source:
             f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
             "rows [X, C] or vectors [C], of known extents"
         )
+    if not any(tensor.scales.size for tensor in model.tensors):
+        raise UnsupportedError(
+            f"{path}: a float network; TFLite is read where it is quantized to integers, float networks from ONNX"
+        )
     state = TfliteTranslation(model)
     _read(state)
     refuse(str(path), state.problems)
     missing = [model.tensors[index].name for index in model.outputs if state.name(index) not in state.shapes]
     if missing:
-        raise UnsupportedError(f"{path}: no operator gives its output {missing[0]!r}")
+        raise UnsupportedError(f"{path}: no operator that is read gives its output {missing[0]!r}")
     return Source(
         name=path.stem,
         layout=Layout.HWC,
@@ -85,7 +92,7 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
     if op.name in ("SPLIT", "SPLIT_V"):
         parts(state, name, op)
         return
-    x, output = state.map(op, 2 if op.name == "TRANSPOSE_CONV" else 0), f"{state.name(op.outputs[0])}:sum"
+    x, output = state.map(op, _map_of(state, op)), f"{state.name(op.outputs[0])}:sum"
     match op.name:
         case "CONV_2D" | "DEPTHWISE_CONV_2D":
             convolution(state, name, op, x, output)
@@ -95,11 +102,8 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
             dense(state, name, op, x, output)
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
             pooling(state, name, op, x, output)
-        case "ADD" | "SUB":
-            pair = (x, state.map(op, 1))
-            state.emit(Add(name=name, inputs=pair, output=output, sign=1 if op.name == "ADD" else -1))
-        case "MUL":
-            state.emit(Multiply(name=name, inputs=gate_last((x, state.map(op, 1)), state.shapes), output=output))
+        case "ADD" | "SUB" | "MUL":
+            _arithmetic(state, name, op, output)
         case _ if activation(state, name, op, x, output):
             pass
         case _ if moved(state, name, op, x, output):
@@ -117,12 +121,59 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
         case "RELU" | "RELU6":
             high = 6.0 if op.name == "RELU6" else math.inf
             state.emit(Clip(name=name, input=x, output=output, low=0.0, high=high))
-        case "SOFTMAX" | "ARG_MAX":
+        case "SOFTMAX":
+            axis = len(state.shapes[x]) - 1
+            state.emit(Decide(name=name, input=x, output=output, operator="Softmax", axis=axis))
+        case "ARG_MAX":
             state.emit(Decide(name=name, input=x, output=state.name(op.outputs[0]), operator=op.name))
             return
         case "DEQUANTIZE" | "QUANTIZE":
             output = x
     _finish(state, name, op, output)
+
+
+def _map_of(state: TfliteTranslation, op: TfliteOperator) -> int:
+    """Return which input is the map that an operator works on."""
+    if op.name == "TRANSPOSE_CONV":
+        return 2
+    first = state.model.tensors[op.inputs[0]].values is not None
+    return 1 if first and op.name in ("ADD", "SUB", "MUL") else 0
+
+
+def _arithmetic(state: TfliteTranslation, name: str, op: TfliteOperator, output: str) -> None:
+    """Translate the sum, difference or product of two maps, or of a map and a constant."""
+    fixed = [state.model.tensors[index].values is not None for index in op.inputs[:2]]
+    if not any(fixed):
+        pair = (state.map(op, 0), state.map(op, 1))
+        if op.name == "MUL":
+            state.emit(Multiply(name=name, inputs=gate_last(pair, state.shapes), output=output))
+        else:
+            state.emit(Add(name=name, inputs=pair, output=output, sign=1 if op.name == "ADD" else -1))
+        return
+    at = 1 if fixed[0] else 0
+    x = state.map(op, at)
+    c = _per_channel(state.real(op, 1 - at), state.shapes[x][-1])
+    one, none = np.ones(()), np.zeros(())
+    match op.name, fixed[0]:
+        case "MUL", _:
+            factor, offset = c, none
+        case "ADD", _:
+            factor, offset = one, c
+        case _, True:
+            factor, offset = -one, c
+        case _:
+            factor, offset = one, -c
+    state.constants[f"{name}:factor"], state.constants[f"{name}:offset"] = Constant(factor), Constant(offset)
+    state.emit(Affine(name=name, input=x, output=output, factor=f"{name}:factor", offset=f"{name}:offset"))
+
+
+def _per_channel(values: RealArray, channels: int) -> RealArray:
+    """Return a constant of one value, or one for each channel. Raise TfliteRefusal of any other."""
+    if values.size == 1:
+        return values.reshape(())
+    if values.size != channels or values.shape[-1] != channels:
+        raise TfliteRefusal(f"has a constant {list(values.shape)}; expected one value, or one for {channels} channels")
+    return values.reshape(-1)
 
 
 def _finish(state: TfliteTranslation, name: str, op: TfliteOperator, tensor: str) -> None:

@@ -2,10 +2,10 @@
 
 import math
 
-from codesign.front.onnx_windows import transposed_pads
-from codesign.front.source import Constant, Conv, Dense, Pool, Reshape, Surround
+from codesign.front.source import Constant, Conv, Dense, Pool, Reshape
 from codesign.front.tflite_model import TfliteOperator
 from codesign.front.tflite_translation import TfliteRefusal, TfliteTranslation
+from codesign.front.transposed import transposed
 
 
 def convolution(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
@@ -55,13 +55,17 @@ def transposed_convolution(state: TfliteTranslation, name: str, op: TfliteOperat
         pads.append((max(-more, 0) // 2, max(-more, 0) - max(-more, 0) // 2))
         extra.append(max(more, 0))
     (top, bottom), (left, right) = pads
-    below, around = transposed_pads(kernel, (1, 1), (top, left, bottom, right), (extra[0], extra[1]))
-    if strides != (1, 1) or any(below):
-        apart = f"{name}:apart"
-        state.emit(Surround(name=apart, input=x, output=apart, pads=below, strides=strides))
-        x = apart
-    bias = state.bias(name, op, (3, 2, 1))
-    state.emit(Conv(name=name, input=x, output=output, weight=f"{name}:weight", bias=bias, pads=around))
+    made = Conv(
+        name=name,
+        input=x,
+        output=output,
+        weight=f"{name}:weight",
+        bias=state.bias(name, op, (3, 2, 1)),
+        strides=strides,
+        pads=(top, left, bottom, right),
+    )
+    for part in transposed(made, kernel, (extra[0], extra[1])):
+        state.emit(part)
 
 
 def dense(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from codesign.front.means import mean_over
 from codesign.front.quantization import RealArray
 from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
@@ -16,18 +17,19 @@ from codesign.front.source import (
     Affine,
     Clip,
     Concat,
+    Constant,
     Conv,
     Decide,
     Dense,
-    Enlarge,
     Multiply,
     Pool,
     Reshape,
-    Surround,
     Transpose,
 )
 from codesign.front.torch_activations import ACTIVATIONS
-from codesign.front.torch_translation import Call, TorchTranslation, Translate
+from codesign.front.torch_places import PLACES
+from codesign.front.torch_translation import Call, TorchTranslation, Translate, batchless_axis, traced_shape
+from codesign.front.transposed import transposed, turned_around
 
 
 def _same(state: TorchTranslation, call: Call) -> None:
@@ -62,6 +64,32 @@ def _layer(state: TorchTranslation, call: Call, axes: int) -> None:
         groups=int(a["groups"]),
     )
     state.emit(made)
+    if axes == 1:
+        c, _, columns = state.shapes[y]
+        state.emit(Reshape(name=f"{call.name}:row", input=y, output=call.output, shape=(c, columns)))
+
+
+def _transposed(state: TorchTranslation, call: Call, axes: int) -> None:
+    """A transposed convolution over rows and columns, or over columns alone."""
+    a, y, groups = call.arguments, call.output, int(call.arguments["groups"])
+    x = state.tensor(a["input"])
+    weight = turned_around(Constant(state.array(a["weight"], "weight")), groups)
+    if axes == 1:
+        x, y = _as_map(state, call, x), f"{y}:rows"
+    made = Conv(
+        name=call.name,
+        input=x,
+        output=y,
+        weight=state.keep(f"{call.name}:weight", weight.values),
+        bias=_bias(state, call, a["bias"]),
+        strides=_spread(a["stride"], axes, 1),
+        pads=_pads(a["padding"], axes),
+        dilations=_spread(a["dilation"], axes, 1),
+        groups=groups,
+    )
+    kernel = (weight.shape[2], weight.shape[3])
+    for op in transposed(made, kernel, _spread(a["output_padding"], axes, 0)):
+        state.emit(op)
     if axes == 1:
         c, _, columns = state.shapes[y]
         state.emit(Reshape(name=f"{call.name}:row", input=y, output=call.output, shape=(c, columns)))
@@ -228,45 +256,28 @@ def _per_channel(values: RealArray, shape: Shape) -> RealArray:
 
 def _cat(state: TorchTranslation, call: Call) -> None:
     maps = tuple(state.tensor(t) for t in call.arguments["tensors"])
-    axis = _axis(int(call.arguments["dim"]), len(state.shapes[maps[0]]))
+    axis = batchless_axis(int(call.arguments["dim"]), len(state.shapes[maps[0]]))
     if len(maps) == 1:
         state.same[call.output] = maps[0]
     else:
         state.emit(Concat(name=call.name, inputs=maps, output=call.output, axis=axis))
 
 
-def _axis(axis: int, rank: int) -> int:
-    """Return an axis without the batch. Raise ValueError if it is the batch, or none."""
-    found = (axis + rank + 1 if axis < 0 else axis) - 1
-    if not 0 <= found < rank:
-        raise ValueError(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
-    return found
-
-
 def _mean(state: TorchTranslation, call: Call) -> None:
     x = state.tensor(call.arguments["self"])
     shape, dims = state.shapes[x], call.arguments["dim"]
-    if len(shape) != 3 or dims is None or sorted(_axis(int(d), 3) for d in dims) != [1, 2]:
-        raise ValueError(f"means over axes {dims} of a tensor {list(shape)}; expected rows and columns, 2 and 3")
-    keep = bool(call.arguments["keepdim"])
-    y = call.output if keep else f"{call.output}:map"
-    state.emit(Pool(name=call.name, input=x, output=y, average=True))
-    if not keep:
-        state.emit(Reshape(name=f"{call.name}:flat", input=y, output=call.output, shape=shape[:1]))
+    axes = [batchless_axis(int(d), len(shape)) for d in dims or ()]
+    for op in mean_over(call.name, x, call.output, shape, axes, keep=bool(call.arguments["keepdim"])):
+        state.emit(op)
 
 
 def _reshape(state: TorchTranslation, call: Call) -> None:
     """View, reshape, flatten, squeeze and unsqueeze: as the example's shapes say."""
     x = state.tensor(call.arguments.get("self"))
-    whole = _traced_shape(state, call)
+    whole = traced_shape(state, call)
     if whole[0] != 1 or math.prod(whole) != math.prod(state.shapes[x]):
         raise ValueError(f"gives {list(whole)}; expected the batch in front, as it is")
     state.emit(Reshape(name=call.name, input=x, output=call.output, shape=whole[1:]))
-
-
-def _traced_shape(state: TorchTranslation, call: Call) -> Shape:
-    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
-    return tuple(int(n) for n in node.meta["val"].shape)
 
 
 def _permute(state: TorchTranslation, call: Call) -> None:
@@ -283,48 +294,23 @@ def _permute(state: TorchTranslation, call: Call) -> None:
     state.emit(Transpose(name=call.name, input=x, output=call.output, axes=tuple(a - 1 for a in axes[1:])))
 
 
-def _pad(state: TorchTranslation, call: Call) -> None:
-    a = call.arguments
-    x, pads = state.tensor(a["self"]), [int(p) for p in a["pad"]]
-    if (a.get("value") or 0) != 0 or a.get("mode", "constant") != "constant":
-        raise ValueError("pads with another value than 0; expected zeros")
-    if len(state.shapes[x]) != 3 or len(pads) not in (2, 4) or min(pads) < 0:
-        raise ValueError(f"pads = {pads}; expected zeros around rows and columns of a map")
-    left, right, top, bottom = [*pads, 0, 0][:4]
-    state.emit(Surround(name=call.name, input=x, output=call.output, pads=(top, left, bottom, right)))
-
-
-def _upsample(state: TorchTranslation, call: Call) -> None:
-    a = call.arguments
-    x = state.tensor(a.get("input", a.get("self")))
-    _, y, columns = _traced_shape(state, call)[1:]
-    rows, across = state.shapes[x][1:]
-    if y % rows or columns % across:
-        raise ValueError(f"makes {y} x {columns} of {rows} x {across}; expected whole factors")
-    state.emit(Enlarge(name=call.name, input=x, output=call.output, factors=(y // rows, columns // across)))
-
-
-def _element(state: TorchTranslation, call: Call) -> None:
-    """The first of what an operator gives; the others are no maps."""
-    if call.arguments["1"] != 0:
-        raise ValueError(f"takes output {call.arguments['1']} of {call.arguments['0']}; expected the first alone")
-    state.same[call.output] = state.tensor(call.arguments["0"])
-
-
 def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
     x = state.tensor(call.arguments["self"])
-    state.emit(Decide(name=call.name, input=x, output=call.output, operator=operator))
+    dim = call.arguments.get("dim")
+    axis = batchless_axis(int(dim), len(state.shapes[x])) if operator == "Softmax" and dim is not None else None
+    state.emit(Decide(name=call.name, input=x, output=call.output, operator=operator, axis=axis))
 
 
 OPERATORS: Mapping[str, Translate] = {
     **ACTIVATIONS,
+    **PLACES,
     **dict.fromkeys(
         ("dropout", "dropout_", "feature_dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy"), _same
     ),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze"), _reshape),
     **dict.fromkeys(("permute", "transpose"), _permute),
-    **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
-    **dict.fromkeys(("upsample_nearest2d",), _upsample),
+    "conv_transpose1d": lambda s, c: _transposed(s, c, 1),
+    "conv_transpose2d": lambda s, c: _transposed(s, c, 2),
     **dict.fromkeys(("relu", "relu_"), lambda s, c: _clip(s, c, 0.0, None)),
     **dict.fromkeys(("relu6", "relu6_"), lambda s, c: _clip(s, c, 0.0, 6.0)),
     **dict.fromkeys(
@@ -338,7 +324,6 @@ OPERATORS: Mapping[str, Translate] = {
     **dict.fromkeys(("mul", "mul_"), lambda s, c: _arithmetic(s, c, "mul")),
     **dict.fromkeys(("div", "div_"), lambda s, c: _arithmetic(s, c, "div")),
     "rsub": lambda s, c: _arithmetic(s, c, "rsub"),
-    "getitem": _element,
     "conv2d": lambda s, c: _layer(s, c, 2),
     "conv1d": lambda s, c: _layer(s, c, 1),
     "linear": _linear,

@@ -50,14 +50,22 @@ def read_module(module: Any, example: Any, name: str = "module") -> Source:
     return state.result()
 
 
-def run_module(module: Any, x: Array) -> Array:
-    """Return what a module gives for inputs x[N, ...] in inference mode."""
+def run_module(module: Any, x: Array) -> tuple[Array, ...]:
+    """Return what a module gives for inputs x[N, ...] in inference mode: each of its outputs."""
     import torch
 
     with _inference(module), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         given = torch.from_numpy(np.ascontiguousarray(x)).to(_type_of(module))
-        return np.asarray(module(given).to(torch.float64).numpy())
+        found = module(given)
+        return tuple(np.asarray(y.to(torch.float64).numpy()) for y in _tensors(found))
+
+
+def _tensors(found: Any) -> list[Any]:
+    """Return the tensors of what a module gives: one, or any nesting of tuples, lists and dictionaries."""
+    if isinstance(found, dict):
+        found = tuple(found.values())
+    return [t for part in found for t in _tensors(part)] if isinstance(found, tuple | list) else [found]
 
 
 def _type_of(module: Any) -> Any:

@@ -18,7 +18,7 @@ Translate = Callable[["TorchTranslation", "Call"], None]
 
 @dataclass(slots=True)
 class TorchTranslation:
-    """A program of torch.export on its way to a Source."""
+    """A program of torch.export on its way to a Source. `parts`: the tensors of operators that give several."""
 
     name: str
     program: Any
@@ -31,11 +31,12 @@ class TorchTranslation:
     names: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     entry: str = ""
-    output: str = ""
+    outputs: tuple[str, ...] = ()
 
     def walk(self, operators: Mapping[str, Translate]) -> None:
-        """Translate every node by a table. Raise UnsupportedError unless there is one input and one output."""
+        """Translate every node by a table. Raise UnsupportedError unless there is one input, and outputs are maps."""
         self._ends()
         for node in self.program.graph.nodes:
             if node.op != "call_function" or not node.users:
@@ -57,10 +58,10 @@ class TorchTranslation:
 
     def result(self) -> Source:
         """Return the network. Raise UnsupportedError if it is a constant."""
-        output = self.same.get(self.output, self.output)
-        if output not in self.shapes or output == self.entry:
+        outputs = tuple(self.same.get(output, output) for output in self.outputs)
+        if any(output not in self.shapes or output == self.entry for output in outputs):
             raise UnsupportedError(f"{self.name}: its output does not depend on its input")
-        needed, kept = {output}, []
+        needed, kept = set(outputs), []
         for op in reversed(self.operators):
             if op.output in needed:
                 needed.update(inputs_of(op))
@@ -69,7 +70,7 @@ class TorchTranslation:
             name=self.name,
             layout=Layout.CHW,
             input=SourceInput(tensor=self.entry, shape=self.shape[1:]),
-            outputs=(output,),
+            outputs=outputs,
             operators=tuple(reversed(kept)),
             constants=self.constants,
         )
@@ -110,14 +111,14 @@ class TorchTranslation:
         signature = self.program.graph_signature
         held = {**self.program.state_dict, **self.program.constants}
         entries, outputs = list(signature.user_inputs), list(signature.user_outputs)
-        if len(entries) != 1 or len(outputs) != 1 or not isinstance(outputs[0], str):
+        if len(entries) != 1 or not outputs or not all(isinstance(output, str) for output in outputs):
             raise UnsupportedError(
-                f"{self.name}: expected one input and one output, found {len(entries)} and {len(outputs)}"
+                f"{self.name}: expected one input, and maps as outputs, found {len(entries)} and {len(outputs)}"
             )
         for spec in signature.input_specs:
             if spec.target is not None:
                 self.arrays[spec.arg.name] = held[spec.target].detach().double().numpy()
-        self.entry, self.output = str(entries[0]), outputs[0]
+        self.entry, self.outputs = str(entries[0]), tuple(outputs)
         self.shapes[self.entry] = self.shape[1:]
 
     def _name_of(self, node: Any) -> str:
@@ -146,6 +147,20 @@ class Call:
         if len(found) != 2:
             raise ValueError(f"{key} = {found}; expected one or two numbers")
         return found[0], found[1]
+
+
+def batchless_axis(axis: int, rank: int) -> int:
+    """Return an axis without the batch. Raise ValueError if it is the batch, or none."""
+    found = (axis + rank + 1 if axis < 0 else axis) - 1
+    if not 0 <= found < rank:
+        raise ValueError(f"works on axis {axis}, the batch or none of a tensor of {rank + 1} axes")
+    return found
+
+
+def traced_shape(state: TorchTranslation, call: Call) -> Shape:
+    """Return the shape that an operator gives for the example, with the batch."""
+    (node,) = (n for n in state.program.graph.nodes if n.name == call.output)
+    return tuple(int(n) for n in node.meta["val"].shape)
 
 
 def _arguments(node: Any) -> Arguments:

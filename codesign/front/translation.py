@@ -69,7 +69,8 @@ class Translation:
         """Return a constant of one value. Raise Refusal if it has more, or is not finite."""
         if default is not None and (index >= len(node.inputs) or not node.inputs[index]):
             return default
-        array = self.array(node, index, what)
+        held = self.constants.get(node.inputs[index]) if index < len(node.inputs) else None
+        array = self.array(node, index, what) if held is None else held.values
         values = np.unique(array.astype(np.float64))
         if array.size < 1 or len(values) != 1:
             raise Refusal(f"its {what} has the shape {list(array.shape)}", f"expected one {what}")

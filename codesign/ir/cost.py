@@ -50,12 +50,24 @@ class EngineCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """An estimate of the clock that a design reaches, and the module whose path bounds it. No tool placed it."""
+
+    estimated_mhz: float
+    slowest: str
+
+    def reaches(self, nominal_mhz: float) -> bool:
+        """Tell whether the estimate is not below a clock."""
+        return self.estimated_mhz >= nominal_mhz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """Predicted cost of a design.
 
     `interval_cycles`: between images in steady state; throughput is clock / interval. `latency_cycles`: first input
     word to last output word of one image through the empty pipeline. `engines`, in the order of the data flow, sum with
-    what lies between them (`shell`: converters, FIFOs, ports) to `resources`.
+    what lies between them (`shell`: converters, FIFOs, ports) to `resources`. `clock`: None where none is estimated.
     """
 
     latency_cycles: int
@@ -64,6 +76,7 @@ class Cost:
     dram_bytes: int
     engines: tuple[EngineCost, ...]
     shell: Resources
+    clock: Clock | None = None
 
     def fps(self, clock_mhz: float) -> float:
         """Return images per second at this clock."""

@@ -3,13 +3,14 @@
 A family of parts has a file in boards/technologies. A board of another kind writes its technology out.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
 import yaml
 
 from codesign.data import folder
 from codesign.ir.strict import check_range, parse
+from codesign.ir.timing import Timing
 
 MOST = 1 << 20  # of bits, words and ports of a primitive: far above any
 
@@ -80,12 +81,15 @@ class Fitted:
 
     - `counter`: wrap of a counter.
     - `line_pointer`: line buffer, a bit of its pointers; `line_padding`: comparisons with the edges of the map.
+    - `row_pointer`: line buffer by rows, a bit of its counts of words; `row_bank`: a bit of the choice of a bank.
     - `collector`: its count of words.
     - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
-    - `queue_hold`: width gearbox, a bit of its queue; `queue_choice`: a bit of it and word position that may reach it.
+    - `split_choice`: width splitter, a bit behind a stage; `splitter`: its places.
+    - `pack_choice`: width packer, a bit behind a stage.
     - `fifo`: its handshake; `fifo_pointer`: a bit of its pointers.
     - `scale_choice`: barrel shifter, a bit of the sum and of the exponent.
+    - `constant_sum`: share of an adder that is left of one for a power of two in a constant factor.
     - `constant_product`: share of a multiplier that is left where its weight is a constant.
     - `repeated_words`: row repeater, saved where a pixel has several words.
     - `control`: the whole control block, but its counters of beats.
@@ -100,15 +104,19 @@ class Fitted:
     counter: float
     line_pointer: float
     line_padding: float
+    row_pointer: float
+    row_bank: float
     collector: float
     output_queue: float
     output_pointer: float
     converter: float
-    queue_hold: float
-    queue_choice: float
+    split_choice: float
+    splitter: float
+    pack_choice: float
     fifo: float
     fifo_pointer: float
     scale_choice: float
+    constant_sum: float
     constant_product: float
     repeated_words: float
     control: float
@@ -121,7 +129,7 @@ class Fitted:
     gate_product: float
 
     def __post_init__(self) -> None:
-        check_range(self, 0, 1e6, *(field.name for field in fields(self)))
+        check_range(self, 0, 1e6, *(each.name for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,7 @@ class Technology:
 
     `block_ram`: the shapes of one block RAM, which `Resources.bram18` counts. `oscillator_mhz`: range of the oscillator
     that makes clocks in the logic. `synthesis`: the family by which Yosys' synth_xilinx knows it, None if it does not.
+    `timing`: what clocks are estimated from, None if they are not.
     """
 
     title: str
@@ -141,6 +150,7 @@ class Technology:
     oscillator_mhz: tuple[float, float]
     fitted: Fitted
     synthesis: str | None = None
+    timing: Timing | None = field(default=None, hash=False)  # designs do not depend on it
 
     def __post_init__(self) -> None:
         check_range(self, 3, 8, "lut_inputs")

@@ -49,7 +49,7 @@ class Stage(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from taking a word to offering what it becomes."""
 
 
@@ -103,6 +103,8 @@ class Lanes(Protocol):
     def simd(self) -> Int: ...
     @property
     def emit(self) -> Int: ...
+    @property
+    def taps(self) -> Int: ...
 
 
 class Choices(Lanes, Protocol):
@@ -110,6 +112,8 @@ class Choices(Lanes, Protocol):
 
     @property
     def dsp(self) -> Bool: ...
+    @property
+    def packed(self) -> Bool: ...
     @property
     def weight_bram(self) -> Bool: ...
     @property

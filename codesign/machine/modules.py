@@ -8,75 +8,18 @@ Long because every kind of module stands here.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
-from math import gcd
 
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.mac import MacArray as MacArray
+from codesign.machine.mac import WeightRom as WeightRom
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
-SHALLOW_ROM = 16  # words up to which weights never go to block RAM; conv_engine.sv says the same
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv.
-
-    `late`: words come two cycles after their steps, as those of a block RAM do.
-    """
-
-    word_bits: Int
-    depth: Int
-    block_ram: Bool
-    late: Bool
-    feeds_dsp: Bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacArray:
-    """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
-
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `channelwise`: every row
-    has an activation of its own.
-    """
-
-    pe: Int
-    simd: Int
-    channelwise: bool
-    x_bits: int
-    w_bits: int
-    acc_bits: int
-    in_dsp: Bool
-    constant: Bool
-
-    @property
-    def delay(self) -> Int:
-        """Cycles from a result's last word to its appearance behind the array."""
-        return 1 + multiply_stages(self.w_bits, self.in_dsp) + ceil_log2(self.simd)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolArray:
-    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv.
-
-    `counts`: how many counts of positions inside the map there may be, each with constants of `constant_bits`; 0 where
-    they are not counted. `held`: the count is kept while results leave one by one.
-    """
-
-    pe: Int
-    average: bool
-    x_bits: int
-    acc_bits: int
-    has_floor: bool
-    counts: int = 0
-    held: Bool = False
-    constant_bits: int = 0
-
-    @property
-    def delay(self) -> int:
-        """Cycles from a result's last word to its appearance behind the array."""
-        return 1
+CHAIN_BITS = 26  # the longest sum that one cycle adds
+DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +75,11 @@ class Scale:
         return self.shift if self.ties else 0
 
     @property
+    def cut(self) -> bool:
+        """Whether sums are added in two halves; a general product is then made by two DSPs."""
+        return self.acc_bits > DSP_WIDE_BITS if self.general else self.sum_bits > CHAIN_BITS
+
+    @property
     def product_bits(self) -> int:
         """Width of the product register."""
         return min(self.acc_bits + self.factor_bits, self.sum_bits)
@@ -147,8 +95,9 @@ class Requantize:
 
     @property
     def delay(self) -> int:
-        """Cycles from a word to what it becomes."""
-        return 3 if self.scale.general else 2
+        """Cycles from a word to what it becomes: product or moves and sum, ties, rails."""
+        scale = self.scale
+        return (3 if scale.general else 1 + ceil_div(scale.factor_bits, 2)) + scale.cut + scale.ties + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,12 +127,6 @@ class OutputQueue:
 CREDIT_DELAY = 2  # cycles from a word's leaving the output queue to the first step that may count on its place
 
 
-def multiply_stages(w_bits: int, in_dsp: Bool) -> Int:
-    """Return the cycles of a product: one in a DSP, in LUTs one for every two rows of two bits. codesign_pkg.sv."""
-    more = ceil_div((w_bits + 1) // 2, 2) - 1
-    return 1 + more * (1 - in_dsp)
-
-
 def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     """Return the depth, a power of two, at which an engine never waits while its consumer always takes.
 
@@ -196,6 +139,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     return 1 << ceil_log2(words * (1 + earlier))
 
 
+def output_depth(delay: Int) -> Int:
+    """Return the depth of the output queue of a module that makes a word a cycle, `delay` cycles after its step."""
+    return queue_depth(1, 1, delay)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledSum(Joint):
     """Adds two words, each times a constant, then rounds and clamps. `bits`: of the wider operand. scaled_sum.sv."""
@@ -206,8 +154,18 @@ class ScaledSum(Joint):
     scale: Scale
 
     @property
+    def terms(self) -> int:
+        """Powers of two that add up or subtract to both factors, and the offset."""
+        return sum((abs(m) ^ 3 * abs(m)).bit_count() for m in self.multipliers) + 1
+
+    @property
+    def levels(self) -> int:
+        """Levels of adders; the last is the requantizer's."""
+        return max(1, ceil_log2(self.terms))
+
+    @property
     def delay(self) -> int:
-        return 2
+        return self.levels - 1 + Requantize(lanes=self.pe, scale=self.scale, constant=False).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -232,7 +190,7 @@ class ChannelMux(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 1
+        return 2
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
@@ -273,8 +231,8 @@ class LookupTable(Whole, Stage):
         return int(self.pe) if self.per_lane else 1
 
     @property
-    def delay(self) -> int:
-        return 1
+    def delay(self) -> Int:
+        return 3 + 1 * self.block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,66 +285,12 @@ class GateArray(Whole, Joint):
 
     @property
     def delay(self) -> int:
-        return 4 if self.scale.general else 3
+        return 2 + Requantize(lanes=self.pe, scale=self.scale, constant=True).delay + 1
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:
         fold = int(self.fold)
         return ((0, 1),) * fold + ((0,),) * (fold * (self.repeat - 1))
-
-
-class Conversion(Enum):
-    """How words of one width become words of another."""
-
-    WIRE = "wire"
-    WIDENING = "widening"
-    NARROWING = "narrowing"
-    GENERAL = "general"
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """Units in the words of one packet on either side of a width_gearbox, and the most it holds to take a word."""
-
-    into: list[int]
-    out: list[int]
-    room: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Converter:
-    """Words of lanes_in elements to words of lanes_out; packets are padded to whole words. width_converter.sv."""
-
-    lanes_in: Int
-    lanes_out: Int
-    packet_in: int
-    packet_out: int
-    bits: int
-
-    @property
-    def conversion(self) -> Conversion:
-        """Which kind a single instance is, given where either side pads."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        into, out = self.lanes_in, self.lanes_out
-        if into == out and self._pads_alike(into):
-            return Conversion.WIRE
-        if out % into == 0 and self._pads_alike(into):
-            return Conversion.WIDENING
-        if into % out == 0 and self._pads_alike(out):
-            return Conversion.NARROWING
-        return Conversion.GENERAL
-
-    def _pads_alike(self, lanes: int) -> bool:
-        return self.packet_in == self.packet_out or (self.packet_in % lanes == 0 and self.packet_out % lanes == 0)
-
-    def units(self) -> Units:
-        """Return what a gearbox moves: a unit is as many elements as both sides always move together."""
-        assert isinstance(self.lanes_in, int)
-        assert isinstance(self.lanes_out, int)
-        unit = gcd(gcd(self.lanes_in, self.lanes_out), gcd(self.packet_in, self.packet_out))
-        into, out = _units(self.lanes_in, self.packet_in, unit), _units(self.lanes_out, self.packet_out, unit)
-        return Units(into, out, 2 * (self.lanes_out // unit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -431,9 +335,11 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
+ArrayModule = (
+    AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
+)
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 
@@ -447,8 +353,3 @@ def packet_parts(lanes: int, packet: int, to_lanes: int) -> list[int]:
     """Return the narrow words in each word of a packet; the last word may hold fewer."""
     words = ceil_div(packet, lanes)
     return [lanes // to_lanes] * (words - 1) + [ceil_div(packet - (words - 1) * lanes, to_lanes)]
-
-
-def _units(lanes: int, packet: int, unit: int) -> list[int]:
-    full, rest = divmod(packet, lanes)
-    return [lanes // unit] * full + ([rest // unit] if rest else [])

@@ -2,22 +2,26 @@
 
 Registers follow from the SystemVerilog. LUTs count one a bit for an adder, a comparator or a choice of two; what is
 left is fitted, see ir.technology. A module whose fields are arrays [N] has counts [N, 5].
+
+Long because every kind of module has its row here.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table of counts
 from codesign.ir.technology import Multiplier, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
-from codesign.machine.line import DSP_MIN_PRODUCT_BITS
+from codesign.machine.mac import multiply_stages
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
     Collector,
     Control,
-    Converter,
     Fifo,
     Fork,
     GateArray,
@@ -26,19 +30,28 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
     Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
-    multiply_stages,
+    output_depth,
 )
-from codesign.model.area_streams import channel_mux_area, converter_area, feed_area, fifo_area, row_repeater_area
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.machine.pools import PoolArray, RunningPool
+from codesign.model.area_packed import packed_area
+from codesign.model.area_streams import (
+    channel_mux_area,
+    converter_area,
+    feed_area,
+    fifo_area,
+    queue_area,
+    row_repeater_area,
+)
 from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder_area, rearranger_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
-from codesign.ops.arrays import IntArray, ceil_div
+from codesign.ops.arrays import BoolArray, IntArray, ceil_div
 
 CONTROL_FF = 387
 OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
@@ -61,6 +74,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _mac_array(module, technology)
         case PoolArray():
             return _pool_array(module, technology)
+        case RunningPool():
+            return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
         case ChannelRom():
@@ -115,6 +130,9 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
     A DSP that packs takes in the product register, and the accumulator where SIMD = 1, else the adder of each first
     pair. Synthesis leaves all that outside of others. Chains of three registers become one LUT a bit.
     """
+    if np.any(array.packed):
+        packed, rest = np.asarray(array.packed)[..., None], replace(array, packed=False)
+        return np.where(packed, packed_area(array, technology), _mac_array(rest, technology))
     pe, simd, in_dsp = array.pe, np.asarray(array.simd), array.in_dsp
     w_bits, acc_bits = array.w_bits, array.acc_bits
     product, each = array.x_bits + w_bits, tiles(array.x_bits, w_bits, technology.multiplier)
@@ -135,7 +153,7 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
         chain = np.where(single & ((chain > 0) | packs), chain + 1, 0)
         width = min(width + 1, top)
     own, shared = _cut_registers(array)
-    ff, operands = ff + np.where(in_dsp, 0, simd * own), pe if array.channelwise else simd
+    ff, operands = ff + np.where(in_dsp, 0, simd * own), pe * simd if array.channelwise else simd
     deep = ceil_log2(simd) + multiply_stages(w_bits, in_dsp)  # registers beside which flags travel
     flags = np.where(in_dsp, 0, operands * shared) + np.where(deep >= 3, deep + 1, 3 * deep + 1)
     return counts(pe, dsp=in_dsp * pe * simd * each, lut=pe * lut + np.where(deep >= 3, 4, 2), ff=pe * ff + flags)
@@ -153,10 +171,10 @@ def _cut_registers(array: MacArray) -> tuple[IntArray, int]:
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
-    """Count a memory in block RAM or in LUTs, and a register, which a DSP that packs takes in."""
+    """Count a memory in block RAM or in LUTs, and a register, unless that is the array's."""
     width, depth = rom.word_bits, rom.depth
     block, many = rom.block_ram, depth > 1
-    packs = rom.feeds_dsp & technology.multiplier.packs
+    packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, technology.fitted.counter, rom_luts(width, depth, technology) + technology.fitted.counter)
     ff = counter_ff(depth) + 1 + (rom.late & (block ^ True)) + np.where(packs, 0, width)
     return counts(
@@ -169,7 +187,7 @@ def _channel_rom(rom: ChannelRom, technology: Technology) -> IntArray:
     return counts(
         rom.depth,
         lut=many * (rom_luts(rom.word_bits, rom.depth, technology) + technology.fitted.counter),
-        ff=counter_ff(rom.depth),
+        ff=counter_ff(rom.depth) + many * (rom.word_bits + 1),
     )
 
 
@@ -198,25 +216,54 @@ def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
 
 def _requantize(module: Requantize, technology: Technology) -> IntArray:
     """Scale, offset and clamp; where `constant`, factors and offsets are part of the LUTs."""
-    lanes, scale, constant = module.lanes, module.scale, module.constant
-    in_dsp = scale.general and scale.product_bits >= DSP_MIN_PRODUCT_BITS
-    dsps = tiles(scale.acc_bits, scale.factor_bits + 1, technology.multiplier) if in_dsp else 0
-    packs = in_dsp and technology.multiplier.packs and scale.acc_bits <= technology.multiplier.wide_bits
-    high = scale.high_bits
-    adder = float(scale.sum_bits - scale.fraction)  # the bits below a sum's step are the offset's own
-    lut, ff, stages = np.where(constant, 0.0, adder), np.asarray(high + scale.tie_bits), 2
-    if scale.general:
-        stages = 3
-        inside = 0 if in_dsp else multiply_luts(scale.acc_bits, scale.factor_bits + 1)
-        lut = lut + inside
-        ff = ff + scale.product_bits + np.where(constant, 0, scale.sum_bits)
-    elif scale.factor_bits:
-        choice = technology.fitted.scale_choice * scale.sum_bits * (scale.factor_bits - 1)
-        lut = lut + np.where(constant, 0.0, choice)
+    lanes, scale, constant = module.lanes, module.scale, np.asarray(module.constant)
+    high, in_dsp = scale.high_bits, scale.general and scale.product_bits >= DSP_MIN_PRODUCT_BITS
+    dsps = 1 + scale.cut if in_dsp else 0
+    packs = in_dsp and technology.multiplier.packs
+    lut, ff = _product_area(scale, constant, packs) if scale.general else _sum_area(scale, constant, technology)
+    lut = lut + (0 if in_dsp or not scale.general else multiply_luts(scale.acc_bits, scale.factor_bits + 1))
+    if scale.ties:  # bits that no rail compares pass three registers in a row
+        chains = 0 if packs else max(min(scale.out_bits, high) - 1, 0)
+        lut, ff = lut + chains, ff + high - 3 * chains
+    spare = high - scale.out_bits - (0 if scale.out_signed else 1)
+    rails = 2 if spare > 0 or scale.bounded else 0 if scale.out_signed else 1
+    ff = ff + 2 * min(scale.out_bits, high) + rails
+    return counts(
+        lanes, dsp=lanes * dsps, lut=lanes * (lut + _clamp_luts(scale, technology)) + 1, ff=lanes * ff + module.delay
+    )
+
+
+def _product_area(scale: Scale, constant: BoolArray, packs: bool) -> tuple[IntArray, IntArray]:
+    """LUTs and registers of scale_product, without the product; a DSP that packs takes in all but the first offset."""
+    acc, factor, offset = (
+        scale.acc_bits,
+        np.where(constant, 0, scale.factor_bits),
+        np.where(constant, 0, scale.sum_bits),
+    )
     if packs:
-        lut, ff = lut * 0, ff * 0
-    lut, ff = lut + _clamp_luts(scale, technology), ff + min(scale.out_bits, high)
-    return counts(lanes, dsp=lanes * dsps, lut=lanes * lut + 1, ff=lanes * ff + stages)
+        return 0 * offset, offset
+    if not scale.cut:
+        return (
+            offset * 0 + scale.sum_bits,
+            acc + factor + scale.product_bits + 2 * offset + scale.high_bits + scale.tie_bits,
+        )
+    low = 17
+    products = low + acc - low + 2 * scale.factor_bits
+    ff = 2 * factor + low + 2 * (acc - low) + products + 2 * offset + scale.sum_bits - low + scale.high_bits
+    return offset * 0 + scale.sum_bits + scale.high_bits, ff + scale.tie_bits
+
+
+def _sum_area(scale: Scale, constant: BoolArray, technology: Technology) -> tuple[npt.NDArray[np.float64], IntArray]:
+    """LUTs and registers of the moves by an exponent, and of the sum; those of a constant offset are the sum's."""
+    total, moves = scale.sum_bits, ceil_div(scale.factor_bits, 2)
+    offset = np.where(constant, 0, total)
+    lut = np.where(constant, 0.0, total - scale.fraction)  # the bits below a sum's step are the offset's own
+    lut = lut + np.where(constant, 0.0, technology.fitted.scale_choice * total * max(scale.factor_bits - 1, 0))
+    moved = sum(min(scale.acc_bits + (1 << 2 * (s + 1)) - 1, total) for s in range(moves))
+    ff = scale.high_bits + scale.tie_bits + np.where(constant, moves * scale.acc_bits, moved) + moves * offset
+    if scale.cut:
+        ff = ff + total - total // 2 + np.where(constant | (moves > 1), 0, total - total // 2)
+    return lut, ff
 
 
 def _clamp_luts(scale: Scale, technology: Technology) -> int:
@@ -238,9 +285,29 @@ def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
     return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
 
 
+def _running_pool(pool: RunningPool, technology: Technology) -> IntArray:
+    """Count an adder or a comparator per lane, the results so far, and which word of which pixel comes."""
+    pe, fold, bits, memory, block = np.asarray(pool.pe), pool.fold, pool.bits, pool.in_memory, pool.in_block_ram
+    if pool.pixels == 1:
+        return counts(pe, lut=1, ff=pe * 2 * pool.x_bits + 2)
+    place, pixel, ring = counter_ff(fold), int(counter_ff(pool.pixels)), ~np.asarray(memory)
+    kept = bits * np.where(ring, fold, 2)  # results; or the last one, and the word that was read
+    ff = pe * (kept + pool.x_bits * (1 + block)) + 5 + pixel + place + np.where(memory, 1 + place, 1) + 2 * block
+    # A positive word from a memory adds nothing to the upper bits but its carry; registers choose between 0 and a sum,
+    # which is part of an adder only of positive words.
+    adder = np.where(ring, bits * (1 + pool.signed), bits if pool.signed else pool.x_bits)
+    lut = pe * (adder if pool.average else 2 * bits) + 5 + pixel + place
+    in_luts = np.asarray(memory & ~np.asarray(block))
+    lut = lut + np.where(in_luts, lutram_luts(pe * bits, fold, technology), 0)
+    return counts(pe, bram18=np.where(block, bram18_count(pe * bits, fold, technology), 0), lut=lut, ff=ff)
+
+
 def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:
-    """Count, per lane, adders for all set bits of the two constant factors but one, rounding, and clamp: no DSP."""
-    pe, scale = module.pe, module.scale
-    adders = sum(m.bit_count() for m in module.multipliers) - 1
-    lane = adders * (module.bits + 2) + _clamp_luts(scale, technology)
-    return counts(pe, lut=pe * lane + 3, ff=pe * (scale.high_bits + scale.out_bits) + 2)
+    """Count, per lane, adders for all powers of two but one, with a register behind each but the last, and clamp."""
+    pe, levels = module.pe, module.levels
+    bits = module.bits + 1 + max(abs(m).bit_length() for m in module.multipliers) // 2
+    sums = sum(ceil_div(module.terms, 1 << level) - (module.terms % (1 << level) == 1) for level in range(1, levels))
+    adders = technology.fitted.constant_sum * (module.terms - 2) * (module.bits + 2)
+    table = counts(pe, lut=pe * adders + 2, ff=pe * sums * bits + levels - 1)
+    table = table + area(Requantize(lanes=pe, scale=module.scale, constant=True), technology)
+    return table + queue_area(pe * module.scale.out_bits, output_depth(module.delay), technology)

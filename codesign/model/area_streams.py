@@ -3,8 +3,9 @@
 import numpy as np
 
 from codesign.ir.technology import Fitted, Technology
+from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, RowRepeater
-from codesign.machine.modules import ChannelMux, Converter, Fifo
+from codesign.machine.modules import ChannelMux, Fifo, output_depth
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
@@ -15,10 +16,13 @@ PADDING_FLAGS = 3  # whether a step lies in the padding, in either direction and
 
 
 def feed_area(feed: Feed, technology: Technology) -> IntArray:
-    """Count a line buffer, or one register and a step counter where words stream; and the second register."""
-    register = _pass_feed(feed.word_bits, feed.steps)
-    table = np.where(np.asarray(feed.streams)[..., None], register, _line_buffer(feed, technology))
-    return table + counts(feed.fold, ff=feed.late * (feed.word_bits + FEED_FLAGS))
+    """Count a line buffer, by words or by rows, or one register and a step counter where words stream; and the second
+    register.
+    """
+    by_rows, streams = np.asarray(feed.taps)[..., None] > 1, np.asarray(feed.streams)[..., None]
+    table = np.where(streams, _pass_feed(feed.word_bits, feed.steps), _line_buffer(feed, technology))
+    table = np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
+    return table + counts(feed.fold, ff=feed.late * (feed.taps * feed.word_bits + FEED_FLAGS))
 
 
 def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
@@ -45,16 +49,62 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
 
+def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
+    """Count the banks of rows, the choice of a bank for every row of a window, the counts of words, and the walk."""
+    w, width, fold, taps = feed.window, feed.word_bits, feed.fold, feed.window.fy
+    iy, ix, oy, ox = feed.ishape.y, feed.ishape.x, feed.oshape.y, feed.oshape.x
+    row, in_bram = ix * fold, feed.block_ram
+    banks, ram_depth = largest(feed.depth // row, 1), largest(row, 2)
+    end = ((ox - 1) * w.stride_x - w.pad_left + w.span_x) * fold  # of the last window in its row
+    place = ceil_log2(np.asarray(largest(row, end) + w.pad_left * fold + 1)) + 1
+    place = place * (1 + ((ox - 1) * w.stride_x - w.pad_left + w.span_x > ix))  # twice if windows end beyond a row
+    first_low, last_low = (min(top + taps - 1 - w.pad_top, iy - 1) for top in (0, (oy - 1) * w.stride_y))
+    reach = max(iy - last_low + first_low, w.stride_y) * row + end + w.pad_left * fold
+    pointers = place + 2 * (ceil_log2(np.asarray(feed.depth + reach + 1)) + 1)
+    # A row of the window finds its words in some of the banks only, if rows move on by several.
+    choices = banks // np.gcd(banks, np.gcd(w.stride_y, iy - (oy - 1) * w.stride_y))
+    chosen = taps * ceil_log2(choices)
+    groups = ceil_div(fold, feed.inner)
+    loops = _loop_ff(feed.inner) + _loop_ff(w.fx * feed.inner) + _loop_ff(feed.passes) + _loop_ff(groups)
+    loops = loops + _place_bits(iy, taps, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
+    loops = loops + (oy > 1) + (ox > 1) + _loop_ff(row) + banks * (banks > 1)
+    loops = loops + _ahead_ff(feed)
+    memory = bram18_count(width, ram_depth, technology)
+    lut = technology.fitted.row_pointer * pointers + loops + technology.fitted.row_bank * chosen
+    lut = lut + taps * width * choice_luts(choices, technology)
+    lut = lut + np.where(in_bram, 0, banks * lutram_luts(width, ram_depth, technology))
+    ff = pointers + loops + 2 * chosen + taps * (feed.has_padding + width) + 7 + np.where(in_bram, 0, banks * width)
+    return counts(fold, bram18=np.where(in_bram, banks * memory, 0), lut=lut, ff=ff)
+
+
+def _ahead_ff(feed: Feed) -> int:
+    """Return the registers of what the ends of rows and windows bring: one for each way in which the values differ."""
+    w, iy = feed.window, feed.ishape.y
+    tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
+    lows = np.minimum(tops + w.fy - 1, iy - 1)
+    turns = len({*np.diff(lows).tolist(), -1})  # the last row's is like no other
+    rows = len({*np.diff(np.maximum(tops, 0)).tolist(), -1})
+    columns = np.diff(np.maximum(np.arange(feed.oshape.x) * w.stride_x - w.pad_left, 0))
+    windows = len({*columns.tolist(), *([0] if w.pad_top else [])})
+    # One that frees nothing is all ones.
+    return 2**turns - 2 + (2 ** (rows - 1) - 1 if w.pad_top else 2**rows - 2) + 2 ** (max(windows, 1) - 1) - 1
+
+
+def _loop_ff(count: Int) -> IntArray:
+    """Return the registers of loop_counter.sv: the count, and whether it is the last; one tells both of two."""
+    return counter_ff(count) + (np.asarray(count) > 2)
+
+
 def row_repeater_area(module: RowRepeater, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, three pointers, and a counter for each loop; columns for rows only."""
+    """Its memory with the register behind it, four pointers, and a counter for each loop; columns for rows only."""
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
     columns = module.ishape.x if module.fy > 1 else 1
     loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
-    lut = technology.fitted.fifo + 3 * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
-    lut = lut - technology.fitted.repeated_words * (np.asarray(module.fold) > 1)
-    ff = 3 * pointer + loops + 1 + np.where(in_bram, 0, width)
-    return counts(depth, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
+    lut = technology.fitted.loop_pointer * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
+    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
+    return counts(depth, bram18=memory, lut=lut, ff=ff) + queue_area(width, output_depth(module.delay), technology)
 
 
 def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
@@ -72,27 +122,33 @@ def _pass_feed(width: Int, steps: Int) -> IntArray:
 
 
 def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:
-    """A choice of the inputs a bit, the register behind it, and which word of the pixel it is."""
-    word = ceil_log2(np.asarray(sum(mux.words)))
-    return counts(
-        mux.word_bits,
-        lut=mux.word_bits * choice_luts(len(mux.words), technology) + 4 + word,
-        ff=mux.word_bits + 1 + word,
-    )
+    """A choice of the inputs a bit, the register behind it, which word of the pixel is next and whose turn it is."""
+    word, inputs = ceil_log2(np.asarray(sum(mux.words))), len(mux.words)
+    lut = mux.word_bits * choice_luts(inputs, technology) + 4 + word
+    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + inputs)
+    return table + queue_area(mux.word_bits, output_depth(mux.delay), technology)
 
 
 def converter_area(converter: Converter, technology: Technology) -> IntArray:
     """Count a converter. Equal widths are a wire. Lanes broadcast.
 
-    Where one width divides the other, and every packet where packets differ, it is a register with parts. Else it is a
-    queue of one input and two output words that shifts by their common divisor.
+    Where one width divides the other, and every packet where packets differ, it is a register with parts. Else words
+    are cut or moved in stages.
     """
     a, b = np.broadcast_arrays(converter.lanes_in, converter.lanes_out)
     packet_in, packet_out, bits = converter.packet_in, converter.packet_out, converter.bits
     narrow = np.minimum(a, b)
     is_even = (packet_in == packet_out) | ((packet_in % narrow == 0) & (packet_out % narrow == 0))
     fit = technology.fitted
-    table = _gearbox(a, b, packet_in, packet_out, bits, fit)
+    into, out = np.minimum(a, packet_in), np.minimum(b, packet_out)
+    if packet_in == packet_out:
+        splits = _splitting(into, np.minimum(out, into), packet_in, packet_out, bits, technology)
+        packs = _packing(into, np.maximum(out, into), packet_in, packet_out, bits, technology)
+        table = np.where((into >= out)[..., None], splits, packs)
+    elif packet_in % packet_out == 0:
+        table = _splitting(into, out, packet_in, packet_out, bits, technology)
+    else:
+        table = _packing(into, out, packet_in, packet_out, bits, technology)
     table = np.where((is_even & (b % a == 0))[..., None], _widener(a, b, packet_out, bits, fit), table)
     table = np.where((is_even & (a % b == 0))[..., None], _narrower(a, b, packet_in, bits, fit), table)
     return np.where((is_even & (a == b))[..., None], 0, table)
@@ -114,18 +170,57 @@ def _narrower(a: IntArray, b: IntArray, packet: int, bits: int, fit: Fitted) -> 
     return counts(a, lut=(a - b) * bits + fit.converter + 2, ff=ff)
 
 
-def _gearbox(a: IntArray, b: IntArray, packet_in: int, packet_out: int, bits: int, fit: Fitted) -> IntArray:
-    unit = np.gcd(np.gcd(a, b), np.gcd(packet_in, packet_out))
-    units_in, units_out = a // unit, b // unit
-    capacity = units_in + 2 * units_out
-    choices = units_in * (2 * units_out + 1) / capacity  # word positions that may reach a unit of the queue
-    lut = (fit.queue_hold + fit.queue_choice * choices) * capacity * unit * bits + 4 * ceil_log2(capacity + 1)
-    ff = capacity * unit * bits + ceil_log2(capacity + 1)
-    for lanes, packet in ((a, packet_in), (b, packet_out)):
-        words = ceil_div(packet, lanes)
-        is_short = packet - (words - 1) * lanes != lanes
-        ff = ff + is_short * counter_ff(words)
-    return counts(a, lut=lut, ff=ff)
+def _splitting(
+    into: IntArray, out: IntArray, packet_in: int, packet_out: int, bits: int, technology: Technology
+) -> IntArray:
+    """Count a width_splitter, and a widener where words come narrower than they leave."""
+    words = ceil_div(out, into)
+    wide, fit = words * into, technology.fitted
+    unit = np.gcd(np.gcd(wide, out), np.gcd(packet_in, packet_out))
+    units, given, width = wide // unit, out // unit, unit * bits
+    place = np.maximum(ceil_log2(units), 1)
+    stages = ceil_div(place, 2)
+    moved = stages * (given - 1) + ((1 << 2 * stages) - 1) // 3  # units behind all stages
+    is_short = packet_out % out != 0
+    counters = is_short * (counter_ff(ceil_div(packet_out, out)) + stages)
+    counters = counters + (packet_in % wide != 0) * (packet_in != packet_out) * (
+        counter_ff(packet_in // packet_out) + 1
+    )
+    ff = (units - 1 + moved) * width + 2 * place + 3 * stages + 1 + counters
+    lut = fit.split_choice * moved * width + fit.splitter + 2 * counters
+    table = counts(into, lut=lut, ff=ff) + queue_area(out * bits, output_depth(stages + 1), technology)
+    widener = _widener(into, wide, packet_in, bits, fit)
+    return table + np.where(np.asarray(words > 1)[..., None], widener, 0)
+
+
+def _packing(
+    into: IntArray, out: IntArray, packet_in: int, packet_out: int, bits: int, technology: Technology
+) -> IntArray:
+    """Count a width_packer, and a narrower where words leave narrower than they come."""
+    words = into // out + 1
+    wide, fit = words * out, technology.fitted
+    unit = np.gcd(np.gcd(into, wide), np.gcd(packet_in, packet_out))
+    taken, units, width = into // unit, wide // unit, unit * bits
+    place = np.maximum(ceil_log2(units), 1)
+    stages = ceil_div(place, 2)
+    moved = stages * taken + ((1 << 2 * stages) - 1) // 3 * 4 - stages
+    moved = moved - np.maximum((1 << 2 * stages) - units, 0)  # the last stage has no more than one place beyond
+    is_short = packet_out % wide != 0
+    counters = (packet_in % into != 0) * counter_ff(ceil_div(packet_in, into)) + is_short * (stages + 4)
+    counters = counters + is_short * (packet_in != packet_out) * (counter_ff(packet_out // packet_in) + 1)
+    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages + counters
+    lut = fit.pack_choice * (moved + units + taken) * width + 2 * units + 2 * counters
+    table = counts(into, lut=lut, ff=ff) + queue_area(wide * bits, output_depth(stages + 2), technology)
+    narrower = _narrower(wide, out, packet_out, bits, fit)
+    return table + np.where((words > 1)[..., None], narrower, 0)
+
+
+def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
+    """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
+    address = ceil_log2(np.asarray(depth))
+    ff = 2 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3
+    lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
+    return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 
 
 def fifo_area(fifo: Fifo, technology: Technology) -> IntArray:

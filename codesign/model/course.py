@@ -9,30 +9,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import ConfigError
+from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.modules import (
-    Conversion,
-    Converter,
-    EngineModule,
     Fifo,
     Fork,
     OutputQueue,
     array_delay,
+    output_depth,
     packet_parts,
 )
+from codesign.machine.pools import RunningPool
 from codesign.model.words import (
     Credits,
-    Pipe,
     Process,
     Times,
     fifo_in,
     fifo_out,
     fork_words,
-    gearbox_in,
-    gearbox_out,
     narrow_words,
+    pack_words,
     pass_words,
     sink_words,
     source_words,
@@ -159,23 +157,47 @@ class _Course:
                 self.times[made.name] = self._unit(unit, ins)
 
     def _converted(self, converter: Converter, stream: Times, given: Channel, made: Channel) -> Times:
-        conversion = converter.conversion
-        if conversion is Conversion.WIRE:
-            return stream
-        out, packets = self._new(), self.images * (given.elements // given.packet)
-        if conversion is Conversion.WIDENING:
-            per_packet = ceil_div(made.packet, given.lanes)
-            count = self.images * (given.elements // made.packet) * per_packet
-            self.processes.append(widen_words(stream, out, made.lanes // given.lanes, per_packet, count))
-        elif conversion is Conversion.NARROWING:
-            counts = packet_parts(given.lanes, given.packet, made.lanes) * packets
-            self.processes.append(narrow_words(stream, out, counts))
-        else:
-            units = converter.units()
-            into, outof = units.into * packets, units.out * (self.images * (given.elements // made.packet))
-            self.processes.append(gearbox_in(stream, out, into, outof, units.room))
-            self.processes.append(gearbox_out(stream, out, into, outof))
+        packets = self.images * (given.elements // given.packet)
+        match converter.conversion:
+            case Conversion.WIRE:
+                return stream
+            case Conversion.WIDENING:
+                per_packet = ceil_div(made.packet, given.lanes)
+                count = self.images * (given.elements // made.packet) * per_packet
+                return self._widened(stream, made.lanes // given.lanes, per_packet, count)
+            case Conversion.NARROWING:
+                return self._narrowed(stream, packet_parts(given.lanes, given.packet, made.lanes) * packets)
+            case Conversion.SPLITTING:
+                into, wide = converter.real_lanes[0], converter.wide_lanes
+                per_packet = ceil_div(given.packet, into)
+                if wide > into:
+                    stream = self._widened(stream, wide // into, per_packet, packets * per_packet)
+                turns = [[stream] * words for words in converter.moves]
+                return self._passed(turns, converter.delay, self.images * made.words)
+            case Conversion.PACKING:
+                out, wide, moves = converter.real_lanes[1], converter.wide_lanes, converter.moves
+                count = self.images * given.words // len(moves)
+                credits = self._credits(converter.delay, count * sum(moves))
+                self.processes.append(pack_words(stream, credits, moves, self.images * given.words))
+                if wide == out:
+                    return credits.out
+                return self._narrowed(credits.out, packet_parts(wide, made.packet, out) * count)
+
+    def _widened(self, stream: Times, parts: int, per_packet: int, count: int) -> Times:
+        out = self._new()
+        self.processes.append(widen_words(stream, out, parts, per_packet, count))
         return out
+
+    def _narrowed(self, stream: Times, counts: list[int]) -> Times:
+        out = self._new()
+        self.processes.append(narrow_words(stream, out, counts))
+        return out
+
+    def _credits(self, delay: int, words: int) -> Credits:
+        """Return the output queue of so many words behind modules that never wait, one word a step."""
+        credits = Credits(delay=delay, depth=int(output_depth(delay)), most=1, counts=[1], out=self._new())
+        self.processes.append(credits.outputs(words))
+        return credits
 
     def _queued(self, name: str, stream: Times, depth: Int, words: int) -> Times:
         out, fetched = self._new(), list[int]()
@@ -189,33 +211,28 @@ class _Course:
         node, engine = unit.node, unit.engine
         words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
         match unit.modules:
-            case (Feed() as feed, *behind):
-                return self._array(unit, feed, ins[0], behind)
+            case (Feed() | RunningPool(), *_):
+                return self._array(unit, ins[0])
             case (Replay() as replay,):
-                pipe = self._pipe(int(replay.delay), words)
-                self._line_buffer(engine.name, replay, ins[0], pipe)
-                return pipe.out
+                credits = self._credits(int(replay.delay), words)
+                self._line_buffer(engine.name, replay, ins[0], credits)
+                return credits.out
             case (Stage() as stage,):
-                return self._piped([ins], stage.delay, words)
+                return self._passed([ins], int(stage.delay), words)
             case (Joint() as joint,):
-                turns = [[ins[i] for i in turn] for turn in joint.turns]
-                return self._piped(turns, joint.delay, words)
+                return self._passed([[ins[i] for i in turn] for turn in joint.turns], joint.delay, words)
         raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
 
-    def _pipe(self, delay: int, count: int) -> Pipe:
-        pipe = Pipe(delay, self._new())
-        self.processes.append(pipe.outputs(count))
-        return pipe
+    def _passed(self, turns: list[list[Times]], delay: int, words: int) -> Times:
+        """Return the words behind a module that makes one in every turn."""
+        credits = self._credits(delay, words)
+        self.processes.append(pass_words(turns, credits, words, 1))
+        return credits.out
 
-    def _piped(self, turns: list[list[Times]], delay: int, words: int) -> Times:
-        pipe = self._pipe(delay, words)
-        self.processes.append(pass_words(turns, pipe, words, 1))
-        return pipe.out
-
-    def _array(self, unit: Unit, feed: Feed, stream: Times, behind: list[EngineModule]) -> Times:
-        """Join a feed and all that flows behind it up to the output queue, which alone lets the feed wait."""
+    def _array(self, unit: Unit, stream: Times) -> Times:
+        """Join what takes words and all that flows behind it up to the output queue, which alone lets words wait."""
         node, engine = unit.node, unit.engine
-        (queue,) = (module for module in behind if isinstance(module, OutputQueue))
+        (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
         credits = Credits(
             delay=int(array_delay(unit.modules)),
             depth=int(queue.depth),
@@ -225,14 +242,18 @@ class _Course:
         )
         results = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.pe)
         self.processes.append(credits.outputs(results))
-        if feed.streams:
-            steps = int(feed.steps)
-            self.processes.append(pass_words([[stream]], credits, results * steps, steps))
-        else:
-            self._line_buffer(engine.name, feed, stream, credits)
+        match unit.modules[0]:
+            case RunningPool(pixels=pixels, fold=fold):
+                count = results * pixels  # fold words end as many results
+                self.processes.append(pass_words([[stream]], credits, count, pixels * int(fold), int(fold)))
+            case Feed(streams=True) as feed:
+                steps = int(feed.steps)
+                self.processes.append(pass_words([[stream]], credits, results * steps, steps))
+            case Feed() as feed:
+                self._line_buffer(engine.name, feed, stream, credits)
         return credits.out
 
-    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Pipe | Credits) -> None:
+    def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Credits) -> None:
         walk, image = feed.walk(), np.arange(self.images)[:, None]
         fresh = np.concatenate(([True], walk.need[1:] > np.maximum.accumulate(walk.need)[:-1]))
         ends = (walk.result + image * walk.steps).ravel()

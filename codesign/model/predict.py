@@ -1,5 +1,8 @@
 """What a design will take, before anything is rendered: cycles, resources, DRAM traffic, per engine and in total."""
 
+from dataclasses import replace
+
+from codesign.ir.board import Board
 from codesign.ir.cost import Cost, EngineCost
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
@@ -8,6 +11,8 @@ from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
+from codesign.machine.packing import check_ports
+from codesign.model.clock import estimate_clock
 from codesign.model.course import first_image_latency
 from codesign.model.limit import stream_bytes
 from codesign.model.resource import shell_resources, unit_resources
@@ -15,12 +20,14 @@ from codesign.model.schedule import schedule
 
 
 def predict(graph: Graph, design: Design, target: Target) -> Cost:
-    """Return the cost of the design on the target; raises ConfigError if the design does not fit the graph.
+    """Return the cost of the design on the target; raises ConfigError if the design does not fit graph and target.
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
+    for unit in machine.units:
+        check_ports(unit.node, unit.engine, target.fabric)
     engines = tuple(_engine_cost(unit, target.fabric) for unit in machine.units)
     shell = shell_resources(machine, target.fabric)
     total = shell
@@ -34,6 +41,14 @@ def predict(graph: Graph, design: Design, target: Target) -> Cost:
         engines=engines,
         shell=shell,
     )
+
+
+def predict_with_clock(graph: Graph, design: Design, board: Board) -> Cost:
+    """Return what `predict` does, and an estimate of the clock: for a design that is finished, not for a search."""
+    cost, timing = predict(graph, design, board), board.fabric.timing
+    if timing is None:
+        return cost
+    return replace(cost, clock=estimate_clock(elaborate(graph, design), timing, board.part))
 
 
 def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:

@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.ir.design import Design, Fifo
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
+from codesign.machine.converters import Conversion, Converter
+from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel, output_channel
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
-from codesign.machine.line import node_interval
-from codesign.machine.modules import Conversion, Converter, Fork, Units, array_delay, packet_parts
+from codesign.machine.line import node_interval, row_words
+from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
+from codesign.machine.pools import RunningPool
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
 
@@ -80,13 +82,19 @@ def _held_up(machine: Machine, interval: int) -> tuple[int, Occupancies]:
 
 
 def size_buffers(graph: Graph, design: Design) -> Design:
-    """Return the design with every line buffer and FIFO as deep as its schedule needs, a power of two."""
-    found = schedule(elaborate(graph, design))
-    held = found.buffer_words
-    engines = tuple(replace(e, buffer_words=power_of_two(held.get(e.name, 2))) for e in design.engines)
+    """Return the design with every buffer as deep as its schedule needs: whole rows, or else a power of two."""
+    machine = elaborate(graph, design)
+    found = schedule(machine)
+    held, rows = found.buffer_words, {u.engine.name: row_words(u.node, u.engine) for u in machine.units}
+    engines = tuple(replace(e, buffer_words=_depth(e, held.get(e.name, 2), rows[e.name])) for e in design.engines)
     words_of = found.fifo_words
     fifos = tuple(Fifo(f.node, f.index, power_of_two(words_of[fifo_channel(f.node, f.index)])) for f in design.fifos)
     return replace(design, engines=engines, fifos=fifos)
+
+
+def _depth(engine: LineEngine, words: int, row: int) -> int:
+    """Return the words of the engine's buffer that holds so many, of rows of so many."""
+    return power_of_two(words) if engine.taps == 1 else ceil_div(words, row) * row
 
 
 def power_of_two(words: int) -> int:
@@ -106,6 +114,7 @@ class _Steady:
         self.times: dict[str, IntArray] = {}
         self.buffer_words: dict[str, int] = {}
         self.fifo_words: dict[str, int] = {}
+        self.queues: dict[str, tuple[int, int]] = {}  # of engines whose results come in bursts: delay and depth
         self.is_held_up = False
 
     def run(self, beats: IntArray) -> None:
@@ -132,17 +141,48 @@ class _Steady:
         match converter.conversion:
             case Conversion.WIRE:
                 return times
-            case Conversion.NARROWING:
-                taken, parts = _narrow(times, packet_parts(given.lanes, given.packet, made.lanes))
-            case Conversion.GENERAL:
-                taken, parts = _gearbox(times, converter.units())
             case Conversion.WIDENING:
-                per_packet, whole = ceil_div(made.packet, given.lanes), made.lanes // given.lanes
-                ends = np.minimum((np.arange(made.packet_words) + 1) * whole, per_packet) - 1
-                packets = np.arange(len(times) // per_packet)
-                return times[(packets[:, None] * per_packet + ends).ravel()] + 1
+                return _widen(times, ceil_div(made.packet, given.lanes), made.lanes // given.lanes)
+            case Conversion.NARROWING:
+                return self._narrowed(times, packet_parts(given.lanes, given.packet, made.lanes), given.name)
+            case Conversion.SPLITTING:
+                into, wide = converter.real_lanes[0], converter.wide_lanes
+                if wide > into:
+                    times = _widen(times, ceil_div(given.packet, into), wide // into)
+                return self._split(times, converter.moves) + converter.delay
+            case Conversion.PACKING:
+                out, wide = converter.real_lanes[1], converter.wide_lanes
+                times = self._packed(times, converter.moves) + converter.delay
+                return times if wide == out else self._narrowed(times, packet_parts(wide, made.packet, out))
+
+    def _narrowed(self, times: IntArray, parts: list[int], channel: str = "") -> IntArray:
+        taken, given = _narrow(times, parts)
+        self.is_held_up |= bool((taken > times).any()) and not self._is_queued(channel, times, taken)
+        return given
+
+    def _is_queued(self, channel: str, times: IntArray, taken: IntArray) -> bool:
+        """Tell whether an output queue has room for all words of a channel that wait, so that its engine does not."""
+        if channel not in self.queues:
+            return False
+        delay, depth = self.queues[channel]
+        gone = np.searchsorted(taken + CREDIT_DELAY, times - delay, side="right")
+        return bool((np.arange(len(times)) - gone).max() < depth)
+
+    def _split(self, times: IntArray, moves: list[int]) -> IntArray:
+        """Return the cycles of a splitter's steps; `moves`: words that each takes, 0 or 1."""
+        takes = np.flatnonzero(np.resize(moves, len(times) // sum(moves) * len(moves)))
+        earliest = np.full(len(times) // sum(moves) * len(moves), _LONG_AGO)
+        earliest[takes] = times
+        steps = _in_order(earliest)
+        self.is_held_up |= bool((steps[takes] > times).any())
+        return steps
+
+    def _packed(self, times: IntArray, moves: list[int]) -> IntArray:
+        """Return the cycles in which a packer completes words; `moves`: words that each one taken completes."""
+        taken = _in_order(times)
         self.is_held_up |= bool((taken > times).any())
-        return parts
+        count = np.resize(moves, len(times))
+        return np.sort(np.concatenate((taken[count > 0], taken[count > 1] + 1)))
 
     def _unit(self, unit: Unit, ins: list[IntArray], names: tuple[str, ...]) -> IntArray:
         """Return the times of an engine's output words."""
@@ -151,8 +191,13 @@ class _Steady:
             case (Feed() as feed, *_):
                 steps = int(feed.steps)
                 last = times[steps - 1 :: steps] if feed.streams else self._line_buffer(engine.name, feed, times)
-                parts = packet_parts(engine.pe, unit.node.oshape.c, engine.emit)
-                return _collect(last + array_delay(unit.modules), parts)
+                return _collect(last + array_delay(unit.modules), unit)
+            case (RunningPool(pixels=pixels, fold=fold), *_):
+                last, delay = times.reshape(-1, pixels, int(fold))[:, -1].ravel(), int(array_delay(unit.modules))
+                if engine.emit == engine.pe:
+                    (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
+                    self.queues[output_channel(unit.node.name)] = delay, int(queue.depth)
+                return _collect(last + delay, unit)
             case (Replay() as replay,):
                 return self._line_buffer(engine.name, replay, times) + replay.delay
             case (Stage() as stage,):
@@ -191,8 +236,9 @@ class _Steady:
         return result_times
 
 
-def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
-    """Return the times of all words of results, from those of the first word of each."""
+def _collect(results: IntArray, unit: Unit) -> IntArray:
+    """Return the times of all words of an engine's results, from those of the first word of each."""
+    per_pixel = packet_parts(unit.engine.pe, unit.node.oshape.c, unit.engine.emit)
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)
@@ -225,25 +271,8 @@ def _narrow(times: IntArray, per_packet: list[int]) -> tuple[IntArray, IntArray]
     return taken, np.repeat(taken, counts) + 1 + within
 
 
-def _gearbox(times: IntArray, box: Units) -> tuple[IntArray, IntArray]:
-    """Return when words are taken, and others go: word by word: what the queue takes depends on what it gave."""
-    into, out, room = box.into, box.out, box.room
-    popped_at: list[int] = []
-    popped, taken, pushed = 0, _LONG_AGO, 0
-    frees: list[int] = []  # units popped after each pop
-    pop_time = _LONG_AGO
-    done = 0
-    taken_at: list[int] = []
-    for word, offered in enumerate(times.tolist()):
-        taken = max(offered, taken + 1)
-        while pushed - (frees[done - 1] if done else 0) > room:
-            taken = max(taken, popped_at[done] + 1)
-            done += 1
-        taken_at.append(taken)
-        pushed += into[word % len(into)]
-        while popped + out[len(popped_at) % len(out)] <= pushed:
-            popped += out[len(popped_at) % len(out)]
-            pop_time = max(pop_time + 1, taken + 1)
-            popped_at.append(pop_time)
-            frees.append(popped)
-    return np.array(taken_at, dtype=np.int64), np.array(popped_at, dtype=np.int64)
+def _widen(times: IntArray, per_packet: int, parts: int) -> IntArray:
+    """Return when words of so many parts go, those of the packet's end with fewer, from when the parts are offered."""
+    ends = np.minimum((np.arange(ceil_div(per_packet, parts)) + 1) * parts, per_packet) - 1
+    packets = np.arange(len(times) // per_packet)
+    return times[(packets[:, None] * per_packet + ends).ravel()] + 1

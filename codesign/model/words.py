@@ -23,49 +23,6 @@ class Times:
 
 
 @dataclass(slots=True)
-class Pipe:
-    """A pipeline that stands still as a whole while its output waits.
-
-    Time in the pipe runs in enabled cycles; `frozen` is how many cycles it stood still before the present input. `due`
-    holds the enabled cycle in which each output appears; outputs before `passed` are accounted for in `frozen`.
-    """
-
-    delay: int
-    out: Times
-    due: list[int] = field(default_factory=list)
-    frozen: int = 0
-    passed: int = 0
-
-    def outputs(self, count: int) -> Process:
-        """Offer every output when it is due, later by what the outputs before it waited."""
-        waited = 0
-        for index in range(count):
-            while len(self.due) <= index:
-                yield
-            self.out.offers.append(self.due[index] + waited)
-            while len(self.out.taken) <= index:
-                yield
-            waited += self.out.taken[index] - self.out.offers[index]
-
-    def enter(self, enabled: int, earliest: int, ends: bool) -> Generator[None, None, int]:
-        """Return the cycle of an input no earlier than `earliest` and than that enabled cycle; it may end an output."""
-        cycle = max(enabled + self.frozen, earliest)
-        while self.passed < len(self.due):
-            appears = self.due[self.passed] + self.frozen
-            if appears > cycle:
-                break
-            while len(self.out.taken) <= self.passed:
-                yield
-            left = self.out.taken[self.passed]
-            self.frozen += left - appears
-            self.passed += 1
-            cycle = max(enabled + self.frozen, earliest, left)
-        if ends:
-            self.due.append(cycle - self.frozen + self.delay)
-        return cycle
-
-
-@dataclass(slots=True)
 class Credits:
     """Arrays that never stand still: a result's last step waits until the output queue has room for its words.
 
@@ -81,7 +38,6 @@ class Credits:
     out: Times
     last: list[int] = field(default_factory=list)
     words: int = 0
-    frozen: int = 0  # never
 
     def outputs(self, count: int) -> Process:
         """Offer the words of so many results."""
@@ -175,39 +131,24 @@ def narrow_words(stream: Times, out: Times, counts: list[int]) -> Process:
             given += 1
 
 
-def gearbox_in(stream: Times, out: Times, into: list[int], outof: list[int], room: int) -> Process:
-    """Take a word once no more than `room` units are in the queue."""
-    pushed, popped, pops = 0, 0, 0
-    for index, units in enumerate(into):
+def pack_words(stream: Times, credits: Credits, completes: list[int], count: int) -> Process:
+    """Join words to wider ones: each completes none, one, or one and the rest of a packet, which leaves a cycle later.
+
+    A rest leaves as soon as there is room; the next word may be taken in the same cycle.
+    """
+    enabled, rests = _LONG_AGO, False
+    for index in range(count):
         while len(stream.offers) <= index:
             yield
-        cycle = stream.offers[index]
-        while pushed - popped > room:
-            while len(out.taken) <= pops:
-                yield
-            cycle = max(cycle, out.taken[pops] + 1)
-            popped += outof[pops]
-            pops += 1
+        leaves = _LONG_AGO
+        if rests:
+            leaves = yield from credits.enter(enabled, _LONG_AGO, ends=True)
+        words = completes[index % len(completes)]
+        cycle = yield from credits.enter(max(enabled, leaves), stream.offers[index], ends=words > 0)
         stream.taken.append(cycle)
-        pushed += units
-
-
-def gearbox_out(stream: Times, out: Times, into: list[int], outof: list[int]) -> Process:
-    """Offer a word once all its units are in the queue."""
-    words, units, wanted = 0, 0, 0
-    cycle = _LONG_AGO
-    for index, count in enumerate(outof):
-        wanted += count
-        while units < wanted:
-            while len(stream.taken) <= words:
-                yield
-            cycle = max(cycle, stream.taken[words] + 1)
-            units += into[words]
-            words += 1
-        out.offers.append(cycle)
-        while len(out.taken) <= index:
-            yield
-        cycle = out.taken[index] + 1
+        enabled, rests = cycle + 1, words > 1
+    if rests:
+        yield from credits.enter(enabled, _LONG_AGO, ends=True)
 
 
 def fifo_in(stream: Times, fetched: list[int], depth: int, count: int) -> Process:
@@ -237,24 +178,27 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(turns: list[list[Times]], pipe: Pipe | Credits, count: int, steps: int) -> Process:
-    """Let words enter a pipe one a cycle, one of each stream of a turn together; `steps` turns make one output."""
+def pass_words(turns: list[list[Times]], credits: Credits, count: int, steps: int, results: int = 1) -> Process:
+    """Let words enter one a cycle, one of each stream of a turn together.
+
+    Of every `steps` turns the last `results` end an output each. A turn without streams takes a cycle too.
+    """
     enabled = _LONG_AGO
     for index in range(count):
         turn = turns[index % len(turns)]
         for stream in turn:
             while len(stream.offers) <= len(stream.taken):
                 yield
-        earliest = max(stream.offers[len(stream.taken)] for stream in turn)
-        cycle = yield from pipe.enter(enabled, earliest, index % steps == steps - 1)
+        earliest = max((stream.offers[len(stream.taken)] for stream in turn), default=_LONG_AGO)
+        cycle = yield from credits.enter(enabled, earliest, index % steps >= steps - results)
         for stream in turn:
             stream.taken.append(cycle)
-        enabled = cycle - pipe.frozen + 1
+        enabled = cycle + 1
 
 
 def step_words(
     stream: Times,
-    pipe: Pipe | Credits,
+    credits: Credits,
     steps: list[int],
     needs: dict[int, int],
     ends: set[int],
@@ -269,8 +213,8 @@ def step_words(
             while len(stream.taken) <= need:
                 yield
             earliest = stream.taken[need] + 1
-        cycle = yield from pipe.enter(enabled + step - before, earliest, step in ends)
-        enabled, before = cycle - pipe.frozen, step
+        cycle = yield from credits.enter(enabled + step - before, earliest, step in ends)
+        enabled, before = cycle, step
         if step in last:
             done.append(cycle)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from codesign.front.source import Source
 from codesign.ir.dataset import Labels
-from codesign.ptq.observe import outputs, right_share, sqnr_db, sqnr_of
+from codesign.ptq.observe import outputs, right_share, scored_output, sqnr_db, sqnr_of
 from codesign.ptq.places import Place, places_of
 from codesign.ptq.quantize import Floats
 from codesign.ptq.rounding import Roundings, quantized
@@ -31,10 +31,10 @@ def losses(floats: Floats, roundings: Roundings, made: Source, labels: Labels | 
     """Return what each place of the quantized network `made` loses on the calibration images, in order."""
     source, x = floats.source, floats.images
     places = places_of(source)
-    given = {place.name: place.tensor or source.output for place in places}
+    given = {place.name: place.output for place in places}
     names = {tensor: f"{tensor}:rounded" if tensor in roundings.maps else tensor for tensor in given.values()}
     ratios = sqnr_of(source, made, x, names)
-    exact = outputs(source, x)
+    exact, scored = outputs(source, x), scored_output(source)
     found = []
     for place in places:
         alone = outputs(quantized(source, _only(roundings, place)), x)
@@ -46,7 +46,7 @@ def losses(floats: Floats, roundings: Roundings, made: Source, labels: Labels | 
                 map_bits=_map_bits(roundings, place),
                 sqnr_db=ratios[given[place.name]],
                 alone_sqnr_db=sqnr_db(exact, alone),
-                alone_accuracy=None if labels is None else right_share(alone, labels[: len(x)]),
+                alone_accuracy=None if labels is None else right_share(alone[scored], labels[: len(x)]),
             )
         )
     return tuple(found)

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from codesign.errors import ConfigError, InfeasibleError
-from codesign.front.quantization import RealArray
 from codesign.front.source import Conv, Dense, Source
 from codesign.ir.dataset import Labels
 from codesign.progress import Progress
 from codesign.ptq.config import QuantizeConfig
-from codesign.ptq.observe import outputs, right_share, sqnr_db
+from codesign.ptq.observe import Outputs, outputs, right_share, scored_output, sqnr_db
 from codesign.ptq.places import shared_grids
 from codesign.ptq.quantize import Floats, Known, Widths, finished, roundings_of
 from codesign.ptq.rounding import Roundings, quantized
@@ -32,7 +31,7 @@ def mixed_widths(floats: Floats, labels: Labels | None, config: QuantizeConfig, 
     InfeasibleError if the network does not keep it without that, ConfigError if the budget needs labels.
     """
     exact = outputs(floats.source, floats.images)
-    told_of = _budget(exact, labels, config)
+    told_of = _budget(exact, scored_output(floats.source), labels, config)
     known = Known()
 
     def broken(widths: Widths) -> str:
@@ -56,23 +55,23 @@ def mixed_widths(floats: Floats, labels: Labels | None, config: QuantizeConfig, 
     return widths
 
 
-def _budget(exact: RealArray, labels: Labels | None, config: QuantizeConfig) -> Callable[[RealArray], str]:
-    """Return what tells how an output breaks the budget; nothing if it keeps it."""
+def _budget(exact: Outputs, at: int, labels: Labels | None, config: QuantizeConfig) -> Callable[[Outputs], str]:
+    """Return what tells how outputs break the budget; nothing if they keep it. `at`: the output with scores."""
     if config.most_lost_accuracy is not None:
         if labels is None:
             raise ConfigError("most_lost_accuracy: needs calibration images with labels; give these, or least_sqnr_db")
-        known, most = labels[: len(exact)], config.most_lost_accuracy
-        right = right_share(exact, known)
+        known, most = labels[: len(exact[at])], config.most_lost_accuracy
+        right = right_share(exact[at], known)
 
-        def accuracy(found: RealArray) -> str:
-            lost = right - right_share(found, known)
+        def accuracy(found: Outputs) -> str:
+            lost = right - right_share(found[at], known)
             return "" if lost <= most else f"loses {lost:.2%} accuracy, and the budget is {most:.2%}"
 
         return accuracy
     least = config.least_sqnr_db
     assert least is not None
 
-    def noise(found: RealArray) -> str:
+    def noise(found: Outputs) -> str:
         ratio = sqnr_db(exact, found)
         return "" if ratio >= least else f"has {ratio:.1f} dB signal to noise, and the budget is {least:g} dB"
 
@@ -84,7 +83,7 @@ def _candidates(source: Source) -> list[_Lowered]:
     return layers + [_Lowered(None, group[0]) for group in shared_grids(source)[1:]]
 
 
-def _alone(floats: Floats, exact: RealArray, lowered: _Lowered, config: QuantizeConfig, known: Known) -> float:
+def _alone(floats: Floats, exact: Outputs, lowered: _Lowered, config: QuantizeConfig, known: Known) -> float:
     """Return the signal to noise at the output, in decibels, if this alone is quantized, and to the lowest bits."""
     widths = _with(Widths(), lowered, config.lowest_bits, floats.source)
     whole = roundings_of(floats, config, widths, known)

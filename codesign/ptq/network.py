@@ -17,7 +17,7 @@ from codesign.ptq.calibration import Calibration, load_calibration
 from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.losses import Loss, losses
 from codesign.ptq.mixed import mixed_widths
-from codesign.ptq.observe import macs_of, outputs, right_share, sqnr_db
+from codesign.ptq.observe import Outputs, macs_of, outputs, right_share, scored_output, sqnr_db
 from codesign.ptq.quantize import Widths, finished, observed, quantize, roundings_of
 
 _SCORED_MACS = 20_000_000_000  # of all test images together
@@ -30,7 +30,8 @@ Given = str | Path | npt.NDArray[Any] | Dataset
 class Quantized:
     """A quantized network, what it lost, and the images that it was scored by.
 
-    `test` [N, Y, X, C], `labels` [N]: accuracies are shares of these. `sqnr_db`: signal to noise at the output.
+    `test` [N, Y, X, C], `labels` [N]: accuracies are shares of these, by the scores of the output `scored`. `sqnr_db`:
+    signal to noise at that output where it is least.
     """
 
     source: Source
@@ -39,6 +40,7 @@ class Quantized:
     sqnr_db: float
     test: RealArray
     labels: Labels | None
+    scored: int
     float_accuracy: float | None
     quantized_accuracy: float | None
     notes: tuple[str, ...]
@@ -62,7 +64,7 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     progress(STAGE, 2, 3)
     scored = max(16, min(len(data.test), _SCORED_MACS // max(macs_of(source), 1)))
     test, labels = data.test[:scored], None if data.test_labels is None else data.test_labels[:scored]
-    exact, found = outputs(source, test), outputs(made, test)
+    exact, found, at = outputs(source, test), outputs(made, test), scored_output(source)
     ratio = sqnr_db(exact, found)
     result = Quantized(
         source=made,
@@ -71,8 +73,9 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
         sqnr_db=ratio,
         test=test,
         labels=labels,
-        float_accuracy=None if labels is None else right_share(exact, labels),
-        quantized_accuracy=None if labels is None else right_share(found, labels),
+        scored=at,
+        float_accuracy=None if labels is None else right_share(exact[at], labels),
+        quantized_accuracy=None if labels is None else right_share(found[at], labels),
         notes=(),
     )
     notes = (_data_note(result, len(floats.images)), *_power_note(source, exact, result, config))
@@ -82,7 +85,7 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
 
 def _check_classes(source: Source, data: Calibration) -> None:
     """Raise ConfigError if a label is none of the network's scores."""
-    scores = int(np.prod(shapes_of(source)[0][source.output]))
+    scores = int(np.prod(shapes_of(source)[0][source.outputs[scored_output(source)]]))
     for labels in (data.labels, data.test_labels):
         if labels is not None and int(labels.max()) >= scores:
             raise ConfigError(f"{data.where}: has the label {labels.max()}, but the network gives {scores} scores")
@@ -97,7 +100,7 @@ def _data_note(made: Quantized, used: int) -> str:
     )
 
 
-def _power_note(source: Source, exact: RealArray, made: Quantized, config: QuantizeConfig) -> tuple[str, ...]:
+def _power_note(source: Source, exact: Outputs, made: Quantized, config: QuantizeConfig) -> tuple[str, ...]:
     """Return a sentence on what scales that are powers of two cost, where they were asked for."""
     if not config.power_of_two:
         return ()
@@ -107,4 +110,5 @@ def _power_note(source: Source, exact: RealArray, made: Quantized, config: Quant
     told = f"scales that are powers of two: {ratios[0]:.1f} dB; any scales in their place: {ratios[1]:.1f} dB"
     if made.labels is None or made.quantized_accuracy is None:
         return (told,)
-    return (f"{told}; accuracy {made.quantized_accuracy:.2%} against {right_share(found, made.labels):.2%}",)
+    right = right_share(found[made.scored], made.labels)
+    return (f"{told}; accuracy {made.quantized_accuracy:.2%} against {right:.2%}",)

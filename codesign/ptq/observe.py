@@ -16,6 +16,8 @@ MOST_VALUES = 1 << 17  # of a tensor that are kept; of more a share, drawn at ra
 _ELEMENTS = 1 << 22  # of all windows of a layer that lie in memory at a time
 _SEED = 0
 
+Outputs = tuple[RealArray, ...]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
@@ -26,9 +28,17 @@ class Observed:
     values: RealArray
 
 
-def outputs(source: Source, x: RealArray) -> RealArray:
-    """Return what the network gives for images x[N, ...], as [N, elements]."""
-    return np.concatenate([held[source.output].reshape(len(part), -1) for part, held in _parts(source, x)])
+def outputs(source: Source, x: RealArray) -> Outputs:
+    """Return what the network gives for images x[N, ...], each output as [N, elements]."""
+    parts = [[held[output].reshape(len(part), -1) for output in source.outputs] for part, held in _parts(source, x)]
+    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+
+
+def scored_output(source: Source) -> int:
+    """Return which output has the scores that labels belong to: the first of one position, else the first."""
+    shapes, _ = shapes_of(source)
+    vectors = [i for i, output in enumerate(source.outputs) if math.prod(shapes[output]) == shapes[output][-1]]
+    return vectors[0] if vectors else 0
 
 
 def observe(source: Source, x: RealArray, tensors: Iterable[str]) -> dict[str, Observed]:
@@ -69,9 +79,10 @@ def macs_of(source: Source) -> int:
     return total
 
 
-def sqnr_db(signal: RealArray, noisy: RealArray) -> float:
-    """Return the ratio of a signal to its noise in decibels; infinite without noise."""
-    return _decibels(float(np.square(signal).sum()), float(np.square(noisy - signal).sum()))
+def sqnr_db(signal: Outputs, noisy: Outputs) -> float:
+    """Return the ratio of signal to noise in decibels, of that output where it is least; infinite without noise."""
+    pairs = zip(signal, noisy, strict=True)
+    return min(_decibels(float(np.square(a).sum()), float(np.square(b - a).sum())) for a, b in pairs)
 
 
 def right_share(found: RealArray, labels: Labels) -> float:

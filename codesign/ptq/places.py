@@ -9,11 +9,13 @@ from codesign.front.source import Activation, Add, Clip, Concat, Conv, Dense, Mo
 class Place:
     """The input or an operator, with the constant of its weights and the tensor that is rounded behind it, if any.
 
-    A tensor is rounded behind the clip that follows a sum. Scores at the network's end keep their sums.
+    A tensor is rounded behind the clip that follows a sum. Scores at the network's end keep their sums. `output`: the
+    tensor that would be rounded.
     """
 
     name: str
     operator: str
+    output: str
     weight: str | None = None
     tensor: str | None = None
 
@@ -23,7 +25,8 @@ def places_of(source: Source) -> tuple[Place, ...]:
 
     A clip that does not follow a sum, or whose sum others read too, is a place of its own.
     """
-    places = [Place(name="input", operator="input", tensor=source.input.tensor)]
+    entry = source.input.tensor
+    places = [Place(name="input", operator="input", output=entry, tensor=entry)]
     followed: set[str] = set()
     for op in source.operators:
         match op:
@@ -31,9 +34,10 @@ def places_of(source: Source) -> tuple[Place, ...]:
                 tensor = _behind_clips(source, op.output, followed)
                 at_end = tensor == op.output and tensor in source.outputs and not source.readers(tensor)
                 weight = op.weight if isinstance(op, Conv | Dense) else None
-                places.append(_place(op, weight, None if at_end else tensor))
+                if not _keeps_sums(source, op):
+                    places.append(_place(op, weight, tensor, None if at_end else tensor))
             case Clip() if op.output not in followed:
-                places.append(_place(op, None, op.output))
+                places.append(_place(op, None, op.output, op.output))
             case _:
                 pass
     return tuple(places)
@@ -57,8 +61,16 @@ def shared_grids(source: Source) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sorted(members, key=order.__getitem__)) for members in groups.values())
 
 
-def _place(op: Operator, weight: str | None, tensor: str | None) -> Place:
-    return Place(name=op.name, operator=type(op).__name__, weight=weight, tensor=tensor)
+def _place(op: Operator, weight: str | None, output: str, tensor: str | None) -> Place:
+    return Place(name=op.name, operator=type(op).__name__, weight=weight, output=output, tensor=tensor)
+
+
+def _keeps_sums(source: Source, op: Operator) -> bool:
+    """Tell whether this is a mean of two by two pixels at most that another mean alone reads: its sums stay exact."""
+    if not isinstance(op, Pool) or op.kernel is None or max(op.kernel) > 2 or not source.read_once(op.output):
+        return False
+    (reader,) = source.readers(op.output)
+    return isinstance(reader, Pool) and reader.average
 
 
 def _origins(source: Source, tensor: str) -> tuple[str, ...]:

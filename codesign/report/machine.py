@@ -10,6 +10,7 @@ from codesign.ops.node import Node
 from codesign.report import svg
 from codesign.report.view import View
 
+MULTIPLIERS = {Multiplier.DSP: "DSP", Multiplier.LUT: "LUT", Multiplier.PACKED: "half DSP"}
 ROW = 66.0
 HEAD = 34.0
 BOX = 48.0
@@ -78,19 +79,17 @@ def _node_box(node: Node, y: float, outputs: list[str]) -> str:
 
 def _engine_box(unit: Unit, y: float) -> str:
     node, engine = unit.node, unit.engine
-    simd = f" × {engine.simd} SIMD" if node.mixes else ""
-    if node.macs:
-        where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
-        detail = f"{engine.pe * engine.simd} × {where}"
-    else:
-        detail = "no multiplier"
+    operands = f" × {engine.simd} SIMD" if node.mixes else ""
+    operands += f" × {engine.taps} taps" if engine.taps > 1 else ""
+    many = engine.pe * engine.simd * engine.taps
+    detail = f"{many} × {MULTIPLIERS[engine.multiplier]}" if node.macs else "no multiplier"
     if not node.joins:
         detail += f" · buffer {engine.buffer_words:,} words"
     return "".join(
         (
             svg.line(NODE_X + NODE_W, y + BOX / 2, ENGINE_X, y + BOX / 2, "tie"),
             svg.rect(ENGINE_X, y, ENGINE_W, BOX, "box engine", 8),
-            svg.text(ENGINE_X + 62, y + 20, f"{engine.pe} PE{simd}", "name"),
+            svg.text(ENGINE_X + 62, y + 20, f"{engine.pe} PE{operands}", "name"),
             svg.text(ENGINE_X + 62, y + 38, detail, "detail"),
             _array(engine, kind_class(node), y),
         )
@@ -98,10 +97,10 @@ def _engine_box(unit: Unit, y: float) -> str:
 
 
 def _array(engine: LineEngine, css: str, y: float) -> str:
-    """Draw PE rows of SIMD cells, to scale, in a square of 36."""
-    side = 36.0
-    cell = min(side / max(engine.pe, engine.simd), 9.0)
-    width, height = cell * engine.simd, cell * engine.pe
+    """Draw PE rows of a cell for each multiplier, to scale, in a square of 36."""
+    side, across = 36.0, engine.simd * engine.taps
+    cell = min(side / max(engine.pe, across), 9.0)
+    width, height = cell * across, cell * engine.pe
     x0, y0 = ENGINE_X + 12 + (side - width) / 2, y + 6 + (side - height) / 2
     if cell < 2.0:
         return svg.rect(x0, y0, width, height, f"cell {css}")
@@ -109,7 +108,7 @@ def _array(engine: LineEngine, css: str, y: float) -> str:
     return "".join(
         svg.rect(x0 + cell * s, y0 + cell * p, cell - gap, cell - gap, f"cell {css}")
         for p in range(engine.pe)
-        for s in range(engine.simd)
+        for s in range(across)
     )
 
 

@@ -3,11 +3,11 @@
 Long because every section of the page stands here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 
 from codesign.data import folder
-from codesign.ir.cost import NAMES, EngineCost, Resources
+from codesign.ir.cost import NAMES, Clock, EngineCost, Resources
 from codesign.ir.files import read_text
 from codesign.ir.measurement import Measurement
 from codesign.machine.elaborate import Unit
@@ -49,7 +49,7 @@ def page(view: View, version: str) -> str:
 def _header(view: View) -> str:
     board = view.board
     data = f" · {view.data}" if view.data else ""
-    line = f"{board.title}, {board.part}, at {board.clock_mhz:g} MHz{data}"
+    line = f"{board.title}, {board.part}, at {board.clock_mhz:g} MHz, nominal{data}"
     return f"<header><h1>{escape(view.name)}</h1><p>{escape(line)}</p></header>"
 
 
@@ -61,9 +61,9 @@ def _tiles(view: View) -> str:
             _tile("FPS, RTL-simulated", f"{clock * 1e6 / view.rtlsim.interval_cycles:,.0f}", f"at {clock:g} MHz")
         )
     if view.cost is not None:
-        tiles.append(
-            _tile("FPS, predicted", f"{view.cost.fps(clock):,.0f}", f"{view.cost.interval_cycles:,} cycles an image")
-        )
+        note = f"{view.cost.interval_cycles:,} cycles an image, at the nominal clock"
+        tiles.append(_tile("FPS, predicted", f"{view.cost.fps(clock):,.0f}", note))
+        tiles.extend(_clock_tile(view.cost.clock, clock))
     if view.accuracy is not None:
         note = f"golden model, {view.accuracy.images:,} test images"
         tiles.append(_tile("accuracy", f"{view.accuracy.golden:.2%}", note))
@@ -83,6 +83,13 @@ def _tiles(view: View) -> str:
         note = f"{name} is the fullest" if fits else f"{name} is over the board's budget"
         tiles.append(_tile("of the board's budget", f"{share:.0%}", note, "" if fits else "bad"))
     return f'<div class="tiles">{"".join(tiles)}</div>' if tiles else ""
+
+
+def _clock_tile(clock: Clock | None, nominal_mhz: float) -> Iterator[str]:
+    if clock is not None:
+        note = f"slowest: {clock.slowest}; not placed and routed"
+        css = "" if clock.reaches(nominal_mhz) else "bad"
+        yield _tile("clock, estimated", f"{clock.estimated_mhz:.0f} MHz", note, css)
 
 
 def _tile(label: str, value: str, note: str, css: str = "") -> str:
@@ -214,10 +221,11 @@ def _engines(view: View) -> str:
     units = {unit.engine.name: unit for unit in view.machine.units}
     rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
     s, labels = view.cost.shell, view.board.fabric.labels
-    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 8}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 9}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
         "PE",
         "SIMD",
+        "taps",
         "multipliers",
         "weights",
         "buffer",
@@ -244,7 +252,7 @@ def _engine_row(unit: Unit, cost: EngineCost) -> str:
     chosen = "".join(f"<td>{kind.value.upper() if applies else ''}</td>" for kind, applies in kinds)
     figures = (cost.macs, cost.busy_cycles, cost.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
     name = escape(", ".join(cost.nodes))
-    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd))}{chosen}{_cells(figures)}</tr>"
+    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd, engine.taps))}{chosen}{_cells(figures)}</tr>"
 
 
 def _cells(figures: Iterable[int]) -> str:

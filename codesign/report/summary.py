@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from codesign.ir.cost import NAMES
+from codesign.ir.cost import NAMES, Cost
 from codesign.ir.measurement import Measurement
 from codesign.model.limit import limit_interval
 from codesign.report.view import Column, View
@@ -104,7 +104,19 @@ def _predicted(view: View) -> dict[str, Any] | None:
         "ff": r.ff,
         "dram_bytes": cost.dram_bytes,
         "fits": None if r.fits(view.board.budget) else False,
+        **_clock(cost, view.board.clock_mhz),
     }
+
+
+def _clock(cost: Cost, nominal_mhz: float) -> dict[str, Any]:
+    """Return which clock is the lower, the board's nominal one or the estimated one, and FPS where the latter is."""
+    clock = cost.clock
+    if clock is None:
+        return {"clock": "nominal"}
+    told = {"estimated_clock_mhz": round(clock.estimated_mhz, 1), "slowest_path": clock.slowest}
+    if clock.reaches(nominal_mhz):
+        return {"clock": "nominal", **told}
+    return {"clock": "estimated", **told, "fps_at_estimated_clock": fps(cost.interval_cycles, clock.estimated_mhz)}
 
 
 def _limit(view: View) -> dict[str, Any] | None:

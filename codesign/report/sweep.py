@@ -85,7 +85,7 @@ def sweep_page(name: str, outcomes: Sequence[Outcome], version: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<header><h1>{escape(name)}</h1><p>{escape(line)}</p></header>\n{body}\n"
-        f"<footer>codesign {escape(version)}. FPS, cycles and resources are predicted.</footer>\n"
+        f"<footer>codesign {escape(version)}. Predicted are FPS at nominal clocks, cycles, resources.</footer>\n"
         "</main>\n</body>\n</html>\n"
     )
 

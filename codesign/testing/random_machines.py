@@ -10,9 +10,9 @@ import numpy as np
 
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
-from codesign.machine.line import emit_lanes, words_in
+from codesign.machine.line import emit_lanes, is_streaming, row_words, tap_choices, words_in
 from codesign.ops.add import Add
-from codesign.ops.arrays import IntArray
+from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
@@ -23,6 +23,7 @@ from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, sign
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
 from codesign.testing.random_operators import gate, lookup, pad, reorder, split
+from codesign.testing.random_packing import packed_somewhere
 from codesign.testing.random_values import (
     declared_scaling,
     dilated_window,
@@ -81,21 +82,45 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
-def random_design(graph: Graph, rng: Rng) -> Design:
-    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
-    engines = tuple(_engine(node, rng) for node in graph.operations)
+def random_pooled_graph(rng: Rng) -> Graph:
+    """Return a pooling over the whole map, with or without padding around it, of few or many channels."""
+    build = _Builder(rng)
+    if rng.random() < 0.7:
+        build.head = build.pointwise(build.head, pick(rng, (1, 2, 3, 5, 8, 20, 40)))
+    shape = build.head.oshape
+    top, bottom, left, right = (pick(rng, (0, 0, 1, 3)) for _ in range(4))
+    if rng.random() < 0.5:
+        top = bottom = left = right = 0
+    window = Window(
+        fy=shape.y + top + bottom, fx=shape.x + left + right,
+        pad_top=top, pad_bottom=bottom, pad_left=left, pad_right=right,
+    )  # fmt: skip
+    build.head = build._pool(build.head, window)
+    if rng.random() < 0.5:
+        build.head = build.dense(build.head)
+    return Graph(f"pooled{int(rng.integers(1 << 30))}", tuple(build.nodes), build.params)
+
+
+def random_design(graph: Graph, rng: Rng, *, taps: bool = True, packing: bool = True) -> Design:
+    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
+
+    `taps`: draw them as well; `packing`: half of the engines that can pack do. All else is drawn as without.
+    """
+    apart, pairs = rng.spawn(2)
+    engines = tuple(_engine(node, rng, apart if taps else None) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
         for n, e in zip(graph.operations, engines, strict=True)
         if n.joins
         for i in range(len(n.inputs))
     )
-    return Design(
+    design = Design(
         engines=engines,
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=tuple(1 << int(rng.integers(4)) for _ in graph.output_nodes),
     )
+    return packed_somewhere(graph, design, pairs) if packing else design
 
 
 @dataclass
@@ -268,6 +293,8 @@ class _Builder:
         wtype = QType(weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = random_weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        if not self.is_plain and len(self.nodes) % 2:  # symmetric, as engines want them that pack
+            weight = np.maximum(weight, -wtype.qmax)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
         zero, fraction = self.zero(itype), 0 if self.is_plain else pick(self.rng, (0, 0, 1, 5))
         added = added_bias(weight, bias, zero, fraction) >> fraction
@@ -345,22 +372,28 @@ def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
     return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
 
 
-def _engine(node: Operation, rng: Rng) -> LineEngine:
+def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
+    """Return an engine of the node; taps are drawn from `apart`, none without."""
     k, c = node.oshape.c, node.reduced_channels
     if node.aligned_lanes is not None:
         pe, simd = (pick(rng, divisors(lanes)) for lanes in node.aligned_lanes)
     else:
         pe = pick(rng, (1, k, int(rng.integers(1, k + 1))))
         simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
-    narrowest = emit_lanes(node, pe, simd)
+    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=1)
+    taps = 1 if apart is None or is_streaming(node, engine) else pick(apart, tap_choices(node))
+    narrowest = emit_lanes(node, pe, simd, taps)
     emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
+    row = row_words(node, engine)
+    room = 2 * words_in(node, engine) + 16
     return replace(
         engine,
-        multiplier=pick(rng, tuple(Multiplier)),
+        emit=emit,
+        taps=taps,
+        multiplier=pick(rng, (Multiplier.DSP, Multiplier.LUT)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
-        buffer_words=power_of_two(2 * words_in(node, engine) + 16),
+        buffer_words=power_of_two(room) if taps == 1 else ceil_div(room, row) * row,
     )
 
 

@@ -62,7 +62,7 @@ class Case:
         rng = np.random.default_rng(self.seed)
         if self.share is None:
             graph = random_graph(rng, dense=True, every_operator=False)
-            design = random_design(graph, rng)
+            design = random_design(graph, rng, packing=False)
         else:
             graph = with_random_weights(skeleton(random_network(rng)), rng)
             rest = scaled(self.board.budget, 1 - self.share)
@@ -90,20 +90,20 @@ class Row:
 def compare(case: Case, work: Path) -> Row:
     """Predict and synthesize the case's design, in the folder `work`."""
     graph, design = case.machine()
-    x, y = _images(graph)
+    x, y = blank_images(graph)
     measured = synthesize(render_rtl(graph, design, case.board, x, y), case.board, work)
     assert measured.resources is not None
     engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
     return Row(
         case=case,
-        multipliers=sum(e.pe * e.simd for e in engines),
+        multipliers=sum(e.pe * e.simd * e.taps for e in engines),
         predicted=design_resources(elaborate(graph, design), technology_of(case.family)),
         found=measured.resources,
         tool=measured.version,
     )
 
 
-def _images(graph: Graph) -> tuple[IntArray, IntArray]:
+def blank_images(graph: Graph) -> tuple[IntArray, IntArray]:
     """Return one blank image and its blank result: synthesis reads no test data."""
     shapes = (graph.input.shape, graph.output.oshape)
     x, y = (np.zeros((1, s.y, s.x, s.c), dtype=np.int64) for s in shapes)

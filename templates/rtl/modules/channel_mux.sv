@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT-0
-// Takes the words of each input's pixel in turn: pixels side by side in channels. One register, a word a cycle.
+// Takes the words of each input's pixel in turn: pixels side by side in channels, a word a cycle.
+//
+// Whose turn it is, is found a word ahead. Nothing waits behind the choice: see output_queue.sv.
 //
 // Input i has as many words a pixel as the i-th 32 bits of WORDS say; the stream of input 0 is lowest in every vector.
 module channel_mux
@@ -31,44 +33,53 @@ module channel_mux
   localparam int Total = words_before(INPUTS);
   localparam int WordBits = counter_bits(Total);
 
-  logic [WordBits-1:0] word_q;
-  logic [INPUTS-1:0] turn;
+  // The word after the present one, and whose turn it is; whose turn it is at present.
+  logic [WordBits-1:0] next_q;
+  logic [INPUTS-1:0] turn, turn_q;
   for (genvar i = 0; i < INPUTS; i++) begin : g_turn
     localparam int First = words_before(i);
     localparam int Last = words_before(i + 1) - 1;
     if (i == 0) begin : g_first
-      assign turn[i] = word_q <= WordBits'(Last);
+      assign turn[i] = next_q <= WordBits'(Last);
     end else if (i == INPUTS - 1) begin : g_last
-      assign turn[i] = word_q >= WordBits'(First);
+      assign turn[i] = next_q >= WordBits'(First);
     end else begin : g_between
-      assign turn[i] = word_q >= WordBits'(First) && word_q <= WordBits'(Last);
+      assign turn[i] = next_q >= WordBits'(First) && next_q <= WordBits'(Last);
     end
   end
 
-  logic accept, ready;
-  assign ready   = !valid_o || ready_i;
-  assign accept  = ready && |(valid_i & turn);
-  assign ready_o = (ready ? turn : '0) & valid_i;
-
-  logic [WORD_BITS-1:0] chosen;
-  always_comb begin
-    chosen = '0;
-    for (int i = 0; i < INPUTS; i++) chosen = chosen | (turn[i] ? data_i[i] : '0);
-  end
-
+  logic accept, go, valid_q;
+  assign accept  = go && |(valid_i & turn_q);
+  assign ready_o = (go ? turn_q : '0) & valid_i;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      word_q  <= '0;
-      valid_o <= 1'b0;
+      next_q  <= WordBits'(1);
+      turn_q  <= INPUTS'(1);
+      valid_q <= 1'b0;
     end else begin
-      if (accept) word_q <= word_q == WordBits'(Total - 1) ? '0 : word_q + 1'b1;
-      if (accept) valid_o <= 1'b1;
-      else if (ready_i) valid_o <= 1'b0;
+      if (accept) next_q <= next_q == WordBits'(Total - 1) ? '0 : next_q + 1'b1;
+      if (accept) turn_q <= turn;
+      valid_q <= accept;
     end
   end
-  always_ff @(posedge clk_i) begin
-    if (accept) data_o <= chosen;
+
+  logic [WORD_BITS-1:0] chosen, chosen_q;
+  always_comb begin
+    chosen = '0;
+    for (int i = 0; i < INPUTS; i++) chosen = chosen | (turn_q[i] ? data_i[i] : '0);
   end
+  always_ff @(posedge clk_i) chosen_q <= chosen;
+
+  output_queue #(
+    .WORD_BITS(WORD_BITS), .DEPTH(output_depth(1))
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(accept),
+    .go_o(go),
+    .data_i(chosen_q),
+    .valid_i(valid_q),
+    .data_o, .valid_o, .ready_i
+  );
 
 `ifndef SYNTHESIS
   longint steps;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // Per-channel constants of requantize, read beside the collector's words: one word for each word of a pixel.
+//
+// The word lies in a register, and its address is one ahead. The first is read in the first cycle after reset.
 module channel_rom
   import codesign_pkg::*;
 #(
@@ -22,16 +24,27 @@ module channel_rom
   end else begin : g_counter
     localparam int AddressBits = counter_bits(DEPTH);
     logic [AddressBits-1:0] address_q;
+    logic [WORD_BITS-1:0] word;
+    logic begun_q, step;
+    assign step = next_i || !begun_q;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) address_q <= '0;
-      else if (next_i) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
+      if (!rst_ni) begin
+        begun_q   <= 1'b0;
+        address_q <= '0;
+      end else begin
+        begun_q <= 1'b1;
+        if (step) address_q <= (address_q == AddressBits'(DEPTH - 1)) ? '0 : address_q + 1'b1;
+      end
     end
     lut_rom #(
       .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .FILE(FILE)
     ) u_words (
       .address_i(address_q),
-      .data_o
+      .data_o(word)
     );
+    always_ff @(posedge clk_i) begin
+      if (step) data_o <= word;
+    end
   end
 
 endmodule

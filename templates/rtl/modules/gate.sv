@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT-0
-// Elementwise y = clamp((a * b * MULTIPLIER + half) >>> SHIFT) over PE lanes, three or four cycles a word.
+// Elementwise y = clamp((a * b * MULTIPLIER + half) >>> SHIFT) over PE lanes.
 //
 // Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image: it is taken beside the first pixel
 // of a, and kept for the REPEAT - 1 others. SCALING and MULTIPLIER are those of requantize.
+// A register lies behind both factors, and one behind the product. Nothing waits behind them: see output_queue.sv.
 module gate
   import codesign_pkg::*;
 #(
@@ -33,12 +34,15 @@ module gate
   input  logic                               ready_i
 );
 
-  logic [PE-1:0][A_BITS-1:0] a;
-  logic [PE-1:0][B_BITS-1:0] b_in, b;
+  localparam bit Cut = (SCALING == 2) ? ACC_BITS > 25 : SUM_BITS > 26;
+  localparam int Depth = output_depth(2 + requantize_cycles(SCALING, 0, Cut, 1'b0));
+
+  logic [PE-1:0][A_BITS-1:0] a, a_q;
+  logic [PE-1:0][B_BITS-1:0] b_in, b, b_q;
   assign {b_in, a} = data_i;
 
-  logic ready, accept, fresh, valid_q;
-  assign accept  = ready && valid_i[0] && (valid_i[1] || !fresh);
+  logic go, accept, fresh;
+  assign accept  = go && valid_i[0] && (valid_i[1] || !fresh);
   assign ready_o = {accept && fresh, accept};
 
   if (REPEAT == 1) begin : g_all
@@ -49,12 +53,19 @@ module gate
     localparam int PixelBits = counter_bits(REPEAT);
     logic [PE-1:0][B_BITS-1:0] kept;
     logic [PixelBits-1:0] pixel_q;
-    logic last_word;
-    assign fresh = pixel_q == '0;
+    logic last_word, fresh_q, last_pixel_q;
+    assign fresh = fresh_q;
     assign b     = fresh ? b_in : kept;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) pixel_q <= '0;
-      else if (accept && last_word) pixel_q <= pixel_q == PixelBits'(REPEAT - 1) ? '0 : pixel_q + 1'b1;
+      if (!rst_ni) begin
+        pixel_q      <= '0;
+        fresh_q      <= 1'b1;
+        last_pixel_q <= 1'b0;
+      end else if (accept && last_word) begin
+        pixel_q      <= last_pixel_q ? '0 : pixel_q + 1'b1;
+        fresh_q      <= last_pixel_q;
+        last_pixel_q <= pixel_q == PixelBits'(REPEAT - 2);
+      end
     end
     if (FOLD == 1) begin : g_one
       assign last_word = 1'b1;
@@ -77,9 +88,14 @@ module gate
     end
   end
 
+  logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (ready) valid_q <= accept;
+    if (!rst_ni) valid_q <= '0;
+    else valid_q <= {valid_q[0], accept};
+  end
+  always_ff @(posedge clk_i) begin
+    a_q <= a;
+    b_q <= b;
   end
 
   localparam int FactorBits = B_BITS + 1 - int'(B_SIGNED);  // an unsigned gate becomes signed by a leading zero
@@ -90,31 +106,45 @@ module gate
     logic signed [ProductBits-1:0] wide;
     logic unused;  // two unsigned operands leave a bit above the product
     assign unused = &{1'b0, wide};
-    assign factor     = FactorBits'(b[p]);
+    assign factor     = FactorBits'(b_q[p]);
     assign product[p] = ACC_BITS'(wide);
     multiply #(
       .X_BITS(A_BITS), .X_SIGNED(A_SIGNED), .W_BITS(FactorBits), .USE_DSP(USE_DSP)
     ) u_multiply (
       .clk_i,
-      .enable_i(ready),
-      .x_i(a[p]),
+      .enable_i(1'b1),
+      .x_i(a_q[p]),
       .w_i(factor),
       .product_o(wide)
     );
   end
 
   localparam logic [SUM_BITS-1:0] Half = (SHIFT == 0) ? '0 : SUM_BITS'(64'd1 << (SHIFT - 1));
+  logic [PE-1:0][OUT_BITS-1:0] scaled;
+  logic scaled_valid;
   requantize #(
-    .LANES(PE), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
-    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED)
+    .LANES(PE), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS), .CONSTANT(1),
+    .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED), .CUT(Cut),
+    .KEEP(USE_DSP)
   ) u_requantize (
     .clk_i, .rst_ni,
-    .valid_i(valid_q),
-    .ready_o(ready),
+    .valid_i(valid_q[1]),
     .acc_i(product),
     .multiplier_i({PE{MULTIPLIER_BITS'(MULTIPLIER)}}),
     .offset_i({PE{Half}}),
-    .valid_o, .ready_i, .data_o
+    .valid_o(scaled_valid),
+    .data_o(scaled)
+  );
+
+  output_queue #(
+    .WORD_BITS(PE * OUT_BITS), .DEPTH(Depth)
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(accept),
+    .go_o(go),
+    .data_i(scaled),
+    .valid_i(scaled_valid),
+    .data_o, .valid_o, .ready_i
   );
 
 `ifndef SYNTHESIS

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT-0
-// Replaces every value by its entry of a table: PE lanes, each with a memory of its own. One register, a word a cycle.
+// Replaces every value by its entry of a table: PE lanes, each with a memory of its own, a word a cycle.
 //
+// A register lies in front of the memories and one behind them, in block RAM a second one. Nothing waits behind the first:
+// see output_queue.sv.
 // An address is the value's bits, below the word of the pixel where the FOLD words of a pixel have tables of their own.
 // All lanes read the file FILE0000.hex; with PER_LANE, lane 12 reads FILE0012.hex.
 module lookup
@@ -27,16 +29,19 @@ module lookup
   localparam int Words = FOLD << IN_BITS;
   localparam int AddressBits = $clog2(Words);
 
-  logic accept;
-  assign ready_o = !valid_o || ready_i;
-  assign accept  = valid_i && ready_o;
+  localparam int Delay = BLOCK_ROM ? 3 : 2;
+
+  logic accept, go;
+  assign ready_o = go;
+  assign accept  = valid_i && go;
+  logic [Delay-1:0] valid_q;
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_o <= 1'b0;
-    else if (accept) valid_o <= 1'b1;
-    else if (ready_i) valid_o <= 1'b0;
+    if (!rst_ni) valid_q <= '0;
+    else valid_q <= {valid_q[Delay-2:0], accept};
   end
 
-  logic [PE-1:0][AddressBits-1:0] address;
+  logic [PE-1:0][AddressBits-1:0] address, address_q;
+  always_ff @(posedge clk_i) address_q <= address;
   if (FOLD == 1) begin : g_alike
     assign address = data_i;
   end else begin : g_words
@@ -51,6 +56,7 @@ module lookup
     end
   end
 
+  logic [PE-1:0][OUT_BITS-1:0] found;
   for (genvar p = 0; p < PE; p++) begin : g_table
     localparam int Lane = PER_LANE ? p : 0;
     localparam logic [31:0] Digits = {
@@ -61,22 +67,33 @@ module lookup
       (* rom_style = "block" *)
       logic [OUT_BITS-1:0] memory[Words];
       initial $readmemh(File, memory);
+      logic [OUT_BITS-1:0] word_q;
       always_ff @(posedge clk_i) begin
-        if (accept) data_o[p] <= memory[address[p]];
+        word_q   <= memory[address_q[p]];
+        found[p] <= word_q;
       end
     end else begin : g_distributed
       logic [OUT_BITS-1:0] word;
       lut_rom #(
         .WORD_BITS(OUT_BITS), .DEPTH(Words), .FILE(File)
       ) u_words (
-        .address_i(address[p]),
+        .address_i(address_q[p]),
         .data_o(word)
       );
-      always_ff @(posedge clk_i) begin
-        if (accept) data_o[p] <= word;
-      end
+      always_ff @(posedge clk_i) found[p] <= word;
     end
   end
+
+  output_queue #(
+    .WORD_BITS(PE * OUT_BITS), .DEPTH(output_depth(Delay))
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(accept),
+    .go_o(go),
+    .data_i(found),
+    .valid_i(valid_q[Delay-1]),
+    .data_o, .valid_o, .ready_i
+  );
 
 `ifndef SYNTHESIS
   longint steps;

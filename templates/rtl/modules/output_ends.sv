@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // Ends of images on several output streams: marks the last beat of an image on each, and tells when all have given one.
 //
-// accel_control then counts images, whichever output is last. An output may be ahead of the others by many images.
+// accel_control then counts images, whichever output is last. An output may be ahead of the others by 2**26 images, more
+// than any machine holds. What all have given is told two cycles late, see IN_LATE of accel_control.sv.
 module output_ends
   import codesign_pkg::*;
 #(
@@ -15,26 +16,37 @@ module output_ends
   output logic               image_o  // all outputs have given one more image
 );
 
+  localparam int AheadBits = 26;
   logic [OUTPUTS-1:0] given;
-  assign image_o = &given;
+  logic all;
+  assign all = &given;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) image_o <= 1'b0;
+    else image_o <= all;
+  end
 
   for (genvar i = 0; i < OUTPUTS; i++) begin : g_output
     localparam int Beats = BEATS[32*i+:32];
     localparam int Bits = counter_bits(Beats);
     logic [Bits-1:0] beat_q;
-    logic [31:0] ahead_q;  // images that this output has given and another has not
-    logic ends;
-    assign last_o[i] = beat_q == Bits'(Beats - 1);
-    assign ends      = beat_i[i] && last_o[i];
-    assign given[i]  = ends || ahead_q != 0;
+    logic [AheadBits-1:0] ahead_q;  // images that this output has given and another has not
+    logic last_q, ends_q, some_q;
+    assign last_o[i] = last_q;
+    assign given[i]  = ends_q || some_q;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
         beat_q  <= '0;
+        last_q  <= Beats == 1;
+        ends_q  <= 1'b0;
         ahead_q <= '0;
+        some_q  <= 1'b0;
       end else begin
-        if (beat_i[i]) beat_q <= last_o[i] ? '0 : beat_q + 1'b1;
-        if (ends && !image_o) ahead_q <= ahead_q + 1;
-        else if (image_o && !ends) ahead_q <= ahead_q - 1;
+        if (beat_i[i]) beat_q <= last_q ? '0 : beat_q + 1'b1;
+        if (beat_i[i]) last_q <= Beats == 1 || beat_q == Bits'(Beats - 2);
+        ends_q <= beat_i[i] && last_q;
+        if (ends_q != all) ahead_q <= ends_q ? ahead_q + 1'b1 : ahead_q - 1'b1;
+        if (ends_q && !all) some_q <= 1'b1;
+        else if (all && !ends_q) some_q <= ahead_q != 1;
       end
     end
   end

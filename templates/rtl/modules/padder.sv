@@ -7,7 +7,8 @@
 // image none is waited for.
 //
 // A circular memory of DEPTH words (a power of two); a word is given up when it is read. A word that arrives in one
-// cycle can be read in the next.
+// cycle can be read in the next. Whether a step reads a word or waits for one is found a step ahead. Nothing waits behind
+// a step: see output_queue.sv.
 module padder
   import codesign_pkg::*;
 #(
@@ -37,7 +38,8 @@ module padder
 );
 
   localparam int AddressBits = $clog2(DEPTH);
-  typedef logic [AddressBits:0] ptr_t;
+  typedef logic [AddressBits-1:0] ptr_t;
+  typedef logic [AddressBits:0] count_t;
   localparam int LastRow = TOP + (IY - 1) * STRIDE_Y;
   localparam int LastColumn = LEFT + (IX - 1) * STRIDE_X;
   localparam int RowBits = $clog2(PAD_OY + 1);
@@ -45,7 +47,7 @@ module padder
   typedef logic [RowBits-1:0] row_t;
   typedef logic [ColumnBits-1:0] column_t;
 
-  // The present row and column, and the next ones that hold pixels of the input: beyond the map where none is left.
+  // Row and column of the step after the present one, and the next ones that hold pixels of the input: beyond the map where none is left.
   row_t row_q, next_row_q;
   column_t column_q, next_column_q;
   logic in_row, in_column, real_word, nothing_left;
@@ -55,8 +57,9 @@ module padder
   assign nothing_left = next_row_q == row_t'(PAD_OY)
                      || (row_q == row_t'(LastRow) && next_column_q == column_t'(PAD_OX));
 
-  ptr_t write_q, read_q, used;
-  logic accept, step, last_word, last_column, last_row;
+  ptr_t write_q, read_q;
+  count_t used_q;
+  logic begun_q, some_q, real_q, waits_q, accept, step, advance, pop, go, last_word, last_column, last_row;
   if (FOLD == 1) begin : g_one
     assign last_word = 1'b1;
   end else begin : g_words
@@ -65,16 +68,17 @@ module padder
     assign last_word = word_q == WordBits'(FOLD - 1);
     always_ff @(posedge clk_i) begin
       if (!rst_ni) word_q <= '0;
-      else if (step) word_q <= last_word ? '0 : word_q + 1'b1;
+      else if (advance) word_q <= last_word ? '0 : word_q + 1'b1;
     end
   end
   assign last_column = last_word && column_q == column_t'(PAD_OX - 1);
   assign last_row    = last_column && row_q == row_t'(PAD_OY - 1);
 
-  assign used    = write_q - read_q;
-  assign ready_o = used != ptr_t'(DEPTH);
+  assign ready_o = !used_q[AddressBits];  // only DEPTH has this bit
   assign accept  = valid_i && ready_o;
-  assign step    = (used != '0 || nothing_left) && (!valid_o || ready_i);
+  assign step    = (some_q || !waits_q) && go;
+  assign pop     = step && real_q;
+  assign advance = step || !begun_q;  // the first step waits for a word
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -82,7 +86,7 @@ module padder
       next_row_q    <= row_t'(TOP);
       column_q      <= '0;
       next_column_q <= column_t'(LEFT);
-    end else if (step && last_word) begin
+    end else if (advance && last_word) begin
       column_q <= last_column ? '0 : column_q + 1'b1;
       if (last_column) next_column_q <= column_t'(LEFT);
       else if (in_column) next_column_q <= column_q == column_t'(LastColumn) ? column_t'(PAD_OX)
@@ -94,31 +98,58 @@ module padder
     end
   end
 
+  logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      begun_q <= 1'b0;
+      some_q  <= 1'b0;
+      real_q  <= 1'b0;
+      waits_q <= 1'b1;
       write_q <= '0;
       read_q  <= '0;
-      valid_o <= 1'b0;
+      used_q  <= '0;
+      valid_q <= '0;
     end else begin
+      begun_q <= 1'b1;
+      some_q  <= accept || (pop ? used_q > count_t'(1) : some_q);
+      if (advance) real_q <= real_word;
+      if (advance) waits_q <= !nothing_left;
       if (accept) write_q <= write_q + 1'b1;
-      if (step && real_word) read_q <= read_q + 1'b1;
-      if (step) valid_o <= 1'b1;
-      else if (ready_i) valid_o <= 1'b0;
+      if (pop) read_q <= read_q + 1'b1;
+      if (accept != pop) used_q <= accept ? used_q + 1'b1 : used_q - 1'b1;
+      valid_q <= {valid_q[0], step};
     end
   end
 
+  // Block RAM has a second register.
+  logic [LANES*BITS-1:0] found, found_q;
   simple_ram #(
     .WORD_BITS(LANES * BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM), .FILL({LANES{BITS'(VALUE)}})
   ) u_memory (
     .clk_i,
     .write_i(accept),
-    .write_address_i(write_q[AddressBits-1:0]),
+    .write_address_i(write_q),
     .data_i,
-    .read_i(step),
-    .fill_i(!real_word),
-    .read_address_i(read_q[AddressBits-1:0]),
-    .data_o
+    .read_i(1'b1),
+    .fill_i(!real_q),
+    .read_address_i(read_q),
+    .data_o(found)
   );
+  always_ff @(posedge clk_i) found_q <= found;
+
+  output_queue #(
+    .WORD_BITS(LANES * BITS), .DEPTH(output_depth(BLOCK_RAM ? 2 : 1))
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(step),
+    .go_o(go),
+    .data_i(BLOCK_RAM ? found_q : found),
+    .valid_i(valid_q[BLOCK_RAM]),
+    .data_o, .valid_o, .ready_i
+  );
+  logic unused;
+  assign unused = &{1'b0, found_q, valid_q};
+
 `ifndef SYNTHESIS
   int peak;
   longint steps;
@@ -127,11 +158,11 @@ module padder
       peak  <= 0;
       steps <= 0;
     end else begin
-      if (int'(used) + int'(accept) > peak) peak <= int'(used) + int'(accept);
+      if (int'(used_q) + int'(accept) > peak) peak <= int'(used_q) + int'(accept);
       if (step) steps <= steps + 1;
     end
   end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used), steps);
+  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used_q), steps);
 `endif
 
 endmodule

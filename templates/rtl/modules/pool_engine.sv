@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, for the average a requantize, and an output queue.
 //
+// STREAMING: windows read every pixel once and in order, so only results so far are kept, in block RAM with BLOCK_BUFFER.
 // FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
 // COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
 // map, and their offset is OFFSET + ADDED * multiplier.
 //
-// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
+// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken; STREAMING as many as
+// there are words.
 module pool_engine
   import codesign_pkg::*;
 #(
@@ -44,6 +46,7 @@ module pool_engine
   parameter int COUNTS = 1,
   parameter logic [32*COUNTS-1:0] MULTIPLIERS = {COUNTS{32'd0}},
   parameter int ADDED = 0,
+  parameter bit CUT = 0,
   parameter int TIES = 0,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1
@@ -60,25 +63,26 @@ module pool_engine
 
   localparam int Passes = ceil_div(C, PE);
 
-  logic [PE-1:0][X_BITS-1:0] word_in, fed;
-  logic go, issue, take, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
+  logic go, take, result_valid;
+  logic [PE-1:0][ACC_BITS-1:0] result;
+  logic [counter_bits(COUNTS)-1:0] count;
+  localparam bit Keep = AVERAGE && SCALING == 2 && PE == EMIT;
 
-  if (STREAMING) begin : g_stream
-    pass_feed #(
-      .WORD_BITS(PE * X_BITS),
-      .STEPS(FY * FX)
-    ) u_feed (
+  if (STREAMING) begin : g_running
+    running_pool #(
+      .PE(PE), .FOLD(Passes), .PIXELS(IY * IX / (OY * OX)), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED),
+      .ACC_BITS(ACC_BITS), .BLOCK(BLOCK_BUFFER), .KEEP(Keep)
+    ) u_array (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .go_i(go),
-      .issue_o(issue),
       .take_o(take),
-      .data_o(word_in),
-      .valid_o(in_valid),
-      .first_o(in_first),
-      .last_o(in_last)
+      .valid_o(result_valid),
+      .acc_o(result)
     );
-    assign pad = 1'b0;
-  end else begin : g_line
+    assign count = '0;
+  end else begin : g_windows
+    logic [PE-1:0][X_BITS-1:0] word_in, fed;
+    logic issue, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
     line_buffer #(
       .WORD_BITS(PE * X_BITS),
       .FOLD(Passes),
@@ -101,32 +105,30 @@ module pool_engine
       .last_o(in_last),
       .pad_o(pad)
     );
+    feed_register #(
+      .WORD_BITS(PE * X_BITS), .LATE(BLOCK_BUFFER)
+    ) u_feed_register (
+      .clk_i, .rst_ni,
+      .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+      .data_o(fed), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
+    );
+    pool_array #(
+      .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
+      .COUNTS(COUNTS), .KEEP(Keep)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .pad_i(fed_pad),
+      .x_i(fed),
+      .valid_o(result_valid),
+      .acc_o(result),
+      .count_o(count)
+    );
+    logic unused_issue;
+    assign unused_issue = &{1'b0, issue};
   end
-  feed_register #(
-    .WORD_BITS(PE * X_BITS), .LATE(BLOCK_BUFFER && !STREAMING)
-  ) u_feed_register (
-    .clk_i, .rst_ni,
-    .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
-    .data_o(fed), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
-  );
-
-  logic result_valid;
-  logic [PE-1:0][ACC_BITS-1:0] result;
-  logic [counter_bits(COUNTS)-1:0] count;
-  pool_array #(
-    .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
-    .COUNTS(COUNTS), .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
-  ) u_array (
-    .clk_i, .rst_ni,
-    .valid_i(fed_valid),
-    .first_i(fed_first),
-    .last_i(fed_last),
-    .pad_i(fed_pad),
-    .x_i(fed),
-    .valid_o(result_valid),
-    .acc_o(result),
-    .count_o(count)
-  );
 
   logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;
@@ -140,7 +142,7 @@ module pool_engine
     .data_o(word)
   );
 
-  logic out_valid, unused_ready;
+  logic out_valid;
   logic [EMIT-1:0][OUT_BITS-1:0] out;
   if (AVERAGE) begin : g_average
     logic [MULTIPLIER_BITS-1:0] multiplier;
@@ -172,24 +174,21 @@ module pool_engine
     requantize #(
       .LANES(EMIT), .ACC_BITS(ACC_BITS), .SCALING(SCALING), .MULTIPLIER_BITS(MULTIPLIER_BITS),
       .SUM_BITS(SUM_BITS), .SHIFT(SHIFT), .OUT_BITS(OUT_BITS), .OUT_SIGNED(OUT_SIGNED),
-      .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
+      .CONSTANT(COUNTS <= 1), .CUT(CUT), .TIES(TIES), .LOWEST(LOWEST), .HIGHEST(HIGHEST)
     ) u_requantize (
       .clk_i, .rst_ni,
       .valid_i(word_valid),
-      .ready_o(unused_ready),
       .acc_i(word),
       .multiplier_i({EMIT{multiplier}}),
       .offset_i({EMIT{offset}}),
       .valid_o(out_valid),
-      .ready_i(1'b1),
       .data_o(out)
     );
   end else begin : g_maximum
     for (genvar i = 0; i < EMIT; i++) begin : g_lane
       assign out[i] = OUT_BITS'(word[i]);
     end
-    assign out_valid    = word_valid;
-    assign unused_ready = 1'b1;
+    assign out_valid = word_valid;
   end
 
   output_queue #(
@@ -204,6 +203,6 @@ module pool_engine
   );
 
   logic unused;
-  assign unused = &{1'b0, issue, count, unused_ready};
+  assign unused = &{1'b0, count};
 
 endmodule

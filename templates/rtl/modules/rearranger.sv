@@ -8,9 +8,11 @@
 // A memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
 //   read_q   word of the present step, which may not have come yet
-//   limit_q  DEPTH past the oldest word that is still needed: writing stops there
+//   next_q   word of the step after it
+//   held_q   oldest word that is still needed: writing stops DEPTH past it
 // Words before the next are given up when all loops below FREE end; with PASS, only in the last turn of that loop.
-// A word that arrives in one cycle can be read in the next.
+// A word that arrives in one cycle can be read in the next. Whether a word is there for a step, and whether there is room
+// for another, are registers. Nothing waits behind a step: see output_queue.sv.
 module rearranger
   import codesign_pkg::*;
 #(
@@ -52,13 +54,12 @@ module rearranger
   localparam int PtrBits = $clog2(DEPTH + REACH) + 1;
   typedef logic signed [PtrBits-1:0] ptr_t;
 
-  ptr_t write_q, read_q, limit_q, behind, room;
-  logic accept, step;
-  assign behind  = read_q - write_q;
-  assign room    = write_q - limit_q;
-  assign ready_o = room[PtrBits-1];
-  assign accept  = valid_i && ready_o;
-  assign step    = behind[PtrBits-1] && (!valid_o || ready_i);
+  ptr_t write_q, write_d, read_q, read_d, next_q, held_q, held_d, behind, beyond;
+  logic begun_q, there_q, full_q, gives_up_q, accept, step, advance, go;
+  assign ready_o = !full_q;
+  assign accept  = valid_i && !full_q;
+  assign step    = there_q && go;
+  assign advance = step || !begun_q;  // what follows a step is found one ahead, for the first after reset
 
   // Bit i: loop i is in its last turn; bit i of `ends`: so are all loops below it.
   logic [LOOPS:0] last;
@@ -75,10 +76,19 @@ module rearranger
       assign last[i] = 1'b1;
     end else begin : g_many
       logic [counter_bits(Count)-1:0] turn_q;
-      assign last[i] = turn_q == (counter_bits(Count))'(Count - 1);
       always_ff @(posedge clk_i) begin
         if (!rst_ni) turn_q <= '0;
-        else if (step && ends[i]) turn_q <= last[i] ? '0 : turn_q + 1'b1;
+        else if (advance && ends[i]) turn_q <= last[i] ? '0 : turn_q + 1'b1;
+      end
+      if (Count == 2) begin : g_two
+        assign last[i] = turn_q[0];
+      end else begin : g_ahead
+        logic last_q;
+        always_ff @(posedge clk_i) begin
+          if (!rst_ni) last_q <= 1'b0;
+          else if (advance && ends[i]) last_q <= turn_q == (counter_bits(Count))'(Count - 2);
+        end
+        assign last[i] = last_q;
       end
     end
   end
@@ -88,8 +98,6 @@ module rearranger
     assign jumps[i] = PtrBits'(jump_of(i));
   end
   logic [PtrBits-1:0] jump;
-  ptr_t read_d;
-  assign read_d = read_q + ptr_t'(jump);
   always_comb begin
     jump = '0;
     for (int i = LOOPS; i >= 0; i--) begin
@@ -97,22 +105,39 @@ module rearranger
     end
   end
 
+  assign write_d = write_q + ptr_t'({1'b0, accept});
+  assign read_d  = step ? next_q : read_q;
+  assign held_d  = (step && gives_up_q) ? next_q : held_q;
+  assign behind  = read_d - write_d;
+  assign beyond  = write_d - held_d - ptr_t'(DEPTH);
+  logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      write_q <= '0;
-      read_q  <= ptr_t'(FIRST);
-      limit_q <= ptr_t'(DEPTH);
-      valid_o <= 1'b0;
+      begun_q    <= 1'b0;
+      there_q    <= 1'b0;
+      full_q     <= 1'b0;
+      gives_up_q <= 1'b0;
+      write_q    <= '0;
+      read_q     <= ptr_t'(FIRST);
+      next_q     <= ptr_t'(FIRST);
+      held_q     <= '0;
+      valid_q    <= '0;
     end else begin
-      if (accept) write_q <= write_q + 1'b1;
-      if (step) read_q <= read_d;
-      if (step && gives_up) limit_q <= read_d + ptr_t'(DEPTH);
-      if (step) valid_o <= 1'b1;
-      else if (ready_i) valid_o <= 1'b0;
+      begun_q <= 1'b1;
+      there_q <= behind[PtrBits-1];
+      full_q  <= !beyond[PtrBits-1];
+      write_q <= write_d;
+      read_q  <= read_d;
+      held_q  <= held_d;
+      valid_q <= {valid_q[0], step};
+      if (advance) gives_up_q <= gives_up;
+      if (advance) next_q <= next_q + ptr_t'(jump);
     end
   end
 
-  // A word is read only where it was written in an earlier cycle, and overwritten only where it is not needed.
+  // A word is read only where it was written in an earlier cycle, and overwritten only where it is not needed. Block RAM
+  // has a second register.
+  logic [WORD_BITS-1:0] found, found_q;
   simple_ram #(
     .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
   ) u_memory (
@@ -120,16 +145,30 @@ module rearranger
     .write_i(accept),
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
-    .read_i(step),
+    .read_i(1'b1),
     .fill_i(1'b0),
     .read_address_i(read_q[AddressBits-1:0]),
-    .data_o
+    .data_o(found)
   );
+  always_ff @(posedge clk_i) found_q <= found;
+
+  output_queue #(
+    .WORD_BITS(WORD_BITS), .DEPTH(output_depth(BLOCK_RAM ? 2 : 1))
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(step),
+    .go_o(go),
+    .data_i(BLOCK_RAM ? found_q : found),
+    .valid_i(valid_q[BLOCK_RAM]),
+    .data_o, .valid_o, .ready_i
+  );
+  logic unused;
+  assign unused = &{1'b0, found_q, valid_q};
 
 `ifndef SYNTHESIS
   int occupancy, peak;
   longint steps;
-  assign occupancy = DEPTH + int'(room);
+  assign occupancy = int'(ptr_t'(write_q - held_q));
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       peak  <= 0;

@@ -7,9 +7,11 @@
 // A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
 //   read_q   word of the present step
+//   next_q   word of the step after it
 //   held_q   oldest word that is still needed: writing stops DEPTH past it
 // Invariant: held_q <= read_q <= write_q <= held_q + DEPTH.
-// A word that arrives in one cycle can be read in the next.
+// A word that arrives in one cycle can be read in the next. Whether a word is there for a step, and whether there is room
+// for another, are registers. Nothing waits behind a step: see output_queue.sv.
 module row_repeater
   import codesign_pkg::*;
 #(
@@ -33,13 +35,12 @@ module row_repeater
 
   localparam int AddressBits = $clog2(DEPTH);
   localparam int PtrBits = AddressBits + 1;
-  typedef logic [PtrBits-1:0] ptr_t;
+  typedef logic signed [PtrBits-1:0] ptr_t;
 
   logic [counter_bits(FOLD)-1:0] word_q;
   logic [counter_bits(FX)-1:0]   copy_q;
   logic [counter_bits(X)-1:0]    column_q;
   logic [counter_bits(FY)-1:0]   pass_q;
-  ptr_t write_q, read_q, held_q, used;
 
   logic last_word, last_copy, last_column, last_pass;
   assign last_word   = word_q == (counter_bits(FOLD))'(FOLD - 1);
@@ -47,46 +48,63 @@ module row_repeater
   assign last_column = last_copy && column_q == (counter_bits(X))'(X - 1);
   assign last_pass   = pass_q == (counter_bits(FY))'(FY - 1);
 
-  logic accept, step;
-  assign used    = write_q - held_q;
-  assign ready_o = used != ptr_t'(DEPTH);
-  assign accept  = valid_i && ready_o;
-  assign step    = read_q != write_q && (!valid_o || ready_i);
+  ptr_t write_q, write_d, read_q, read_d, next_q, next_d, held_q, held_d, behind, beyond;
+  logic begun_q, there_q, full_q, frees_q, accept, step, advance, go;
+  assign ready_o = !full_q;
+  assign accept  = valid_i && !full_q;
+  assign step    = there_q && go;
+  assign advance = step || !begun_q;  // what follows a step is found one ahead, for the first after reset
 
   // Back to the pixel's first word, back to the row's first word, or on.
-  ptr_t read_d;
   always_comb begin
-    read_d = read_q + 1'b1;
-    if (last_word && !last_copy) read_d = read_q - ptr_t'(FOLD - 1);
-    else if (last_column && !last_pass) read_d = read_q - ptr_t'(X * FOLD - 1);
+    next_d = next_q + 1'b1;
+    if (last_word && !last_copy) next_d = next_q - ptr_t'(FOLD - 1);
+    else if (last_column && !last_pass) next_d = next_q - ptr_t'(X * FOLD - 1);
   end
 
+  assign write_d = write_q + ptr_t'({1'b0, accept});
+  assign read_d  = step ? next_q : read_q;
+  assign held_d  = (step && frees_q) ? next_q : held_q;
+  assign behind  = read_d - write_d;
+  assign beyond  = write_d - held_d - ptr_t'(DEPTH);
+  logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      begun_q  <= 1'b0;
+      there_q  <= 1'b0;
+      full_q   <= 1'b0;
+      frees_q  <= 1'b0;
       word_q   <= '0;
       copy_q   <= '0;
       column_q <= '0;
       pass_q   <= '0;
       write_q  <= '0;
       read_q   <= '0;
+      next_q   <= '0;
       held_q   <= '0;
-      valid_o  <= 1'b0;
+      valid_q  <= '0;
     end else begin
-      if (accept) write_q <= write_q + 1'b1;
-      if (step) begin
-        read_q <= read_d;
-        word_q <= (FOLD == 1 || last_word) ? '0 : word_q + 1'b1;  // synthesis sees that a counter of one is none
+      begun_q <= 1'b1;
+      there_q <= behind[PtrBits-1];
+      full_q  <= !beyond[PtrBits-1];
+      write_q <= write_d;
+      read_q  <= read_d;
+      held_q  <= held_d;
+      valid_q <= {valid_q[0], step};
+      if (advance) begin
+        next_q  <= next_d;
+        frees_q <= last_copy && last_pass;
+        word_q  <= (FOLD == 1 || last_word) ? '0 : word_q + 1'b1;  // synthesis sees that a counter of one is none
         if (last_word) copy_q <= (FX == 1 || last_copy) ? '0 : copy_q + 1'b1;
         if (last_copy) column_q <= (X == 1 || last_column) ? '0 : column_q + 1'b1;
         if (last_column) pass_q <= (FY == 1 || last_pass) ? '0 : pass_q + 1'b1;
-        if (last_copy && last_pass) held_q <= read_d;
       end
-      if (step) valid_o <= 1'b1;
-      else if (ready_i) valid_o <= 1'b0;
     end
   end
 
-  // A word is read only where it was written in an earlier cycle, and overwritten only where it is not needed.
+  // A word is read only where it was written in an earlier cycle, and overwritten only where it is not needed. Block RAM
+  // has a second register.
+  logic [WORD_BITS-1:0] found, found_q;
   simple_ram #(
     .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM)
   ) u_memory (
@@ -94,13 +112,29 @@ module row_repeater
     .write_i(accept),
     .write_address_i(write_q[AddressBits-1:0]),
     .data_i,
-    .read_i(step),
+    .read_i(1'b1),
     .fill_i(1'b0),
     .read_address_i(read_q[AddressBits-1:0]),
-    .data_o
+    .data_o(found)
   );
+  always_ff @(posedge clk_i) found_q <= found;
+
+  output_queue #(
+    .WORD_BITS(WORD_BITS), .DEPTH(output_depth(BLOCK_RAM ? 2 : 1))
+  ) u_queue (
+    .clk_i, .rst_ni,
+    .take_i(step),
+    .go_o(go),
+    .data_i(BLOCK_RAM ? found_q : found),
+    .valid_i(valid_q[BLOCK_RAM]),
+    .data_o, .valid_o, .ready_i
+  );
+  logic unused;
+  assign unused = &{1'b0, found_q, valid_q};
 
 `ifndef SYNTHESIS
+  ptr_t used;
+  assign used = write_q - held_q;
   int peak;
   longint steps;
   always_ff @(posedge clk_i) begin
@@ -108,11 +142,11 @@ module row_repeater
       peak  <= 0;
       steps <= 0;
     end else begin
-      if (int'(used) + int'(accept) > peak) peak <= int'(used) + int'(accept);
+      if (int'($unsigned(used)) + int'(accept) > peak) peak <= int'($unsigned(used)) + int'(accept);
       if (step) steps <= steps + 1;
     end
   end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used), steps);
+  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'($unsigned(used)), steps);
 `endif
 
 endmodule

@@ -4,7 +4,8 @@
 // Elements come in packets of IN_PACKET, the last word of each padded; they leave in packets of OUT_PACKET, the last
 // word of each padded with zeros. The elements themselves are one stream: a pixel of 5 channels, a map of 245 elements
 // and a fully connected layer's single pixel of 245 channels differ only in where the padding lies.
-// A word can leave one cycle after the element that completes it came; equal words pass through in no time.
+// One packet is a whole number of the other. Equal words pass through in no time. A word of a widener or narrower can
+// leave one cycle after the element that completes it came, any other some cycles later.
 module width_converter
   import codesign_pkg::*;
 #(
@@ -57,15 +58,69 @@ module width_converter
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o, .data_o, .valid_o, .ready_i
     );
   end else begin : g_general
-    width_gearbox #(
-      .BITS(BITS),
-      .IN_LANES(IN_LANES),
-      .IN_PACKET(IN_PACKET),
-      .OUT_LANES(OUT_LANES),
-      .OUT_PACKET(OUT_PACKET)
-    ) u_gearbox (
-      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o, .data_o, .valid_o, .ready_i
-    );
+    // A unit is as many elements as both sides always move together. Of a packet's only word, only the real units count.
+    localparam int Lanes = gcd(gcd(IN_LANES, OUT_LANES), gcd(IN_PACKET, OUT_PACKET));
+    localparam int UnitBits = Lanes * BITS;
+    localparam int PacketIn = IN_PACKET / Lanes;
+    localparam int PacketOut = OUT_PACKET / Lanes;
+    localparam int In = min(IN_LANES / Lanes, PacketIn);
+    localparam int Out = min(OUT_LANES / Lanes, PacketOut);
+    logic [In-1:0][UnitBits-1:0] in;
+    logic [Out-1:0][UnitBits-1:0] out;
+    assign in     = (In * UnitBits)'(data_i);
+    assign data_o = (OUT_LANES * BITS)'(out);
+    logic unused;
+    assign unused = &{1'b0, data_i};
+
+    if (PacketIn % PacketOut == 0 && (PacketIn != PacketOut || In >= Out)) begin : g_split
+      localparam int Words = ceil_div(Out, In);
+      logic [Words*In-1:0][UnitBits-1:0] wide;
+      logic wide_valid, wide_ready;
+      if (Words == 1) begin : g_wire
+        assign wide       = in;
+        assign wide_valid = valid_i;
+        assign ready_o    = wide_ready;
+      end else begin : g_wide
+        width_widener #(
+          .BITS(UnitBits), .IN_LANES(In), .OUT_LANES(Words * In), .PACKET(PacketIn)
+        ) u_widener (
+          .clk_i, .rst_ni, .data_i(in), .valid_i, .ready_o,
+          .data_o(wide), .valid_o(wide_valid), .ready_i(wide_ready)
+        );
+      end
+      localparam int Units = gcd(gcd(Words * In, Out), gcd(PacketIn, PacketOut));
+      width_splitter #(
+        .UNIT_BITS(Units * UnitBits), .IN(Words * In / Units), .OUT(Out / Units),
+        .PACKET_IN(PacketIn / Units), .PACKET_OUT(PacketOut / Units)
+      ) u_splitter (
+        .clk_i, .rst_ni, .data_i(wide), .valid_i(wide_valid), .ready_o(wide_ready),
+        .data_o(out), .valid_o, .ready_i
+      );
+    end else begin : g_pack
+      localparam int Words = In / Out + 1;
+      logic [Words*Out-1:0][UnitBits-1:0] wide;
+      logic wide_valid, wide_ready;
+      localparam int Units = gcd(gcd(In, Words * Out), gcd(PacketIn, PacketOut));
+      width_packer #(
+        .UNIT_BITS(Units * UnitBits), .IN(In / Units), .OUT(Words * Out / Units),
+        .PACKET_IN(PacketIn / Units), .PACKET_OUT(PacketOut / Units)
+      ) u_packer (
+        .clk_i, .rst_ni, .data_i(in), .valid_i, .ready_o,
+        .data_o(wide), .valid_o(wide_valid), .ready_i(wide_ready)
+      );
+      if (Words == 1) begin : g_wire
+        assign out        = wide;
+        assign valid_o    = wide_valid;
+        assign wide_ready = ready_i;
+      end else begin : g_narrow
+        width_narrower #(
+          .BITS(UnitBits), .IN_LANES(Words * Out), .OUT_LANES(Out), .PACKET(PacketOut)
+        ) u_narrower (
+          .clk_i, .rst_ni, .data_i(wide), .valid_i(wide_valid), .ready_o(wide_ready),
+          .data_o(out), .valid_o, .ready_i
+        );
+      end
+    end
   end
 
 endmodule
