@@ -186,7 +186,7 @@ def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
     pe, emit, depth = queue.pe, queue.emit, queue.depth
     address, passes = ceil_log2(depth), ceil_div(queue.channels, pe)
     is_partial = ceil_div(queue.channels - (passes - 1) * pe, emit) != pe // emit
-    ff = 2 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
+    ff = 3 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
     return counts(pe, lut=lut + lutram_luts(queue.word_bits, depth, technology), ff=ff)
 

@@ -12,7 +12,7 @@ from codesign.ops.arrays import IntArray
 
 
 def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, four pointers, and a counter for each loop with what ends it.
+    """Its memory with the register behind it, five pointers, and a counter for each loop with what ends it.
 
     The outermost loop has none where the address moves as far to its next turn as to the next image.
     """
@@ -22,7 +22,7 @@ def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
     bits = [counter_ff(count) for count in module.counts]
     bits[-1] = np.where(endless, 0, bits[-1])
     loops = sum((np.where(each > 1, each + 1, each) for each in bits), np.zeros(np.shape(depth), np.int64))
-    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    ff = 5 * pointer + loops + 4 + 1 + in_bram + width
     lut = technology.fitted.loop_pointer * pointer + technology.fitted.loop * loops
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
