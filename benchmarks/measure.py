@@ -179,14 +179,14 @@ def _only_dsps(graph: Graph, site: Site) -> Site:
 
 
 def multipliers(graph: Graph, design: Design) -> int:
-    """Return PE * SIMD, summed over the convolutions."""
+    """Return PE * SIMD * taps, summed over the convolutions."""
     engines = [design.engine_of(node.name) for node in graph.nodes if isinstance(node, Conv)]
-    return sum(engine.pe * engine.simd for engine in engines)
+    return sum(engine.pe * engine.simd * engine.taps for engine in engines)
 
 
 def _engines(graph: Graph, design: Design) -> str:
-    names = [node.name for node in graph.nodes if isinstance(node, Conv)]
-    return ", ".join(f"{name} {design.engine_of(name).pe}x{design.engine_of(name).simd}" for name in names)
+    engines = [design.engine_of(node.name) for node in graph.nodes if isinstance(node, Conv)]
+    return ", ".join(f"{e.name} {e.pe}x{e.simd}{f'x{e.taps}' if e.taps > 1 else ''}" for e in engines)
 
 
 def _csim(project: Project, work: Path, images: int, clock: Clock) -> None:

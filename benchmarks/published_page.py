@@ -172,7 +172,8 @@ def _reason(row: Row) -> str:
     if row.interval == row.least_interval:
         return (
             f" {row.interval:,} cycles are the least that our engines can do, on a board of any size. An engine "
-            "multiplies over channels, and takes a step for every position of the window and of the map. Of "
+            "multiplies over channels and rows of a window, and takes a step for every column of the window and every "
+            "position of the map. Of "
             f"{row.multipliers:,} multipliers, {busy(row):.0%} are busy."
         )
     bound = ""

@@ -91,7 +91,7 @@ def random_machine(
     """
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, extreme=extreme, every_operator=every_operator, several_outputs=every_operator)
-    design = size_buffers(graph, random_design(graph, rng))
+    design = size_buffers(graph, random_design(graph, rng, taps=every_operator))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
 

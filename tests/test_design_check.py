@@ -22,7 +22,7 @@ from codesign.ir.graph import MAX_ELEMENTS, Graph
 from codesign.machine.elaborate import elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.legal import MAX_BUFFER_WORDS, MAX_WORD_BITS, check_design
-from codesign.machine.line import is_streaming, line_modules
+from codesign.machine.line import is_streaming, line_modules, row_words
 from codesign.model import golden
 from codesign.model.course import first_image_latency
 from codesign.model.predict import predict
@@ -149,16 +149,20 @@ def test_a_refused_line_buffer_would_not_have_held_some_window(seed: int) -> Non
         last = np.full(windows, 0)
         np.maximum.at(last, walk.step // (walk.steps // windows), walk.need + 1)
         least = int((last - np.concatenate(([0], walk.freed[:-1]))).max())
-        words = max(2, 1 << (least - 1).bit_length())
+        words, row = max(2, 1 << (least - 1).bit_length()), row_words(node, engine)
+        smaller = words // 2
+        if engine.taps > 1:
+            words = -(-least // row) * row
+            smaller = words - row
 
         def design_with(words: int, at: int = place) -> Design:
             engines = (replace(e, buffer_words=words) if i == at else e for i, e in enumerate(design.engines))
             return replace(design, engines=tuple(engines))
 
         check_design(design_with(words), graph)
-        if words > 2:
+        if smaller >= (2 if engine.taps == 1 else 1):
             with pytest.raises(ConfigError, match=f"spans {least} words"):
-                check_design(design_with(words // 2), graph)
+                check_design(design_with(smaller), graph)
 
 
 def test_a_buffer_deeper_than_any_part_is_refused() -> None:
@@ -332,9 +336,9 @@ def tight(seed: int) -> tuple[int, Graph, Design]:
     design = random_design(graph, rng)
     engines = list(design.engines)
     for at, engine in enumerate(design.engines):
-        words = engine.buffer_words
-        while words > 2:
-            words //= 2
+        words, row = engine.buffer_words, row_words(graph.operations[at], engine)
+        while words > (2 if engine.taps == 1 else row):
+            words = words // 2 if engine.taps == 1 else words - row
             smaller = (*engines[:at], replace(engine, buffer_words=words), *engines[at + 1 :])
             try:
                 check_design(replace(design, engines=smaller), graph)

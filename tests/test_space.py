@@ -40,7 +40,7 @@ def test_every_option_is_priced_and_timed_as_the_scalar_model_does(graph, techno
         options = space.node_options(node, technology)
         for row in range(0, len(options), 1 + len(options) // 20):
             engine = options.engines.engine(row, node.name)
-            assert engine.emit == line.emit_lanes(node, engine.pe, engine.simd)
+            assert engine.emit == line.emit_lanes(node, engine.pe, engine.simd, engine.taps)
             assert engine.buffer_words == resource.buffer_words(node, engine)
             assert options.interval[row] == line.node_interval(node, engine)
             assert options.steps[row] == line.reduction_steps(node, engine)
@@ -94,7 +94,8 @@ def test_options_left_out_are_beaten_by_one_of_the_same_pe_and_simd(graph):
         options = space.node_options(node, technology_of("xc7"))
         engines = options.engines
         for row in range(0, len(options), 1 + len(options) // 8):
-            kept = options.counts[(engines.pe == engines.pe[row]) & (engines.simd == engines.simd[row])]
+            alike = (engines.pe == engines.pe[row]) & (engines.simd == engines.simd[row])
+            kept = options.counts[alike & (engines.taps == engines.taps[row])]
             for kind in space._kinds(node):
                 engine = dataclasses.replace(
                     engines.engine(row, node.name), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT

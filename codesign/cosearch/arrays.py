@@ -170,7 +170,7 @@ class BlockArrays:
 def _within(options: Options, array: Array) -> npt.NDArray[np.bool_]:
     """Return which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
-    lanes = options.engines.pe * options.engines.simd
+    lanes = options.engines.pe * options.engines.simd * options.engines.taps
     within, same = lanes <= array.lanes, options.engines.dsp == array.dsp
     # An engine that no other beats may exist for one kind of multiplier only; without multipliers there is one kind.
     both = within & same
@@ -184,9 +184,10 @@ def _narrowest(options: Options, interval: int) -> int:
 
 
 def _same_engine(options: Options, engines: EngineColumns, at: int, weights: FloatArray) -> int:
-    """Return the option of that PE and SIMD, with the same kind of multipliers if there is one, cheapest of those."""
+    """Return the option of those lanes and taps, with the same kind of multipliers if there is one: the cheapest."""
     assert options.engines is not None
     lanes = (options.engines.pe == engines.pe[at]) & (options.engines.simd == engines.simd[at])
+    lanes &= options.engines.taps == engines.taps[at]
     same = lanes & (options.engines.dsp == engines.dsp[at])
     chosen = same if same.any() else lanes
     return int(np.where(chosen, options.counts @ weights, np.inf).argmin())

@@ -72,6 +72,7 @@ class EngineCode:
     kernel: str
     inputs: tuple[str, ...]
     buffered: bool
+    by_rows: bool
     tables: tuple[Table, ...]
     weighted: bool
     weight_pragma: str
@@ -215,6 +216,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         kernel=kernel,
         inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
+        by_rows=engine.taps > 1,
         tables=tables,
         weighted=bool(node.parameters),
         weight_pragma=f"HLS_ROM_{memory[engine.weight_memory]}",

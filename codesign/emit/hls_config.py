@@ -7,7 +7,15 @@ from codesign.emit.tables import Scaled, Table, multiplies
 from codesign.ir.design import LineEngine, Multiplier
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
-from codesign.machine.line import compute_cycles, group_walk, input_fold, input_lanes, is_streaming, words_in
+from codesign.machine.line import (
+    compute_cycles,
+    group_walk,
+    input_fold,
+    input_lanes,
+    is_streaming,
+    row_words,
+    words_in,
+)
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -99,7 +107,9 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
         return (*fields, ("MAXIMUM", maximum))
     words = compute_cycles(node, engine) // (out.y * out.x)
     multiplier = engine.multiplier is Multiplier.DSP
-    return (*fields, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
+    rows: Fields = (("TAPS", engine.taps),)
+    rows += (("BANKS", engine.buffer_words // row_words(node, engine)),) if engine.taps > 1 else ()
+    return (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
 
 
 def add_fields(node: Add, engine: LineEngine) -> Fields:

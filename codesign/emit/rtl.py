@@ -225,6 +225,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
         **_rule_values(node),
+        **_differing({"TAPS": (engine.taps, 1)}),
         "WEIGHT_FILE": _weight_file(engine),
         "CHANNEL_FILE": _channel_file(engine),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from codesign.emit.tables import memory_table
+from codesign.emit.tables import memory_table, weight_table
 from codesign.ir.design import LineEngine
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
@@ -15,17 +15,9 @@ from codesign.ops.requantize import Scaling, output_offset
 
 
 def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Return the contents of weight_rom: one line per word (pass, fy, fx, input word), lanes [pe][simd], lane 0 lowest.
-
-    Lanes beyond K or C are zero.
-    """
-    weight = params[f"{node.name}.weight"]
-    passes, fold = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
-    padded = np.zeros((passes * engine.pe, node.window.fy, node.window.fx, fold * engine.simd), np.int64)
-    padded[: node.k, :, :, : node.c_per_group] = weight
-    lanes = padded.reshape(passes, engine.pe, node.window.fy, node.window.fx, fold, engine.simd)
-    words = lanes.transpose(0, 2, 3, 4, 1, 5).reshape(-1, engine.pe * engine.simd)
-    return hex_lines(words, node.wtype.bits)
+    """Return the contents of weight_rom: a line for each word of weight_table, lane 0 lowest."""
+    table = weight_table(node, engine, params)
+    return hex_lines(table.values, table.bits)
 
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:

@@ -41,13 +41,19 @@ def memory_table(node: Operation, engine: LineEngine, params: Mapping[str, IntAr
 
 
 def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
-    """Return words (outer, fy, fx, inner), lanes [pe][simd], with simd 1 if it is depthwise; zeros beyond K and C."""
+    """Return words (outer, row, fx, inner), lanes [pe][tap][simd], with simd 1 if it is depthwise.
+
+    Row and tap together are fy: a word has the weights of so many rows of the window as the engine has taps. Zeros
+    stand beyond K and C.
+    """
     outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
     fy, fx = node.window.fy, node.window.fx
     padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)
     padded[: node.k, :, :, : node.c_per_group] = params[f"{node.name}.weight"]
-    lanes = padded.reshape(outer, engine.pe, fy, fx, inner, engine.simd).transpose(0, 2, 3, 4, 1, 5)
-    return Table("weight", node.wtype.bits, True, lanes.reshape(-1, engine.pe * engine.simd))
+    taps = engine.taps
+    parts = padded.reshape(outer, engine.pe, fy // taps, taps, fx, inner, engine.simd)
+    lanes = parts.transpose(0, 2, 4, 5, 1, 3, 6).reshape(-1, engine.pe * taps * engine.simd)
+    return Table("weight", node.wtype.bits, True, lanes)
 
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:

@@ -28,8 +28,11 @@ class LineEngine:
     `nodes` has the name of that one node. `pe` output channels are computed in parallel, each reducing `simd` input
     channels a cycle. Where channels do not mix, simd is 1. Neither need divide its channel count, with two exceptions:
     those of a grouped convolution divide its group's, and pe of a concat divides the channels of every input but the
-    last. `buffer_words` is the depth of the line buffer in input words, a power of two; `emit` is how many output
-    channels leave in one word, a divisor of pe. Multiplier and memories are ignored by nodes without weights or buffer.
+    last. `emit` is how many output channels leave in one word, a divisor of pe.
+
+    `taps` is how many rows of the window a convolution takes in a cycle, at one column: 1, or all of them.
+    `buffer_words` is the depth of the line buffer in input words: a power of two, or whole rows where taps is above 1.
+    Multiplier and memories are ignored by nodes without weights or buffer.
     """
 
     KIND: ClassVar[str] = "line"
@@ -42,6 +45,7 @@ class LineEngine:
     weight_memory: Memory = Memory.LUT
     buffer_memory: Memory = Memory.LUT
     buffer_words: int = 2
+    taps: int = 1
 
     @property
     def name(self) -> str:
@@ -65,9 +69,13 @@ class LineEngine:
             raise ValueError("engine: nodes: expected the name of a node, got none")
         if min(self.pe, self.simd, self.emit) < 1:
             raise ValueError(f"engine: expected positive pe, simd and emit, got {self.pe}, {self.simd}, {self.emit}")
+        if self.taps < 1:
+            raise ValueError(f"engine: expected positive taps, got {self.taps}")
         if self.pe % self.emit:
             raise ValueError(f"engine: emit must divide pe, got emit {self.emit} and pe {self.pe}")
-        if self.buffer_words < 2 or self.buffer_words & (self.buffer_words - 1):
+        if self.taps > 1 and self.buffer_words < 1:
+            raise ValueError(f"engine: buffer_words must be positive, got {self.buffer_words}")
+        if self.taps == 1 and (self.buffer_words < 2 or self.buffer_words & (self.buffer_words - 1)):
             raise ValueError(f"engine: buffer_words must be a power of two of at least 2, got {self.buffer_words}")
 
 

@@ -81,6 +81,7 @@ class Fitted:
 
     - `counter`: wrap of a counter.
     - `line_pointer`: line buffer, a bit of its pointers; `line_padding`: comparisons with the edges of the map.
+    - `row_pointer`: line buffer by rows, a bit of its counts of words; `row_bank`: a bit of the choice of a bank.
     - `collector`: its count of words.
     - `output_queue`: output queue, its handshake; `output_pointer`: a bit of its pointers and counts.
     - `converter`: widener and narrower, their handshake.
@@ -103,6 +104,8 @@ class Fitted:
     counter: float
     line_pointer: float
     line_padding: float
+    row_pointer: float
+    row_bank: float
     collector: float
     output_queue: float
     output_pointer: float

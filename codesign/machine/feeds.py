@@ -14,10 +14,10 @@ from codesign.ops.shapes import Shape, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed(Replay):
-    """A line buffer that walks windows over a map; where the engine `streams`, one register.
+    """A line buffer that walks windows over a map, `taps` rows of a window a step; where it `streams`, one register.
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
-    group. `depth`: words of the line buffer. line_buffer.sv and pass_feed.sv.
+    group. `depth`: words of the line buffer. line_buffer.sv, pass_feed.sv, and row_buffer.sv for all rows of a window.
     """
 
     window: Window
@@ -30,10 +30,12 @@ class Feed(Replay):
     depth: Int
     block_ram: Bool
     streams: Bool
+    taps: Int = 1
 
     @property
-    def delay(self) -> int:
-        return 0  # its array counts it
+    def delay(self) -> Int:
+        """Cycles in which words are brought to their rows' places; all others are the array's."""
+        return 1 * (self.taps > 1)
 
     def walk(self) -> Walk:
         return _window_walk(self)
@@ -41,7 +43,7 @@ class Feed(Replay):
     @property
     def steps(self) -> Int:
         """Words that make one result."""
-        return self.window.positions * self.inner
+        return self.window.fy // self.taps * self.window.fx * self.inner
 
     @property
     def has_padding(self) -> bool:
@@ -84,8 +86,8 @@ class RowRepeater(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
@@ -156,8 +158,8 @@ class Rearranger(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         need = np.array([int(self.first)])
@@ -225,8 +227,8 @@ class Padder(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         (top, left), (down, right), fold = self.place, self.strides, int(self.fold)
@@ -253,22 +255,24 @@ def _window_walk(feed: Feed) -> Walk:
     window, shape, out = feed.window, feed.ishape, feed.oshape
     fold, inner, passes = int(feed.fold), int(feed.inner), int(feed.passes)
     groups = fold // inner
-    results = groups * passes
+    results, rows = groups * passes, window.fy // int(feed.taps)
     oy, ox, g, fy, fx, i = np.meshgrid(
         np.arange(out.y),
         np.arange(out.x),
         np.arange(groups),  # later passes of a group read the words of its first again
-        np.arange(window.fy),
+        np.arange(rows),
         np.arange(window.fx),
         np.arange(inner),
         indexing="ij",
         sparse=True,
     )
     iy = oy * window.stride_y + fy * window.dilation_y - window.pad_top
+    if rows < window.fy:  # the last row that lies inside comes last
+        iy = np.minimum(iy + window.span_y - 1, shape.y - 1)
     ix = ox * window.stride_x + fx * window.dilation_x - window.pad_left
     need = (iy * shape.x + ix) * fold + g * inner + i
-    per_pass = window.positions * inner
-    step = (((oy * out.x + ox) * results + g * passes) * window.fy + fy) * window.fx * inner + fx * inner + i
+    per_pass = int(feed.steps)
+    step = (((oy * out.x + ox) * results + g * passes) * rows + fy) * window.fx * inner + fx * inner + i
     real = np.broadcast_to((iy >= 0) & (iy < shape.y) & (ix >= 0) & (ix < shape.x), np.broadcast(need, step).shape)
     return Walk(
         steps=out.y * out.x * results * per_pass,

@@ -29,7 +29,7 @@ class Replay(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from a step to its word behind the module, of those that no array behind it counts."""
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Stage(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from taking a word to offering what it becomes."""
 
 
@@ -98,6 +98,8 @@ class Lanes(Protocol):
     def simd(self) -> Int: ...
     @property
     def emit(self) -> Int: ...
+    @property
+    def taps(self) -> Int: ...
 
 
 class Choices(Lanes, Protocol):

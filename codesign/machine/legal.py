@@ -7,7 +7,7 @@ import numpy as np
 from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.line import input_lanes, is_streaming, reduction_steps
+from codesign.machine.line import input_lanes, is_streaming, reduction_steps, row_words, tap_choices
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
@@ -35,6 +35,7 @@ def check_design(design: Design, graph: Graph) -> None:
         _check_stream("output_lanes", lanes, output.otype)
     for node in graph.operations:
         engine = design.engine_of(node.name)
+        _check_taps(node, engine)
         _check_parallelism(node, engine)
         _check_buffer(node, engine)
         _check_words(node, engine)
@@ -87,6 +88,17 @@ def _check_stream(name: str, lanes: int, otype: QType) -> None:
         )
 
 
+def _check_taps(node: Operation, engine: LineEngine) -> None:
+    """Raise ConfigError unless the engine can take so many rows of the node's window in a cycle."""
+    allowed = (1,) if is_streaming(node, engine) else tap_choices(node)
+    if engine.taps not in allowed:
+        many = " or ".join(map(str, allowed))
+        raise ConfigError(
+            f"design: node {node.name!r}: its engine may have {many} taps, but has {engine.taps}; all rows of a window "
+            "at once are for convolutions over several rows, not dilated in y, whose engine does not stream"
+        )
+
+
 def _check_parallelism(node: Operation, engine: LineEngine) -> None:
     simd_limit = node.reduced_channels
     if engine.pe > node.oshape.c or engine.simd > simd_limit:
@@ -109,15 +121,22 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
 
 def _check_buffer(node: Operation, engine: LineEngine) -> None:
     """Raise ConfigError unless a window of the node fits the line buffer; an engine that needs none may have any."""
+    row = row_words(node, engine)
     if engine.buffer_words > MAX_BUFFER_WORDS:
         raise ConfigError(
             f"design: node {node.name!r}: buffer_words: expected at most {MAX_BUFFER_WORDS}, got {engine.buffer_words}"
         )
     least = 2 if node.joins or is_streaming(node, engine) else _least_buffer_words(node, engine)
+    if engine.taps > 1 and engine.buffer_words % row:
+        raise ConfigError(
+            f"design: node {node.name!r}: with taps above 1 the buffer holds whole rows of {row} words, but "
+            f"buffer_words is {engine.buffer_words}; {ceil_div(max(least, engine.buffer_words), row) * row} would do"
+        )
     if engine.buffer_words < least:
+        enough = 1 << (least - 1).bit_length() if engine.taps == 1 else ceil_div(least, row) * row
         raise ConfigError(
             f"design: node {node.name!r}: one of its windows spans {least} words, but buffer_words is "
-            f"{engine.buffer_words}; {1 << (least - 1).bit_length()} would do"
+            f"{engine.buffer_words}; {enough} would do"
         )
 
 
@@ -130,8 +149,9 @@ def _check_words(node: Operation, engine: LineEngine) -> None:
         ("an output word", f"emit {engine.emit}", engine.emit, node.otype.bits, MAX_WORD_BITS),
     ]
     if isinstance(node, Conv):
-        text = f"PE {engine.pe} x SIMD {engine.simd}"
-        words.append(("a word of weights", text, engine.pe * engine.simd, node.wtype.bits, MAX_WEIGHT_WORD_BITS))
+        text = f"PE {engine.pe} x SIMD {engine.simd}" + (f" x {engine.taps} taps" if engine.taps > 1 else "")
+        lanes = engine.pe * engine.simd * engine.taps
+        words.append(("a word of weights", text, lanes, node.wtype.bits, MAX_WEIGHT_WORD_BITS))
     for what, text, count, bits, most in words:
         if count * bits > most:
             raise ConfigError(

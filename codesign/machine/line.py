@@ -50,6 +50,7 @@ class EngineColumns:
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
+    taps: IntArray
 
     def engine(self, row: int, node: str) -> LineEngine:
         """Return the engine of that row, to run the node of that name."""
@@ -62,6 +63,7 @@ class EngineColumns:
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
+            taps=int(self.taps[row]),
         )
 
     def take(self, rows: IntArray) -> "EngineColumns":
@@ -74,6 +76,7 @@ class EngineColumns:
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],
+            taps=self.taps[rows],
         )
 
 
@@ -100,13 +103,13 @@ def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
 def reduction_steps(node: Operation, engine: Lanes) -> Int:
-    """Return the cycles after which PE results are complete: FY * FX * ceil(C/G / SIMD)."""
-    return steps_at(node, engine.simd)
+    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD)."""
+    return steps_at(node, engine.simd, engine.taps)
 
 
-def steps_at(node: Operation, simd: Int) -> Int:
-    """Return the reduction steps of engines with those SIMD."""
-    return node.window.positions * ceil_div(node.reduced_channels, simd)
+def steps_at(node: Operation, simd: Int, taps: Int = 1) -> Int:
+    """Return the reduction steps of engines with those SIMD and taps."""
+    return node.window.fy // taps * node.window.fx * ceil_div(node.reduced_channels, simd)
 
 
 @overload
@@ -114,7 +117,7 @@ def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
 def compute_cycles(node: Operation, engine: Lanes) -> Int:
-    """Return the array's cycles for one image: OY * OX * ceil(K/PE) * FY * FX * ceil(C/G / SIMD)."""
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction."""
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 
@@ -146,9 +149,9 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
     return largest(compute_cycles(node, engine), words_in(node, engine), words_out(node, engine))
 
 
-def emit_lanes(node: Operation, pe: int, simd: int) -> int:
+def emit_lanes(node: Operation, pe: int, simd: int, taps: int = 1) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = int(steps_at(node, simd))
+    steps = int(steps_at(node, simd, taps))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
@@ -159,6 +162,25 @@ def is_streaming(node: Operation, engine: Lanes) -> Bool: ...
 def is_streaming(node: Operation, engine: Lanes) -> Bool:
     """Return whether the engine reads every input word once and in order, and so needs no line buffer."""
     return (engine.pe >= node.oshape.c) & node.in_order | node.passes
+
+
+def tap_choices(node: Operation) -> tuple[int, ...]:
+    """Return the taps that an engine of the node may have: 1, and where it can hold them apart, all rows of a window.
+
+    An engine that streams has 1, whatever its node.
+    """
+    window = node.window
+    many = isinstance(node, Conv) and window.fy > 1 and window.dilation_y == 1
+    return (1, window.fy) if many else (1,)
+
+
+@overload
+def row_words(node: Operation, engine: LineEngine) -> int: ...
+@overload
+def row_words(node: Operation, engine: Lanes) -> Int: ...
+def row_words(node: Operation, engine: Lanes) -> Int:
+    """Return the words of one row of the input."""
+    return node.ishape.x * input_fold(node, engine)
 
 
 @overload
@@ -221,12 +243,13 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
-    words = ceil_div(node.k, pe) * node.window.positions * ceil_div(node.c_per_group, simd)
+    operands = simd * engine.taps
+    words = ceil_div(node.k, pe) * reduction_steps(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
     array = MacArray(
         pe=pe,
-        simd=simd,
+        simd=operands,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,
@@ -237,7 +260,9 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         node,
         engine,
         _feed(node, engine),
-        WeightRom(word_bits=pe * simd * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp),
+        WeightRom(
+            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
+        ),
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
@@ -302,6 +327,7 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
         streams=is_streaming(node, engine),
+        taps=engine.taps,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from codesign.machine.converters import Converter
-from codesign.machine.feeds import AnyFeed
+from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
@@ -280,8 +280,8 @@ class LookupTable(Whole, Stage):
         return int(self.pe) if self.per_lane else 1
 
     @property
-    def delay(self) -> int:
-        return 3 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 3 + 1 * self.block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,7 +386,7 @@ class OutputEnds:
 
 ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

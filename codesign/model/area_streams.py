@@ -12,9 +12,10 @@ from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
 
 def feed_area(feed: Feed, technology: Technology) -> IntArray:
-    """Count a line buffer, or one register and a step counter where words stream."""
-    register = _pass_feed(feed.word_bits, feed.steps)
-    return np.where(np.asarray(feed.streams)[..., None], register, _line_buffer(feed, technology))
+    """Count a line buffer, by words or by rows, or one register and a step counter where words stream."""
+    by_rows, streams = np.asarray(feed.taps)[..., None] > 1, np.asarray(feed.streams)[..., None]
+    table = np.where(streams, _pass_feed(feed.word_bits, feed.steps), _line_buffer(feed, technology))
+    return np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
 
 
 def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
@@ -37,6 +38,52 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     lut = technology.fitted.line_pointer * pointer + technology.fitted.line_padding * feed.has_padding
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
+
+
+def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
+    """Count the banks of rows, the choice of a bank for every row of a window, the counts of words, and the walk."""
+    w, width, fold, taps = feed.window, feed.word_bits, feed.fold, feed.window.fy
+    iy, ix, oy, ox = feed.ishape.y, feed.ishape.x, feed.oshape.y, feed.oshape.x
+    row, in_bram = ix * fold, feed.block_ram
+    banks, ram_depth = largest(feed.depth // row, 1), largest(row, 2)
+    end = ((ox - 1) * w.stride_x - w.pad_left + w.span_x) * fold  # of the last window in its row
+    place = ceil_log2(np.asarray(largest(row, end) + w.pad_left * fold + 1)) + 1
+    place = place * (1 + ((ox - 1) * w.stride_x - w.pad_left + w.span_x > ix))  # twice if windows end beyond a row
+    first_low, last_low = (min(top + taps - 1 - w.pad_top, iy - 1) for top in (0, (oy - 1) * w.stride_y))
+    reach = max(iy - last_low + first_low, w.stride_y) * row + end + w.pad_left * fold
+    pointers = place + 2 * (ceil_log2(np.asarray(feed.depth + reach + 1)) + 1)
+    # A row of the window finds its words in some of the banks only, if rows move on by several.
+    choices = banks // np.gcd(banks, np.gcd(w.stride_y, iy - (oy - 1) * w.stride_y))
+    chosen = taps * ceil_log2(choices)
+    groups = ceil_div(fold, feed.inner)
+    loops = _loop_ff(feed.inner) + _loop_ff(w.fx * feed.inner) + _loop_ff(feed.passes) + _loop_ff(groups)
+    loops = loops + _place_bits(iy, taps, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
+    loops = loops + (oy > 1) + (ox > 1) + _loop_ff(row) + banks * (banks > 1)
+    loops = loops + _ahead_ff(feed)
+    memory = bram18_count(width, ram_depth, technology)
+    lut = technology.fitted.row_pointer * pointers + loops + technology.fitted.row_bank * chosen
+    lut = lut + taps * width * choice_luts(choices, technology)
+    lut = lut + np.where(in_bram, 0, banks * lutram_luts(width, ram_depth, technology))
+    ff = pointers + loops + 2 * chosen + taps * (feed.has_padding + width) + 7 + np.where(in_bram, 0, banks * width)
+    return counts(fold, bram18=np.where(in_bram, banks * memory, 0), lut=lut, ff=ff)
+
+
+def _ahead_ff(feed: Feed) -> int:
+    """Return the registers of what the ends of rows and windows bring: one for each way in which the values differ."""
+    w, iy = feed.window, feed.ishape.y
+    tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
+    lows = np.minimum(tops + w.fy - 1, iy - 1)
+    turns = len({*np.diff(lows).tolist(), -1})  # the last row's is like no other
+    rows = len({*np.diff(np.maximum(tops, 0)).tolist(), -1})
+    columns = np.diff(np.maximum(np.arange(feed.oshape.x) * w.stride_x - w.pad_left, 0))
+    windows = len({*columns.tolist(), *([0] if w.pad_top else [])})
+    # One that frees nothing is all ones.
+    return 2**turns - 2 + (2 ** (rows - 1) - 1 if w.pad_top else 2**rows - 2) + 2 ** (max(windows, 1) - 1) - 1
+
+
+def _loop_ff(count: Int) -> IntArray:
+    """Return the registers of loop_counter.sv: the count, and whether it is the last; one tells both of two."""
+    return counter_ff(count) + (np.asarray(count) > 2)
 
 
 def row_repeater_area(module: RowRepeater, technology: Technology) -> IntArray:

@@ -213,11 +213,11 @@ class _Course:
             case (Feed() as feed, *behind):
                 return self._array(unit, feed, ins[0], behind)
             case (Replay() as replay,):
-                credits = self._credits(replay.delay, words)
+                credits = self._credits(int(replay.delay), words)
                 self._line_buffer(engine.name, replay, ins[0], credits)
                 return credits.out
             case (Stage() as stage,):
-                return self._passed([ins], stage.delay, words)
+                return self._passed([ins], int(stage.delay), words)
             case (Joint() as joint,):
                 return self._passed([[ins[i] for i in turn] for turn in joint.turns], joint.delay, words)
         raise AssertionError(f"{engine.name}: how its modules follow one another is not known")

@@ -55,17 +55,29 @@ def held_pixels(node: Operation) -> int:
     return int(np.ceil((late + (count + 1) * pace - kept_from).max()))
 
 
-def buffer_words_at(node: Operation, lanes: Int) -> IntArray:
-    """Return the line buffer depth in words of `lanes` channels, a power of two."""
-    words = held_pixels(node) * ceil_div(node.ishape.c, lanes) + 2  # a word waits one cycle before it can be read
-    return np.asarray(1 << ceil_log2(words))
+def buffer_words_at(node: Operation, lanes: Int, taps: Int = 1) -> IntArray:
+    """Return the line buffer depth in words of `lanes` channels: a power of two, or whole rows with taps above 1."""
+    fold = ceil_div(node.ishape.c, lanes)
+    words, row = held_pixels(node) * fold + 2, node.ishape.x * fold  # a word waits one cycle before it can be read
+    return np.where(np.asarray(taps) > 1, ceil_div(words, row) * row, 1 << ceil_log2(words))
+
+
+@lru_cache(maxsize=4096)
+def least_rows(node: Operation) -> int:
+    """Return the rows of the input that hold all that any window needs, and what later ones still do."""
+    first, last = node.spans()
+    kept_from = np.minimum.accumulate(first[::-1])[::-1]
+    return int(ceil_div((last + 1 - kept_from).max(), node.ishape.x))
 
 
 def buffer_words(node: Operation, engine: LineEngine) -> int:
-    """Return the line buffer depth in input words, a power of two; 2 where there is none. The schedule is exact."""
+    """Return an engine's line buffer depth in input words, as buffer_words_at; 2 where there is none.
+
+    The schedule is exact.
+    """
     if node.joins or is_streaming(node, engine):
         return 2
-    return int(buffer_words_at(node, input_lanes(node, engine)))
+    return int(buffer_words_at(node, input_lanes(node, engine), engine.taps))
 
 
 def node_columns(node: Operation, engines: EngineColumns, technology: Technology) -> IntArray:

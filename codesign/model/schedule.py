@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from codesign.ir.design import Design, Fifo
+from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
-from codesign.machine.line import node_interval
+from codesign.machine.line import node_interval, row_words
 from codesign.machine.modules import Fifo as FifoModule
 from codesign.machine.modules import Fork, array_delay, packet_parts
 from codesign.model.course import Occupancies, occupancies
@@ -81,13 +81,19 @@ def _held_up(machine: Machine, interval: int) -> tuple[int, Occupancies]:
 
 
 def size_buffers(graph: Graph, design: Design) -> Design:
-    """Return the design with every line buffer and FIFO as deep as its schedule needs, a power of two."""
-    found = schedule(elaborate(graph, design))
-    held = found.buffer_words
-    engines = tuple(replace(e, buffer_words=power_of_two(held.get(e.name, 2))) for e in design.engines)
+    """Return the design with every buffer as deep as its schedule needs: whole rows, or else a power of two."""
+    machine = elaborate(graph, design)
+    found = schedule(machine)
+    held, rows = found.buffer_words, {u.engine.name: row_words(u.node, u.engine) for u in machine.units}
+    engines = tuple(replace(e, buffer_words=_depth(e, held.get(e.name, 2), rows[e.name])) for e in design.engines)
     words_of = found.fifo_words
     fifos = tuple(Fifo(f.node, f.index, power_of_two(words_of[fifo_channel(f.node, f.index)])) for f in design.fifos)
     return replace(design, engines=engines, fifos=fifos)
+
+
+def _depth(engine: LineEngine, words: int, row: int) -> int:
+    """Return the words of the engine's buffer that holds so many, of rows of so many."""
+    return power_of_two(words) if engine.taps == 1 else ceil_div(words, row) * row
 
 
 def power_of_two(words: int) -> int:

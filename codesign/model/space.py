@@ -18,7 +18,7 @@ from codesign.ir.graph import Graph
 from codesign.ir.target import Target
 from codesign.ir.technology import Technology
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
-from codesign.machine.line import EngineColumns, node_interval, steps_at
+from codesign.machine.line import EngineColumns, node_interval, steps_at, tap_choices
 from codesign.model import resource
 from codesign.model.memory import ceil_log2
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
@@ -181,15 +181,14 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if node.aligned_lanes is not None:
         pe_choices, simd_choices = (divisors(lanes) for lanes in node.aligned_lanes)
-    pe, simd = (grid.ravel() for grid in np.meshgrid(pe_choices, simd_choices, indexing="ij"))
+    grids = np.meshgrid(pe_choices, simd_choices, np.array(tap_choices(node)), indexing="ij")
+    pe, simd, taps = (grid.ravel() for grid in grids)
     lanes_in = simd if node.mixes else pe
-    steps = np.asarray(steps_at(node, simd))
+    steps = np.asarray(steps_at(node, simd, taps))
     emit = _emit(pe_choices, pe, steps)
-    kept = _buildable(node, pe, simd, lanes_in, emit)
-    pe, simd, lanes_in, emit, steps = (column[kept] for column in (pe, simd, lanes_in, emit, steps))
-    words = np.full_like(pe, 2)
-    if not (least_buffers or node.joins):
-        words = np.where(resource.streaming_columns(node, pe), 2, resource.buffer_words_at(node, lanes_in))
+    kept = _buildable(node, pe, simd * taps, lanes_in, emit) & ((taps == 1) | ~resource.streaming_columns(node, pe))
+    pe, simd, taps, lanes_in, emit, steps = (column[kept] for column in (pe, simd, taps, lanes_in, emit, steps))
+    words = _buffer_words(node, pe, taps, lanes_in, least_buffers)
     kinds = _kinds(node)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
     dsp, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
@@ -201,6 +200,7 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
         weight_bram=weight_bram,
         buffer_bram=buffer_bram,
         buffer_words=words[pairs],
+        taps=taps[pairs],
     )
     counts = resource.node_columns(node, engines, technology)
     options = Options(
@@ -214,12 +214,23 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
     return options.take(_best_kinds(counts, len(kinds)))
 
 
-def _buildable(node: Operation, pe: IntArray, simd: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
+def _buffer_words(node: Operation, pe: IntArray, taps: IntArray, lanes_in: IntArray, least: bool) -> IntArray:
+    """Return the words of the engines' buffers: an estimate, or the `least` that there are."""
+    if node.joins:
+        return np.full_like(pe, 2)
+    streams = resource.streaming_columns(node, pe)
+    if not least:
+        return np.where(streams, 2, resource.buffer_words_at(node, lanes_in, taps))
+    rows = resource.least_rows(node) if taps.max() > 1 else 1
+    return np.where(taps > 1, rows * node.ishape.x * ceil_div(node.ishape.c, lanes_in), 2)
+
+
+def _buildable(node: Operation, pe: IntArray, operands: IntArray, lanes_in: IntArray, emit: IntArray) -> BoolArray:
     """Tell which engines have words that HLS holds; on streams half of that, so that a converter holds any two."""
     streams = np.maximum(lanes_in * max(itype.bits for itype in node.itypes), emit * node.otype.bits)
     kept = (2 * streams <= MAX_WORD_BITS) & (pe * node.sum_bits <= MAX_WORD_BITS)
     if isinstance(node, Conv):
-        kept &= pe * simd * node.wtype.bits <= MAX_WEIGHT_WORD_BITS
+        kept &= pe * operands * node.wtype.bits <= MAX_WEIGHT_WORD_BITS
     return np.asarray(kept)
 
 
@@ -307,7 +318,7 @@ def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
 
 
 def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
-    """Return rows [N] of counts that no other kind of the same PE and SIMD beats in every resource; of equals the
+    """Return rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
     first.
     """
     table = counts.reshape(-1, kinds, counts.shape[1])

@@ -78,10 +78,11 @@ def _node_box(node: Node, y: float, outputs: list[str]) -> str:
 
 def _engine_box(unit: Unit, y: float) -> str:
     node, engine = unit.node, unit.engine
-    simd = f" × {engine.simd} SIMD" if node.mixes else ""
+    operands = f" × {engine.simd} SIMD" if node.mixes else ""
+    operands += f" × {engine.taps} taps" if engine.taps > 1 else ""
     if node.macs:
         where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
-        detail = f"{engine.pe * engine.simd} × {where}"
+        detail = f"{engine.pe * engine.simd * engine.taps} × {where}"
     else:
         detail = "no multiplier"
     if not node.joins:
@@ -90,7 +91,7 @@ def _engine_box(unit: Unit, y: float) -> str:
         (
             svg.line(NODE_X + NODE_W, y + BOX / 2, ENGINE_X, y + BOX / 2, "tie"),
             svg.rect(ENGINE_X, y, ENGINE_W, BOX, "box engine", 8),
-            svg.text(ENGINE_X + 62, y + 20, f"{engine.pe} PE{simd}", "name"),
+            svg.text(ENGINE_X + 62, y + 20, f"{engine.pe} PE{operands}", "name"),
             svg.text(ENGINE_X + 62, y + 38, detail, "detail"),
             _array(engine, kind_class(node), y),
         )
@@ -98,10 +99,10 @@ def _engine_box(unit: Unit, y: float) -> str:
 
 
 def _array(engine: LineEngine, css: str, y: float) -> str:
-    """Draw PE rows of SIMD cells, to scale, in a square of 36."""
-    side = 36.0
-    cell = min(side / max(engine.pe, engine.simd), 9.0)
-    width, height = cell * engine.simd, cell * engine.pe
+    """Draw PE rows of a cell for each multiplier, to scale, in a square of 36."""
+    side, across = 36.0, engine.simd * engine.taps
+    cell = min(side / max(engine.pe, across), 9.0)
+    width, height = cell * across, cell * engine.pe
     x0, y0 = ENGINE_X + 12 + (side - width) / 2, y + 6 + (side - height) / 2
     if cell < 2.0:
         return svg.rect(x0, y0, width, height, f"cell {css}")
@@ -109,7 +110,7 @@ def _array(engine: LineEngine, css: str, y: float) -> str:
     return "".join(
         svg.rect(x0 + cell * s, y0 + cell * p, cell - gap, cell - gap, f"cell {css}")
         for p in range(engine.pe)
-        for s in range(engine.simd)
+        for s in range(across)
     )
 
 

@@ -221,10 +221,11 @@ def _engines(view: View) -> str:
     units = {unit.engine.name: unit for unit in view.machine.units}
     rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
     s, labels = view.cost.shell, view.board.fabric.labels
-    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 8}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 9}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
         "PE",
         "SIMD",
+        "taps",
         "multipliers",
         "weights",
         "buffer",
@@ -251,7 +252,7 @@ def _engine_row(unit: Unit, cost: EngineCost) -> str:
     chosen = "".join(f"<td>{kind.value.upper() if applies else ''}</td>" for kind, applies in kinds)
     figures = (cost.macs, cost.busy_cycles, cost.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
     name = escape(", ".join(cost.nodes))
-    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd))}{chosen}{_cells(figures)}</tr>"
+    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd, engine.taps))}{chosen}{_cells(figures)}</tr>"
 
 
 def _cells(figures: Iterable[int]) -> str:

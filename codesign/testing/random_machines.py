@@ -10,9 +10,9 @@ import numpy as np
 
 from codesign.ir.design import Design, Fifo, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
-from codesign.machine.line import emit_lanes, words_in
+from codesign.machine.line import emit_lanes, is_streaming, row_words, tap_choices, words_in
 from codesign.ops.add import Add
-from codesign.ops.arrays import IntArray
+from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.concat import Concat
 from codesign.ops.conv import Conv, accumulator_bounds, added_bias
 from codesign.ops.input import Input
@@ -81,9 +81,13 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
-def random_design(graph: Graph, rng: Rng) -> Design:
-    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits."""
-    engines = tuple(_engine(node, rng) for node in graph.operations)
+def random_design(graph: Graph, rng: Rng, *, taps: bool = True) -> Design:
+    """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
+
+    `taps`: draw them as well; all else is drawn as without.
+    """
+    (apart,) = rng.spawn(1)
+    engines = tuple(_engine(node, rng, apart if taps else None) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
         for n, e in zip(graph.operations, engines, strict=True)
@@ -345,22 +349,28 @@ def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
     return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
 
 
-def _engine(node: Operation, rng: Rng) -> LineEngine:
+def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
+    """Return an engine of the node; taps are drawn from `apart`, none without."""
     k, c = node.oshape.c, node.reduced_channels
     if node.aligned_lanes is not None:
         pe, simd = (pick(rng, divisors(lanes)) for lanes in node.aligned_lanes)
     else:
         pe = pick(rng, (1, k, int(rng.integers(1, k + 1))))
         simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
-    narrowest = emit_lanes(node, pe, simd)
+    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=1)
+    taps = 1 if apart is None or is_streaming(node, engine) else pick(apart, tap_choices(node))
+    narrowest = emit_lanes(node, pe, simd, taps)
     emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=emit)
+    row = row_words(node, engine)
+    room = 2 * words_in(node, engine) + 16
     return replace(
         engine,
+        emit=emit,
+        taps=taps,
         multiplier=pick(rng, tuple(Multiplier)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
-        buffer_words=power_of_two(2 * words_in(node, engine) + 16),
+        buffer_words=power_of_two(room) if taps == 1 else ceil_div(room, row) * row,
     )
 
 

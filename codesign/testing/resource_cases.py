@@ -96,7 +96,7 @@ def compare(case: Case, work: Path) -> Row:
     engines = [design.engine_of(n.name) for n in graph.nodes if isinstance(n, Conv)]
     return Row(
         case=case,
-        multipliers=sum(e.pe * e.simd for e in engines),
+        multipliers=sum(e.pe * e.simd * e.taps for e in engines),
         predicted=design_resources(elaborate(graph, design), technology_of(case.family)),
         found=measured.resources,
         tool=measured.version,

@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: MIT-0
-// Convolution: PE sums of products, complete once every FY * FX * INNER steps.
+// Convolution: PE sums of products, complete once every FY * FX * INNER steps, or of FY / TAPS * FX * INNER.
 //
 //     sum[oy,ox,k] = sum over fy,fx,c of weight[k,fy,fx,c] * x[oy*SY+fy-PT, ox*SX+fx-PL, g*C/G + c]
 //
 // with g the group of k; G groups, of which a word of LANES channels or PE sums never holds two where channels mix.
 //
 // in:     pixels of PIXEL_WORDS words, LANES channels each; zeros above channel C.
-// weight: word (outer, fy, fx, inner), lanes [pe][simd], or [pe] where channels do not mix; zeros above K and C.
+// weight: word (outer, row, fx, inner), lanes [pe][tap][simd], or [pe][tap] where channels do not mix; zeros above K and C.
+//         Row and tap together are fy: TAPS is 1, or FY where a step takes all rows of the window at one column.
 // sums:   for oy, ox, outer one word of PE sums. Bias and scaling are emit's.
-// Cfg:    what line_buffer wants, and PE SUM_BITS WBITS WEIGHT_WORDS USE_DSP STEPS.
+// Cfg:    what line_buffer or row_buffer wants, and TAPS PE SUM_BITS WBITS WEIGHT_WORDS USE_DSP STEPS.
 // Mirrors codesign/ops/conv.py.
 #pragma once
 
 #include "line_buffer.hpp"
+#include "row_buffer.hpp"
+
+// What replays the map, and where it keeps it.
+template <class Cfg, bool ROWS>
+struct replay {
+  typedef line_buffer<Cfg> window;
+  typedef in_lane<Cfg> memory[Cfg::BUFFER_WORDS][Cfg::LANES];
+};
+template <class Cfg>
+struct replay<Cfg, true> {
+  typedef row_buffer<Cfg> window;
+  typedef typename row_buffer<Cfg>::memory_t memory;
+};
+template <class Cfg>
+using window_of = typename replay<Cfg, (Cfg::TAPS > 1)>::window;
+template <class Cfg>
+using memory_of = typename replay<Cfg, (Cfg::TAPS > 1)>::memory;
 
 // Products in DSPs or in LUTs.
 template <bool DSP>
@@ -39,21 +57,22 @@ struct product<false> {
 // Channels mix: LANES input channels are reduced in parallel.
 template <class Cfg>
 void convolve(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
-              const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::LANES],
-              in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
+              const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::TAPS * Cfg::LANES],
+              memory_of<Cfg>& memory, uint32_t images) {
   HLS_INLINE
-  static_assert(Cfg::WEIGHT_WORDS == Cfg::PASSES * Cfg::FY * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
+  constexpr int OPERANDS = Cfg::TAPS * Cfg::LANES;
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::PASSES * (Cfg::FY / Cfg::TAPS) * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
   sum_t total[Cfg::PE] = {};
   HLS_REGISTERS(total)
-  line_buffer<Cfg> window(images);
+  window_of<Cfg> window(images);
   int step = 0;
 loop_reduce:
   while (window.busy()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::STEPS)
     HLS_WRITTEN_BEFORE(memory, 3)
-    in_lane<Cfg> x[Cfg::LANES];
+    in_lane<Cfg> x[OPERANDS];
     HLS_REGISTERS(x)
     if (window.step(in, memory, x)) {
     loop_pe:
@@ -61,9 +80,9 @@ loop_reduce:
         HLS_UNROLL
         sum_t result = window.first() ? sum_t(0) : total[p];
       loop_simd:
-        for (int s = 0; s < Cfg::LANES; ++s) {
+        for (int s = 0; s < OPERANDS; ++s) {
           HLS_UNROLL
-          result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p * Cfg::LANES + s], x[s]);
+          result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p * OPERANDS + s], x[s]);
         }
         total[p] = result;
       }
@@ -77,29 +96,33 @@ loop_reduce:
 // Channels do not mix: PE = LANES channels in parallel, one filter each.
 template <class Cfg>
 void convolve_channelwise(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
-                          const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE],
-                          in_lane<Cfg> (&memory)[Cfg::BUFFER_WORDS][Cfg::LANES], uint32_t images) {
+                          const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::TAPS],
+                          memory_of<Cfg>& memory, uint32_t images) {
   HLS_INLINE
   static_assert(Cfg::PASSES == 1 && Cfg::INNER == 1 && Cfg::PE == Cfg::LANES, "one channel per lane");
-  static_assert(Cfg::WEIGHT_WORDS == Cfg::FY * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::FY / Cfg::TAPS * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
   typedef typename sum<Cfg::SUM_BITS>::type sum_t;
   sum_t total[Cfg::PE] = {};
   HLS_REGISTERS(total)
-  line_buffer<Cfg> window(images);
+  window_of<Cfg> window(images);
   int step = 0;
 loop_reduce:
   while (window.busy()) {
     HLS_PIPELINE
     HLS_TRIPS(Cfg::STEPS)
     HLS_WRITTEN_BEFORE(memory, 3)
-    in_lane<Cfg> x[Cfg::LANES];
+    in_lane<Cfg> x[Cfg::TAPS * Cfg::LANES];
     HLS_REGISTERS(x)
     if (window.step(in, memory, x)) {
     loop_pe:
       for (int p = 0; p < Cfg::PE; ++p) {
         HLS_UNROLL
         sum_t result = window.first() ? sum_t(0) : total[p];
-        result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p], x[p]);
+      loop_tap:
+        for (int f = 0; f < Cfg::TAPS; ++f) {
+          HLS_UNROLL
+          result += product<Cfg::USE_DSP>::template of<sum_t>(weight[step][p * Cfg::TAPS + f], x[f * Cfg::LANES + p]);
+        }
         total[p] = result;
       }
       if (window.last()) sums.write(pack<Cfg::SUM_BITS>(total));

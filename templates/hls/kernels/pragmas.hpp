@@ -28,6 +28,9 @@
 #define HLS_STREAM(name, words) CODESIGN_PRAGMA(HLS STREAM variable=name depth=words)
 #define HLS_LANES(name) CODESIGN_PRAGMA(HLS ARRAY_RESHAPE variable=name complete dim=2)
 #define HLS_BANKS(name) CODESIGN_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=2)
+#define HLS_ROWS(name) \
+  CODESIGN_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1) \
+  CODESIGN_PRAGMA(HLS ARRAY_RESHAPE variable=name complete dim=3)
 #define HLS_REGISTERS(name) CODESIGN_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)
 #define HLS_WRITTEN_BEFORE(name, iterations) \
   CODESIGN_PRAGMA(HLS DEPENDENCE variable=name inter RAW distance=iterations true)

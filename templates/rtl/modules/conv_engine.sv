@@ -3,6 +3,7 @@
 //
 // Only the feed ever waits: for a word, and in front of the last step of a result for a place in the output queue.
 // Needs OY * OX * ceil(K/PE) * FY * FX * ceil(C/GROUPS/SIMD) cycles an image while input is there and output is taken.
+// TAPS = FY: a step takes all rows of the window at one column; it needs FY times the multipliers and a part of the time.
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
 // FILL: what inputs outside the map are. BIAS_FRACTION: bits of an offset below the step of a sum.
@@ -48,6 +49,7 @@ module conv_engine
   parameter int BIAS_FRACTION = 0,
   parameter bit CUT = 0,
   parameter int TIES = 0,
+  parameter int TAPS = 1,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1,
   parameter WEIGHT_FILE = "weights.hex",
@@ -67,11 +69,12 @@ module conv_engine
   localparam int Fold = ceil_div(C, InLanes);
   localparam int Passes = ceil_div(K, PE);
   localparam int FeedGroups = DEPTHWISE ? Fold : GROUPS;
-  localparam int Steps = FY * FX * (Fold / FeedGroups);
+  localparam int Steps = FY / TAPS * FX * (Fold / FeedGroups);
+  localparam int Operands = TAPS * SIMD;  // of each PE
   // Weights that never change need no DSP: products with constants are a few additions.
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
-  logic [InLanes-1:0][X_BITS-1:0] x;
+  logic [TAPS*InLanes-1:0][X_BITS-1:0] x;
   logic go, issue, take, fed_valid, fed_first, fed_last;
 
   if (STREAMING) begin : g_stream
@@ -88,6 +91,34 @@ module conv_engine
       .first_o(fed_first),
       .last_o(fed_last)
     );
+  end else if (TAPS > 1) begin : g_rows
+    logic [TAPS-1:0][InLanes-1:0][X_BITS-1:0] fed;
+    row_buffer #(
+      .WORD_BITS(InLanes * X_BITS),
+      .FOLD(Fold),
+      .IY(IY), .IX(IX), .OY(OY), .OX(OX), .FY(FY), .FX(FX),
+      .STRIDE_Y(STRIDE_Y), .STRIDE_X(STRIDE_X), .PAD_TOP(PAD_TOP), .PAD_LEFT(PAD_LEFT),
+      .DILATION_X(DILATION_X),
+      .GROUPS(FeedGroups),
+      .PASSES(Passes / FeedGroups),
+      .BANKS(BUFFER_DEPTH / (IX * Fold)),
+      .BLOCK_RAM(BLOCK_BUFFER),
+      .FILL({InLanes{X_BITS'(FILL)}})
+    ) u_feed (
+      .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
+      .go_i(go),
+      .issue_o(issue),
+      .take_o(take),
+      .data_o(fed),
+      .valid_o(fed_valid),
+      .first_o(fed_first),
+      .last_o(fed_last)
+    );
+    for (genvar f = 0; f < TAPS; f++) begin : g_tap
+      for (genvar i = 0; i < InLanes; i++) begin : g_lane
+        assign x[DEPTHWISE ? i * TAPS + f : f * InLanes + i] = fed[f][i];
+      end
+    end
   end else begin : g_line
     logic pad;
     line_buffer #(
@@ -116,9 +147,9 @@ module conv_engine
     assign unused_pad = &{1'b0, pad};
   end
 
-  logic [PE-1:0][SIMD-1:0][W_BITS-1:0] weights;
+  logic [PE-1:0][Operands-1:0][W_BITS-1:0] weights;
   weight_rom #(
-    .WORD_BITS(PE * SIMD * W_BITS),
+    .WORD_BITS(PE * Operands * W_BITS),
     .DEPTH(Passes * Steps),
     .BLOCK_ROM(BLOCK_ROM),
     .FILE(WEIGHT_FILE)
@@ -131,7 +162,7 @@ module conv_engine
   logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
   mac_array #(
-    .PE(PE), .SIMD(SIMD), .CHANNELWISE(DEPTHWISE),
+    .PE(PE), .SIMD(Operands), .CHANNELWISE(DEPTHWISE),
     .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
     .KEEP(SCALING == 2 && PE == EMIT)
   ) u_array (

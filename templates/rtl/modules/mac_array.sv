@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // PE accumulators, each fed by SIMD multipliers and a registered adder tree.
 //
-// x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE activations, one for each (SIMD = 1).
+// x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE x SIMD, each PE its own.
 // w_i holds PE x SIMD weights, [pe][simd]. Between first_i and last_i the products of one result are summed; PE results
 // appear on acc_o with valid_o 3 + ceil(log2(SIMD)) cycles after the step of their last word (the step itself is the
 // cycle before valid_i). Nothing ever stands still: what enters comes out.
@@ -23,7 +23,7 @@ module mac_array
   input  logic                                              valid_i,
   input  logic                                              first_i,
   input  logic                                              last_i,
-  input  logic [(CHANNELWISE ? PE : SIMD)-1:0][X_BITS-1:0]  x_i,
+  input  logic [(CHANNELWISE ? PE * SIMD : SIMD)-1:0][X_BITS-1:0]  x_i,
   input  logic [PE-1:0][SIMD-1:0][W_BITS-1:0]               w_i,
   output logic                                              valid_o,
   output logic [PE-1:0][ACC_BITS-1:0]                       acc_o
@@ -59,7 +59,7 @@ module mac_array
           ) u_multiply (
             .clk_i,
             .enable_i(1'b1),
-            .x_i(x_i[CHANNELWISE ? p : s]),
+            .x_i(x_i[CHANNELWISE ? p * SIMD + s : s]),
             .w_i(w_i[p][s]),
             .product_o(sum_q[s])
           );

@@ -141,7 +141,8 @@ module accel (
     .OUT_BITS(8),
     .OUT_SIGNED(1'b0),
     .WEIGHT_FILE("data/conv_weights.hex"),
-    .CHANNEL_FILE("data/conv_channels.hex")
+    .CHANNEL_FILE("data/conv_channels.hex"),
+    .QUEUE_DEPTH(8)
   ) u_engine_conv (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
@@ -197,7 +198,8 @@ module accel (
     .SUM_BITS(9),
     .SHIFT(0),
     .OUT_BITS(8),
-    .OUT_SIGNED(1'b0)
+    .OUT_SIGNED(1'b0),
+    .QUEUE_DEPTH(4)
   ) u_engine_pool (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
@@ -260,7 +262,8 @@ module accel (
     .OUT_BITS(16),
     .OUT_SIGNED(1'b1),
     .WEIGHT_FILE("data/dense_weights.hex"),
-    .CHANNEL_FILE("data/dense_channels.hex")
+    .CHANNEL_FILE("data/dense_channels.hex"),
+    .QUEUE_DEPTH(4)
   ) u_engine_dense (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),

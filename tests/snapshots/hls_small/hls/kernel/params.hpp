@@ -59,6 +59,7 @@ struct conv_cfg {
   static constexpr bool ISIGNED = false;
   static constexpr int FILL = 0;
   static constexpr int STEPS = 162;
+  static constexpr int TAPS = 1;
   static constexpr int WBITS = 4;
   static constexpr int WEIGHT_WORDS = 18;
   static constexpr bool USE_DSP = true;
@@ -157,6 +158,7 @@ struct dense_cfg {
   static constexpr bool ISIGNED = false;
   static constexpr int FILL = 0;
   static constexpr int STEPS = 16;
+  static constexpr int TAPS = 1;
   static constexpr int WBITS = 4;
   static constexpr int WEIGHT_WORDS = 16;
   static constexpr bool USE_DSP = true;
