@@ -57,7 +57,7 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     lut = np.where(in_dsp, 0, technology.fitted.gate_product * product)
     factors, given = a_bits + b_bits, scale.acc_bits - unread
     if scale.general:
-        ff = np.where(in_dsp, scale.acc_bits, factors) if packs else factors + given
+        ff = np.where(in_dsp, 0, factors) if packs else factors + given
     else:
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 2)
