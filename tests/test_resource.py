@@ -24,9 +24,9 @@ from codesign.machine.modules import (
     MacArray,
     Module,
     RunningPool,
-    Scale,
     WeightRom,
 )
+from codesign.machine.scales import Scale
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources

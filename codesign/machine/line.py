@@ -22,15 +22,14 @@ from codesign.machine.modules import (
     MacArray,
     OutputQueue,
     PoolArray,
-    Requantize,
     RunningPool,
-    Scale,
     ScaledSum,
     WeightRom,
     array_delay,
     queue_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
+from codesign.machine.scales import Requantize, Scale
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest

@@ -28,15 +28,14 @@ from codesign.machine.modules import (
     OutputEnds,
     OutputQueue,
     PoolArray,
-    Requantize,
     RunningPool,
-    Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
     output_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.machine.scales import Requantize, Scale
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,

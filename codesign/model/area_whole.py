@@ -4,7 +4,8 @@ import numpy as np
 
 from codesign.ir.technology import Technology
 from codesign.machine.feeds import Padder, Rearranger
-from codesign.machine.modules import GateArray, LookupTable, Requantize, output_depth
+from codesign.machine.modules import GateArray, LookupTable, output_depth
+from codesign.machine.scales import Requantize
 from codesign.model.area_streams import queue_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts

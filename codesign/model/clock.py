@@ -26,12 +26,11 @@ from codesign.machine.modules import (
     OutputEnds,
     OutputQueue,
     PoolArray,
-    Requantize,
     RunningPool,
-    Scale,
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.scales import Requantize, Scale
 from codesign.ops.arrays import Int
 
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side
