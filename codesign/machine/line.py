@@ -20,8 +20,6 @@ from codesign.machine.modules import (
     GateArray,
     MacArray,
     OutputQueue,
-    Requantize,
-    Scale,
     ScaledSum,
     WeightRom,
     array_delay,
@@ -29,6 +27,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest

@@ -30,8 +30,6 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    Requantize,
-    Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
@@ -39,6 +37,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
 from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
@@ -235,22 +234,15 @@ def _requantize(module: Requantize, technology: Technology) -> IntArray:
 
 def _product_area(scale: Scale, constant: BoolArray, packs: bool) -> tuple[IntArray, IntArray]:
     """LUTs and registers of scale_product, without the product; a DSP that packs takes in all but the first offset."""
-    acc, factor, offset = (
-        scale.acc_bits,
-        np.where(constant, 0, scale.factor_bits),
-        np.where(constant, 0, scale.sum_bits),
-    )
+    acc, total, kept = scale.acc_bits, scale.sum_bits, scale.high_bits + scale.tie_bits
+    factor, offset = np.where(constant, 0, scale.factor_bits), np.where(constant, 0, total)
     if packs:
         return 0 * offset, offset
     if not scale.cut:
-        return (
-            offset * 0 + scale.sum_bits,
-            acc + factor + scale.product_bits + 2 * offset + scale.high_bits + scale.tie_bits,
-        )
+        return offset, acc + factor + scale.product_bits + 2 * offset + kept
+    products = acc + 2 * scale.factor_bits
     low = 17
-    products = low + acc - low + 2 * scale.factor_bits
-    ff = 2 * factor + low + 2 * (acc - low) + products + 2 * offset + scale.sum_bits - low + scale.high_bits
-    return offset * 0 + scale.sum_bits + scale.high_bits, ff + scale.tie_bits
+    return offset + scale.high_bits, 2 * factor + 2 * acc - low + products + 2 * offset + total - low + kept
 
 
 def _sum_area(scale: Scale, constant: BoolArray, technology: Technology) -> tuple[npt.NDArray[np.float64], IntArray]:
