@@ -23,8 +23,10 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
-from codesign.machine.modules import Fifo, Fork, RunningPool
+from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
+from codesign.machine.packing import is_packed
+from codesign.machine.pools import RunningPool
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
@@ -237,6 +239,7 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
     match node:
         case Conv():
             kernel = "convolve_channelwise" if node.depthwise else "convolve"
+            kernel = "convolve_packed" if is_packed(node, engine) else kernel
             weights = weight_table(node, engine, graph.params)
             return "window", "conv.hpp", kernel, (weights, *_scale_tables(node, engine, graph))
         case Pool(in_order=True):

@@ -16,6 +16,7 @@ from codesign.machine.line import (
     row_words,
     words_in,
 )
+from codesign.machine.packing import is_packed, packing_parameters
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -106,10 +107,12 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     if isinstance(node, Pool):
         return (*fields, ("MAXIMUM", maximum))
     words = compute_cycles(node, engine) // (out.y * out.x)
-    multiplier = engine.multiplier is Multiplier.DSP
     rows: Fields = (("TAPS", engine.taps),)
     rows += (("BANKS", engine.buffer_words // row_words(node, engine)),) if engine.taps > 1 else ()
-    return (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
+    fields = (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words))
+    if is_packed(node, engine):
+        return (*fields, *packing_parameters(node, engine).items())
+    return (*fields, ("USE_DSP", engine.multiplier is Multiplier.DSP))
 
 
 def _buffer_words(node: Windowed, engine: LineEngine) -> int:

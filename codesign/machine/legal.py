@@ -15,6 +15,7 @@ from codesign.machine.line import (
     row_words,
     tap_choices,
 )
+from codesign.machine.packing import check_packing
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
@@ -44,6 +45,7 @@ def check_design(design: Design, graph: Graph) -> None:
         engine = design.engine_of(node.name)
         _check_taps(node, engine)
         _check_parallelism(node, engine)
+        check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
         _check_buffer(node, engine)
         _check_words(node, engine)
     _check_converters(design, graph)

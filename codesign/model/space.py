@@ -17,8 +17,10 @@ from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.target import Target
 from codesign.ir.technology import Technology
+from codesign.machine.columns import EngineColumns
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
-from codesign.machine.line import EngineColumns, node_interval, reduction_steps, results_apart, steps_at, tap_choices
+from codesign.machine.line import node_interval, reduction_steps, results_apart, steps_at, tap_choices
+from codesign.machine.packing import can_pack, fits_port, is_packed, is_symmetric
 from codesign.model import resource
 from codesign.model.memory import ceil_log2
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
@@ -138,7 +140,7 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     index = {first.name: 0}
     edges: list[Edge] = []
     for node in graph.operations:
-        options = _cached_options(node.nameless(), target.fabric, least_buffers)
+        options = _cached_options(node.nameless(), target.fabric, least_buffers, _can_pack(node, graph))
         if node.joins:
             options = _with_fifos(node, options, pixels, target.fabric)
         for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
@@ -176,8 +178,13 @@ def divisors(extent: int) -> IntArray:
     return lanes[extent % lanes == 0]
 
 
-def node_options(node: Operation, technology: Technology, least_buffers: bool = False) -> Options:
-    """Return every engine of the space that can run the node, less those that another beats at the same lanes."""
+def node_options(
+    node: Operation, technology: Technology, least_buffers: bool = False, *, packing: bool = True
+) -> Options:
+    """Return every engine of the space that can run the node, less those that another beats at the same lanes.
+
+    `packing`: the node's weights allow that output channels share DSPs, as all do that are symmetric.
+    """
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if node.aligned_lanes is not None:
@@ -189,14 +196,15 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
     kept = _buildable(node, pe, simd * taps, lanes_in, emit) & ((taps == 1) | ~resource.streaming_columns(node, pe))
     pe, simd, taps, lanes_in, emit = (column[kept] for column in (pe, simd, taps, lanes_in, emit))
     words = _buffer_words(node, pe, taps, lanes_in, least_buffers)
-    kinds = _kinds(node)
+    kinds = _kinds(node, packing)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
-    dsp, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
+    dsp, packed, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
     engines = EngineColumns(
         pe=pe[pairs],
         simd=simd[pairs],
         emit=emit[pairs],
         dsp=dsp,
+        packed=packed,
         weight_bram=weight_bram,
         buffer_bram=buffer_bram,
         buffer_words=words[pairs],
@@ -211,7 +219,7 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
         counts=counts,
         engines=engines,
     )
-    return options.take(_best_kinds(counts, len(kinds)))
+    return options.take(_best_kinds(counts, len(kinds), ~packed | _packs(node, engines, technology)))
 
 
 def _buffer_words(node: Operation, pe: IntArray, taps: IntArray, lanes_in: IntArray, least: bool) -> IntArray:
@@ -275,8 +283,8 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Operation, technology: Technology, least_buffers: bool) -> Options:
-    return node_options(node, technology, least_buffers)
+def _cached_options(node: Operation, technology: Technology, least_buffers: bool, packing: bool) -> Options:
+    return node_options(node, technology, least_buffers, packing=packing)
 
 
 def _with_fifos(
@@ -322,19 +330,33 @@ def _emit(pe_choices: IntArray, pe: IntArray, apart: IntArray) -> IntArray:
     return emit
 
 
-def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
-    """Return the (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
-    multipliers = (False, True) if resource.can_use_dsp(node) else (False,)
+def _kinds(node: Operation, packing: bool) -> list[tuple[bool, bool, bool, bool]]:
+    """Return the (DSP multipliers, packed ones, weights in BRAM, buffer in BRAM) that differ for this node."""
+    multipliers = [(False, False), (True, False)] if resource.can_use_dsp(node) else [(False, False)]
+    multipliers += [(False, True)] if packing and can_pack(node) else []
     weights = (False, True) if node.parameters else (False,)
     keeps = isinstance(node, Pool) or not (node.joins or node.passes)  # words, or running sums
     buffers = (False, True) if keeps else (False,)
-    return [(m, w, b) for m in multipliers for w in weights for b in buffers]
+    return [(d, p, w, b) for d, p in multipliers for w in weights for b in buffers]
 
 
-def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
-    """Return rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
-    first.
+def _packs(node: Operation, engines: EngineColumns, technology: Technology) -> BoolArray:
+    """Tell which engines can put two output channels into a DSP of the technology."""
+    if not isinstance(node, Conv):
+        return np.zeros(len(engines.pe), np.bool_)
+    return np.asarray((engines.pe % 2 == 0) & is_packed(node, engines) & fits_port(node, engines, technology))
+
+
+def _can_pack(node: Operation, graph: Graph) -> bool:
+    """Return whether the graph's weights allow that output channels share DSPs, at any lanes."""
+    return isinstance(node, Conv) and is_symmetric(node, graph.params[f"{node.name}.weight"])
+
+
+def _best_kinds(counts: IntArray, kinds: int, legal: BoolArray) -> IntArray:
+    """Return legal rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
+    first. Of each lanes the first kind is legal.
     """
+    counts = np.where(legal[:, None], counts, np.iinfo(np.int64).max)
     table = counts.reshape(-1, kinds, counts.shape[1])
     no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
     better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)
