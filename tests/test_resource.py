@@ -23,9 +23,9 @@ from codesign.machine.modules import (
     LookupTable,
     MacArray,
     Module,
-    RunningPool,
     WeightRom,
 )
+from codesign.machine.pools import RunningPool
 from codesign.machine.scales import Scale
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
