@@ -9,7 +9,7 @@ from codesign.machine.scales import Requantize
 from codesign.model.area_streams import queue_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
-from codesign.ops.arrays import IntArray
+from codesign.ops.arrays import IntArray, ceil_div
 
 
 def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
@@ -61,7 +61,10 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
         ff = np.where(in_dsp, 0, factors) if packs else factors + given
     else:
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
-    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 2)
+    stages = ceil_div((gate.operand_bits[1] + 1) // 2, 2)  # of a product in LUTs, two rows each
+    cuts = sum(a_bits + max(b_bits - 4 * k + 1, 0) + 4 * k + gate.operand_bits[0] for k in range(1, stages))
+    ff = pe * (ff + np.where(in_dsp, 0, cuts)) + 2 + np.where(in_dsp, 0, stages - 1)
+    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=ff)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
         counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has an address of its own
