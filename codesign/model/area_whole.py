@@ -62,7 +62,9 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     else:
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
     stages = ceil_div((gate.operand_bits[1] + 1) // 2, 2)  # of a product in LUTs, two rows each
-    cuts = sum(a_bits + max(b_bits - 4 * k + 1, 0) + 4 * k + gate.operand_bits[0] for k in range(1, stages))
+    low = 0 if scale.general else unread
+    kept_bits = (max(b_bits - 4 * k + 1, 0) + max(4 * k - low, 0) for k in range(1, stages))
+    cuts = sum(kept_bits) + (stages - 1) * (a_bits + gate.operand_bits[0])
     ff = pe * (ff + np.where(in_dsp, 0, cuts)) + 2 + np.where(in_dsp, 0, stages - 1)
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=ff)
     if gate.repeat > 1:
