@@ -243,6 +243,7 @@ CASES: list[tuple[Graph, int, int, int]] = [
     (graph_of(np.tile([[[[3]]], [[[-128]]]], (2, 2, 2, 6))), 2, 6, 1),  # the least weight, where it fits
     (graph_of(np.tile([[[[-127]]], [[[127]]]], (2, 2, 2, 8))), 4, 8, 1),  # the largest sums
     (graph_of(random_weights(4, 3, seed=2)), 4, 3, 2),  # both rows of a window
+    (graph_of(random_weights(4, 5, -1, 1), weight_bits=8), 2, 5, 1),  # sums narrower than a field
 ]
 
 
