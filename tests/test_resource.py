@@ -23,10 +23,10 @@ from codesign.machine.modules import (
     LookupTable,
     MacArray,
     Module,
-    RunningPool,
-    Scale,
     WeightRom,
 )
+from codesign.machine.pools import RunningPool
+from codesign.machine.scales import Scale
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
@@ -104,12 +104,14 @@ def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
 
 def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers_and_counters() -> None:
     mux = to_resources(area(ChannelMux(word_bits=24, words=(2, 2, 3)), XC7))
-    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3, 0, 0)  # the word, whether it is there, which of seven
-    assert mux.lut == 24 + 7  # a choice of three a bit
+    queue = 3 * 2 + 2 * 3 + 3  # of four words: three addresses, two counts, three flags
+    # The word, whether it is there, which of seven is next, whose turn it is.
+    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3 + 2 + queue, 0, 0)
+    assert mux.lut == 24 + 7 + (10 + 4 * 4)  # a choice of three a bit; the queue has four RAM32M
     rows = RowRepeater(ishape=Shape(7, 7, 8), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False)
-    assert to_resources(area(rows, XC7)).ff == 16 + 1 + 3 * 7 + (2 + 1 + 3 + 1)
+    assert to_resources(area(rows, XC7)).ff == 16 + 5 + 5 * 7 + (2 + 1 + 3 + 1) + queue
     large = dataclasses.replace(rows, depth=2048, block_ram=True)
-    assert to_resources(area(large, XC7)).ff == 1 + 3 * 12 + 7
+    assert to_resources(area(large, XC7)).ff == 16 + 6 + 5 * 12 + 7 + (3 * 3 + 2 * 4 + 3)
     assert to_resources(area(large, XC7)).bram18 == 2
 
 

@@ -70,7 +70,7 @@ module packed_pair
         assign low[c]    = LowBits'(field);
         assign high[c]   = UpBits'(rest);
         assign borrow[c] = field[FIELD-1];
-        logic unused;  // bits that no true sum has
+        logic unused;  // what a narrow sum is cut of
         assign unused = &{1'b0, rest, field};
       end
     end else begin : g_tree
