@@ -47,7 +47,7 @@ def one(value: int) -> np.ndarray:
 
 def array(pe: int, simd: int, *, dsp: bool, technology: Technology) -> Resources:
     """Multiply-accumulate of 5-bit activations, as signed operands, with 4-bit weights in 16-bit accumulators."""
-    module = MacArray(pe=pe, simd=simd, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
+    module = MacArray(pe=pe, simd=simd, channelwise=False, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
     return to_resources(area(module, technology))
 
 
@@ -91,6 +91,17 @@ def test_a_dsp48e1_takes_in_the_first_adder_of_a_tree() -> None:
     without = array(1, 2, dsp=False, technology=XC7)
     assert without.lut - pair.lut == 2 * 11 + 9  # two multipliers and the adder
     assert without.ff - pair.ff == 2 * 9
+
+
+def test_a_product_in_luts_is_cut_behind_every_two_rows() -> None:
+    def registers(w_bits: int) -> int:
+        module = MacArray(pe=1, simd=1, channelwise=False, x_bits=9, w_bits=w_bits, acc_bits=24, in_dsp=False,
+                          constant=False)  # fmt: skip
+        return to_resources(area(module, XC7)).ff
+
+    assert registers(4) == 13 + 24 + 4  # product, accumulator, flags
+    # Sum so far, four bits that are done, two digits that are not, the activation; flags of one more stage.
+    assert registers(8) == 17 + 24 + 7 + (9 + 4 + 5 + 9)
 
 
 def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
@@ -268,8 +279,14 @@ def test_distributed_memories_are_as_wide_as_their_primitives() -> None:
 
 def test_few_words_of_weights_never_take_a_block_ram() -> None:
     for depth, expected in ((1, 0), (16, 0), (17, 2), (512, 2)):
-        memory = WeightRom(word_bits=72, depth=depth, block_ram=True, feeds_dsp=False)
-        assert to_resources(area(memory, XC7)).bram18 == expected
+        node = dense_layer(k=9, c=depth)
+        engine = LineEngine(
+            nodes=(node.name,), pe=9, simd=1, emit=9, multiplier=Multiplier.LUT, weight_memory=Memory.BRAM
+        )
+        modules = line_modules(node, engine)
+        (memory,) = (module for module in modules if isinstance(module, WeightRom))
+        assert (memory.word_bits, memory.depth) == (72, depth)
+        assert unit_resources(Unit(node, engine, modules), XC7).bram18 == expected
 
 
 def test_products_with_constants_take_no_dsp() -> None:

@@ -230,8 +230,7 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
-    pe, simd, emit = engine.pe, engine.simd, engine.emit
-    operands = simd * engine.taps
+    pe, operands, emit = engine.pe, engine.simd * engine.taps, engine.emit
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
@@ -248,6 +247,7 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     array = MacArray(
         pe=pe,
         simd=operands,
+        channelwise=not node.mixes,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,
