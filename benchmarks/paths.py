@@ -43,7 +43,8 @@ def main() -> int:
         unknown = [f"{f}: {m}: not in the table; add it with --rewrite" for f, m in cases if (f, m) not in known]
         pairs = [(row, known[row.family, row.module]) for row in rows if (row.family, row.module) in known]
         troubles += [*unknown, *(words for now, before in pairs for words in longer(now, before))]
-    print("".join(f"{trouble}\n" for trouble in troubles) or "nothing is longer\n", end="")
+    fine = f"{options.table} is written\n" if options.rewrite else "nothing is longer\n"
+    print("".join(f"{trouble}\n" for trouble in troubles) or fine, end="")
     return 1 if troubles else 0
 
 

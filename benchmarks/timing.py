@@ -178,6 +178,9 @@ def page(rows: Sequence[Row], seeds: int, troubles: Sequence[str]) -> str:
         most=max(engines),
         ultra=statistics.median(ultras),
     )
+    measured_here = {row.title for row in rows}
+    missing = "".join(f"- {_short(title)}\n" for title in subjects() if title not in measured_here)
+    text += f"\nNot measured this time:\n\n{missing}" if missing else ""
     return text + "".join(f"\nFailed: {trouble}\n" for trouble in troubles)
 
 

@@ -1,6 +1,7 @@
 """How long paths are: of small netlists by hand, and of every kind of module beside the table."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from codesign.ir.technology import families, technology_of
 from codesign.ir.timing import Delays
 from codesign.sim.netlist import Paths, Side, find_paths
 from codesign.sim.place import place, read_report
-from codesign.testing.timing_cases import LARGE, SMALL, Row, longer, measure, read_table, write_table
+from codesign.sim.timing import measure_paths, module_source
+from codesign.testing.timing_cases import LARGE, SMALL, Row, longer, measure, read_table, row_of, write_table
 
 TABLE = Path(__file__).parent / "timing.csv"
 
@@ -96,6 +98,51 @@ def test_a_block_ram_without_output_register_is_slow() -> None:
         assert paths_of([memory, register(2, 3)]).inner.ns == pytest.approx(ns + d.net_ns(1) + d.setup)
 
 
+def test_a_dsp_is_as_slow_as_its_missing_registers_make_it() -> None:
+    d = delays()
+
+    def dsp(**registers: str) -> Paths:
+        unit = cell("DSP48E1", {"CLK": [1], "A": [2]}, {"P": [3]}, **registers)
+        return paths_of([register(9, 2), unit, register(3, 4)])
+
+    def into(setup: float) -> float:
+        return d.register + d.net_ns(1) + setup
+
+    result = d.net_ns(1) + d.setup
+    full = dsp(AREG="1", BREG="1", MREG="1", PREG="1")
+    assert full.inner.ns == pytest.approx(max(into(d.setup_enable), d.dsp_register + result))
+    assert dsp(MREG="1", PREG="1").inner.ns == pytest.approx(into(d.dsp_setup_product))
+    assert dsp(PREG="1").inner.ns == pytest.approx(into(d.dsp_setup_product + d.dsp_setup_sum))
+    assert dsp(MREG="1").inner.ns == pytest.approx(max(into(d.dsp_setup_product), d.dsp_sum + result))
+    assert dsp(AREG="1", BREG="1").inner.ns == pytest.approx(d.dsp_product + result)
+    assert dsp().inner.ns == pytest.approx(d.register + d.net_ns(1) + d.dsp_product + result)
+
+
+def test_a_memory_in_luts_is_read_like_a_lut_and_written_like_a_register() -> None:
+    d = delays()
+    memory = cell("RAM32M", {"WCLK": [1], "WE": [5], "DIA": [6], "ADDRA": [2]}, {"DOA": [3]})
+    read = paths_of([register(9, 2), memory, register(3, 4)])
+    assert read.inner.ns == pytest.approx(d.register + d.net_ns(1) + d.lut + d.net_ns(1) + d.setup)
+    assert read.inner.luts == 1
+    written = paths_of([register(9, 6), memory])
+    assert written.inner.ns == pytest.approx(d.register + d.net_ns(1) + d.setup_enable)
+
+
+def test_paths_are_told_by_the_instance_in_which_they_end() -> None:
+    cells = [register(9, 2), cell("LUT1", {"I0": [2]}, {"O": [3]}), register(3, 4), register(2, 5)]
+    module = {
+        "cells": {f"c{i}": c for i, c in enumerate(cells)},
+        "ports": {},
+        "netnames": {
+            name: {"bits": [bit], "hide_name": 0}
+            for name, bit in {"u_feed.q": 2, "x": 3, "g_line.u_array.u_inner.sum_q": 4, "flag_q": 5}.items()
+        },
+    }
+    found = find_paths(module, delays())
+    assert set(found.parts) == {"array", "top"}
+    assert found.parts["array"] == found.inner.ns > found.parts["top"]
+
+
 def test_what_became_longer_is_named_and_what_became_shorter_is_not() -> None:
     ways = {(begin, end): 1.0 for begin in Side for end in Side}
     before = Row(family="xc7", module="m", luts=3, carries=2, fan_out=9, ns=ways)
@@ -159,3 +206,17 @@ def test_no_path_of_a_small_module_is_longer_than_the_table_says(module: str, tm
     row = measure(module, "xc7", tmp_path)
     assert not list(longer(row, read_table(TABLE)["xc7", module])), "shorten it, or run: make timing REWRITE=1"
     assert json.loads((tmp_path / "xc7.json").read_text())["modules"]
+
+
+@pytest.mark.yosys
+def test_a_path_that_is_made_longer_in_a_module_is_found(tmp_path: Path) -> None:
+    rtl = tmp_path / "rtl"
+    shutil.copytree(folder("templates") / "rtl" / "modules", rtl / "modules")
+    fork = rtl / "modules" / "stream_fork.sv"
+    chain = "(* keep *) logic [31:0] q;\nalways_ff @(posedge clk_i) q <= {q[30:0], ^(q + 32'd77)};\n"
+    fork.write_text(fork.read_text().replace("endmodule", f"{chain}endmodule"))
+    (text,) = (text for text in SMALL if text.startswith("stream_fork"))
+    source = module_source(text, rtl, tmp_path / "work")
+    row = row_of(text, "xc7", measure_paths(source, "xc7", delays(), tmp_path))
+    words = [sentence.partition(": ")[2].partition(" ")[0] for sentence in longer(row, read_table(TABLE)["xc7", text])]
+    assert {"luts", "carries", "register"} <= set(words)

@@ -47,6 +47,13 @@ def test_a_trouble_stands_on_the_page() -> None:
     assert page(rows, 3, ("x: lost",)).endswith("\nFailed: x: lost\n")
 
 
+def test_what_was_left_out_is_named() -> None:
+    rows = [row(title, 100.0, 6.0) for title in timing.subjects()]
+    assert "Not measured" not in page(rows, 3, ())
+    text = page([r for r in rows if r.title != MACHINE], 3, ())
+    assert text.endswith(f"Not measured this time:\n\n- {MACHINE}\n")
+
+
 def test_the_middle_of_several_tries_counts() -> None:
     assert row("x", 100.0, 5.0).median.mhz == 100.0
     assert replace(row("x", 100.0, 5.0), placed=tries(90.0, 110.0)).median.mhz == 90.0

@@ -105,7 +105,7 @@ def design_step(run: Run) -> None:
     files.save_design(design, folder.design)
     files.write_json(folder.design_search, {**plain, "graph_digest": graph.digest(), "design_digest": design.digest()})
     stamp(folder, "design", inputs)
-    share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted"
+    share = f"{cost.interval_cycles:,} cycles, {cost.fps(run.board.clock_mhz):,.0f} FPS predicted at the nominal clock"
     run.progress("design search", 1, 1, share)
 
 

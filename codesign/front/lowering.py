@@ -136,7 +136,7 @@ class Lowering:
                     node=self.source.input.tensor,
                     operator="input",
                     found=what,
-                    instead="expected one quantization that all first layers read; quantize a float network first",
+                    instead="expected one quantization that all first layers read; a float network is quantized first",
                 )
             )
             return None

@@ -29,7 +29,7 @@ TFLITE_OPERATORS: dict[str, str] = {
     "RESIZE_NEAREST_NEIGHBOR": "whole factors, no aligned corners",
     "RESIZE_BILINEAR": "as RESIZE_NEAREST_NEIGHBOR",
     "SLICE": "channels",
-    "SOFTMAX": "the last operator only: left to the host",
+    "SOFTMAX": "the last operator: left to the host; inside a network over two channels: a table",
     "SPACE_TO_DEPTH": "a map",
     "SPLIT": "channels",
     "SPLIT_V": "channels",

@@ -117,7 +117,10 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
         case "RELU" | "RELU6":
             high = 6.0 if op.name == "RELU6" else math.inf
             state.emit(Clip(name=name, input=x, output=output, low=0.0, high=high))
-        case "SOFTMAX" | "ARG_MAX":
+        case "SOFTMAX":
+            axis = len(state.shapes[x]) - 1
+            state.emit(Decide(name=name, input=x, output=output, operator="Softmax", axis=axis))
+        case "ARG_MAX":
             state.emit(Decide(name=name, input=x, output=state.name(op.outputs[0]), operator=op.name))
             return
         case "DEQUANTIZE" | "QUANTIZE":

@@ -101,6 +101,7 @@ _PORT_BITS = {Shell.ZYNQ: 64, Shell.ZYNQMP: 128}  # width of one HP port
 class Board:
     """An FPGA board.
 
+    `clock_mhz` is the nominal clock: what the board is asked for, not what a design was placed and routed at.
     `resources` is what the part has; `budget` what a design may take of it: its fill, within `limits`. `technology`:
     what a part of another family is made of; None for a family that technology_of knows.
     """

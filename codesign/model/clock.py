@@ -23,6 +23,7 @@ from codesign.machine.modules import (
     GateArray,
     LookupTable,
     MacArray,
+    OutputEnds,
     OutputQueue,
     PoolArray,
     Requantize,
@@ -35,20 +36,25 @@ from codesign.ops.arrays import Int
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side
 INNER = "inner"  # begins the name of a way between registers; the part that it ends in follows
 
-Block = Unit | Converter | Fifo | Fork | Control
+Block = Unit | Converter | Fifo | Fork | Control | OutputEnds
 Features = dict[str, float]
 
 
 def estimate_clock(machine: Machine, timing: Timing, part: str) -> Clock | None:
     """Return the clock of a machine in a part, and what bounds it; None if some kind of module was never measured."""
-    names = {"control": machine.control, **{i.name: i.block for i in machine.instances}}
-    blocks = {name: block for name, block in names.items() if not _is_wire(block)}
-    if any(kind_of_block(block) not in timing.kinds for block in blocks.values()):
+    found = {name: block for name, block in blocks(machine).items() if not is_wire(block)}
+    if any(kind_of_block(block) not in timing.kinds for block in found.values()):
         return None
-    ways = {name: ways_of(block, timing) for name, block in blocks.items()}
-    inside = ((ns, name) for name, found in ways.items() for way, ns in found.items() if way.startswith(INNER))
+    ways = {name: ways_of(block, timing) for name, block in found.items()}
+    inside = ((ns, name) for name, own in ways.items() for way, ns in own.items() if way.startswith(INNER))
     slowest, name = max([*inside, *_between(machine, ways)])
-    return Clock(estimated_mhz=1e3 / (slowest * timing.ratio(part)), slowest=_title(name, names[name]))
+    return Clock(estimated_mhz=1e3 / (slowest * timing.ratio(part)), slowest=_title(name, found[name]))
+
+
+def blocks(machine: Machine) -> dict[str, Block]:
+    """Return the instances of a machine by name, with its control block and what marks the ends of several outputs."""
+    found: dict[str, Block] = {"control": machine.control, **{i.name: i.block for i in machine.instances}}
+    return found if machine.ends is None else {**found, "output_ends": machine.ends}
 
 
 def ways_of(block: Block, timing: Timing) -> dict[str, float]:
@@ -94,6 +100,8 @@ def features(block: Block) -> Features:
             found |= {"lanes": _log2(fork.word_bits)}
         case Control() as control:
             found |= {"beats": _log2(control.beats_in) + _log2(control.beats_out)}
+        case OutputEnds() as ends:
+            found |= {"beats": _log2(max(ends.beats)), "outputs": float(len(ends.beats))}
     return found
 
 
@@ -183,12 +191,23 @@ def _way(begin: str, end: str) -> str:
     return f"{begin}_{end}"
 
 
-def _is_wire(block: Block) -> bool:
+def is_wire(block: Block) -> bool:
+    """Tell whether a converter changes nothing."""
     return isinstance(block, Converter) and block.conversion is Conversion.WIRE
 
 
 def _title(name: str, block: Block) -> str:
-    return f"engine {block.engine.name}" if isinstance(block, Unit) else name
+    match block:
+        case Unit() as unit:
+            return f"engine {unit.engine.name}"
+        case Converter():
+            return f"converter {name}"
+        case Fifo():
+            return f"FIFO {name}"
+        case Fork():
+            return f"fork {name}"
+        case Control() | OutputEnds():
+            return f"block {name}"
 
 
 def _digits(multiplier: int) -> int:

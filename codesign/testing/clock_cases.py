@@ -14,11 +14,10 @@ from codesign.ir.builder import GraphBuilder
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.technology import technology_of
-from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Machine, elaborate
 from codesign.machine.line import emit_lanes
 from codesign.machine.names import rtl_instance
-from codesign.model.clock import INNER, Block, features, kind_of_block, ways_of
+from codesign.model.clock import INNER, Block, blocks, features, is_wire, kind_of_block, ways_of
 from codesign.model.schedule import size_buffers
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Window
@@ -90,7 +89,20 @@ class Drawn:
         return graph, size_buffers(graph, random_design(graph, rng))
 
 
-Sample = Convolution | Drawn
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A random machine of several outputs."""
+
+    seed: int
+
+    def machine(self) -> tuple[Graph, Design]:
+        """Return graph and design."""
+        rng = np.random.default_rng(self.seed)
+        graph = random_graph(rng, dense=True, several_outputs=True)
+        return graph, size_buffers(graph, random_design(graph, rng))
+
+
+Sample = Convolution | Drawn | Several
 
 FITTED: tuple[Sample, ...] = (
     Convolution(),
@@ -106,6 +118,8 @@ FITTED: tuple[Sample, ...] = (
     Convolution(pe=8, simd=1, window=1, c=32),
     Convolution(pe=2, simd=4, window=1, y=20, c=16, k=16, block_rom=True),
     *(Drawn(seed) for seed in (9, 23, 34, 62, 122, 195, 200, 226, 240, 286)),
+    Several(24),
+    Several(125),
 )
 CHECKED: tuple[Sample, ...] = (
     Convolution(pe=2, simd=1),
@@ -135,9 +149,7 @@ class Measured:
 
 def blocks_of(machine: Machine) -> dict[str, Block]:
     """Return what is more than wires in a machine, by name."""
-    blocks: dict[str, Block] = {"control": machine.control, **{i.name: i.block for i in machine.instances}}
-    wire = Conversion.WIRE
-    return {n: b for n, b in blocks.items() if not (isinstance(b, Converter) and b.conversion is wire)}
+    return {name: block for name, block in blocks(machine).items() if not is_wire(block)}
 
 
 def measure_sample(sample: Sample, family: str, work: Path) -> list[Measured]:
@@ -160,14 +172,19 @@ def ways_of_paths(paths: Paths) -> dict[str, float]:
     return found
 
 
-def fit(rows: Sequence[Measured], blocks: Mapping[tuple[str, str], Block]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return Timing.paths from what was measured; `blocks` by sample and instance. No feature makes a path shorter."""
+def fit(
+    rows: Sequence[Measured], known_blocks: Mapping[tuple[str, str], Block]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return Timing.paths from what was measured; `known_blocks` by sample and instance.
+
+    No feature makes a path shorter.
+    """
     kinds: dict[str, list[Measured]] = {}
     for row in rows:
-        kinds.setdefault(kind_of_block(blocks[row.sample, row.instance]), []).append(row)
+        kinds.setdefault(kind_of_block(known_blocks[row.sample, row.instance]), []).append(row)
     paths: dict[str, dict[str, dict[str, float]]] = {}
     for kind, found in sorted(kinds.items()):
-        known = [features(blocks[row.sample, row.instance]) for row in found]
+        known = [features(known_blocks[row.sample, row.instance]) for row in found]
         names = sorted({name for entry in known for name in entry})
         table = np.array([[entry.get(name, 0.0) for name in names] for entry in known])
         # What few samples tell apart is held down, so that the constant explains what it can.
@@ -212,11 +229,11 @@ def errors_of(rows: Sequence[Measured], samples: Sequence[Sample]) -> dict[tuple
     errors = {}
     for sample in samples:
         graph, design = sample.machine()
-        blocks = blocks_of(elaborate(graph, design))
+        found = blocks_of(elaborate(graph, design))
         for row in rows:
             timing = technology_of(row.family).timing
             if row.sample == repr(sample) and row.inner_ns > 0 and timing is not None:
-                ways = ways_of(blocks[row.instance], timing)
+                ways = ways_of(found[row.instance], timing)
                 estimated = max((ns for way, ns in ways.items() if way.startswith(INNER)), default=0.0)
                 errors[row.sample, row.instance] = estimated / row.inner_ns - 1
     return errors

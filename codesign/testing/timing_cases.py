@@ -18,7 +18,6 @@ _NARROW = "X_BITS=4 W_BITS=4 OUT_BITS=4 USE_DSP=0"
 
 # What is synthesized in a second or two: the quick part of the tests.
 SMALL = (
-    "multiply",
     "multiply USE_DSP=0 W_BITS=4 X_BITS=4",
     "requantize",
     "stream_fifo DEPTH=64 WORD_BITS=32",
@@ -39,6 +38,7 @@ ENGINES = {
 }
 # The rest: minutes.
 LARGE = (
+    "multiply",
     "multiply USE_DSP=0",
     "multiply USE_DSP=0 W_BITS=16",
     "requantize SCALING=1 MULTIPLIER_BITS=3 ACC_BITS=20 SUM_BITS=27 SHIFT=12",
