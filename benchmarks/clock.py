@@ -28,6 +28,7 @@ from codesign.testing.clock_cases import (
     fit,
     measure_sample,
     read_measured,
+    samples_of,
     write_measured,
 )
 
@@ -37,7 +38,7 @@ KEY = "  paths: # fitted to netlists by `make bench-clock`; do not edit\n"
 
 def measure(work: Path) -> tuple[list[Measured], list[str]]:
     """Return every instance of all samples in all families, and what went wrong."""
-    cases = [(family, sample) for family in families() for sample in (*FITTED, *CHECKED)]
+    cases = [(family, sample) for family in families() for sample in samples_of(family)]
 
     def found(case: tuple[str, Sample]) -> tuple[list[Measured], str]:
         rows = measure_sample(case[1], case[0], work / f"{case[0]}-{(*FITTED, *CHECKED).index(case[1])}")

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from common import parser_of, run_cases
 
-from codesign.ir.technology import families
-from codesign.testing.timing_cases import LARGE, SMALL, Row, longer, measure, read_table, write_table
+from codesign.testing.timing_cases import CASES, Row, longer, measure, read_table, write_table
 
 TABLE = Path(__file__).parent.parent / "tests" / "timing.csv"
 
@@ -25,11 +24,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="take the modules whose line has this word")
     options = parser.parse_args()
     known = read_table(options.table) if options.table.is_file() else {}
-    cases = [(family, module) for module in (*SMALL, *LARGE) for family in families() if options.only in module]
+    cases = [case for case in CASES if options.only in case[1]]
 
     def found(case: tuple[str, str]) -> tuple[Row, str]:
         family, module = case
-        row = measure(module, family, work / f"{family}-{(*SMALL, *LARGE).index(module)}")
+        row = measure(module, family, work / str(CASES.index(case)))
         return row, f"{row.luts} LUTs, {row.carries} carry blocks, fan-out {row.fan_out}, {row.inner_ns:.2f} ns"
 
     with tempfile.TemporaryDirectory(prefix="paths-") as scratch:
@@ -37,8 +36,7 @@ def main() -> int:
         rows, troubles = run_cases(cases, found)
     if options.rewrite:
         fresh = known | {(row.family, row.module): row for row in rows}
-        listed = [(family, module) for family in families() for module in (*SMALL, *LARGE)]
-        write_table([fresh[key] for key in listed if key in fresh], options.table)
+        write_table([fresh[case] for case in CASES if case in fresh], options.table)
     else:
         unknown = [f"{f}: {m}: not in the table; add it with --rewrite" for f, m in cases if (f, m) not in known]
         pairs = [(row, known[row.family, row.module]) for row in rows if (row.family, row.module) in known]

@@ -16,7 +16,17 @@ from codesign.ir.technology import Technology, families, technology_of
 from codesign.machine.elaborate import Unit
 from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.line import line_modules
-from codesign.machine.modules import ChannelMux, Fifo, GateArray, LookupTable, MacArray, Scale, WeightRom
+from codesign.machine.modules import (
+    ChannelMux,
+    Fifo,
+    GateArray,
+    LookupTable,
+    MacArray,
+    Module,
+    RunningPool,
+    Scale,
+    WeightRom,
+)
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
@@ -176,7 +186,12 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     if isinstance(module, LookupTable):
         texts["FILE"] = f'"{tmp_path}/table_"'
         write_random_tables(module, tmp_path)
-    script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)
+    compare_module(module, module.name, texts, family, tmp_path)
+
+
+def compare_module(module: Module, name: str, texts: dict[str, str], family: str, tmp_path: Path) -> None:
+    """Synthesize the module of that name with these parameters: registers and memories are equal, LUTs are near."""
+    script = synthesis_script(folder("templates") / "rtl", family, name, tmp_path / "stat.json", texts)
     (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
     code = "import sys; from pyosys import libyosys as ys; d = ys.Design(); "
     code += "[ys.run_pass(line.strip(), d) for line in open(sys.argv[1])]"
@@ -188,6 +203,38 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     )
     assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
     assert abs(predicted.lut / found.lut - 1) < TOLERANCE
+
+
+def running(
+    *, pe: int, fold: int, pixels: int, average: bool = True, signed: bool = False, block_ram: bool = False
+) -> RunningPool:
+    """Words of 8 bits; sums as wide as a Pool has them."""
+    bits = (128 * pixels - 1).bit_length() + 1 if signed else (256 * pixels - 1).bit_length() + 1
+    return RunningPool(pe=pe, average=average, signed=signed, x_bits=8, bits=bits if average else 8, pixels=pixels,
+                       fold=fold, block_ram=block_ram)  # fmt: skip
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    "pool",
+    [
+        running(pe=4, fold=1, pixels=49),
+        running(pe=4, fold=2, pixels=49, signed=True),
+        running(pe=2, fold=40, pixels=64),
+        running(pe=3, fold=7, pixels=16, average=False, signed=True),
+        running(pe=4, fold=320, pixels=49, block_ram=True),
+        running(pe=1, fold=1280, pixels=49, signed=True, block_ram=True),
+    ],
+    ids=lambda pool: f"{pool.pe}x{pool.fold}",
+)
+@pytest.mark.parametrize("family", families())
+def test_a_running_pool_takes_what_is_predicted(pool: RunningPool, family: str, tmp_path: Path) -> None:
+    values = {
+        "PE": pool.pe, "FOLD": pool.fold, "PIXELS": pool.pixels, "AVERAGE": pool.average, "X_BITS": pool.x_bits,
+        "X_SIGNED": pool.signed, "ACC_BITS": pool.bits + (not pool.average and not pool.signed),
+        "BLOCK": pool.block_ram,
+    }  # fmt: skip
+    compare_module(pool, "running_pool", {n: literal(v) for n, v in values.items()}, family, tmp_path)
 
 
 def write_random_tables(module: LookupTable, folder: Path) -> None:

@@ -14,7 +14,7 @@ from codesign.ir.technology import families
 from codesign.sim.netlist import Path as Way
 from codesign.sim.netlist import Paths, Side
 from codesign.sim.place import Placed
-from codesign.testing.timing_cases import ENGINES, LARGE, SMALL, Row, read_table
+from codesign.testing.timing_cases import CASES, ENGINES, LARGE, Row, read_table
 
 
 def tries(*rates: float) -> tuple[Placed, ...]:
@@ -84,4 +84,4 @@ def test_a_longer_path_is_named_and_ends_with_status_1(
     table = tmp_path / "t.csv"
     monkeypatch.setattr(sys, "argv", ["paths.py", "--rewrite", "--table", str(table)])
     assert paths.main() == 0
-    assert set(read_table(table)) == {(family, module) for family in families() for module in (*SMALL, *LARGE)}
+    assert set(read_table(table)) == set(CASES)

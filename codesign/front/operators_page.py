@@ -35,7 +35,8 @@ Conv, MaxPool and BatchNormalization are read.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
-So may an average over a number of positions that is no power of two.
+So may an average over a number of positions that is no power of two. Layers behind it may make several steps of one:
+as many as their weights say.
 `summary.json` and the report say how far, and compare with the file's own runtime where that is installed.
 
 QONNX, `QLinearAdd` and `QLinearAveragePool` add the zero point before they round. Of an odd one, halves then go to odd

@@ -161,8 +161,12 @@ RULES: dict[str, OperatorRule] = {
     "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel; two maps of one shape; a map and a 1x1 gate"),
     "Pad": OperatorRule(
         _ONNX,
-        "a constant that the quantization has, around rows and columns",
-        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _any("value", "any number")),
+        "a constant around rows and columns; zeros around channels",
+        (
+            _only("mode", "constant"),
+            _any("pads", "of all but the batch, from 0 on"),
+            _any("value", "any number"),
+        ),
     ),
     "QLinearLeakyRelu": OperatorRule(MICROSOFT, _QLINEAR, (_any("alpha"),)),
     "QLinearMul": OperatorRule(MICROSOFT, _QLINEAR + ", as Mul"),

@@ -19,7 +19,7 @@ TFLITE_OPERATORS: dict[str, str] = {
     "MAX_POOL_2D": "any window, strides and padding",
     "MEAN": "over rows and columns",
     "MUL": "two maps of one shape, a map and a 1x1 gate, or a map and a constant; fused activations as ADD",
-    "PAD": "zeros around rows and columns",
+    "PAD": "zeros around rows, columns and channels",
     "PADV2": "a constant that the quantization has, around rows and columns",
     "PRELU": "a table; a constant slope, one or per channel",
     "QUANTIZE": "from real values, or to another scale",

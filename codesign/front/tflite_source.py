@@ -43,12 +43,16 @@ def read_tflite_source(path: Path) -> Source:
             f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
             "rows [X, C] or vectors [C], of known extents"
         )
+    if not any(tensor.scales.size for tensor in model.tensors):
+        raise UnsupportedError(
+            f"{path}: a float network; TFLite is read where it is quantized to integers, float networks from ONNX"
+        )
     state = TfliteTranslation(model)
     _read(state)
     refuse(str(path), state.problems)
     missing = [model.tensors[index].name for index in model.outputs if state.name(index) not in state.shapes]
     if missing:
-        raise UnsupportedError(f"{path}: no operator gives its output {missing[0]!r}")
+        raise UnsupportedError(f"{path}: no operator that is read gives its output {missing[0]!r}")
     return Source(
         name=path.stem,
         layout=Layout.HWC,

@@ -9,7 +9,7 @@ from functools import cached_property
 from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.converters import Converter
-from codesign.machine.line import input_lanes, line_modules
+from codesign.machine.line import input_lanes, line_modules, machine_node
 from codesign.machine.modules import (
     Control,
     EngineModule,
@@ -175,7 +175,7 @@ class _Elaboration:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape
-        unit = Unit(node, engine, line_modules(node, engine))
+        unit = Unit(machine_node(node), engine, line_modules(node, engine))
         self.instances.append(Instance(unit.instance, unit, tuple(ins), (name,)))
         return self.channel(Channel(name, node.name, engine.emit, node.otype.bits, shape.c, shape.elements))
 

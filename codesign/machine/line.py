@@ -8,6 +8,8 @@ Long because every operator has its modules here.
 from dataclasses import dataclass, replace
 from typing import overload
 
+import numpy as np
+
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
@@ -21,22 +23,22 @@ from codesign.machine.modules import (
     OutputQueue,
     PoolArray,
     Requantize,
+    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
     array_delay,
     queue_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -47,6 +49,7 @@ class EngineColumns:
     simd: IntArray
     emit: IntArray
     dsp: BoolArray
+    packed: BoolArray
     weight_bram: BoolArray
     buffer_bram: BoolArray
     buffer_words: IntArray
@@ -59,12 +62,18 @@ class EngineColumns:
             pe=int(self.pe[row]),
             simd=int(self.simd[row]),
             emit=int(self.emit[row]),
-            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
+            multiplier=self.multiplier(row),
             weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
             buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
             buffer_words=int(self.buffer_words[row]),
             taps=int(self.taps[row]),
         )
+
+    def multiplier(self, row: int) -> Multiplier:
+        """Return what the engine of that row multiplies with."""
+        if self.packed[row]:
+            return Multiplier.PACKED
+        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
 
     def take(self, rows: IntArray) -> "EngineColumns":
         """Return the engines of those rows."""
@@ -73,6 +82,7 @@ class EngineColumns:
             simd=self.simd[rows],
             emit=self.emit[rows],
             dsp=self.dsp[rows],
+            packed=self.packed[rows],
             weight_bram=self.weight_bram[rows],
             buffer_bram=self.buffer_bram[rows],
             buffer_words=self.buffer_words[rows],
@@ -103,7 +113,13 @@ def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
 def reduction_steps(node: Operation, engine: Lanes) -> Int:
-    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD)."""
+    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD).
+
+    A pooling whose pixels come in order does the words of a pixel in turn. So its first results are complete at the
+    first word of the last pixel.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return (window_pixels(node) - 1) * input_fold(node, engine) + 1
     return steps_at(node, engine.simd, engine.taps)
 
 
@@ -113,11 +129,35 @@ def steps_at(node: Operation, simd: Int, taps: Int = 1) -> Int:
 
 
 @overload
+def results_apart(node: Operation, pe: int, steps: int) -> int: ...
+@overload
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int: ...
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int:
+    """Return the least cycles from PE results to the next, of an engine with these reduction steps.
+
+    A pooling whose pixels come in order completes the words of a pixel in a row.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return 1 + (pe >= node.oshape.c) * (window_pixels(node) - 1)
+    return steps
+
+
+def window_pixels(node: Pool) -> int:
+    """Return the pixels of a window, of a pooling whose windows share none and leave none out."""
+    return node.ishape.y * node.ishape.x // (node.oshape.y * node.oshape.x)
+
+
+@overload
 def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
 def compute_cycles(node: Operation, engine: Lanes) -> Int:
-    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction."""
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction.
+
+    A pooling whose pixels come in order takes as many as there are words.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return words_in(node, engine)
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 
@@ -151,7 +191,7 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
 
 def emit_lanes(node: Operation, pe: int, simd: int, taps: int = 1) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = int(steps_at(node, simd, taps))
+    steps = results_apart(node, pe, int(steps_at(node, simd, taps)))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
@@ -244,9 +284,16 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     pe, simd, emit = engine.pe, engine.simd, engine.emit
     operands = simd * engine.taps
-    words = ceil_div(node.k, pe) * reduction_steps(node, engine)
+    words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    rom = WeightRom(
+        word_bits=pe * operands * node.wtype.bits,
+        depth=words,
+        block_ram=engine.weight_bram,
+        feeds_dsp=in_dsp,
+        feeds_packed=packed,
+    )
     array = MacArray(
         pe=pe,
         simd=operands,
@@ -255,14 +302,15 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         acc_bits=node.acc_bits,
         in_dsp=in_dsp,
         constant=words == 1,
+        packed=packed,
+        x_signed=node.itype.signed,
+        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
         _feed(node, engine),
-        WeightRom(
-            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
-        ),
+        rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
@@ -270,7 +318,14 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     )
 
 
+def machine_node(node: Operation) -> Operation:
+    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
+    return node.without_padding if isinstance(node, Pool) else node
+
+
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    if node.in_order:
+        return _running_modules(node.without_padding, engine)
     average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
@@ -292,11 +347,34 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     return _queued(node, engine, feed, array, collector, requantize)
 
 
+def _running_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    average = node.op is PoolOp.AVERAGE
+    bits = node.acc_bits if average else node.itype.bits
+    pool = RunningPool(
+        pe=engine.pe,
+        average=average,
+        signed=node.itype.signed,
+        x_bits=node.itype.bits,
+        bits=bits,
+        pixels=window_pixels(node),
+        fold=input_fold(node, engine),
+        block_ram=engine.buffer_bram,
+    )
+    collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
+    if not average:
+        return _queued(node, engine, pool, collector)
+    return _queued(node, engine, pool, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True))
+
+
 def _queued(node: Windowed, engine: Choices, *modules: ArrayModule) -> tuple[EngineModule, ...]:
     """Return the modules and the output queue behind them."""
     pe, emit, channels = engine.pe, engine.emit, node.oshape.c
     queue = OutputQueue(pe=pe, emit=emit, channels=channels, word_bits=emit * node.otype.bits, depth=2)
-    depth = queue_depth(queue.most, reduction_steps(node, engine), array_delay((*modules, queue)))
+    apart = results_apart(node, pe, reduction_steps(node, engine))
+    depth = queue_depth(queue.most, apart, array_delay((*modules, queue)))
+    if isinstance(node, Pool) and node.in_order:
+        # Results of all words of a pixel come in a row; a consumer of narrower words takes them later.
+        depth = largest(depth, 1 << (engine.pe > 1) * (window_pixels(node) > 1) * ceil_log2(ceil_div(channels, pe)))
     return (*modules, replace(queue, depth=depth))
 
 

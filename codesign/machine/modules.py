@@ -12,42 +12,15 @@ from dataclasses import dataclass
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.mac import MacArray as MacArray
+from codesign.machine.mac import WeightRom as WeightRom
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
+FEW_SUMS = 2  # words of a pixel up to which running sums are registers; running_pool.sv says the same
+SHALLOW_SUMS = 16  # words up to which they never go to block RAM; running_pool.sv says the same
 CHAIN_BITS = 26  # the longest sum that one cycle adds
 DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
-
-    word_bits: Int
-    depth: Int
-    block_ram: Bool
-    feeds_dsp: Bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacArray:
-    """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
-
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
-    """
-
-    pe: Int
-    simd: Int
-    x_bits: int
-    w_bits: int
-    acc_bits: int
-    in_dsp: Bool
-    constant: Bool
-
-    @property
-    def delay(self) -> Int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 3 + ceil_log2(self.simd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +44,39 @@ class PoolArray:
     def delay(self) -> int:
         """Cycles from a result's last step to its appearance behind the array."""
         return 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningPool:
+    """PE lanes that add, or keep the largest, while pixels come: nothing is kept but results so far. running_pool.sv.
+
+    A result is made of `pixels` in a row, of `fold` words each. `bits`: of a result so far. In the last pixel every
+    word completes PE results.
+    """
+
+    pe: Int
+    average: bool
+    signed: bool
+    x_bits: int
+    bits: int
+    pixels: int
+    fold: Int
+    block_ram: Bool
+
+    @property
+    def in_memory(self) -> Bool:
+        """Whether results so far lie in a memory: of one pixel there are none, and few are registers."""
+        return (self.fold > FEW_SUMS) & (self.pixels > 1)
+
+    @property
+    def in_block_ram(self) -> Bool:
+        """Whether that memory is block RAM."""
+        return self.block_ram & (self.fold > SHALLOW_SUMS) & (self.pixels > 1)
+
+    @property
+    def delay(self) -> Int:
+        """Cycles from a result's last word to its appearance behind the array."""
+        return 2 + 1 * self.in_block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,9 +390,11 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
+ArrayModule = (
+    AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
+)
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

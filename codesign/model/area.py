@@ -5,6 +5,7 @@ left is fitted, see ir.technology. A module whose fields are arrays [N] has coun
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table o
 from codesign.ir.technology import Multiplier, Technology
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
-from codesign.machine.line import DSP_MIN_PRODUCT_BITS
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -29,12 +29,15 @@ from codesign.machine.modules import (
     OutputQueue,
     PoolArray,
     Requantize,
+    RunningPool,
     Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
     output_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
     converter_area,
@@ -47,9 +50,6 @@ from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
-
-SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
-
 
 CONTROL_FF = 387
 OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
@@ -72,6 +72,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _mac_array(module, technology)
         case PoolArray():
             return _pool_array(module, technology)
+        case RunningPool():
+            return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
         case ChannelRom():
@@ -126,6 +128,9 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
     A DSP that packs takes in the product register, and the accumulator where SIMD = 1, else the adder of each first
     pair. Synthesis leaves all that outside of others. Chains of three registers become one LUT a bit.
     """
+    if np.any(array.packed):
+        packed, rest = np.asarray(array.packed)[..., None], replace(array, packed=False)
+        return np.where(packed, packed_area(array, technology), _mac_array(rest, technology))
     pe, simd, in_dsp = array.pe, np.asarray(array.simd), array.in_dsp
     w_bits, acc_bits = array.w_bits, array.acc_bits
     product, each = array.x_bits + w_bits, tiles(array.x_bits, w_bits, technology.multiplier)
@@ -151,10 +156,10 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
-    """Count a memory in block RAM, or in LUTs with a register, which a DSP that packs takes in."""
+    """Count a memory in block RAM, or in LUTs with a register, unless that is the array's."""
     width, depth = rom.word_bits, rom.depth
-    block, many = rom.block_ram & (depth > SHALLOW_ROM), depth > 1
-    packs = rom.feeds_dsp & technology.multiplier.packs
+    block, many = rom.in_block, depth > 1
+    packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, technology.fitted.counter, rom_luts(width, depth, technology) + technology.fitted.counter)
     ff = counter_ff(depth) + np.where(block | packs, 0, width)
     return counts(
@@ -260,6 +265,23 @@ def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
     table = rom_luts(array.constant_bits, array.counts, technology)  # constants of every count
     ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
     return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
+
+
+def _running_pool(pool: RunningPool, technology: Technology) -> IntArray:
+    """Count an adder or a comparator per lane, the results so far, and which word of which pixel comes."""
+    pe, fold, bits, memory, block = np.asarray(pool.pe), pool.fold, pool.bits, pool.in_memory, pool.in_block_ram
+    if pool.pixels == 1:
+        return counts(pe, lut=1, ff=pe * 2 * pool.x_bits + 2)
+    place, pixel, ring = counter_ff(fold), int(counter_ff(pool.pixels)), ~np.asarray(memory)
+    kept = bits * np.where(ring, fold, 2)  # results; or the last one, and the word that was read
+    ff = pe * (kept + pool.x_bits * (1 + block)) + 5 + pixel + place + np.where(memory, 1 + place, 1) + 2 * block
+    # A positive word from a memory adds nothing to the upper bits but its carry; registers choose between 0 and a sum,
+    # which is part of an adder only of positive words.
+    adder = np.where(ring, bits * (1 + pool.signed), bits if pool.signed else pool.x_bits)
+    lut = pe * (adder if pool.average else 2 * bits) + 5 + pixel + place
+    in_luts = np.asarray(memory & ~np.asarray(block))
+    lut = lut + np.where(in_luts, lutram_luts(pe * bits, fold, technology), 0)
+    return counts(pe, bram18=np.where(block, bram18_count(pe * bits, fold, technology), 0), lut=lut, ff=ff)
 
 
 def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:

@@ -14,10 +14,10 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage, Walk
 from codesign.machine.modules import (
-    EngineModule,
     Fifo,
     Fork,
     OutputQueue,
+    RunningPool,
     array_delay,
     output_depth,
     packet_parts,
@@ -210,8 +210,8 @@ class _Course:
         node, engine = unit.node, unit.engine
         words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
         match unit.modules:
-            case (Feed() as feed, *behind):
-                return self._array(unit, feed, ins[0], behind)
+            case (Feed() | RunningPool(), *_):
+                return self._array(unit, ins[0])
             case (Replay() as replay,):
                 credits = self._credits(int(replay.delay), words)
                 self._line_buffer(engine.name, replay, ins[0], credits)
@@ -228,10 +228,10 @@ class _Course:
         self.processes.append(pass_words(turns, credits, words, 1))
         return credits.out
 
-    def _array(self, unit: Unit, feed: Feed, stream: Times, behind: list[EngineModule]) -> Times:
-        """Join a feed and all that flows behind it up to the output queue, which alone lets the feed wait."""
+    def _array(self, unit: Unit, stream: Times) -> Times:
+        """Join what takes words and all that flows behind it up to the output queue, which alone lets words wait."""
         node, engine = unit.node, unit.engine
-        (queue,) = (module for module in behind if isinstance(module, OutputQueue))
+        (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
         credits = Credits(
             delay=int(array_delay(unit.modules)),
             depth=int(queue.depth),
@@ -241,11 +241,15 @@ class _Course:
         )
         results = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.pe)
         self.processes.append(credits.outputs(results))
-        if feed.streams:
-            steps = int(feed.steps)
-            self.processes.append(pass_words([[stream]], credits, results * steps, steps))
-        else:
-            self._line_buffer(engine.name, feed, stream, credits)
+        match unit.modules[0]:
+            case RunningPool(pixels=pixels, fold=fold):
+                count = results * pixels  # fold words end as many results
+                self.processes.append(pass_words([[stream]], credits, count, pixels * int(fold), int(fold)))
+            case Feed(streams=True) as feed:
+                steps = int(feed.steps)
+                self.processes.append(pass_words([[stream]], credits, results * steps, steps))
+            case Feed() as feed:
+                self._line_buffer(engine.name, feed, stream, credits)
         return credits.out
 
     def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Credits) -> None:

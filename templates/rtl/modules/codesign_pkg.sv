@@ -30,6 +30,11 @@ package codesign_pkg;
     return x;
   endfunction
 
+  // The first of `lanes` lanes in chain `index`, where `chains` chains are as long as each other or one lane shorter.
+  function automatic int chain_begin(int index, int lanes, int chains);
+    return (index * lanes) / chains;
+  endfunction
+
   // Cycles of requantize.sv; Requantize.delay in codesign/machine/modules.py.
   function automatic int requantize_cycles(int scaling, int exponent_bits, bit cut, bit ties);
     return ((scaling == 2) ? 3 : 1 + (exponent_bits + 1) / 2) + int'(cut) + int'(ties) + 2;

@@ -6,6 +6,7 @@
 // TAPS = FY: a step takes all rows of the window at one column; it needs FY times the multipliers and a part of the time.
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
+// CHAIN > 0: two output channels share each DSP; CHAIN and FIELD are packed_array's.
 // FILL: what inputs outside the map are. BIAS_FRACTION: bits of an offset below the step of a sum.
 module conv_engine
   import codesign_pkg::*;
@@ -33,6 +34,8 @@ module conv_engine
   parameter bit BLOCK_ROM = 0,
   parameter int QUEUE_DEPTH = 16,
   parameter bit USE_DSP = 1,
+  parameter int CHAIN = 0,
+  parameter int FIELD = 17,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
   parameter int W_BITS = 8,
@@ -161,20 +164,37 @@ module conv_engine
 
   logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
-  mac_array #(
-    .PE(PE), .SIMD(Operands), .CHANNELWISE(DEPTHWISE),
-    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
-    .KEEP(SCALING == 2 && PE == EMIT)
-  ) u_array (
-    .clk_i, .rst_ni,
-    .valid_i(fed_valid),
-    .first_i(fed_first),
-    .last_i(fed_last),
-    .x_i(x),
-    .w_i(weights),
-    .valid_o(result_valid),
-    .acc_o(result)
-  );
+  if (CHAIN > 0) begin : g_packed
+    packed_array #(
+      .PE(PE), .SIMD(Operands),
+      .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .CHAIN(CHAIN), .FIELD(FIELD),
+      .KEEP(SCALING == 2 && PE == EMIT)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .x_i(x),
+      .w_i(weights),
+      .valid_o(result_valid),
+      .acc_o(result)
+    );
+  end else begin : g_single
+    mac_array #(
+      .PE(PE), .SIMD(Operands), .CHANNELWISE(DEPTHWISE),
+      .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
+      .KEEP(SCALING == 2 && PE == EMIT)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .x_i(x),
+      .w_i(weights),
+      .valid_o(result_valid),
+      .acc_o(result)
+    );
+  end
 
   logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;

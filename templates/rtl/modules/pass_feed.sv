@@ -2,8 +2,7 @@
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
 // Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
-// connected layer or a 1x1 convolution with PE = K, a global pooling with PE = C). STEPS words make one result; the last
-// of them waits for go_i.
+// connected layer or a 1x1 convolution with PE = K). STEPS words make one result; the last of them waits for go_i.
 module pass_feed
   import codesign_pkg::*;
 #(
