@@ -23,10 +23,10 @@ from codesign.machine.modules import (
     LookupTable,
     MacArray,
     Module,
-    RunningPool,
     Scale,
     WeightRom,
 )
+from codesign.machine.pools import RunningPool
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources

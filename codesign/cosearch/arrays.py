@@ -16,8 +16,8 @@ from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
 from codesign.ir.design import Design, Multiplier
 from codesign.ir.graph import Graph
+from codesign.machine.columns import EngineColumns
 from codesign.machine.legal import check_design
-from codesign.machine.line import EngineColumns
 from codesign.machine.modules import Control
 from codesign.model import resource
 from codesign.model.area import area

@@ -23,9 +23,10 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.kinds import Replay, Whole
 from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
-from codesign.machine.modules import Fifo, Fork, RunningPool
+from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
 from codesign.machine.packing import is_packed
+from codesign.machine.pools import RunningPool
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv

@@ -30,7 +30,12 @@ class Replay(ABC):
     @property
     @abstractmethod
     def delay(self) -> Int:
-        """Cycles from a step to its word behind the module, of those that no array behind it counts."""
+        """Cycles from a step to its word behind the module."""
+
+    @property
+    def room_delay(self) -> int:
+        """Cycles from the last step of an output position to the first word that may come in where it frees one."""
+        return 1
 
     @abstractmethod
     def walk(self) -> Walk:

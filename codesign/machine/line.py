@@ -5,14 +5,13 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 Long because every operator has its modules here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import overload
 
-import numpy as np
-
-from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.ir.design import LineEngine
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
+from codesign.machine.mac import SHALLOW_ROM
 from codesign.machine.modules import (
     ArrayModule,
     ChannelRom,
@@ -21,9 +20,7 @@ from codesign.machine.modules import (
     GateArray,
     MacArray,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
@@ -31,63 +28,15 @@ from codesign.machine.modules import (
     queue_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, ceil_log2, largest
+from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EngineColumns:
-    """N engines as columns; the fields are LineEngine's, choices as booleans."""
-
-    pe: IntArray
-    simd: IntArray
-    emit: IntArray
-    dsp: BoolArray
-    packed: BoolArray
-    weight_bram: BoolArray
-    buffer_bram: BoolArray
-    buffer_words: IntArray
-    taps: IntArray
-
-    def engine(self, row: int, node: str) -> LineEngine:
-        """Return the engine of that row, to run the node of that name."""
-        return LineEngine(
-            nodes=(node,),
-            pe=int(self.pe[row]),
-            simd=int(self.simd[row]),
-            emit=int(self.emit[row]),
-            multiplier=self.multiplier(row),
-            weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
-            buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
-            buffer_words=int(self.buffer_words[row]),
-            taps=int(self.taps[row]),
-        )
-
-    def multiplier(self, row: int) -> Multiplier:
-        """Return what the engine of that row multiplies with."""
-        if self.packed[row]:
-            return Multiplier.PACKED
-        return Multiplier.DSP if self.dsp[row] else Multiplier.LUT
-
-    def take(self, rows: IntArray) -> "EngineColumns":
-        """Return the engines of those rows."""
-        return EngineColumns(
-            pe=self.pe[rows],
-            simd=self.simd[rows],
-            emit=self.emit[rows],
-            dsp=self.dsp[rows],
-            packed=self.packed[rows],
-            weight_bram=self.weight_bram[rows],
-            buffer_bram=self.buffer_bram[rows],
-            buffer_words=self.buffer_words[rows],
-            taps=self.taps[rows],
-        )
 
 
 @overload
@@ -287,10 +236,13 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    in_bram = engine.weight_bram & (words > SHALLOW_ROM)
+    feed = _feed(node, engine, in_bram)
     rom = WeightRom(
         word_bits=pe * operands * node.wtype.bits,
         depth=words,
-        block_ram=engine.weight_bram,
+        block_ram=in_bram,
+        late=feed.late,
         feeds_dsp=in_dsp,
         feeds_packed=packed,
     )
@@ -304,12 +256,11 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
         constant=words == 1,
         packed=packed,
         x_signed=node.itype.signed,
-        behind_luts=np.logical_not(rom.in_block),
     )
     return _queued(
         node,
         engine,
-        _feed(node, engine),
+        feed,
         rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
@@ -318,15 +269,10 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     )
 
 
-def machine_node(node: Operation) -> Operation:
-    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
-    return node.without_padding if isinstance(node, Pool) else node
-
-
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     if node.in_order:
         return _running_modules(node.without_padding, engine)
-    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
+    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine, False)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
     scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
@@ -392,8 +338,9 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
     )
 
 
-def _feed(node: Windowed, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices, weights_late: Bool) -> Feed:
     inner, passes = group_walk(node, engine)
+    streams = is_streaming(node, engine)
     return Feed(
         window=node.window,
         ishape=node.ishape,
@@ -404,7 +351,8 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         word_bits=input_lanes(node, engine) * node.itype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
-        streams=is_streaming(node, engine),
+        streams=streams,
+        late=weights_late | (engine.buffer_bram & (streams ^ True) & (engine.taps == 1)),
         taps=engine.taps,
     )
 

@@ -14,69 +14,12 @@ from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.machine.mac import MacArray as MacArray
 from codesign.machine.mac import WeightRom as WeightRom
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
-FEW_SUMS = 2  # words of a pixel up to which running sums are registers; running_pool.sv says the same
-SHALLOW_SUMS = 16  # words up to which they never go to block RAM; running_pool.sv says the same
 CHAIN_BITS = 26  # the longest sum that one cycle adds
 DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolArray:
-    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv.
-
-    `counts`: how many counts of positions inside the map there may be, each with constants of `constant_bits`; 0 where
-    they are not counted. `held`: the count is kept while results leave one by one.
-    """
-
-    pe: Int
-    average: bool
-    x_bits: int
-    acc_bits: int
-    has_floor: bool
-    counts: int = 0
-    held: Bool = False
-    constant_bits: int = 0
-
-    @property
-    def delay(self) -> int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningPool:
-    """PE lanes that add, or keep the largest, while pixels come: nothing is kept but results so far. running_pool.sv.
-
-    A result is made of `pixels` in a row, of `fold` words each. `bits`: of a result so far. In the last pixel every
-    word completes PE results.
-    """
-
-    pe: Int
-    average: bool
-    signed: bool
-    x_bits: int
-    bits: int
-    pixels: int
-    fold: Int
-    block_ram: Bool
-
-    @property
-    def in_memory(self) -> Bool:
-        """Whether results so far lie in a memory: of one pixel there are none, and few are registers."""
-        return (self.fold > FEW_SUMS) & (self.pixels > 1)
-
-    @property
-    def in_block_ram(self) -> Bool:
-        """Whether that memory is block RAM."""
-        return self.block_ram & (self.fold > SHALLOW_SUMS) & (self.pixels > 1)
-
-    @property
-    def delay(self) -> Int:
-        """Cycles from a result's last word to its appearance behind the array."""
-        return 2 + 1 * self.in_block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +132,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
 
     A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
     follow one a cycle. Results come `steps` apart. So when a result's last step is due, earlier results still hold
-    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room.
+    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room. There is room
+    for two results at least: one is on its way while the words of another wait for a converter.
     """
-    return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
+    earlier = largest((words + delay + CREDIT_DELAY - 2) // steps, 1)
+    return 1 << ceil_log2(words * (1 + earlier))
 
 
 def output_depth(delay: Int) -> Int:

@@ -27,9 +27,7 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     StreamPort,
@@ -37,6 +35,7 @@ from codesign.machine.modules import (
     output_depth,
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
@@ -156,12 +155,12 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
-    """Count a memory in block RAM, or in LUTs with a register, unless that is the array's."""
+    """Count a memory in block RAM or in LUTs, and a register, unless that is the array's."""
     width, depth = rom.word_bits, rom.depth
-    block, many = rom.in_block, depth > 1
+    block, many = rom.block_ram, depth > 1
     packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, technology.fitted.counter, rom_luts(width, depth, technology) + technology.fitted.counter)
-    ff = counter_ff(depth) + np.where(block | packs, 0, width)
+    ff = counter_ff(depth) + 1 + (rom.late & (block ^ True)) + np.where(packs, 0, width)
     return counts(
         width, bram18=np.where(block, bram18_count(width, depth, technology), 0), lut=lut * many, ff=ff * many
     )
@@ -187,11 +186,14 @@ def _collector(collector: Collector, technology: Technology) -> IntArray:
 
 
 def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
-    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised."""
+    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised.
+
+    Yosys keeps the read pointer twice.
+    """
     pe, emit, depth = queue.pe, queue.emit, queue.depth
     address, passes = ceil_log2(depth), ceil_div(queue.channels, pe)
     is_partial = ceil_div(queue.channels - (passes - 1) * pe, emit) != pe // emit
-    ff = 2 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
+    ff = 3 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
     return counts(pe, lut=lut + lutram_luts(queue.word_bits, depth, technology), ff=ff)
 

@@ -21,7 +21,7 @@ def packed_area(array: MacArray, technology: Technology) -> IntArray:
     pairs, x_bits = np.asarray(array.pe) // 2, array.packed_x_bits
     packs = technology.multiplier.packs
     x_lut, x_ff = _late(simd, packs, np.zeros_like(simd))
-    w_lut, w_ff = _late(simd, packs, np.where(array.behind_luts, 1, 0))
+    w_lut, w_ff = _late(simd, packs, np.ones_like(simd))
     tap_lut, tap_ff = (0, 0) if packs else _outside(array, simd)
     tree_lut, tree_ff = _tree(array, simd, 0 if packs else 1)
     depth = chain_length(simd) + 2 + ceil_log2(chains_of(simd))

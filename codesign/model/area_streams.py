@@ -10,16 +10,26 @@ from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
+FEED_FLAGS = 3  # beside a word: whether it is there, whether it is a result's first or last
+LINE_FLAGS = 5 + FEED_FLAGS  # the loop that a step moves, whether it begins a result, whether one was just taken
+PADDING_FLAGS = 3  # whether a step lies in the padding, in either direction and in any
+
 
 def feed_area(feed: Feed, technology: Technology) -> IntArray:
-    """Count a line buffer, by words or by rows, or one register and a step counter where words stream."""
+    """Count a line buffer, by words or by rows, or one register and a step counter where words stream; and the second
+    register.
+    """
     by_rows, streams = np.asarray(feed.taps)[..., None] > 1, np.asarray(feed.streams)[..., None]
     table = np.where(streams, _pass_feed(feed.word_bits, feed.steps), _line_buffer(feed, technology))
-    return np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
+    table = np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
+    return table + counts(feed.fold, ff=feed.late * (feed.taps * feed.word_bits + FEED_FLAGS))
 
 
 def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
-    """Count the circular memory, its four pointers, and the counters of the walk."""
+    """Count the circular memory, two distances and two addresses, the loops of the walk, and places in the map.
+
+    Every loop that turns has a counter, and registers that tell a step ahead that it ends and that it moves.
+    """
     width, depth, in_bram = feed.word_bits, feed.depth, feed.block_ram
     w, ix, iy, fold = feed.window, feed.ishape.x, feed.ishape.y, feed.fold
     oy, ox = feed.oshape.y, feed.oshape.x
@@ -27,15 +37,14 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     column, row = w.stride_x * fold, (w.stride_y * ix - (ox - 1) * w.stride_x) * fold
     image = ((iy - (oy - 1) * w.stride_y) * ix - (ox - 1) * w.stride_x) * fold
     pointer = ceil_log2(np.asarray(depth + largest(image, row) + span + column + 1)) + 1
-    step = np.gcd(np.gcd(column, row), image)
-    fixed = np.minimum(
-        ceil_log2(np.asarray(step & -step, dtype=np.int64)), pointer
-    )  # low bits of a window's start that never change
-    place = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
-    counters = counter_ff(feed.inner) + counter_ff(feed.passes) + counter_ff(ceil_div(fold, feed.inner))
-    counters = counters + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
-    ff = 4 * pointer - 2 * fixed + place + counters + 3 + feed.has_padding + np.where(in_bram, 0, width)
-    lut = technology.fitted.line_pointer * pointer + technology.fitted.line_padding * feed.has_padding
+    turns = [feed.inner, feed.passes, ceil_div(fold, feed.inner), *(np.asarray(n) for n in (w.fx, w.fy, ox, oy))]
+    counters = sum((counter_ff(count) for count in turns), np.zeros((), np.int64))
+    turning = sum((np.asarray(count > 1) * 1 for count in turns), np.zeros((), np.int64))
+    places = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
+    places = places + _place_bits(iy, w.span_y, w.stride_y, 2) + _place_bits(ix, w.span_x, w.stride_x, 2)
+    ff = 2 * (pointer + ceil_log2(depth)) + counters + 2 * turning + LINE_FLAGS + np.where(in_bram, 0, width)
+    ff = ff + feed.has_padding * (places + PADDING_FLAGS)
+    lut = technology.fitted.line_pointer * pointer + counters + technology.fitted.line_padding * feed.has_padding
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
@@ -109,7 +118,7 @@ def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
 def _pass_feed(width: Int, steps: Int) -> IntArray:
     bits = counter_ff(steps)
     many = steps > 1
-    return counts(width, lut=1 + many * (bits + 2), ff=width + 1 + many * (bits + 2))
+    return counts(width, lut=2 + many * (bits + 2), ff=width + 1 + many * (bits + 4))
 
 
 def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:

@@ -25,13 +25,12 @@ from codesign.machine.modules import (
     MacArray,
     OutputEnds,
     OutputQueue,
-    PoolArray,
     Requantize,
-    RunningPool,
     Scale,
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.pools import PoolArray, RunningPool
 from codesign.ops.arrays import Int
 
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side
@@ -115,7 +114,7 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             plain = {"pointer": _log2(feed.depth), "padding": padding, "block": float(bool(feed.block_ram))}
             return {**plain, "taps": 1.0} if _whole(feed.taps) > 1 else plain
         case WeightRom() as rom:
-            in_block = bool(rom.block_ram) and _whole(rom.depth) > 16
+            in_block = bool(rom.block_ram)
             return {"rom": 0.0 if in_block else _log2(rom.depth), "block_rom": float(in_block)}
         case MacArray() as array:
             in_dsp = array.in_dsp or array.packed

@@ -12,16 +12,16 @@ from codesign.errors import ConfigError
 from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
-from codesign.machine.kinds import Joint, Replay, Stage, Walk
+from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.modules import (
     Fifo,
     Fork,
     OutputQueue,
-    RunningPool,
     array_delay,
     output_depth,
     packet_parts,
 )
+from codesign.machine.pools import RunningPool
 from codesign.model.words import (
     Credits,
     Process,
@@ -74,17 +74,18 @@ def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
     course.run()
     ends = [result.taken[len(result.taken) // images - 1 :: len(result.taken) // images] for result in results]
     return Occupancies(
-        buffer_words={name: _held(*held, images) for name, held in course.line_buffers.items()},
+        buffer_words={name: _held(*kept, images) for name, kept in course.line_buffers.items()},
         fifo_words={name: _queued(*queue) for name, queue in course.fifos.items()},
         ends=[max(of_image) for of_image in zip(*ends, strict=True)],
     )
 
 
-def _held(walk: Walk, stream: Times, done: list[int], images: int) -> int:
+def _held(feed: Replay, stream: Times, done: list[int], images: int) -> int:
     """Return the most words of a line buffer that are still needed, a word counting from when it is taken."""
+    walk = feed.walk()
     freed = (walk.freed + np.arange(images)[:, None] * walk.words).ravel()
     arrived = np.array(stream.taken)
-    released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+    released = np.concatenate(([0], freed))[np.searchsorted(done, arrived - feed.room_delay + 1, side="left")]
     return int((np.arange(1, len(arrived) + 1) - released).max())
 
 
@@ -101,7 +102,7 @@ class _Course:
         self.machine = machine
         self.images = images
         self.bounded = bounded
-        self.line_buffers: dict[str, tuple[Walk, Times, list[int]]] = {}
+        self.line_buffers: dict[str, tuple[Replay, Times, list[int]]] = {}
         self.fifos: dict[str, tuple[Times, list[int]]] = {}
         self.processes: list[Process] = []
         self.made: list[Times] = []
@@ -267,5 +268,5 @@ class _Course:
         freed = (walk.freed + image * walk.words).ravel()
         room = int(feed.depth) if self.bounded else len(words)
         after = np.where(words <= room, -1, np.searchsorted(freed, words - room))
-        self.processes.append(write_words(stream, after.tolist(), done))
-        self.line_buffers[engine] = (walk, stream, done)
+        self.processes.append(write_words(stream, after.tolist(), done, feed.room_delay))
+        self.line_buffers[engine] = (feed, stream, done)

@@ -21,8 +21,9 @@ from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elabora
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval, row_words
-from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, RunningPool, array_delay, packet_parts
+from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
+from codesign.machine.pools import RunningPool
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
 
@@ -230,7 +231,7 @@ class _Steady:
         result_times = result + late[np.searchsorted(step, result, side="right") - 1]
         done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
-        released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+        released = np.concatenate(([0], freed))[np.searchsorted(done + feed.room_delay - 1, arrived, side="left")]
         self.buffer_words[engine] = int((np.arange(1, len(arrived) + 1) - released).max())
         return result_times
 

@@ -17,8 +17,9 @@ from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.target import Target
 from codesign.ir.technology import Technology
+from codesign.machine.columns import EngineColumns
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
-from codesign.machine.line import EngineColumns, node_interval, reduction_steps, results_apart, steps_at, tap_choices
+from codesign.machine.line import node_interval, reduction_steps, results_apart, steps_at, tap_choices
 from codesign.machine.packing import can_pack, fits_port, is_packed, is_symmetric
 from codesign.model import resource
 from codesign.model.memory import ceil_log2

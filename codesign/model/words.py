@@ -219,8 +219,8 @@ def step_words(
             done.append(cycle)
 
 
-def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
-    """Take a word once the window that `after` names for it is done."""
+def write_words(stream: Times, after: list[int], done: list[int], delay: int) -> Process:
+    """Take a word so many cycles after the window that `after` names for it is done."""
     for index, window in enumerate(after):
         while len(stream.offers) <= index:
             yield
@@ -228,5 +228,5 @@ def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
         if window >= 0:
             while len(done) <= window:
                 yield
-            cycle = max(cycle, done[window] + 1)
+            cycle = max(cycle, done[window] + delay)
         stream.taken.append(cycle)

@@ -45,4 +45,14 @@ package codesign_pkg;
     return 1 << $clog2(cycles + 3);
   endfunction
 
+  // Whether a product of so many bits is made in a DSP: a narrower one would take about as many LUTs around it as without.
+  function automatic bit in_dsp(bit use_dsp, int product_bits);
+    return use_dsp && product_bits >= 9;
+  endfunction
+
+  // Cycles of a product that is cut: in LUTs two rows each, one row for every two bits of the weight.
+  function automatic int multiply_stages(bit use_dsp, int product_bits, int w_bits);
+    return in_dsp(use_dsp, product_bits) ? 1 : ceil_div((w_bits + 1) / 2, 2);
+  endfunction
+
 endpackage

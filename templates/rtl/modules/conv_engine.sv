@@ -77,8 +77,13 @@ module conv_engine
   // Weights that never change need no DSP: products with constants are a few additions.
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
-  logic [TAPS*InLanes-1:0][X_BITS-1:0] x;
-  logic go, issue, take, fed_valid, fed_first, fed_last;
+  // A block RAM has an output register: then weights and inputs both come two cycles after their step.
+  localparam int MaxShallow = 16;  // so few words of weights are not worth a block RAM: a LUT a bit at most
+  localparam bit BlockRom = BLOCK_ROM && Passes * Steps > MaxShallow;
+  localparam bit Late = BlockRom || (BLOCK_BUFFER && !STREAMING && TAPS == 1);
+
+  logic [TAPS*InLanes-1:0][X_BITS-1:0] word_in, x;
+  logic go, issue, take, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
 
   if (STREAMING) begin : g_stream
     pass_feed #(
@@ -89,11 +94,12 @@ module conv_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(x),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last)
     );
+    assign pad = 1'b0;
   end else if (TAPS > 1) begin : g_rows
     logic [TAPS-1:0][InLanes-1:0][X_BITS-1:0] fed;
     row_buffer #(
@@ -113,17 +119,17 @@ module conv_engine
       .issue_o(issue),
       .take_o(take),
       .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last)
     );
     for (genvar f = 0; f < TAPS; f++) begin : g_tap
       for (genvar i = 0; i < InLanes; i++) begin : g_lane
-        assign x[DEPTHWISE ? i * TAPS + f : f * InLanes + i] = fed[f][i];
+        assign word_in[DEPTHWISE ? i * TAPS + f : f * InLanes + i] = fed[f][i];
       end
     end
+    assign pad = 1'b0;
   end else begin : g_line
-    logic pad;
     line_buffer #(
       .WORD_BITS(InLanes * X_BITS),
       .FOLD(Fold),
@@ -140,21 +146,27 @@ module conv_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(x),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last),
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last),
       .pad_o(pad)
     );
-    logic unused_pad;
-    assign unused_pad = &{1'b0, pad};
   end
+  feed_register #(
+    .WORD_BITS(TAPS * InLanes * X_BITS), .LATE(Late)
+  ) u_feed_register (
+    .clk_i, .rst_ni,
+    .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+    .data_o(x), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
+  );
 
   logic [PE-1:0][Operands-1:0][W_BITS-1:0] weights;
   weight_rom #(
     .WORD_BITS(PE * Operands * W_BITS),
     .DEPTH(Passes * Steps),
-    .BLOCK_ROM(BLOCK_ROM),
+    .BLOCK_ROM(BlockRom),
+    .LATE(Late),
     .FILE(WEIGHT_FILE)
   ) u_weights (
     .clk_i, .rst_ni,
@@ -252,5 +264,8 @@ module conv_engine
     .valid_i(scaled_valid),
     .data_o, .valid_o, .ready_i
   );
+
+  logic unused;
+  assign unused = &{1'b0, fed_pad};
 
 endmodule

@@ -70,8 +70,8 @@ module packed_pair
         assign low[c]    = LowBits'(field);
         assign high[c]   = UpBits'(rest);
         assign borrow[c] = field[FIELD-1];
-        logic unused;  // bits above a narrow accumulator
-        assign unused = &{1'b0, field, rest};
+        logic unused;  // what a narrow sum is cut of
+        assign unused = &{1'b0, rest, field};
       end
     end else begin : g_tree
       localparam int Below = ceil_div(Chains, 1 << (l - 1));

@@ -81,8 +81,8 @@ module pool_engine
     );
     assign count = '0;
   end else begin : g_windows
-    logic [PE-1:0][X_BITS-1:0] fed;
-    logic fed_valid, fed_first, fed_last, pad, issue;
+    logic [PE-1:0][X_BITS-1:0] word_in, fed;
+    logic issue, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
     line_buffer #(
       .WORD_BITS(PE * X_BITS),
       .FOLD(Passes),
@@ -99,11 +99,18 @@ module pool_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last),
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last),
       .pad_o(pad)
+    );
+    feed_register #(
+      .WORD_BITS(PE * X_BITS), .LATE(BLOCK_BUFFER)
+    ) u_feed_register (
+      .clk_i, .rst_ni,
+      .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+      .data_o(fed), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
     );
     pool_array #(
       .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
@@ -113,7 +120,7 @@ module pool_engine
       .valid_i(fed_valid),
       .first_i(fed_first),
       .last_i(fed_last),
-      .pad_i(pad),
+      .pad_i(fed_pad),
       .x_i(fed),
       .valid_o(result_valid),
       .acc_o(result),
