@@ -23,10 +23,10 @@ from codesign.machine.modules import (
     LookupTable,
     MacArray,
     Module,
-    Scale,
     WeightRom,
 )
 from codesign.machine.pools import RunningPool
+from codesign.machine.scales import Scale
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
@@ -47,7 +47,7 @@ def one(value: int) -> np.ndarray:
 
 def array(pe: int, simd: int, *, dsp: bool, technology: Technology) -> Resources:
     """Multiply-accumulate of 5-bit activations, as signed operands, with 4-bit weights in 16-bit accumulators."""
-    module = MacArray(pe=pe, simd=simd, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
+    module = MacArray(pe=pe, simd=simd, channelwise=False, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
     return to_resources(area(module, technology))
 
 
@@ -93,6 +93,17 @@ def test_a_dsp48e1_takes_in_the_first_adder_of_a_tree() -> None:
     assert without.ff - pair.ff == 2 * 9
 
 
+def test_a_product_in_luts_is_cut_behind_every_two_rows() -> None:
+    def registers(w_bits: int) -> int:
+        module = MacArray(pe=1, simd=1, channelwise=False, x_bits=9, w_bits=w_bits, acc_bits=24, in_dsp=False,
+                          constant=False)  # fmt: skip
+        return to_resources(area(module, XC7)).ff
+
+    assert registers(4) == 13 + 24 + 4  # product, accumulator, flags
+    # Sum so far, four bits that are done, two digits that are not, the activation; flags of one more stage.
+    assert registers(8) == 17 + 24 + 7 + (9 + 4 + 5 + 9)
+
+
 def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
     small = to_resources(area(Fifo(depth=16, word_bits=8), XC7))
     assert small.ff == 2 * 5 + 1 + 8
@@ -104,12 +115,14 @@ def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
 
 def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers_and_counters() -> None:
     mux = to_resources(area(ChannelMux(word_bits=24, words=(2, 2, 3)), XC7))
-    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3, 0, 0)  # the word, whether it is there, which of seven
-    assert mux.lut == 24 + 7  # a choice of three a bit
+    queue = 3 * 2 + 2 * 3 + 3  # of four words: three addresses, two counts, three flags
+    # The word, whether it is there, which of seven is next, whose turn it is.
+    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3 + 2 + queue, 0, 0)
+    assert mux.lut == 24 + 7 + (10 + 4 * 4)  # a choice of three a bit; the queue has four RAM32M
     rows = RowRepeater(ishape=Shape(7, 7, 8), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False)
-    assert to_resources(area(rows, XC7)).ff == 16 + 1 + 3 * 7 + (2 + 1 + 3 + 1)
+    assert to_resources(area(rows, XC7)).ff == 16 + 5 + 5 * 7 + (2 + 1 + 3 + 1) + queue
     large = dataclasses.replace(rows, depth=2048, block_ram=True)
-    assert to_resources(area(large, XC7)).ff == 1 + 3 * 12 + 7
+    assert to_resources(area(large, XC7)).ff == 16 + 6 + 5 * 12 + 7 + (3 * 3 + 2 * 4 + 3)
     assert to_resources(area(large, XC7)).bram18 == 2
 
 
@@ -266,8 +279,14 @@ def test_distributed_memories_are_as_wide_as_their_primitives() -> None:
 
 def test_few_words_of_weights_never_take_a_block_ram() -> None:
     for depth, expected in ((1, 0), (16, 0), (17, 2), (512, 2)):
-        memory = WeightRom(word_bits=72, depth=depth, block_ram=True, feeds_dsp=False)
-        assert to_resources(area(memory, XC7)).bram18 == expected
+        node = dense_layer(k=9, c=depth)
+        engine = LineEngine(
+            nodes=(node.name,), pe=9, simd=1, emit=9, multiplier=Multiplier.LUT, weight_memory=Memory.BRAM
+        )
+        modules = line_modules(node, engine)
+        (memory,) = (module for module in modules if isinstance(module, WeightRom))
+        assert (memory.word_bits, memory.depth) == (72, depth)
+        assert unit_resources(Unit(node, engine, modules), XC7).bram18 == expected
 
 
 def test_products_with_constants_take_no_dsp() -> None:

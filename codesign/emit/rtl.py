@@ -34,11 +34,11 @@ from codesign.machine.modules import (
     Fork,
     OutputEnds,
     OutputQueue,
-    Requantize,
     ScaledSum,
 )
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.machine.packing import packing_parameters
+from codesign.machine.scales import Requantize
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv

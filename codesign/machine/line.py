@@ -20,8 +20,6 @@ from codesign.machine.modules import (
     GateArray,
     MacArray,
     OutputQueue,
-    Requantize,
-    Scale,
     ScaledSum,
     WeightRom,
     array_delay,
@@ -29,6 +27,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
 from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
@@ -231,8 +230,7 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
-    pe, simd, emit = engine.pe, engine.simd, engine.emit
-    operands = simd * engine.taps
+    pe, operands, emit = engine.pe, engine.simd * engine.taps, engine.emit
     words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
     in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
@@ -249,6 +247,7 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
     array = MacArray(
         pe=pe,
         simd=operands,
+        channelwise=not node.mixes,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,

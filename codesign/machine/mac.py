@@ -30,10 +30,12 @@ class MacArray:
 
     `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `packed`: two rows share
     each DSP, packed_array.sv; then an activation that is not `x_signed` has a bit less, see machine.packing.
+    `channelwise`: every row has activations of its own.
     """
 
     pe: Int
     simd: Int
+    channelwise: bool
     x_bits: int
     w_bits: int
     acc_bits: int

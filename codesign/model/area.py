@@ -2,6 +2,8 @@
 
 Registers follow from the SystemVerilog. LUTs count one a bit for an adder, a comparator or a choice of two; what is
 left is fitted, see ir.technology. A module whose fields are arrays [N] has counts [N, 5].
+
+Long because every kind of module has its row here.
 """
 
 from collections.abc import Iterable
@@ -14,6 +16,7 @@ from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table o
 from codesign.ir.technology import Multiplier, Technology
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
+from codesign.machine.mac import multiply_stages
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -27,8 +30,6 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    Requantize,
-    Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
@@ -36,6 +37,7 @@ from codesign.machine.modules import (
 )
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
 from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
@@ -149,9 +151,22 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
         lut, ff = lut + ends * product, ff - ends * chain * product
         chain = np.where(single & ((chain > 0) | packs), chain + 1, 0)
         width = min(width + 1, top)
-    levels = ceil_log2(simd)
-    flags = np.where(levels >= 2, levels + 2, 3 * levels + 4)
-    return counts(pe, dsp=in_dsp * pe * simd * each, lut=pe * lut + np.where(levels >= 2, 4, 2), ff=pe * ff + flags)
+    own, shared = _cut_registers(array)
+    ff, operands = ff + np.where(in_dsp, 0, simd * own), pe * simd if array.channelwise else simd
+    deep = ceil_log2(simd) + multiply_stages(w_bits, in_dsp)  # registers beside which flags travel
+    flags = np.where(in_dsp, 0, operands * shared) + np.where(deep >= 3, deep + 1, 3 * deep + 1)
+    return counts(pe, dsp=in_dsp * pe * simd * each, lut=pe * lut + np.where(deep >= 3, 4, 2), ff=pe * ff + flags)
+
+
+def _cut_registers(array: MacArray) -> tuple[IntArray, int]:
+    """Return the registers between the stages of a product in LUTs: its own, and those of the activation.
+
+    Its own are the sum so far, the bits of the product that are done, and the digits of the weight that are not.
+    """
+    digits, cuts = (array.w_bits + 1) // 2, range(1, int(multiply_stages(array.w_bits, False)))
+    own = sum(array.x_bits + 4 * cut for cut in cuts)
+    weight = sum(2 * (digits - 2 * cut) + 1 - array.w_bits % 2 for cut in cuts)
+    return own + np.where(array.constant, 0, weight), array.x_bits * len(cuts)
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
@@ -219,22 +234,15 @@ def _requantize(module: Requantize, technology: Technology) -> IntArray:
 
 def _product_area(scale: Scale, constant: BoolArray, packs: bool) -> tuple[IntArray, IntArray]:
     """LUTs and registers of scale_product, without the product; a DSP that packs takes in all but the first offset."""
-    acc, factor, offset = (
-        scale.acc_bits,
-        np.where(constant, 0, scale.factor_bits),
-        np.where(constant, 0, scale.sum_bits),
-    )
+    acc, total, kept = scale.acc_bits, scale.sum_bits, scale.high_bits + scale.tie_bits
+    factor, offset = np.where(constant, 0, scale.factor_bits), np.where(constant, 0, total)
     if packs:
         return 0 * offset, offset
     if not scale.cut:
-        return (
-            offset * 0 + scale.sum_bits,
-            acc + factor + scale.product_bits + 2 * offset + scale.high_bits + scale.tie_bits,
-        )
+        return offset, acc + factor + scale.product_bits + 2 * offset + kept
+    products = acc + 2 * scale.factor_bits
     low = 17
-    products = low + acc - low + 2 * scale.factor_bits
-    ff = 2 * factor + low + 2 * (acc - low) + products + 2 * offset + scale.sum_bits - low + scale.high_bits
-    return offset * 0 + scale.sum_bits + scale.high_bits, ff + scale.tie_bits
+    return offset + scale.high_bits, 2 * factor + 2 * acc - low + products + 2 * offset + total - low + kept
 
 
 def _sum_area(scale: Scale, constant: BoolArray, technology: Technology) -> tuple[npt.NDArray[np.float64], IntArray]:

@@ -96,13 +96,13 @@ def _loop_ff(count: Int) -> IntArray:
 
 
 def row_repeater_area(module: RowRepeater, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, four pointers, and a counter for each loop; columns for rows only."""
+    """Its memory with the register behind it, five pointers, and a counter for each loop; columns for rows only."""
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
     columns = module.ishape.x if module.fy > 1 else 1
     loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
     lut = technology.fitted.loop_pointer * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
-    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    ff = 5 * pointer + loops + 4 + 1 + in_bram + width
     memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
     return counts(depth, bram18=memory, lut=lut, ff=ff) + queue_area(width, output_depth(module.delay), technology)
 
@@ -125,7 +125,7 @@ def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:
     """A choice of the inputs a bit, the register behind it, which word of the pixel is next and whose turn it is."""
     word, inputs = ceil_log2(np.asarray(sum(mux.words))), len(mux.words)
     lut = mux.word_bits * choice_luts(inputs, technology) + 4 + word
-    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + inputs)
+    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + counter_ff(inputs))
     return table + queue_area(mux.word_bits, output_depth(mux.delay), technology)
 
 
@@ -186,7 +186,7 @@ def _splitting(
     counters = counters + (packet_in % wide != 0) * (packet_in != packet_out) * (
         counter_ff(packet_in // packet_out) + 1
     )
-    ff = (units - 1 + moved) * width + 2 * place + 3 * stages + 1 + counters
+    ff = (units - 1 + moved) * width + 2 * place + 3 * stages - 1 - (stages > 1) + counters
     lut = fit.split_choice * moved * width + fit.splitter + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(out * bits, output_depth(stages + 1), technology)
     widener = _widener(into, wide, packet_in, bits, fit)
@@ -208,7 +208,7 @@ def _packing(
     is_short = packet_out % wide != 0
     counters = (packet_in % into != 0) * counter_ff(ceil_div(packet_in, into)) + is_short * (stages + 4)
     counters = counters + is_short * (packet_in != packet_out) * (counter_ff(packet_out // packet_in) + 1)
-    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages + counters
+    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages - 3 + counters
     lut = fit.pack_choice * (moved + units + taken) * width + 2 * units + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(wide * bits, output_depth(stages + 2), technology)
     narrower = _narrower(wide, out, packet_out, bits, fit)
@@ -218,8 +218,8 @@ def _packing(
 def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
     """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
     address = ceil_log2(np.asarray(depth))
-    ff = 2 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3
-    lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
+    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has a read address of its own
+    lut = 0.5 * (technology.fitted.output_queue + technology.fitted.output_pointer * address)  # every step claims one
     return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 
 

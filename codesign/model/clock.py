@@ -25,12 +25,11 @@ from codesign.machine.modules import (
     MacArray,
     OutputEnds,
     OutputQueue,
-    Requantize,
-    Scale,
     ScaledSum,
     WeightRom,
 )
 from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.ops.arrays import Int
 
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side
