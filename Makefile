@@ -40,6 +40,9 @@ test-long: setup-test ## the property tests with 5,000 cases (CODESIGN_CASES=...
 test-extremes: setup-test ## 500 configurations of extreme values, and as many command lines and boards (CODESIGN_CASES=...)
 	@$(TOX) run -e extremes
 
+test-fuzz: setup-test ## 5,000 mutated files of all front ends (CODESIGN_CASES=... for another number; a quarter of an hour)
+	@$(TOX) run -e fuzz
+
 test-ray: setup-test ## a sweep on a local Ray cluster of two workers
 	@$(TOX) run -e ray
 

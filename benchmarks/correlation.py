@@ -199,7 +199,7 @@ def _allowed(accelerator: Accelerator, space: Space, site: Site) -> IntArray:
             Grow.SQUARE: ((pe <= 2 * simd) | every_in) & ((simd <= 2 * pe) | every_out),
         }[accelerator.grow]
     if isinstance(node, Conv) and accelerator.multiply is not Multiply.ANY:
-        wanted = engines.dsp == (accelerator.multiply is Multiply.DSP)
+        wanted = engines.dsp if accelerator.multiply is Multiply.DSP else ~(engines.dsp | engines.packed)
         keep = keep & wanted if (keep & wanted).any() else keep
     return np.flatnonzero(keep)
 

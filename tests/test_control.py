@@ -69,6 +69,7 @@ def test_cycles_are_counted_beyond_32_bits_and_stand_still_after_done(tmp_path: 
     (tmp_path / "tb.cpp").write_text(BENCH % {"reads": "\n".join(reads), "jump": f"{jump}ull"})
     modules = folder("templates") / "rtl" / "modules"
     argv = ["verilator", "--cc", "--exe", "--build", "--public-flat-rw", "-Wall", "--top-module", "accel_control"]
+    argv += ["-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0 OPT_SLOW=-O0"]
     argv += [f"-GDESIGN_HASH=64'h{HASH:016x}", "--Mdir", "build", str(modules / "codesign_pkg.sv")]
     argv += ["-y", str(modules), str(modules / "accel_control.sv"), "tb.cpp"]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -382,6 +382,40 @@ def test_padding_that_a_window_cannot_have_stays_around_the_map() -> None:
     assert fold_surround(after) is after
 
 
+SIX = {"one": real(1.0), "three": real(3.0), "none": real(0.0), "sixth": real(1 / 6), "two": real(2.0)}
+
+
+def spelled(offset: str, order: str) -> Source:
+    """A map times clip(map + offset, 0, 6), divided by 6 before or behind the product."""
+    line = Affine(name="l", input="x", output="l", factor="one", offset=offset)
+    clip = Clip(name="c", input="l", output="c", low=0, high=6)
+    if order == "before":
+        divided = Affine(name="d", input="c", output="d", factor="sixth", offset="none")
+        return made(line, clip, divided, Multiply(name="m", inputs=("d", "x"), output="y"), **SIX)
+    product = Multiply(name="m", inputs=("x", "c"), output="m")
+    divided = Affine(name="d", input="m", output="y", factor="sixth", offset="none")
+    return made(line, clip, product, divided, **SIX)
+
+
+@pytest.mark.parametrize("order", ["before", "behind"])
+def test_a_hard_swish_in_pieces_is_one(order: str) -> None:
+    before = spelled("three", order)
+    after = recognized(before)
+    assert [getattr(op, "function", None) for op in after.operators] == [Function.HARD_SWISH]
+    check(before, after)
+    other = spelled("two", order)
+    assert recognized(other).operators == other.operators
+
+
+def test_a_mish_in_pieces_is_one() -> None:
+    soft = Activation(name="s", input="x", output="s", function=Function.SOFTPLUS)
+    tanh = Activation(name="t", input="s", output="t", function=Function.TANH)
+    before = made(soft, tanh, Multiply(name="m", inputs=("x", "t"), output="y"))
+    after = recognized(before)
+    assert [getattr(op, "function", None) for op in after.operators] == [Function.MISH]
+    check(before, after)
+
+
 def test_a_quantization_moves_before_what_moves_values() -> None:
     moves: tuple[Operator, ...] = (
         Slice(name="m", input="x", output="m", axis=2, start=1, stop=3),

@@ -67,6 +67,7 @@ MIDDLES: dict[str, tuple[int, Callable[[OnnxFile, str], str]]] = {
     "Pad": (8, lambda f, x: pad(f, x, 0.0)),
     "Pad of nothing": (8, pad),
     "Pad of a number": (8, lambda f, x: pad(f, leaky(f, x), -1.0)),
+    "Pad of channels": (11, lambda f, x: f.node("Pad", [x, f.constant([0, 1, 0, 1, 0, 2, 0, 0], np.int64)])),
     "Pad before MaxPool": (8, lambda f, x: f.node("MaxPool", [pad(f, x, 0.0)], kernel_shape=[2, 2], strides=[2, 2])),
     "Resize": (8, resize),
     "Sum": (8, lambda f, x: f.node("Relu", [f.node("Sum", [x, layer(f, x, 8, 8), layer(f, x, 8, 8)])])),

@@ -136,7 +136,7 @@ def integers_added(f: OnnxFile) -> str:
         (negative_scale, "node 'Quant_0' (Quant): expected a positive scale, got -1"),
         (infinite_zero_point, "node 'Quant_0' (Quant): its zero point is not a whole number"),
         (gigantic_zero_point, "node 'Quant_0' (Quant): expected a zero point of at most 32 bits, got 1000000"),
-        (softmax_inside, "node 's' (Decide): stands where the machine has no form for it"),
+        (softmax_inside, "node 's' (Softmax): is read by other nodes: the machine has no quotient of maps"),
         (two_scales, "node 'd' (DequantizeLinear): reads 't0' with scale 0.25 and zero point 3, but it was quantized"),
         (integers_added, "node 'sum' (Add): computes with the integers 't0'; put a DequantizeLinear before it"),
         (unrounded, "its results are read without a quantization"),

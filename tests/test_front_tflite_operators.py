@@ -91,6 +91,24 @@ def test_enlargement_is_off_by_a_step_at_most(tmp_path: Path, operator: str, by:
     assert found.mean_steps < 0.1  # its kernel rounds negative halves the other way
 
 
+@pytest.mark.parametrize("pads", [[[0, 0], [0, 0], [0, 0], [0, 3]], [[0, 0], [1, 0], [0, 2], [2, 1]]])
+def test_channels_of_zeros_are_equal_in_every_word(tmp_path: Path, pads: list[list[int]]) -> None:
+    f = TfliteFile(SHAPE)
+    shape = [n + sum(more) for n, more in zip(SHAPE, pads, strict=True)]
+    network, found = compared(f.save(tmp_path / "made.tflite", f.node("PAD", [0, f.constant(pads)], shape)))
+    assert network.graph.output_nodes[0].oshape.c == shape[3]
+    assert (found.words > 0, found.differing_words) == (True, 0)
+
+
+def test_a_float_file_is_refused_as_such(tmp_path: Path) -> None:
+    f = TfliteFile(SHAPE)
+    f.tensors[0] = (*f.tensors[0][:3], None, 0)
+    path = f.save(tmp_path / "made.tflite", f.node("TANH", [0], SHAPE))
+    f.tensors[1] = (*f.tensors[1][:3], None, 0)
+    with pytest.raises(UnsupportedError, match="a float network; TFLite is read where it is quantized"):
+        read_network(f.save(path, 1))
+
+
 def test_a_prelu_has_a_slope_per_channel(tmp_path: Path) -> None:
     f = TfliteFile(SHAPE)
     slope = f.constant(np.arange(-4, 4).reshape(1, 1, 8), [1 / 8], np.int8)

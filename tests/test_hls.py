@@ -72,11 +72,13 @@ def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
     for node in graph.nodes:
         if isinstance(node, Conv):
             engine = design.engine_of(node.name)
-            weight = weight_table(node, engine, graph.params)
-            assert weight.values.sum() == graph.params[f"{node.name}.weight"].sum()
-            assert np.count_nonzero(weight.values) == np.count_nonzero(graph.params[f"{node.name}.weight"])
+            weight, given = weight_table(node, engine, graph.params), graph.params[f"{node.name}.weight"]
+            borrowed = np.count_nonzero(given[::2] < 0) if engine.multiplier is Multiplier.PACKED else 0
+            assert weight.values.sum() == given.sum() - borrowed
+            if not borrowed:
+                assert np.count_nonzero(weight.values) == np.count_nonzero(given)
             bias = np.tile(bias_table(node, engine, graph.params).values.reshape(-1), node.k)[: node.k]
-            inputs = node.zero_in * weight.values.sum() << node.bias_fraction  # what a map of zero points adds
+            inputs = node.zero_in * given.sum() << node.bias_fraction  # what a map of zero points adds
             assert bias.sum() == graph.params[f"{node.name}.bias"].sum() - inputs
             assert multiplier_table(node, engine, graph.params).lanes == engine.emit
 

@@ -1,6 +1,7 @@
 """The netlist that synthesis makes, simulated gate by gate: it computes what the SystemVerilog does."""
 
 import importlib.util
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.design import Memory
+from codesign.ir.design import Design, Memory
+from codesign.ir.graph import Graph
 from codesign.model import golden
 from codesign.sim.synth import synthesis_script
 from codesign.sim.tool import run_tool
 from codesign.testing.random_machines import random_inputs
 from codesign.testing.resource_cases import Case
+from test_packing import design_of, graph_of, random_weights
 
 IMAGES = 3
 RUN_SCRIPT = """
@@ -34,9 +37,11 @@ def cell_models() -> Path:
     return Path(spec.submodule_search_locations[0]) / "share" / "xilinx" / "cells_sim.v"
 
 
-def netlist(case: Case, work: Path) -> tuple[Path, Path]:
-    """The RTL folder of the case's machine, and its netlist. Memories are of LUTs: there is no model of block RAM."""
-    graph, design = case.machine()
+def netlist(graph: Graph, design: Design, case: Case, work: Path) -> tuple[Path, Path]:
+    """The RTL folder of a machine, and its netlist. Memories are of LUTs: there is no model of block RAM.
+
+    Seed and family are those of the case.
+    """
     engines = (replace(e, weight_memory=Memory.LUT, buffer_memory=Memory.LUT) for e in design.engines)
     design = replace(design, engines=tuple(engines))
     x = random_inputs(graph, np.random.default_rng(case.seed), IMAGES)
@@ -67,7 +72,27 @@ def simulate(folder: Path, net: Path, work: Path) -> str:
 def test_the_netlist_computes_the_golden_words(tmp_path: Path) -> None:
     case = Case(43, "xc7")
     graph, _ = case.machine()
-    folder, net = netlist(case, tmp_path)
+    folder, net = netlist(*case.machine(), case, tmp_path)
     text = simulate(folder, net, tmp_path)
     words = IMAGES * graph.output.oshape.elements
     assert f"result images {IMAGES} words {words} mismatches 0" in text
+
+
+@pytest.mark.yosys
+@pytest.mark.verilator
+@pytest.mark.gxx
+@pytest.mark.slow
+def test_packing_survives_synthesis(tmp_path: Path) -> None:
+    """A pair of products takes one DSP with all of its registers, and chains of four add up in them."""
+    graph, (pe, simd) = graph_of(random_weights(4, 8)), (4, 8)
+    folder, net = netlist(graph, design_of(graph, pe, simd), Case(1, "xc7"), tmp_path)
+    dsps = re.findall(r"DSP48E1 #\((.*?)\) \S+ \((.*?)\);", net.read_text(), re.DOTALL)
+    assert len(dsps) == pe // 2 * simd
+    for parameters, _ in dsps:
+        held = re.findall(r"\.([ABMP]REG)\((?:\d*'[hd])?(\w+)\)", parameters)
+        assert len(held) == 4
+        assert all(int(value, 16) > 0 for _, value in held)
+    cascades = [re.search(r"\.PCIN\((.*?)\)", ports, re.DOTALL) for _, ports in dsps]
+    assert sum(found is not None and "48'" not in found[1] for found in cascades) == pe // 2 * simd * 3 // 4
+    words = IMAGES * graph.output.oshape.elements
+    assert f"result images {IMAGES} words {words} mismatches 0" in simulate(folder, net, tmp_path)

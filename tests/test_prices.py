@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from codesign.model import space
 from codesign.search.elimination import least, marginals, plan
+from codesign.search.intervals import achievable
 from codesign.search.menu import cheapest, through
 from codesign.search.prices import Known, Quest, ask, mend, prune
 from codesign.search.quick import way_of
 from codesign.search.selection import Query, latency_of, menu_within, rows_of, within
+from strategies import random_graph
 from test_design_search import BOARD, fitting, row, small_case, weights
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -90,6 +92,16 @@ def test_the_cheapest_at_prices_and_the_cheapest_through_each_option_are_those_o
         for position in range(menu.first[site], menu.first[site + 1]):
             own = in_menu & (chosen[site] == menu.rows[position])
             assert every[position] == pytest.approx(costs[own].min())
+
+
+def test_where_a_site_may_take_nothing_the_price_is_infinite():
+    for seed in range(20):
+        query = query_of(random_graph(np.random.default_rng(seed)), BOARD)
+        menu = menu_within(query, int(achievable(query.space)[0]))  # so that not every pair of words is there
+        for site, (first, end) in enumerate(itertools.pairwise(menu.first)):
+            forbidden = np.zeros(len(menu.rows))
+            forbidden[first:end] = np.inf
+            assert cheapest(menu, np.full(5, 0.2), forbidden).price == np.inf, f"seed {seed}, site {site}"
 
 
 @given(SEEDS)

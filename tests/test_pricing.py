@@ -42,7 +42,7 @@ def fashion(board: Board, interval: int | None = None) -> Task:
 
 def test_table_costs_rank_networks_as_their_exact_designs_do(board: Board) -> None:
     """On fashion: the table, adapted to one network, against exact designs of the network's neighbours."""
-    task = fashion(board, 3333)
+    task = fashion(board, 900)
     pricing = Pricing(task)
     row = Row(tuple(min(1, n - 1) for n in pricing.sizes)).changed(2, 0)
     exact = search_design(skeleton(task.network(row)), board, explain=False).interval_cycles
@@ -118,7 +118,7 @@ def test_prices_sum_to_one_and_survive_being_restored(board: Board) -> None:
 
 
 def test_options_that_no_fast_enough_network_has_are_closed(board: Board) -> None:
-    task = fashion(board, 3333)
+    task = fashion(board, 900)
     closed = [
         (d.name, d.options[i])
         for d, allowed in zip(task.decisions, Pricing(task).allowed(), strict=True)

@@ -16,7 +16,17 @@ from codesign.ir.technology import Technology, families, technology_of
 from codesign.machine.elaborate import Unit
 from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.line import line_modules
-from codesign.machine.modules import ChannelMux, Fifo, GateArray, LookupTable, MacArray, Scale, WeightRom
+from codesign.machine.modules import (
+    ChannelMux,
+    Fifo,
+    GateArray,
+    LookupTable,
+    MacArray,
+    Module,
+    WeightRom,
+)
+from codesign.machine.pools import RunningPool
+from codesign.machine.scales import Scale
 from codesign.model.area import area, multiply_luts
 from codesign.model.memory import bram18_count, lutram_luts, rom_luts
 from codesign.model.resource import converter_columns, to_resources, unit_resources
@@ -37,7 +47,7 @@ def one(value: int) -> np.ndarray:
 
 def array(pe: int, simd: int, *, dsp: bool, technology: Technology) -> Resources:
     """Multiply-accumulate of 5-bit activations, as signed operands, with 4-bit weights in 16-bit accumulators."""
-    module = MacArray(pe=pe, simd=simd, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
+    module = MacArray(pe=pe, simd=simd, channelwise=False, x_bits=5, w_bits=4, acc_bits=16, in_dsp=dsp, constant=False)
     return to_resources(area(module, technology))
 
 
@@ -83,6 +93,17 @@ def test_a_dsp48e1_takes_in_the_first_adder_of_a_tree() -> None:
     assert without.ff - pair.ff == 2 * 9
 
 
+def test_a_product_in_luts_is_cut_behind_every_two_rows() -> None:
+    def registers(w_bits: int) -> int:
+        module = MacArray(pe=1, simd=1, channelwise=False, x_bits=9, w_bits=w_bits, acc_bits=24, in_dsp=False,
+                          constant=False)  # fmt: skip
+        return to_resources(area(module, XC7)).ff
+
+    assert registers(4) == 13 + 24 + 4  # product, accumulator, flags
+    # Sum so far, four bits that are done, two digits that are not, the activation; flags of one more stage.
+    assert registers(8) == 17 + 24 + 7 + (9 + 4 + 5 + 9)
+
+
 def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
     small = to_resources(area(Fifo(depth=16, word_bits=8), XC7))
     assert small.ff == 2 * 5 + 1 + 8
@@ -94,12 +115,14 @@ def test_registers_of_a_fifo_are_its_pointers_and_its_output() -> None:
 
 def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers_and_counters() -> None:
     mux = to_resources(area(ChannelMux(word_bits=24, words=(2, 2, 3)), XC7))
-    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3, 0, 0)  # the word, whether it is there, which of seven
-    assert mux.lut == 24 + 7  # a choice of three a bit
+    queue = 3 * 2 + 2 * 3 + 3  # of four words: three addresses, two counts, three flags
+    # The word, whether it is there, which of seven is next, whose turn it is.
+    assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3 + 2 + queue, 0, 0)
+    assert mux.lut == 24 + 7 + (10 + 4 * 4)  # a choice of three a bit; the queue has four RAM32M
     rows = RowRepeater(ishape=Shape(7, 7, 8), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False)
-    assert to_resources(area(rows, XC7)).ff == 16 + 1 + 3 * 7 + (2 + 1 + 3 + 1)
+    assert to_resources(area(rows, XC7)).ff == 16 + 5 + 5 * 7 + (2 + 1 + 3 + 1) + queue
     large = dataclasses.replace(rows, depth=2048, block_ram=True)
-    assert to_resources(area(large, XC7)).ff == 1 + 3 * 12 + 7
+    assert to_resources(area(large, XC7)).ff == 16 + 6 + 5 * 12 + 7 + (3 * 3 + 2 * 4 + 3)
     assert to_resources(area(large, XC7)).bram18 == 2
 
 
@@ -176,7 +199,12 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     if isinstance(module, LookupTable):
         texts["FILE"] = f'"{tmp_path}/table_"'
         write_random_tables(module, tmp_path)
-    script = synthesis_script(folder("templates") / "rtl", family, module.name, tmp_path / "stat.json", texts)
+    compare_module(module, module.name, texts, family, tmp_path)
+
+
+def compare_module(module: Module, name: str, texts: dict[str, str], family: str, tmp_path: Path) -> None:
+    """Synthesize the module of that name with these parameters: registers and memories are equal, LUTs are near."""
+    script = synthesis_script(folder("templates") / "rtl", family, name, tmp_path / "stat.json", texts)
     (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
     code = "import sys; from pyosys import libyosys as ys; d = ys.Design(); "
     code += "[ys.run_pass(line.strip(), d) for line in open(sys.argv[1])]"
@@ -188,6 +216,38 @@ def test_a_module_that_is_an_engine_takes_what_is_predicted(
     )
     assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
     assert abs(predicted.lut / found.lut - 1) < TOLERANCE
+
+
+def running(
+    *, pe: int, fold: int, pixels: int, average: bool = True, signed: bool = False, block_ram: bool = False
+) -> RunningPool:
+    """Words of 8 bits; sums as wide as a Pool has them."""
+    bits = (128 * pixels - 1).bit_length() + 1 if signed else (256 * pixels - 1).bit_length() + 1
+    return RunningPool(pe=pe, average=average, signed=signed, x_bits=8, bits=bits if average else 8, pixels=pixels,
+                       fold=fold, block_ram=block_ram)  # fmt: skip
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    "pool",
+    [
+        running(pe=4, fold=1, pixels=49),
+        running(pe=4, fold=2, pixels=49, signed=True),
+        running(pe=2, fold=40, pixels=64),
+        running(pe=3, fold=7, pixels=16, average=False, signed=True),
+        running(pe=4, fold=320, pixels=49, block_ram=True),
+        running(pe=1, fold=1280, pixels=49, signed=True, block_ram=True),
+    ],
+    ids=lambda pool: f"{pool.pe}x{pool.fold}",
+)
+@pytest.mark.parametrize("family", families())
+def test_a_running_pool_takes_what_is_predicted(pool: RunningPool, family: str, tmp_path: Path) -> None:
+    values = {
+        "PE": pool.pe, "FOLD": pool.fold, "PIXELS": pool.pixels, "AVERAGE": pool.average, "X_BITS": pool.x_bits,
+        "X_SIGNED": pool.signed, "ACC_BITS": pool.bits + (not pool.average and not pool.signed),
+        "BLOCK": pool.block_ram,
+    }  # fmt: skip
+    compare_module(pool, "running_pool", {n: literal(v) for n, v in values.items()}, family, tmp_path)
 
 
 def write_random_tables(module: LookupTable, folder: Path) -> None:
@@ -219,8 +279,14 @@ def test_distributed_memories_are_as_wide_as_their_primitives() -> None:
 
 def test_few_words_of_weights_never_take_a_block_ram() -> None:
     for depth, expected in ((1, 0), (16, 0), (17, 2), (512, 2)):
-        memory = WeightRom(word_bits=72, depth=depth, block_ram=True, feeds_dsp=False)
-        assert to_resources(area(memory, XC7)).bram18 == expected
+        node = dense_layer(k=9, c=depth)
+        engine = LineEngine(
+            nodes=(node.name,), pe=9, simd=1, emit=9, multiplier=Multiplier.LUT, weight_memory=Memory.BRAM
+        )
+        modules = line_modules(node, engine)
+        (memory,) = (module for module in modules if isinstance(module, WeightRom))
+        assert (memory.word_bits, memory.depth) == (72, depth)
+        assert unit_resources(Unit(node, engine, modules), XC7).bram18 == expected
 
 
 def test_products_with_constants_take_no_dsp() -> None:

@@ -234,11 +234,11 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
         (tmp_path / work).mkdir()
         return run_branched(tmp_path / work, alter)
 
-    added = "sum_q <= SUM_BITS'(acc) + offset"
+    added = "sum_q <= moved + added"
     rounding = fails("rounding", planted(f"{added};", f"{added} - SUM_BITS'(1);", "requantize"))
     assert rounding.status == 1
     assert "mismatch image" in rounding.text
-    first_row = "row_q    <= row_t'({}PAD_TOP);"
+    first_row = "iy_q    <= row_t'({}PAD_TOP);"
     padding = fails("padding", planted(first_row.format("-"), first_row.format("1 - "), "line_buffer"))
     assert padding.status == 1
     # One word short: the fork in front keeps the word, so the course need not change, but the FIFO is less full.

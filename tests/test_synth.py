@@ -35,7 +35,7 @@ from test_tool import ends
 
 EMULATED = Path(__file__).parent / "emulated_pyosys"
 INSTANCES = ["u_engine_conv"]
-CONV, ARRAY = "conv_engine$accel.u_engine_conv", "mac_array$accel.u_engine_conv.u_array"
+CONV, ARRAY = "conv_engine$accel.u_engine_conv", "mac_array$accel.u_engine_conv.g_single.u_array"
 
 
 def module(name: str, cells: tuple[str, ...] = (), wires: tuple[str, ...] = ()) -> tuple[str, SimpleNamespace]:
@@ -73,6 +73,16 @@ def test_of_a_wide_array_two_lanes_stand_for_all() -> None:
     }
     assert parts[0].lanes == 2  # the largest first
     assert len({part.file for part in parts}) == 4
+
+
+def test_of_a_wide_array_that_packs_two_pairs_of_channels_stand_for_all() -> None:
+    array = "packed_array$accel.u_engine_conv.g_packed.u_array"
+    cells = [f"g_pair[{p}].u_pair" for p in range(12)]
+    taps = [f"packed_tap${array.partition('$')[2]}.{c}.g_chain[{i}].g_tap[0].u_tap" for c in cells for i in range(100)]
+    made = [module("accel"), module(CONV), module(array, tuple(cells)), *map(module, taps)]
+    made.append(module("weight_rom$accel.u_engine_conv.u_weights", wires=("word",)))
+    pairs = {Part(array, lanes=1, times=-10), Part(array, lanes=2, times=11)}
+    assert pairs <= set(parts_of(dict(made), "accel", INSTANCES))
 
 
 def test_lanes_whose_weights_are_constants_are_not_alike() -> None:

@@ -64,7 +64,8 @@ def test_memories_lie_in_the_shapes_of_the_technology(other: Board) -> None:
     assert float(rom_luts(one(64), one(16), made)[0]) == pytest.approx(64, rel=0.01)
     assert [float(choice_luts(n, made)) for n in (1, 2, 3)] == [0.0, 1.0, 3.0]
     assert int(lutram_luts(one(20), one(16), made)[0]) == 10
-    assert to_resources(area(WeightRom(word_bits=40, depth=512, block_ram=True, feeds_dsp=False), made)).bram18 == 1
+    memory = WeightRom(word_bits=40, depth=512, block_ram=True, late=True, feeds_dsp=False)
+    assert to_resources(area(memory, made)).bram18 == 1
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,8 @@ def test_a_product_takes_as_many_multipliers_as_its_operands_need(
     bits: tuple[int, int], ports: tuple[int, int], expected: int
 ) -> None:
     assert tiles(*bits, Multiplier(wide_bits=ports[0], narrow_bits=ports[1], packs=False)) == expected
-    wide = MacArray(pe=3, simd=2, x_bits=bits[0], w_bits=bits[1], acc_bits=40, in_dsp=True, constant=False)
+    wide = MacArray(pe=3, simd=2, channelwise=False, x_bits=bits[0], w_bits=bits[1], acc_bits=40, in_dsp=True,
+                    constant=False)  # fmt: skip
     made = replace(technology_of("xc7"), multiplier=Multiplier(wide_bits=ports[0], narrow_bits=ports[1], packs=False))
     assert to_resources(area(wide, made)).dsp == 6 * expected
 

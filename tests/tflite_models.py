@@ -126,6 +126,34 @@ class TfliteFile:
         return int(tflite.OperatorEnd(b))
 
 
+def small_files(folder: Path) -> list[Path]:
+    """Files with layers, activations, arithmetic, parts and interpolation."""
+    rng = np.random.default_rng(0)
+
+    def layers(f: TfliteFile) -> int:
+        w = f.constant(rng.integers(-127, 128, (8, 3, 3, 8)), rng.uniform(0.01, 0.02, 8), np.int8)
+        b = f.constant(rng.integers(-500, 500, 8), rng.uniform(0.001, 0.002, 8))
+        x = f.node("CONV_2D", [0, w, b], [1, 4, 2, 8], options=options("Conv2D", Padding=1, StrideH=1, StrideW=1))
+        x = f.node("ADD", [x, f.node("LOGISTIC", [x], [1, 4, 2, 8], 1 / 256, -128)], [1, 4, 2, 8])
+        x = f.node("MEAN", [x, f.constant([1, 2])], [1, 8])
+        w = f.constant(rng.integers(-127, 128, (5, 8)), [0.01], np.int8)
+        return f.node("SOFTMAX", [f.node("FULLY_CONNECTED", [x, w, -1], [1, 5])], [1, 5], 1 / 256, -128)
+
+    def places(f: TfliteFile) -> int:
+        first = f.node("SPLIT", [f.constant(3), 0], [1, 6, 4, 4], options=options("Split", NumSplits=2), outputs=2)
+        x = f.node("CONCATENATION", [first + 1, first], [1, 6, 4, 8], options=options("Concatenation", Axis=3))
+        x = f.node("MUL", [x, f.constant(np.arange(-4, 4), [1 / 8], np.int8)], [1, 6, 4, 8])
+        x = f.node("PAD", [x, f.constant([[0, 0], [1, 0], [0, 1], [0, 0]])], [1, 7, 5, 8])
+        return f.node("RESIZE_BILINEAR", [x, f.constant([14, 10])], [1, 14, 10, 8],
+                      options=options("ResizeBilinear", HalfPixelCenters=True))  # fmt: skip
+
+    made = []
+    for name, write in (("layers", layers), ("places", places)):
+        f = TfliteFile([1, 6, 4, 8])
+        made.append(f.save(folder / f"{name}.tflite", write(f)))
+    return made
+
+
 ONLY_FIRST = ("ELU", "HARD_SWISH", "PRELU", "RESHAPE")  # that have no second version
 OPTIONS = {
     "LEAKY_RELU": "LeakyReluOptions",
@@ -139,6 +167,7 @@ OPTIONS = {
     "SPACE_TO_DEPTH": "SpaceToDepthOptions",
     "CONCATENATION": "ConcatenationOptions",
     "GELU": "GeluOptions",
+    "CONV_2D": "Conv2DOptions",
     "ADD": "AddOptions",
     "SUB": "SubOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",

@@ -34,9 +34,9 @@ searches are worth.
   its short training. As the package runs by default, it would then train neighbours of the best one, networks that
   differ in one choice, and go on from those that are better; no rival does, so here it does not either, but among the
   variants below.
-- *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT or DSP, lanes) are
-  chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin before
-  networks are chosen.
+- *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT, DSP or packed DSP,
+  lanes) are chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin
+  before networks are chosen.
 - *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
   what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
   counts.

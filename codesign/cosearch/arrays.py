@@ -1,6 +1,6 @@
 """An accelerator as one multiplier array per block: the parameters that DNA's hardware search chooses.
 
-A block's array is of LUT or DSP multipliers and has at most so many lanes (PE x SIMD). Its convolutions take the
+A block's array is of LUTs, DSPs or packed DSPs, and has at most so many lanes (PE x SIMD). Its convolutions take the
 fastest engines within that. Whatever else the block has takes the cheapest engines that keep up with the slowest of
 them. So do convolutions that would be faster than that one.
 """
@@ -14,10 +14,10 @@ from codesign.cosearch.blocks import choice_blocks
 from codesign.cosearch.row import Row
 from codesign.cosearch.task import Task
 from codesign.errors import InfeasibleError
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Multiplier
 from codesign.ir.graph import Graph
+from codesign.machine.columns import EngineColumns
 from codesign.machine.legal import check_design
-from codesign.machine.line import EngineColumns
 from codesign.machine.modules import Control
 from codesign.model import resource
 from codesign.model.area import area
@@ -36,16 +36,16 @@ RESERVE = 0.1  # of the board's LUTs, FFs and BRAMs, for what lies between engin
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Parameters of a block's array: multipliers in DSPs or in LUTs, and the most lanes of one engine."""
+    """Parameters of a block's array: what multiplies, and the most lanes of one engine."""
 
-    dsp: bool
+    multiplier: Multiplier
     lanes: int
 
     def __str__(self) -> str:
-        return f"{'dsp' if self.dsp else 'lut'} {self.lanes}"
+        return f"{self.multiplier.value} {self.lanes}"
 
 
-ARRAYS = tuple(Array(dsp, lanes) for dsp in (False, True) for lanes in LANES)
+ARRAYS = tuple(Array(m, lanes) for m in (Multiplier.LUT, Multiplier.DSP, Multiplier.PACKED) for lanes in LANES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,10 +171,21 @@ def _within(options: Options, array: Array) -> npt.NDArray[np.bool_]:
     """Return which options have at most the array's lanes and its multipliers, where the node can have them."""
     assert options.engines is not None
     lanes = options.engines.pe * options.engines.simd * options.engines.taps
-    within, same = lanes <= array.lanes, options.engines.dsp == array.dsp
+    within, same = lanes <= array.lanes, _multiply_by(options.engines, array.multiplier)
     # An engine that no other beats may exist for one kind of multiplier only; without multipliers there is one kind.
     both = within & same
     return both if both.any() else within
+
+
+def _multiply_by(engines: EngineColumns, multiplier: Multiplier) -> npt.NDArray[np.bool_]:
+    """Return which engines multiply in that way."""
+    match multiplier:
+        case Multiplier.DSP:
+            return engines.dsp
+        case Multiplier.PACKED:
+            return engines.packed
+        case Multiplier.LUT:
+            return ~(engines.dsp | engines.packed)
 
 
 def _narrowest(options: Options, interval: int) -> int:
@@ -188,6 +199,6 @@ def _same_engine(options: Options, engines: EngineColumns, at: int, weights: Flo
     assert options.engines is not None
     lanes = (options.engines.pe == engines.pe[at]) & (options.engines.simd == engines.simd[at])
     lanes &= options.engines.taps == engines.taps[at]
-    same = lanes & (options.engines.dsp == engines.dsp[at])
+    same = lanes & _multiply_by(options.engines, engines.multiplier(at))
     chosen = same if same.any() else lanes
     return int(np.where(chosen, options.counts @ weights, np.inf).argmin())

@@ -25,6 +25,8 @@ from codesign.machine.legal import check_design
 from codesign.machine.line import input_lanes
 from codesign.machine.modules import Fifo, Fork
 from codesign.machine.names import hls_function
+from codesign.machine.packing import is_packed
+from codesign.machine.pools import RunningPool
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray
 from codesign.ops.conv import Conv
@@ -72,6 +74,7 @@ class EngineCode:
     kernel: str
     inputs: tuple[str, ...]
     buffered: bool
+    running: bool
     by_rows: bool
     tables: tuple[Table, ...]
     weighted: bool
@@ -125,9 +128,9 @@ class _Flow:
     converters: list[Config] = field(default_factory=list)
     behind: dict[str, str] = field(default_factory=dict)
 
-    def stream(self, channel: Channel) -> Stream:
+    def stream(self, channel: Channel, depth: int = STREAM_DEPTH) -> Stream:
         """Return a new stream for the channel."""
-        self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes)
+        self.streams[channel.name] = Stream(channel.name, channel.bits, channel.lanes, depth)
         self.behind[channel.name] = channel.name
         return self.streams[channel.name]
 
@@ -216,6 +219,7 @@ def _engine_code(unit: Unit, graph: Graph) -> EngineCode:
         kernel=kernel,
         inputs=tuple(f"word<{itype.bits}, {input_lanes(node, engine)}>::type" for itype in node.itypes),
         buffered=any(isinstance(module, Replay) for module in unit.modules),
+        running=any(isinstance(module, RunningPool) for module in unit.modules),
         by_rows=engine.taps > 1,
         tables=tables,
         weighted=bool(node.parameters),
@@ -235,8 +239,11 @@ def _kernel(unit: Unit, graph: Graph) -> tuple[str, str, str, tuple[Table, ...]]
     match node:
         case Conv():
             kernel = "convolve_channelwise" if node.depthwise else "convolve"
+            kernel = "convolve_packed" if is_packed(node, engine) else kernel
             weights = weight_table(node, engine, graph.params)
             return "window", "conv.hpp", kernel, (weights, *_scale_tables(node, engine, graph))
+        case Pool(in_order=True):
+            return "window", "running_pool.hpp", "running_pool", _scale_tables(node, engine, graph)
         case Pool():
             return "window", "pool.hpp", "pool", _scale_tables(node, engine, graph)
         case Add():
@@ -283,10 +290,18 @@ def _process(flow: _Flow, machine: Machine, instance: Instance) -> None:
         case Fork(word_bits=bits):
             outs = tuple(flow.stream(machine.channels[name]).name for name in instance.outputs)
             flow.calls.append(Call(f"fork_words<ap_uint<{bits}>, {given.words}>", (*ins, *outs)))
-        case Unit(node=node, engine=engine):
-            out = flow.stream(made).name
+        case Unit(node=node, engine=engine) as unit:
+            out = flow.stream(made, _stream_depth(unit)).name
             tap = Tap(node.name, f"{engine.name}_cfg", out)
             flow.calls.append(Call(hls_function(engine.name), (*ins, out), tap))
+
+
+def _stream_depth(unit: Unit) -> int:
+    """Return the depth of the stream behind an engine; results that come in a row need room for all of them."""
+    match unit.modules:
+        case (RunningPool(fold=fold, pixels=pixels), *_) if unit.engine.pe > 1 and pixels > 1:
+            return max(STREAM_DEPTH, int(fold))
+    return STREAM_DEPTH
 
 
 def _converter_config(converter: Converter, made: Channel) -> Config:

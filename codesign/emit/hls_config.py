@@ -16,6 +16,7 @@ from codesign.machine.line import (
     row_words,
     words_in,
 )
+from codesign.machine.packing import is_packed, packing_parameters
 from codesign.ops.add import Add
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -97,7 +98,7 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
         ("INNER", inner),
         ("PASSES", passes),
         ("STREAMING", is_streaming(node, engine)),
-        ("BUFFER_WORDS", 1 if is_streaming(node, engine) else engine.buffer_words),
+        ("BUFFER_WORDS", _buffer_words(node, engine)),
         ("IBITS", node.itype.bits),
         ("ISIGNED", node.itype.signed),
         ("FILL", node.itype.qmin if maximum else node.zero_in),
@@ -106,10 +107,19 @@ def window_fields(node: Windowed, engine: LineEngine) -> Fields:
     if isinstance(node, Pool):
         return (*fields, ("MAXIMUM", maximum))
     words = compute_cycles(node, engine) // (out.y * out.x)
-    multiplier = engine.multiplier is Multiplier.DSP
     rows: Fields = (("TAPS", engine.taps),)
     rows += (("BANKS", engine.buffer_words // row_words(node, engine)),) if engine.taps > 1 else ()
-    return (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words), ("USE_DSP", multiplier))
+    fields = (*fields, *rows, ("WBITS", node.wtype.bits), ("WEIGHT_WORDS", words))
+    if is_packed(node, engine):
+        return (*fields, *packing_parameters(node, engine).items())
+    return (*fields, ("USE_DSP", engine.multiplier is Multiplier.DSP))
+
+
+def _buffer_words(node: Windowed, engine: LineEngine) -> int:
+    """Return the words of the memory in front of the arithmetic, or of running results beside it."""
+    if isinstance(node, Pool) and node.in_order:
+        return input_fold(node, engine)
+    return 1 if is_streaming(node, engine) else engine.buffer_words
 
 
 def add_fields(node: Add, engine: LineEngine) -> Fields:

@@ -15,7 +15,7 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
-from codesign.emit.rtl_ports import rtl_ports
+from codesign.emit.rtl_ports import clock_ports, rtl_ports, sink_ports, sinks_ports, source_ports
 from codesign.emit.rtl_words import channel_words, factor, factor_bits, table_file, table_files, weight_words
 from codesign.ir.board import Board
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier
@@ -34,10 +34,11 @@ from codesign.machine.modules import (
     Fork,
     OutputEnds,
     OutputQueue,
-    Requantize,
     ScaledSum,
 )
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
+from codesign.machine.packing import packing_parameters
+from codesign.machine.scales import Requantize
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -148,28 +149,28 @@ def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleTex
 
 def _text(instance: Instance, graph: Graph) -> ModuleText:
     ins, outs = instance.inputs, instance.outputs
-    ports = _clock()
+    ports = clock_ports()
     values: dict[str, Value]
     match instance.block:
         case Converter() as c:
-            module, ports = "width_converter", ports + _sink(ins[0]) + _source(outs[0])
+            module, ports = "width_converter", ports + sink_ports(ins[0]) + source_ports(outs[0])
             values = {"BITS": c.bits, "IN_LANES": _int(c.lanes_in), "IN_PACKET": c.packet_in}
             values |= {"OUT_LANES": _int(c.lanes_out), "OUT_PACKET": c.packet_out}
         case Fifo() as f:
-            module, ports = "stream_fifo", ports + _sink(ins[0]) + _source(outs[0])
+            module, ports = "stream_fifo", ports + sink_ports(ins[0]) + source_ports(outs[0])
             values = {"WORD_BITS": _int(f.word_bits), "DEPTH": _int(f.depth), "BLOCK_RAM": bool(f.block_ram)}
         case Fork(word_bits=bits):
             module, values = "stream_fork", {"WORD_BITS": bits}
-            ports += _sink(ins[0]) + _source(outs[0], "a_") + _source(outs[1], "b_")
+            ports += sink_ports(ins[0]) + source_ports(outs[0], "a_") + source_ports(outs[1], "b_")
         case Unit(modules=(Whole() as whole,)):
-            module, values, ports = whole.name, {**whole.parameters}, ports + _sinks(ins) + _source(outs[0])
+            module, values, ports = whole.name, {**whole.parameters}, ports + sinks_ports(ins) + source_ports(outs[0])
             values |= {"FILE": table_file(instance.block.engine)} if whole.tables else {}
         case Unit() as unit:
             module, values = _engine(unit, graph.params)
             sides = ("a_", "b_") if len(ins) == 2 else ("",)
             for name, side in zip(ins, sides, strict=True):
-                ports += _sink(name, side)
-            ports += _source(outs[0])
+                ports += sink_ports(name, side)
+            ports += source_ports(outs[0])
     return ModuleText(module, rtl_instance(instance.name), _parameters(values), tuple(ports))
 
 
@@ -213,6 +214,7 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "SIMD": engine.simd,
         "BLOCK_ROM": engine.weight_memory is Memory.BRAM,
         "USE_DSP": engine.multiplier is Multiplier.DSP,
+        **packing_parameters(node, engine),
         "X_BITS": node.itype.bits,
         "X_SIGNED": node.itype.signed,
         "W_BITS": node.wtype.bits,
@@ -341,7 +343,7 @@ def _ends(ends: OutputEnds, names: tuple[str, ...]) -> ModuleText:
     beats = ", ".join(_beat(name) for name in reversed(names))
     lasts = ", ".join(f"{name}_tlast" for name in reversed(names))
     ports = (("beat_i", f"{{{beats}}}"), ("last_o", f"{{{lasts}}}"), ("image_o", "image_out"))
-    return ModuleText("output_ends", rtl_instance("output_ends"), _parameters(values), (*_clock(), *ports))
+    return ModuleText("output_ends", rtl_instance("output_ends"), _parameters(values), (*clock_ports(), *ports))
 
 
 def _beat(name: str) -> str:
@@ -367,31 +369,9 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         ("out_beat_i", _beat(names[0]) if len(names) == 1 else "image_out"),
         ("out_last_o", f"{names[0]}_tlast" if len(names) == 1 else "image_last"),
     ]
-    return ModuleText("accel_control", rtl_instance("control"), _parameters(values, quote=False), (*_clock(), *ports))
-
-
-def _clock() -> list[tuple[str, str]]:
-    return [("clk_i", "ap_clk"), ("rst_ni", "ap_rst_n")]
-
-
-def _sink(stream: str, prefix: str = "") -> list[tuple[str, str]]:
-    """Return the ports of the side that takes a stream."""
-    data = ("data_i" if not prefix else f"{prefix}i", f"{stream}_data")
-    return [data, (f"{prefix}valid_i", f"{stream}_valid"), (f"{prefix}ready_o", f"{stream}_ready")]
-
-
-def _sinks(streams: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Ports of the side that takes several streams: vectors, the first stream lowest."""
-    if len(streams) == 1:
-        return _sink(streams[0])
-    ports = (("data_i", "data"), ("valid_i", "valid"), ("ready_o", "ready"))
-    return [(port, "{" + ", ".join(f"{name}_{s}" for name in reversed(streams)) + "}") for port, s in ports]
-
-
-def _source(stream: str, prefix: str = "") -> list[tuple[str, str]]:
-    """Return the ports of the side that gives a stream."""
-    signals = (("data", "o"), ("valid", "o"), ("ready", "i"))
-    return [(f"{prefix}{signal}_{way}", f"{stream}_{signal}") for signal, way in signals]
+    return ModuleText(
+        "accel_control", rtl_instance("control"), _parameters(values, quote=False), (*clock_ports(), *ports)
+    )
 
 
 def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tuple[str, str], ...]:

@@ -89,3 +89,28 @@ def _lane(index: int, port: Port, stream: str) -> Lane:
     # A space keeps nested braces apart from the template's own.
     extended = f"{{ {{ {pad} {{ {fill} }} }}, {value} }}" if pad else value
     return Lane(low, low + bits - 1, axis_low, axis_low + container - 1, axis_low + bits - 1, extended)
+
+
+def clock_ports() -> list[tuple[str, str]]:
+    """Return the ports for clock and reset."""
+    return [("clk_i", "ap_clk"), ("rst_ni", "ap_rst_n")]
+
+
+def sink_ports(stream: str, prefix: str = "") -> list[tuple[str, str]]:
+    """Return the ports of the side that takes a stream."""
+    data = ("data_i" if not prefix else f"{prefix}i", f"{stream}_data")
+    return [data, (f"{prefix}valid_i", f"{stream}_valid"), (f"{prefix}ready_o", f"{stream}_ready")]
+
+
+def sinks_ports(streams: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the ports of the side that takes several streams: vectors, the first stream lowest."""
+    if len(streams) == 1:
+        return sink_ports(streams[0])
+    ports = (("data_i", "data"), ("valid_i", "valid"), ("ready_o", "ready"))
+    return [(port, "{" + ", ".join(f"{name}_{s}" for name in reversed(streams)) + "}") for port, s in ports]
+
+
+def source_ports(stream: str, prefix: str = "") -> list[tuple[str, str]]:
+    """Return the ports of the side that gives a stream."""
+    signals = (("data", "o"), ("valid", "o"), ("ready", "i"))
+    return [(f"{prefix}{signal}_{way}", f"{stream}_{signal}") for signal, way in signals]

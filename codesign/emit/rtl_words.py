@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from codesign.emit.tables import memory_table, weight_table
+from codesign.emit.tables import array_added, memory_table, weight_table
 from codesign.ir.design import LineEngine
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
@@ -22,12 +22,11 @@ def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
 
 def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
     """Return the contents of channel_rom: one line per output word, multipliers above offsets; zero beyond K."""
-    own = {key: params[f"{node.name}.{key}"] for key in node.parameters}
-    multiplier = own["multiplier"]
+    multiplier = params[f"{node.name}.multiplier"]
     words = ceil_div(node.k, engine.emit)
     offsets = np.zeros(words * engine.emit, np.int64)
     factors = np.zeros(words * engine.emit, np.int64)
-    offsets[: node.k] = node.added(own) * multiplier + output_offset(node.rule, node.shift)
+    offsets[: node.k] = array_added(node, engine, params) * multiplier + output_offset(node.rule, node.shift)
     factors[: node.k] = [factor(node.scaling, int(m)) for m in multiplier]
     high = _words_of(factors.reshape(words, -1), factor_bits(node))
     low_bits = sum_bits(node, int(multiplier.max()))

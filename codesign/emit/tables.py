@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.ir.design import LineEngine
+from codesign.machine.packing import borrowed, taken_from_inputs, weight_lanes
 from codesign.ops.add import Add
 from codesign.ops.arrays import IntArray, ceil_div
-from codesign.ops.conv import Conv
+from codesign.ops.conv import Conv, added_bias
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool
 from codesign.ops.requantize import Scaling, signed_bits
@@ -44,21 +45,15 @@ def weight_table(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
     """Return words (outer, row, fx, inner), lanes [pe][tap][simd], with simd 1 if it is depthwise.
 
     Row and tap together are fy: a word has the weights of so many rows of the window as the engine has taps. Zeros
-    stand beyond K and C.
+    stand beyond K and C. Where the engine packs, odd lanes are less what even ones borrow.
     """
-    outer, inner = ceil_div(node.k, engine.pe), ceil_div(node.c_per_group, engine.simd)
-    fy, fx = node.window.fy, node.window.fx
-    padded = np.zeros((outer * engine.pe, fy, fx, inner * engine.simd), np.int64)
-    padded[: node.k, :, :, : node.c_per_group] = params[f"{node.name}.weight"]
-    taps = engine.taps
-    parts = padded.reshape(outer, engine.pe, fy // taps, taps, fx, inner, engine.simd)
-    lanes = parts.transpose(0, 2, 4, 5, 1, 3, 6).reshape(-1, engine.pe * taps * engine.simd)
-    return Table("weight", node.wtype.bits, True, lanes)
+    lanes = borrowed(node, engine, weight_lanes(node, engine, params[f"{node.name}.weight"]))
+    return Table("weight", node.wtype.bits, True, lanes.reshape(len(lanes), -1))
 
 
 def bias_table(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> Table:
     """Return one word per output word of a pixel, or a single one if they are all alike; zeros beyond K."""
-    values = _output_words(_added(node, params), engine.emit, 0)
+    values = _output_words(array_added(node, engine, params), engine.emit, 0)
     return Table("bias", max(2, signed_bits(int(values.min()), int(values.max()))), True, values)
 
 
@@ -85,10 +80,15 @@ def multiplies(node: Scaled) -> bool:
             return False
 
 
-def _added(node: Scaled, params: Mapping[str, IntArray]) -> IntArray:
-    """Return what is added to the sums of each channel: bias, and the inputs' zero points."""
+def array_added(node: Scaled, engine: LineEngine, params: Mapping[str, IntArray]) -> IntArray:
+    """Return what is added to the array's sums of each channel: bias, and what inputs are above what they stand for.
+
+    That is their zero point, less what an engine that packs takes from them.
+    """
     if isinstance(node, Conv):
-        return node.added({key: params[f"{node.name}.{key}"] for key in node.parameters})
+        zero = node.zero_in - taken_from_inputs(node, engine)
+        weight, bias = (params[f"{node.name}.{key}"] for key in ("weight", "bias"))
+        return added_bias(weight, bias, zero, node.bias_fraction)
     return np.full(node.oshape.c, node.added, np.int64)
 
 

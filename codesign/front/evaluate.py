@@ -83,7 +83,12 @@ def values_of(  # noqa: C901, PLR0912 (a case for each)
         case Reshape():
             return x.reshape(len(x), *op.shape)
         case Decide():
-            return x
+            return x if op.axis is None else _softmax(x, op.axis + 1)
+
+
+def _softmax(x: RealArray, axis: int) -> RealArray:
+    powers: RealArray = np.exp(x - x.max(axis=axis, keepdims=True))
+    return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def _moved(op: Moving, x: RealArray) -> RealArray:

@@ -22,6 +22,7 @@ from codesign.front.source import (
     Concat,
     Constant,
     Conv,
+    Decide,
     Dense,
     Layout,
     Moving,
@@ -144,6 +145,8 @@ class _Layouts:
                 )
         if isinstance(op, Affine | Activation):
             self._check_channels(op, lie)
+        if isinstance(op, Decide) and op.axis is not None:
+            op = replace(op, axis=_CANONICAL.index(lie.axes[op.axis]) if lie.axes[op.axis] in _CANONICAL else None)
         made = lie
         if isinstance(op, Concat):
             if lie.axes[op.axis] != "C":

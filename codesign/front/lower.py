@@ -47,9 +47,22 @@ def lower(source: Source) -> tuple[Lowered | None, list[Problem]]:
         last = source.producer(name)
         if not state.problems and last is not None and name not in state.stored:
             state.problem(last, f"gives the output {name!r}, which nothing quantizes", "put a quantization behind it")
+    if not state.problems:
+        _check_outputs(state)
     if state.problems:
         return None, state.problems
     return state.result(), []
+
+
+def _check_outputs(state: Lowering) -> None:
+    """Note a problem if two outputs are one tensor."""
+    held: set[str] = set()
+    for name in state.source.outputs:
+        node = state.stored[name].node.name
+        if node in held:
+            found, instead = "gives one tensor several times", "expected outputs that differ"
+            state.problems.append(Problem(node=name, operator="output", found=found, instead=instead))
+        held.add(node)
 
 
 def _begin(state: Lowering) -> None:
@@ -125,7 +138,7 @@ def _concat(state: Lowering, op: Concat) -> None:
         return
     node = state.builder.concat(*(part.node for part in parts), name=state.named(op.name))
     state.stored[op.output] = Stored(node, state.grids[op.output], parts[0].zero)
-    state.layers.append(Layer(node=node.name, source=op.name))
+    state.layers.append(Layer(node=node.name, source=op.name, tensor=op.output))
 
 
 def _maximum(state: Lowering, op: Pool) -> None:
@@ -159,7 +172,7 @@ def _move(state: Lowering, op: Moving) -> None:
 
 def _keep_grid(state: Lowering, op: Operator, x: Stored, node: Node) -> None:
     state.stored[op.output] = Stored(node, x.grid, x.zero)
-    state.layers.append(Layer(node=node.name, source=op.name))
+    state.layers.append(Layer(node=node.name, source=op.name, tensor=op.output))
 
 
 def _check_inputs(state: Lowering, op: Operator) -> None:

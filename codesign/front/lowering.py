@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from codesign.errors import UnsupportedError
 from codesign.front.grids import grids_of
 from codesign.front.names import legal_name
 from codesign.front.problem import Problem
@@ -31,12 +30,14 @@ from codesign.ops.requantize import OutputRule
 class Layer:
     """A node of the Graph and where it comes from: its name in the file, and the bound on what it is off.
 
-    `error`: the largest difference to the file's real arithmetic before rounding, in steps of the output.
+    `error`: the largest difference to the file's real arithmetic before rounding, in steps of the output. `tensor`: the
+    tensor of the Source that it gives; empty if it is a step on the way to one.
     """
 
     node: str
     source: str
     error: float = 0.0
+    tensor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +83,6 @@ class Lowering:
         even = first.grid.rounding is Rounding.HALF_EVEN
         encoding = Encoding(offset=-first.grid.scale * first.zero + 0.0, step=first.grid.scale, half_even=even)
         several = len(lasts) > 1
-        if len({last.node.name for last in lasts}) < len(lasts):
-            raise UnsupportedError(f"{self.source.name}: gives one tensor several times; expected outputs that differ")
         graph = self.builder.graph(
             input_scale=first.grid.scale,
             output_scale=1.0 if several else lasts[0].grid.scale,
@@ -115,7 +114,7 @@ class Lowering:
 
     def store(self, op: Quantize, node: Node, zero: int, name: str, error: float) -> None:
         self.stored[op.output] = Stored(node, op.quantization, zero)
-        self.layers.append(Layer(node=node.name, source=name, error=error))
+        self.layers.append(Layer(node=node.name, source=name, error=error, tensor=op.output))
 
     def problem(self, op: Operator, found: str, instead: str = "") -> None:
         self.problems.append(Problem.of(op, found, instead))
@@ -136,7 +135,7 @@ class Lowering:
                     node=self.source.input.tensor,
                     operator="input",
                     found=what,
-                    instead="expected one quantization that all first layers read; quantize a float network first",
+                    instead="expected one quantization that all first layers read; a float network is quantized first",
                 )
             )
             return None

@@ -16,6 +16,7 @@ from codesign.front.onnx_places import places
 from codesign.front.onnx_resize import resizing
 from codesign.front.onnx_transposed import transposed_convolution
 from codesign.front.onnx_windows import bias_of, convolution, pooling, surrounding
+from codesign.front.rules import CHANNELS_LAST
 from codesign.front.shapes import Shape, gate_last
 from codesign.front.source import (
     Add,
@@ -36,6 +37,8 @@ from codesign.front.translation import Refusal, Translation
 def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR0912 (a case for each)
     """Translate a node of real values. Raise ValueError if it is refused."""
     match node.operator:
+        case _ if node.domain == CHANNELS_LAST:
+            _channels_last(state, node)
         case "Dropout" if state.number(node, 2, "training mode", 0.0) != 0:
             raise Refusal("drops values at random: its training mode is on", "export the network in evaluation mode")
         case "Identity" | "Dropout" | "Cast":
@@ -77,12 +80,28 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
         case "Resize":
             resizing(state, node)
         case "Softmax" | "LogSoftmax" | "ArgMax":
-            x = state.tensor(node.inputs[0])
-            state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator))
+            _decide(state, node)
         case _ if activation(state, node):
             pass
         case _:
             raise Refusal("is only read where its inputs are constants")
+
+
+def _channels_last(state: Translation, node: OnnxNode) -> None:
+    """A node of QONNX whose maps are [Y, X, C], and its weights [K, FY, FX, C/G]: ONNX's own between transpositions."""
+    x, (y, *others) = state.tensor(node.inputs[0]), node.outputs
+    first, last = f"{y}:first", f"{y}:made"
+    if len(state.shapes[x]) != 3:
+        raise Refusal(f"reads a tensor {[1, *state.shapes[x]]}", "expected a map [N, Y, X, C]")
+    state.emit(Transpose(name=f"{node.name}:first", input=x, output=first, axes=(2, 0, 1)))
+    given = list(node.inputs[1:])
+    if node.operator == "Conv":
+        weight = state.constant(given[0])
+        if len(weight.shape) != 4:
+            raise Refusal(f"weights {list(weight.shape)}", "expected [K, FY, FX, C/groups]")
+        given[0] = state.keep(f"{node.name}:turned", _transposed(weight, [0, 3, 1, 2]))
+    translate(state, replace(node, domain="", inputs=(first, *given), outputs=(last, *others)))
+    state.emit(Transpose(name=f"{node.name}:last", input=state.tensor(last), output=y, axes=(1, 2, 0)))
 
 
 def _dense(state: Translation, node: OnnxNode) -> None:
@@ -163,6 +182,17 @@ def _arithmetic(state: Translation, node: OnnxNode) -> None:
             _affine(state, node, x, 1 / c, none)
         case _:
             raise Refusal("divides by a map, or by zero", "expected a constant divisor")
+
+
+def _decide(state: Translation, node: OnnxNode) -> None:
+    """A Softmax, LogSoftmax or ArgMax. Before opset 13 a Softmax is over its axis and all behind it."""
+    x = state.tensor(node.inputs[0])
+    rank = len(state.shapes[x])
+    old = int(node.attributes.get("opset", state.model.opset)) < 13
+    asked = int(node.attributes.get("axis", 1 if old else -1)) % (rank + 1)
+    alone = node.operator == "Softmax" and asked > 0 and (not old or asked == rank)
+    axis = asked - 1 if alone else None
+    state.emit(Decide(name=node.name, input=x, output=node.outputs[0], operator=node.operator, axis=axis))
 
 
 def _sum(state: Translation, node: OnnxNode) -> None:

@@ -1,12 +1,16 @@
 """Resize of an ONNX file: which pixels an output is made of, and the operators that take them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from codesign.front.bilinear import bilinear
 from codesign.front.onnx_axes import batchless_axis
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.quantization import RealArray
-from codesign.front.source import Enlarge, Pool
+from codesign.front.shapes import Shape
+from codesign.front.source import Enlarge, Pool, Transpose
 from codesign.front.translation import Refusal, Translation
 
 _MOST_EXTENT = 1 << 20
@@ -19,6 +23,11 @@ def resizing(state: Translation, node: OnnxNode) -> None:
     if len(shape) != 3:
         raise Refusal(f"resizes a tensor {[1, *shape]}", "expected a map of rows and columns")
     sizes, scales = _wanted(state, node, shape)
+    y, last = node.outputs[0], sizes[0] != shape[0] and sizes[2] == shape[2]
+    if last:  # the channels lie behind rows and columns
+        state.emit(Transpose(name=f"{node.name}:first", input=x, output=f"{y}:first", axes=(2, 0, 1)))
+        x, node = f"{y}:first", replace(node, outputs=(f"{y}:made",))
+        shape, sizes, scales = ((of[2], *of[:2]) for of in (shape, sizes, scales))
     if sizes[0] != shape[0]:
         raise Refusal(f"resizes the channels, {shape[0]} to {sizes[0]}", "expected rows and columns alone")
     places = [_places(node, n, m, s) for n, m, s in zip(shape[1:], sizes[1:], scales[1:], strict=True)]
@@ -30,9 +39,11 @@ def resizing(state: Translation, node: OnnxNode) -> None:
             "expected whole factors of rows and columns, and a coordinate_transformation_mode of evenly spaced places: "
             "half_pixel, pytorch_half_pixel or asymmetric",
         )
+    if last:
+        state.emit(Transpose(name=f"{node.name}:last", input=f"{y}:made", output=y, axes=(1, 2, 0)))
 
 
-def _wanted(state: Translation, node: OnnxNode, shape: tuple[int, ...]) -> tuple[list[int], list[float]]:
+def _wanted(state: Translation, node: OnnxNode, shape: Shape) -> tuple[Sequence[int], Sequence[float]]:
     """Return the extents [C, Y, X] of the output, and their ratios to those of the input."""
     by_size = len(node.inputs) > 3 and bool(node.inputs[3])
     given = state.array(node, 3 if by_size else 2, "sizes" if by_size else "scales").reshape(-1)
@@ -66,7 +77,7 @@ def _places(node: OnnxNode, n: int, m: int, scale: float) -> RealArray:
             return (at + 0.5) / scale - 0.5
 
 
-def _copied(state: Translation, node: OnnxNode, x: str, sizes: list[int], places: list[RealArray]) -> bool:
+def _copied(state: Translation, node: OnnxNode, x: str, sizes: Sequence[int], places: list[RealArray]) -> bool:
     """Emit what repeats pixels, or leaves some out; False if the nearest ones are others."""
     shape = state.shapes[x]
     found = [_nearest(node, at, n) for at, n in zip(places, shape[1:], strict=True)]
@@ -98,7 +109,7 @@ def _nearest(node: OnnxNode, places: RealArray, n: int) -> RealArray:
     return np.clip(taken, 0, n - 1)
 
 
-def _interpolated(state: Translation, node: OnnxNode, x: str, sizes: list[int], places: list[RealArray]) -> bool:
+def _interpolated(state: Translation, node: OnnxNode, x: str, sizes: Sequence[int], places: list[RealArray]) -> bool:
     """Emit a bilinear enlargement; False if its factors are not whole, or its places not evenly spaced."""
     factors = [m // n for m, n in zip(sizes[1:], state.shapes[x][1:], strict=True)]
     if any(f < 1 or f * n != m for f, m, n in zip(factors, sizes[1:], state.shapes[x][1:], strict=True)):

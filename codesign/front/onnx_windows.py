@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from codesign.front.more_channels import MOST_MORE, with_more_channels
 from codesign.front.onnx_axes import batchless_axis
 from codesign.front.onnx_model import OnnxNode
 from codesign.front.shapes import Shape
-from codesign.front.source import Constant, Conv, Pool, Reshape, Surround
+from codesign.front.source import Constant, Conv, Layout, Pool, Reshape, Surround
 from codesign.front.translation import Refusal, Translation
 
 
@@ -68,7 +69,7 @@ def pooling(state: Translation, node: OnnxNode) -> None:
 
 
 def surrounding(state: Translation, node: OnnxNode) -> None:
-    """Translate a Pad of a constant around rows and columns. Raise Refusal of any other."""
+    """Translate a Pad of a constant around rows and columns, or zeros around channels. Raise Refusal of others."""
     x = state.tensor(node.inputs[0])
     asked = node.attributes.get("pads")
     pads = [int(p) for p in (asked if asked is not None else state.array(node, 1, "pads").reshape(-1))]
@@ -86,10 +87,22 @@ def surrounding(state: Translation, node: OnnxNode) -> None:
     )
     if not np.isfinite(value):
         raise Refusal(f"pads with {value}", "expected a finite number")
-    if rank != 4 or len(pads) != 8 or min(pads) < 0 or any(pads[i] for i in (0, 1, 4, 5)):
-        raise Refusal(f"pads = {pads}", "expected pads around rows and columns of a map")
-    around = (pads[2], pads[3], pads[6], pads[7])
-    state.emit(Surround(name=node.name, input=x, output=node.outputs[0], pads=around, value=value))
+    if rank != 4 or len(pads) != 8 or min(pads) < 0 or any(pads[i] for i in (0, 4)):
+        raise Refusal(f"pads = {pads}", "expected pads around rows, columns and channels of a map")
+    around, more, y = (pads[2], pads[3], pads[6], pads[7]), (pads[1], pads[5]), node.outputs[0]
+    if not any(more):
+        state.emit(Surround(name=node.name, input=x, output=y, pads=around, value=value))
+        return
+    if value:
+        raise Refusal(f"pads channels with {value:g}", "expected zeros")
+    if sum(more) > MOST_MORE:
+        raise Refusal(f"pads = {pads}", f"expected at most {MOST_MORE} more channels")
+    wide = f"{y}:wide" if any(around) else y
+    made, weight = with_more_channels(node.name, x, wide, state.shapes[x][0], more, Layout.CHW)
+    state.keep(made.weight, weight)
+    state.emit(made)
+    if any(around):
+        state.emit(Surround(name=f"{node.name}:around", input=wide, output=y, pads=around))
 
 
 def same_pads(

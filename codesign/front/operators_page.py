@@ -23,14 +23,20 @@ one scale, weights may have one per channel. A float network, from ONNX or PyTor
 
 An activation that is no ReLU is a table with an entry for each integer that it reads. So a quantization of at most 10
 bits stands before it, and one behind it. The table has what the function gives in float64, rounded as the file says. A
-LeakyRelu, PRelu or HardSigmoid may also read sums of any width: these are made of linear pieces. The slopes of one PRelu
-are then all at most 1, or all at least 1. A product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more.
+LeakyRelu, PRelu or HardSigmoid may also read sums of any width: these are made of linear pieces. The slopes of one
+PRelu are then all at most 1, or all at least 1.
 
-A network may have several outputs, each with a quantization of its own.
+A product of two maps is rounded once where it needs no zero point, or exactly in 16 bits and then once more. A Softmax
+inside a network is read over two channels, where it is a Sigmoid. Of more channels it would need a maximum over them
+and a quotient, which the machine has not; [decisions.md](decisions.md) has what tables alone would give.
+
+A network may have several outputs, each with a quantization of its own. Of QONNX's operators for maps [N, Y, X, C]
+Conv, MaxPool and BatchNormalization are read.
 
 Scales that are powers of two cost no multiplier, and the accelerator equals the file in every word. Other scales become
 multipliers of 16 bits and one shift per layer. A layer may then give one step more or less, where a sum is near a tie.
-So may an average over a number of positions that is no power of two.
+So may an average over a number of positions that is no power of two. Layers behind it may make several steps of one:
+as many as their weights say.
 `summary.json` and the report say how far, and compare with the file's own runtime where that is installed.
 
 QONNX, `QLinearAdd` and `QLinearAveragePool` add the zero point before they round. Of an odd one, halves then go to odd

@@ -16,6 +16,7 @@ from codesign.front.passes import leave_to_host, simplified
 from codesign.front.problem import refuse
 from codesign.front.quantization import Quantization
 from codesign.front.recognize import recognized
+from codesign.front.softmax import without_softmax
 from codesign.front.source import Axes, Reshape, Source, Transpose
 from codesign.front.sums import quantize_sums
 from codesign.front.wide import split_wide
@@ -135,7 +136,8 @@ def prepared(where: str, source: Source) -> Source:
     if len(source.operators) > MOST_OPERATORS:
         raise UnsupportedError(f"{where}: has {len(source.operators):,} operators; at most {MOST_OPERATORS:,} are read")
     last, problems = channels_last(recognized(leave_to_host(source)))
-    refuse(where, problems)
+    last, more = without_softmax(last)
+    refuse(where, [*problems, *more])
     return simplified(last)
 
 

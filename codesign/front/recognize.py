@@ -6,6 +6,8 @@ from dataclasses import replace
 from codesign.front.shapes import Shape, channel_axis, shapes_of
 from codesign.front.source import (
     Activation,
+    Affine,
+    Clip,
     Function,
     Layout,
     Multiply,
@@ -17,12 +19,14 @@ from codesign.front.source import (
     Transpose,
 )
 
+_NEAR = 1e-6  # of numbers in float32
+
 
 def recognized(source: Source) -> Source:
     """Return the source with one operator in place of each group that spells it; it computes the same.
 
-    A Reshape, a Transpose and a Reshape may be a shuffle of channels. A map times its Sigmoid or HardSigmoid is a Swish
-    or a HardSwish.
+    A Reshape, a Transpose and a Reshape may be a shuffle of channels. A map times a function of it may be a Swish, a
+    HardSwish or a Mish.
     """
     shapes, _ = shapes_of(source)
     made: dict[str, tuple[Operator, ...]] = {}
@@ -83,11 +87,56 @@ def _swish(source: Source, op: Multiply) -> dict[str, tuple[Operator, ...]]:
     """Return the activation that a product of a map and a function of it is; empty if it is none."""
     for x, gate in (op.inputs, op.inputs[::-1]):
         before = source.producer(gate)
-        if isinstance(before, Activation) and before.input == x and source.read_once(gate):
-            function, alpha = before.function, before.alpha
-            made = Activation(name=op.name, input=x, output=op.output, function=Function.SILU)
-            if function is Function.SIGMOID:
+        made = Activation(name=op.name, input=x, output=op.output, function=Function.SILU)
+        if not source.read_once(gate):
+            continue
+        if isinstance(before, Activation) and before.input == x:
+            if before.function is Function.SIGMOID:
                 return {before.output: (), op.output: (made,)}
-            if function is Function.HARD_SIGMOID and abs(alpha - 1 / 6) < 1e-7 and before.beta == 0.5:
+            if before.function is Function.HARD_SIGMOID and abs(before.alpha - 1 / 6) < _NEAR and before.beta == 0.5:
                 return {before.output: (), op.output: (replace(made, function=Function.HARD_SWISH),)}
+        if isinstance(before, Activation) and before.function is Function.TANH:
+            inner = source.producer(before.input)
+            if _is_of(source, inner, Function.SOFTPLUS, x):
+                return {before.input: (), gate: (), op.output: (replace(made, function=Function.MISH),)}
+        found = _hard_swish(source, op, x, gate)
+        if found:
+            return found
     return {}
+
+
+def _is_of(source: Source, op: Operator | None, function: Function, x: str) -> bool:
+    """Tell whether an operator is a function of a tensor that is read once."""
+    return isinstance(op, Activation) and op.function is function and op.input == x and source.read_once(op.output)
+
+
+def _hard_swish(source: Source, op: Multiply, x: str, gate: str) -> dict[str, tuple[Operator, ...]]:
+    """Return the HardSwish that x * clip(x + 3, 0, 6) / 6 is, with the division before or behind the product."""
+    gone: list[str] = []
+    scale, last = 1.0, op.output
+    line = _line(source, gate)
+    if line is not None and line[2] == 0:
+        gone, gate, scale = [gate], line[0], line[1]
+    elif source.read_once(op.output):
+        (reader,) = source.readers(op.output)
+        behind = _line(source, reader.output)
+        if behind is not None and behind[2] == 0:
+            gone, last, scale = [op.output], reader.output, behind[1]
+    clip = source.producer(gate)
+    line = _line(source, clip.input) if isinstance(clip, Clip) and source.read_once(gate) else None
+    if not isinstance(clip, Clip) or line is None or line[0] != x or not source.read_once(clip.input) or clip.low != 0:
+        return {}
+    found = line[1] * scale - 1 / 6, line[2] * scale - 0.5, clip.high * scale - 1
+    if max(map(abs, found)) > _NEAR:
+        return {}
+    made = Activation(name=op.name, input=x, output=last, function=Function.HARD_SWISH)
+    return {**dict.fromkeys([*gone, gate, clip.input, op.output], ()), last: (made,)}
+
+
+def _line(source: Source, tensor: str) -> tuple[str, float, float] | None:
+    """Return the input, the factor and the offset of what gives a tensor; None if it is no line of all channels."""
+    op = source.producer(tensor)
+    if not isinstance(op, Affine):
+        return None
+    factor, offset = (source.constants[name].values for name in (op.factor, op.offset))
+    return (op.input, float(factor), float(offset)) if factor.ndim == offset.ndim == 0 else None

@@ -11,7 +11,9 @@ from codesign.front.problem import Problem
 
 QONNX = frozenset({"qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"})
 MICROSOFT = frozenset({"com.microsoft"})
+CHANNELS_LAST = "qonnx.custom_op.channels_last"  # maps lie as [N, Y, X, C] there, weights as elsewhere
 _ONNX = frozenset({""})
+_BOTH = frozenset({"", CHANNELS_LAST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ _ACTIVATIONS: dict[str, tuple[Rule, ...]] = {
     "Swish": (_any("alpha"),),
     "Tanh": (),
 }
+_SOFTMAX = "the last node: left to the host; inside a network over two channels: a table"
 _QLINEAR = "8-bit tensors with constant scales and zero points"
 
 RULES: dict[str, OperatorRule] = {
@@ -88,7 +91,7 @@ RULES: dict[str, OperatorRule] = {
     ),
     "AveragePool": OperatorRule(_ONNX, "a map", (*_WINDOW, _only("ceil_mode", 0, 1), _only("count_include_pad", 0, 1))),
     "BatchNormalization": OperatorRule(
-        _ONNX,
+        _BOTH,
         "constant statistics; folded into the convolution before it",
         (_any("epsilon"), _only("is_test", 1), _any("momentum"), _only("spatial", 1), _only("training_mode", 0)),
     ),
@@ -106,7 +109,7 @@ RULES: dict[str, OperatorRule] = {
     "Constant": OperatorRule(
         _ONNX, "none", tuple(map(_any, ("value", "value_float", "value_floats", "value_int", "value_ints")))
     ),
-    "Conv": OperatorRule(_ONNX, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
+    "Conv": OperatorRule(_BOTH, "constant quantized weights, symmetric or with zero points", (*_WINDOW, _any("group"))),
     "ConvTranspose": OperatorRule(
         _ONNX,
         "as Conv; composed of zeros between pixels and a convolution",
@@ -153,13 +156,17 @@ RULES: dict[str, OperatorRule] = {
     "LogSoftmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
     "MatMul": OperatorRule(_ONNX, "a vector times constant quantized weights"),
     "MaxPool": OperatorRule(
-        _ONNX, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
+        _BOTH, "a map; one output", (*_WINDOW, _only("ceil_mode", 0, 1), _only("storage_order", 0))
     ),
     "Mul": OperatorRule(_ONNX, "a map and a constant, one or per channel; two maps of one shape; a map and a 1x1 gate"),
     "Pad": OperatorRule(
         _ONNX,
-        "a constant that the quantization has, around rows and columns",
-        (_only("mode", "constant"), _any("pads", "of rows and columns, from 0 on"), _any("value", "any number")),
+        "a constant around rows and columns; zeros around channels",
+        (
+            _only("mode", "constant"),
+            _any("pads", "of all but the batch, from 0 on"),
+            _any("value", "any number"),
+        ),
     ),
     "QLinearLeakyRelu": OperatorRule(MICROSOFT, _QLINEAR, (_any("alpha"),)),
     "QLinearMul": OperatorRule(MICROSOFT, _QLINEAR + ", as Mul"),
@@ -175,7 +182,7 @@ RULES: dict[str, OperatorRule] = {
     "QLinearConv": OperatorRule(_ONNX, _QLINEAR, (*_WINDOW, _any("group"))),
     "QLinearGlobalAveragePool": OperatorRule(MICROSOFT, _QLINEAR, (_only("channels_last", 0),)),
     "QLinearMatMul": OperatorRule(_ONNX, _QLINEAR),
-    "QLinearSoftmax": OperatorRule(MICROSOFT, "the last node only: left to the host", (_any("axis"), _any("opset"))),
+    "QLinearSoftmax": OperatorRule(MICROSOFT, _SOFTMAX, (_any("axis"), _any("opset"))),
     "Quant": _QUANT,
     "QuantizeLinear": OperatorRule(
         _ONNX,
@@ -217,7 +224,7 @@ RULES: dict[str, OperatorRule] = {
             _only("keep_aspect_ratio_policy", "stretch"),
         ),
     ),
-    "Softmax": OperatorRule(_ONNX, "the last node only: left to the host", (_any("axis"),)),
+    "Softmax": OperatorRule(_ONNX, _SOFTMAX, (_any("axis"),)),
     "Squeeze": OperatorRule(_ONNX, "as Flatten", (_any("axes"),)),
     "Sub": OperatorRule(_ONNX, "two maps of one shape, or a map and a constant per channel"),
     "Sum": OperatorRule(_ONNX, "maps of one shape, and constants as of Add: additions, one after the other"),

@@ -22,6 +22,7 @@ from codesign.ops.arrays import IntArray
 MOST_IMAGES = 16
 _MACS = 500_000_000  # of all images together; a comparison takes seconds
 _IR_VERSION = 10  # of the single nodes that qonnx has onnxruntime run; newer ones may be unknown to it
+_LEAST_OPSET = 11
 _PACKAGES = {
     Format.QONNX: ("qonnx", "qonnx"),
     Format.ONNX: ("onnxruntime", "onnxruntime"),
@@ -216,13 +217,33 @@ def _run_qonnx(path: Path, origin: Origin, x: RealArray) -> Iterator[tuple[npt.N
     from qonnx.transformation.infer_shapes import InferShapes
 
     model = ModelWrapper(str(path))
-    make = onnx_exec.qonnx_make_model
-    onnx_exec.qonnx_make_model = lambda graph, **kwargs: make(graph, **{"ir_version": _IR_VERSION, **kwargs})
-    try:
+    with _known_version():
         model = model.transform(InferShapes())
         for image in x:
             given = _for_entry(origin, image, model.graph.input, origin.input.tensor)
             held = onnx_exec.execute_onnx(model, {origin.input.tensor: given}, return_full_exec_context=True)
             yield tuple(_first(held[end.tensor], given).reshape(1, -1) for end in origin.outputs)
+
+
+@contextlib.contextmanager
+def _known_version() -> Iterator[None]:
+    """Have qonnx make single nodes of versions that onnxruntime knows."""
+    from onnx.helper import make_opsetid
+    from qonnx.core import onnx_exec
+    from qonnx.custom_op.channels_last import base_wrapped_op
+
+    make = onnx_exec.qonnx_make_model
+
+    def known(graph: Any, **kwargs: Any) -> Any:
+        asked = kwargs.pop("opset_imports", [])
+        opsets = [make_opsetid(o.domain, o.version if o.domain else max(o.version, _LEAST_OPSET)) for o in asked]
+        return make(graph, ir_version=_IR_VERSION, opset_imports=opsets or None, **kwargs)
+
+    modules: tuple[Any, ...] = (onnx_exec, base_wrapped_op)
+    for module in modules:
+        module.qonnx_make_model = known
+    try:
+        yield
     finally:
-        onnx_exec.qonnx_make_model = make
+        for module in modules:
+            module.qonnx_make_model = make

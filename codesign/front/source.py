@@ -297,12 +297,16 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
-    """What a host does with the scores of a classifier: `Softmax` or `ArgMax`, by its operator's name."""
+    """What a host does with the scores of a classifier: `Softmax` or `ArgMax`, by its operator's name.
+
+    `axis`: that of a Softmax over one axis alone.
+    """
 
     name: str
     input: str
     output: str
     operator: str
+    axis: int | None = None
 
 
 Moving = Enlarge | Surround | Slice | Shuffle | DepthToSpace | SpaceToDepth  # values go to other places, unchanged

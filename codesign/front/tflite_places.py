@@ -3,12 +3,14 @@
 import numpy as np
 
 from codesign.front.bilinear import bilinear
+from codesign.front.more_channels import MOST_MORE, with_more_channels
 from codesign.front.source import (
     Activation,
     Constant,
     DepthToSpace,
     Enlarge,
     Function,
+    Layout,
     Slice,
     SpaceToDepth,
     Surround,
@@ -124,14 +126,26 @@ def _transposition(state: TfliteTranslation, name: str, op: TfliteOperator, x: s
 
 
 def _surrounding(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:
-    """Translate a PAD or PADV2 around rows and columns. Raise ValueError of any other."""
+    """Translate a PAD or PADV2 around rows, columns or channels. Raise ValueError of any other."""
     pads = state.constant(op, 1).values
     assert pads is not None
     value = float(state.real(op, 2).reshape(())) if op.name == "PADV2" else 0.0
-    if pads.shape != (4, 2) or pads.min() < 0 or pads[[0, 3]].any():
-        raise TfliteRefusal(f"pads {pads.tolist()}; expected zeros around rows and columns of a map")
-    around = (int(pads[1, 0]), int(pads[2, 0]), int(pads[1, 1]), int(pads[2, 1]))
-    state.emit(Surround(name=name, input=x, output=output, pads=around, value=value))
+    if pads.shape != (4, 2) or pads.min() < 0 or pads[0].any() or (pads[3].any() and value):
+        raise TfliteRefusal(f"pads {pads.tolist()}; expected pads of rows and columns, or zeros around channels")
+    around, more = (
+        (int(pads[1, 0]), int(pads[2, 0]), int(pads[1, 1]), int(pads[2, 1])),
+        (int(pads[3, 0]), int(pads[3, 1])),
+    )
+    if any(more):
+        if sum(more) > MOST_MORE:
+            raise TfliteRefusal(f"pads {pads.tolist()}; expected at most {MOST_MORE} more channels")
+        wide = f"{output}:wide" if any(around) else output
+        made, weight = with_more_channels(f"{name}:channels", x, wide, state.shapes[x][-1], more, Layout.HWC)
+        state.constants[made.weight] = weight
+        state.emit(made)
+        x = wide
+    if any(around) or not any(more):
+        state.emit(Surround(name=name, input=x, output=output, pads=around, value=value))
 
 
 def _enlargement(state: TfliteTranslation, name: str, op: TfliteOperator, x: str, output: str) -> None:

@@ -43,12 +43,16 @@ def read_tflite_source(path: Path) -> Source:
             f"{path}: the input {entry.name!r} has the shape {list(entry.shape)}; expected a batch of maps [Y, X, C], "
             "rows [X, C] or vectors [C], of known extents"
         )
+    if not any(tensor.scales.size for tensor in model.tensors):
+        raise UnsupportedError(
+            f"{path}: a float network; TFLite is read where it is quantized to integers, float networks from ONNX"
+        )
     state = TfliteTranslation(model)
     _read(state)
     refuse(str(path), state.problems)
     missing = [model.tensors[index].name for index in model.outputs if state.name(index) not in state.shapes]
     if missing:
-        raise UnsupportedError(f"{path}: no operator gives its output {missing[0]!r}")
+        raise UnsupportedError(f"{path}: no operator that is read gives its output {missing[0]!r}")
     return Source(
         name=path.stem,
         layout=Layout.HWC,
@@ -117,7 +121,10 @@ def _translate(state: TfliteTranslation, name: str, op: TfliteOperator) -> None:
         case "RELU" | "RELU6":
             high = 6.0 if op.name == "RELU6" else math.inf
             state.emit(Clip(name=name, input=x, output=output, low=0.0, high=high))
-        case "SOFTMAX" | "ARG_MAX":
+        case "SOFTMAX":
+            axis = len(state.shapes[x]) - 1
+            state.emit(Decide(name=name, input=x, output=output, operator="Softmax", axis=axis))
+        case "ARG_MAX":
             state.emit(Decide(name=name, input=x, output=state.name(op.outputs[0]), operator=op.name))
             return
         case "DEQUANTIZE" | "QUANTIZE":

@@ -296,7 +296,9 @@ def _permute(state: TorchTranslation, call: Call) -> None:
 
 def _decide(state: TorchTranslation, call: Call, operator: str) -> None:
     x = state.tensor(call.arguments["self"])
-    state.emit(Decide(name=call.name, input=x, output=call.output, operator=operator))
+    dim = call.arguments.get("dim")
+    axis = batchless_axis(int(dim), len(state.shapes[x])) if operator == "Softmax" and dim is not None else None
+    state.emit(Decide(name=call.name, input=x, output=call.output, operator=operator, axis=axis))
 
 
 OPERATORS: Mapping[str, Translate] = {

@@ -8,10 +8,11 @@ from codesign.ir.canonical import digest
 
 
 class Multiplier(Enum):
-    """What multiplies weights with activations."""
+    """What multiplies weights with activations. PACKED: two output channels share each DSP."""
 
     DSP = "dsp"
     LUT = "lut"
+    PACKED = "packed"
 
 
 class Memory(Enum):
@@ -32,7 +33,7 @@ class LineEngine:
 
     `taps` is how many rows of the window a convolution takes in a cycle, at one column: 1, or all of them.
     `buffer_words` is the depth of the line buffer in input words: a power of two, or whole rows where taps is above 1.
-    Multiplier and memories are ignored by nodes without weights or buffer.
+    Multiplier and memories are ignored by nodes without weights or buffer. A packed multiplier needs an even pe.
     """
 
     KIND: ClassVar[str] = "line"
@@ -55,6 +56,10 @@ class LineEngine:
     @property
     def dsp(self) -> bool:
         return self.multiplier is Multiplier.DSP
+
+    @property
+    def packed(self) -> bool:
+        return self.multiplier is Multiplier.PACKED
 
     @property
     def weight_bram(self) -> bool:

@@ -20,6 +20,7 @@ from codesign.machine.modules import (
 )
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
+from codesign.ops.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class _Elaboration:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape
-        unit = Unit(node, engine, line_modules(node, engine))
+        unit = Unit(_machine_node(node), engine, line_modules(node, engine))
         self.instances.append(Instance(unit.instance, unit, tuple(ins), (name,)))
         return self.channel(Channel(name, node.name, engine.emit, node.otype.bits, shape.c, shape.elements))
 
@@ -205,3 +206,8 @@ def fifo_channel(node: str, index: int) -> str:
 def output_channel(node: str) -> str:
     """Return the channel of a node's output; its prefix keeps any node's name apart from all other names."""
     return f"node_{node}"
+
+
+def _machine_node(node: Operation) -> Operation:
+    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
+    return node.without_padding if isinstance(node, Pool) else node

@@ -17,7 +17,8 @@ class Feed(Replay):
     """A line buffer that walks windows over a map, `taps` rows of a window a step; where it `streams`, one register.
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
-    group. `depth`: words of the line buffer. line_buffer.sv, pass_feed.sv, and row_buffer.sv for all rows of a window.
+    group. `depth`: words of the line buffer. `late`: words pass a second register, because they or the weights beside
+    them come out of a block RAM. line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for `taps` rows.
     """
 
     window: Window
@@ -30,12 +31,16 @@ class Feed(Replay):
     depth: Int
     block_ram: Bool
     streams: Bool
+    late: Bool
     taps: Int = 1
 
     @property
     def delay(self) -> Int:
-        """Cycles in which words are brought to their rows' places; all others are the array's."""
-        return 1 * (self.taps > 1)
+        return 1 + 1 * self.late + 1 * (self.taps > 1)  # the last: words are brought to their rows' places
+
+    @property
+    def room_delay(self) -> int:
+        return 1 if int(self.taps) > 1 else 2
 
     def walk(self) -> Walk:
         return _window_walk(self)
@@ -86,8 +91,8 @@ class RowRepeater(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         y, x, fold = self.ishape.y, self.ishape.x, int(self.fold)
@@ -158,8 +163,8 @@ class Rearranger(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         need = np.array([int(self.first)])
@@ -227,8 +232,8 @@ class Padder(Whole, Replay):
         }
 
     @property
-    def delay(self) -> int:
-        return 2 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 2 + 1 * self.block_ram
 
     def walk(self) -> Walk:
         (top, left), (down, right), fold = self.place, self.strides, int(self.fold)

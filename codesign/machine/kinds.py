@@ -30,7 +30,12 @@ class Replay(ABC):
     @property
     @abstractmethod
     def delay(self) -> Int:
-        """Cycles from a step to its word behind the module, of those that no array behind it counts."""
+        """Cycles from a step to its word behind the module."""
+
+    @property
+    def room_delay(self) -> int:
+        """Cycles from the last step of an output position to the first word that may come in where it frees one."""
+        return 1
 
     @abstractmethod
     def walk(self) -> Walk:
@@ -44,7 +49,7 @@ class Stage(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from taking a word to offering what it becomes."""
 
 
@@ -107,6 +112,8 @@ class Choices(Lanes, Protocol):
 
     @property
     def dsp(self) -> Bool: ...
+    @property
+    def packed(self) -> Bool: ...
     @property
     def weight_bram(self) -> Bool: ...
     @property

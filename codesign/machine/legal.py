@@ -7,7 +7,15 @@ import numpy as np
 from codesign.errors import ConfigError
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
-from codesign.machine.line import input_lanes, is_streaming, reduction_steps, row_words, tap_choices
+from codesign.machine.line import (
+    input_lanes,
+    is_streaming,
+    reduction_steps,
+    results_apart,
+    row_words,
+    tap_choices,
+)
+from codesign.machine.packing import check_packing
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
@@ -37,6 +45,7 @@ def check_design(design: Design, graph: Graph) -> None:
         engine = design.engine_of(node.name)
         _check_taps(node, engine)
         _check_parallelism(node, engine)
+        check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
         _check_buffer(node, engine)
         _check_words(node, engine)
     _check_converters(design, graph)
@@ -112,9 +121,10 @@ def _check_parallelism(node: Operation, engine: LineEngine) -> None:
             f"design: node {node.name!r}: no word may hold channels of two groups or inputs, so PE must divide {k} and "
             f"SIMD {c}; its engine has PE {engine.pe} and SIMD {engine.simd}"
         )
-    if engine.pe > engine.emit * reduction_steps(node, engine):
+    apart = results_apart(node, engine.pe, reduction_steps(node, engine))
+    if engine.pe > engine.emit * apart:
         raise ConfigError(
-            f"design: node {node.name!r} completes {engine.pe} results every {reduction_steps(node, engine)} "
+            f"design: node {node.name!r} completes {engine.pe} results every {apart} "
             f"cycles, but its engine emits only {engine.emit} a cycle"
         )
 

@@ -5,12 +5,13 @@ Every function takes a single LineEngine or columns of engines; with columns, it
 Long because every operator has its modules here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import overload
 
-from codesign.ir.design import LineEngine, Memory, Multiplier
+from codesign.ir.design import LineEngine
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
+from codesign.machine.mac import SHALLOW_ROM
 from codesign.machine.modules import (
     ArrayModule,
     ChannelRom,
@@ -19,65 +20,22 @@ from codesign.machine.modules import (
     GateArray,
     MacArray,
     OutputQueue,
-    PoolArray,
-    Requantize,
-    Scale,
     ScaledSum,
     WeightRom,
     array_delay,
     queue_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS, is_packed, weight_words
+from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.machine.whole import whole_module
 from codesign.ops.add import Add
-from codesign.ops.arrays import Bool, BoolArray, Int, IntArray, ceil_div, largest
+from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 from codesign.ops.conv import Conv
 from codesign.ops.gate import Gate
 from codesign.ops.node import Operation, Windowed
 from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.requantize import Rounding, Scaling, output_offset, signed_bits
-
-DSP_MIN_PRODUCT_BITS = 9  # a narrower product is not mapped to a DSP; multiply.sv says the same
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EngineColumns:
-    """N engines as columns; the fields are LineEngine's, choices as booleans."""
-
-    pe: IntArray
-    simd: IntArray
-    emit: IntArray
-    dsp: BoolArray
-    weight_bram: BoolArray
-    buffer_bram: BoolArray
-    buffer_words: IntArray
-    taps: IntArray
-
-    def engine(self, row: int, node: str) -> LineEngine:
-        """Return the engine of that row, to run the node of that name."""
-        return LineEngine(
-            nodes=(node,),
-            pe=int(self.pe[row]),
-            simd=int(self.simd[row]),
-            emit=int(self.emit[row]),
-            multiplier=Multiplier.DSP if self.dsp[row] else Multiplier.LUT,
-            weight_memory=Memory.BRAM if self.weight_bram[row] else Memory.LUT,
-            buffer_memory=Memory.BRAM if self.buffer_bram[row] else Memory.LUT,
-            buffer_words=int(self.buffer_words[row]),
-            taps=int(self.taps[row]),
-        )
-
-    def take(self, rows: IntArray) -> "EngineColumns":
-        """Return the engines of those rows."""
-        return EngineColumns(
-            pe=self.pe[rows],
-            simd=self.simd[rows],
-            emit=self.emit[rows],
-            dsp=self.dsp[rows],
-            weight_bram=self.weight_bram[rows],
-            buffer_bram=self.buffer_bram[rows],
-            buffer_words=self.buffer_words[rows],
-            taps=self.taps[rows],
-        )
 
 
 @overload
@@ -103,7 +61,13 @@ def reduction_steps(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def reduction_steps(node: Operation, engine: Lanes) -> Int: ...
 def reduction_steps(node: Operation, engine: Lanes) -> Int:
-    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD)."""
+    """Return the cycles after which PE results are complete: FY / taps * FX * ceil(C/G / SIMD).
+
+    A pooling whose pixels come in order does the words of a pixel in turn. So its first results are complete at the
+    first word of the last pixel.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return (window_pixels(node) - 1) * input_fold(node, engine) + 1
     return steps_at(node, engine.simd, engine.taps)
 
 
@@ -113,11 +77,35 @@ def steps_at(node: Operation, simd: Int, taps: Int = 1) -> Int:
 
 
 @overload
+def results_apart(node: Operation, pe: int, steps: int) -> int: ...
+@overload
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int: ...
+def results_apart(node: Operation, pe: Int, steps: Int) -> Int:
+    """Return the least cycles from PE results to the next, of an engine with these reduction steps.
+
+    A pooling whose pixels come in order completes the words of a pixel in a row.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return 1 + (pe >= node.oshape.c) * (window_pixels(node) - 1)
+    return steps
+
+
+def window_pixels(node: Pool) -> int:
+    """Return the pixels of a window, of a pooling whose windows share none and leave none out."""
+    return node.ishape.y * node.ishape.x // (node.oshape.y * node.oshape.x)
+
+
+@overload
 def compute_cycles(node: Operation, engine: LineEngine) -> int: ...
 @overload
 def compute_cycles(node: Operation, engine: Lanes) -> Int: ...
 def compute_cycles(node: Operation, engine: Lanes) -> Int:
-    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction."""
+    """Return the array's cycles for one image: OY * OX * ceil(K/PE) times the steps of a reduction.
+
+    A pooling whose pixels come in order takes as many as there are words.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return words_in(node, engine)
     out = node.oshape
     return out.y * out.x * ceil_div(out.c, engine.pe) * reduction_steps(node, engine)
 
@@ -151,7 +139,7 @@ def node_interval(node: Operation, engine: Lanes) -> Int:
 
 def emit_lanes(node: Operation, pe: int, simd: int, taps: int = 1) -> int:
     """Return the narrowest output word that carries PE results away before the next are complete; it divides PE."""
-    steps = int(steps_at(node, simd, taps))
+    steps = results_apart(node, pe, int(steps_at(node, simd, taps)))
     return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
@@ -242,27 +230,37 @@ def sum_bits(node: Conv | Pool | Add | Gate, largest_multiplier: int) -> int:
 
 
 def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
-    pe, simd, emit = engine.pe, engine.simd, engine.emit
-    operands = simd * engine.taps
-    words = ceil_div(node.k, pe) * reduction_steps(node, engine)
+    pe, operands, emit = engine.pe, engine.simd * engine.taps, engine.emit
+    words = weight_words(node, engine)
     scale, outputs = _conv_scale(node), ceil_div(node.k, emit)
-    in_dsp = engine.dsp & can_use_dsp(node) & (words > 1)
+    in_dsp, packed = engine.dsp & can_use_dsp(node) & (words > 1), is_packed(node, engine)
+    in_bram = engine.weight_bram & (words > SHALLOW_ROM)
+    feed = _feed(node, engine, in_bram)
+    rom = WeightRom(
+        word_bits=pe * operands * node.wtype.bits,
+        depth=words,
+        block_ram=in_bram,
+        late=feed.late,
+        feeds_dsp=in_dsp,
+        feeds_packed=packed,
+    )
     array = MacArray(
         pe=pe,
         simd=operands,
+        channelwise=not node.mixes,
         x_bits=operand_bits(node),
         w_bits=node.wtype.bits,
         acc_bits=node.acc_bits,
         in_dsp=in_dsp,
         constant=words == 1,
+        packed=packed,
+        x_signed=node.itype.signed,
     )
     return _queued(
         node,
         engine,
-        _feed(node, engine),
-        WeightRom(
-            word_bits=pe * operands * node.wtype.bits, depth=words, block_ram=engine.weight_bram, feeds_dsp=in_dsp
-        ),
+        feed,
+        rom,
         array,
         Collector(pe=pe, emit=emit, channels=node.k, bits=node.acc_bits),
         ChannelRom(word_bits=emit * (scale.factor_bits + scale.sum_bits), depth=outputs),
@@ -271,7 +269,9 @@ def _conv_modules(node: Conv, engine: Choices) -> tuple[EngineModule, ...]:
 
 
 def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
-    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine)
+    if node.in_order:
+        return _running_modules(node.without_padding, engine)
+    average, feed = node.op is PoolOp.AVERAGE, _feed(node, engine, False)
     bits = node.acc_bits if average else node.itype.bits
     has_floor = node.itype.signed and not average and feed.has_padding
     scale, counts = _pool_scale(node), node.window.positions + 1 if node.by_count else 0
@@ -292,11 +292,34 @@ def _pool_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
     return _queued(node, engine, feed, array, collector, requantize)
 
 
+def _running_modules(node: Pool, engine: Choices) -> tuple[EngineModule, ...]:
+    average = node.op is PoolOp.AVERAGE
+    bits = node.acc_bits if average else node.itype.bits
+    pool = RunningPool(
+        pe=engine.pe,
+        average=average,
+        signed=node.itype.signed,
+        x_bits=node.itype.bits,
+        bits=bits,
+        pixels=window_pixels(node),
+        fold=input_fold(node, engine),
+        block_ram=engine.buffer_bram,
+    )
+    collector = Collector(pe=engine.pe, emit=engine.emit, channels=node.oshape.c, bits=bits)
+    if not average:
+        return _queued(node, engine, pool, collector)
+    return _queued(node, engine, pool, collector, Requantize(lanes=engine.emit, scale=_pool_scale(node), constant=True))
+
+
 def _queued(node: Windowed, engine: Choices, *modules: ArrayModule) -> tuple[EngineModule, ...]:
     """Return the modules and the output queue behind them."""
     pe, emit, channels = engine.pe, engine.emit, node.oshape.c
     queue = OutputQueue(pe=pe, emit=emit, channels=channels, word_bits=emit * node.otype.bits, depth=2)
-    depth = queue_depth(queue.most, reduction_steps(node, engine), array_delay((*modules, queue)))
+    apart = results_apart(node, pe, reduction_steps(node, engine))
+    depth = queue_depth(queue.most, apart, array_delay((*modules, queue)))
+    if isinstance(node, Pool) and node.in_order:
+        # Results of all words of a pixel come in a row; a consumer of narrower words takes them later.
+        depth = largest(depth, 1 << (engine.pe > 1) * (window_pixels(node) > 1) * ceil_log2(ceil_div(channels, pe)))
     return (*modules, replace(queue, depth=depth))
 
 
@@ -314,8 +337,9 @@ def _gate(node: Gate, engine: Choices) -> GateArray:
     )
 
 
-def _feed(node: Windowed, engine: Choices) -> Feed:
+def _feed(node: Windowed, engine: Choices, weights_late: Bool) -> Feed:
     inner, passes = group_walk(node, engine)
+    streams = is_streaming(node, engine)
     return Feed(
         window=node.window,
         ishape=node.ishape,
@@ -326,7 +350,8 @@ def _feed(node: Windowed, engine: Choices) -> Feed:
         word_bits=input_lanes(node, engine) * node.itype.bits,
         depth=engine.buffer_words,
         block_ram=engine.buffer_bram,
-        streams=is_streaming(node, engine),
+        streams=streams,
+        late=weights_late | (engine.buffer_bram & (streams ^ True) & (engine.taps == 1)),
         taps=engine.taps,
     )
 

@@ -12,65 +12,13 @@ from dataclasses import dataclass
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.mac import MacArray as MacArray
+from codesign.machine.mac import WeightRom as WeightRom
+from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
 
 FIFO_LUTRAM_BITS = 4096  # a larger FIFO goes to block RAM
-CHAIN_BITS = 26  # the longest sum that one cycle adds
-DSP_WIDE_BITS = 25  # the wider port of a DSP48E1; a DSP48E2's has two more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightRom:
-    """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv."""
-
-    word_bits: Int
-    depth: Int
-    block_ram: Bool
-    feeds_dsp: Bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MacArray:
-    """PE rows of SIMD multipliers, each with an adder tree and an accumulator. mac_array.sv.
-
-    `x_bits`: width of an activation as a signed operand. `constant`: the weights never change.
-    """
-
-    pe: Int
-    simd: Int
-    x_bits: int
-    w_bits: int
-    acc_bits: int
-    in_dsp: Bool
-    constant: Bool
-
-    @property
-    def delay(self) -> Int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 3 + ceil_log2(self.simd)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolArray:
-    """PE lanes that add, or keep the largest. `has_floor`: padding must lose against negative values. pool_array.sv.
-
-    `counts`: how many counts of positions inside the map there may be, each with constants of `constant_bits`; 0 where
-    they are not counted. `held`: the count is kept while results leave one by one.
-    """
-
-    pe: Int
-    average: bool
-    x_bits: int
-    acc_bits: int
-    has_floor: bool
-    counts: int = 0
-    held: Bool = False
-    constant_bits: int = 0
-
-    @property
-    def delay(self) -> int:
-        """Cycles from a result's last step to its appearance behind the array."""
-        return 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,61 +42,6 @@ class ChannelRom:
 
     word_bits: Int
     depth: Int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How sums become outputs: widths of accumulator, factor and product, the shift and the output.
-
-    `factor_bits` is 0 without factors; `general` tells factors from exponents. `fraction`: bits of an offset below the
-    step of a sum. `ties`: halves go to even. `bounded`: outputs end before their type does.
-    """
-
-    acc_bits: int
-    factor_bits: int
-    general: bool
-    sum_bits: int
-    shift: int
-    out_bits: int
-    out_signed: bool
-    fraction: int = 0
-    ties: bool = False
-    bounded: bool = False
-
-    @property
-    def high_bits(self) -> int:
-        """Bits that remain after the shift."""
-        return max(self.sum_bits - self.shift, 1)
-
-    @property
-    def tie_bits(self) -> int:
-        """Bits below the shift that are kept to see whether a sum lies halfway."""
-        return self.shift if self.ties else 0
-
-    @property
-    def cut(self) -> bool:
-        """Whether sums are added in two halves; a general product is then made by two DSPs."""
-        return self.acc_bits > DSP_WIDE_BITS if self.general else self.sum_bits > CHAIN_BITS
-
-    @property
-    def product_bits(self) -> int:
-        """Width of the product register."""
-        return min(self.acc_bits + self.factor_bits, self.sum_bits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requantize:
-    """Scales, rounds and clamps `lanes` sums a word; `constant`: one set of factors for all words. requantize.sv."""
-
-    lanes: Int
-    scale: Scale
-    constant: Bool
-
-    @property
-    def delay(self) -> int:
-        """Cycles from a word to what it becomes: product or moves and sum, ties, rails."""
-        scale = self.scale
-        return (3 if scale.general else 1 + ceil_div(scale.factor_bits, 2)) + scale.cut + scale.ties + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +76,11 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
 
     A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
     follow one a cycle. Results come `steps` apart. So when a result's last step is due, earlier results still hold
-    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room.
+    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room. There is room
+    for two results at least: one is on its way while the words of another wait for a converter.
     """
-    return largest(1 << ceil_log2(words * (1 + (words + delay + CREDIT_DELAY - 2) // steps)), 2)
+    earlier = largest((words + delay + CREDIT_DELAY - 2) // steps, 1)
+    return 1 << ceil_log2(words * (1 + earlier))
 
 
 def output_depth(delay: Int) -> Int:
@@ -280,8 +175,8 @@ class LookupTable(Whole, Stage):
         return int(self.pe) if self.per_lane else 1
 
     @property
-    def delay(self) -> int:
-        return 3 + bool(self.block_ram)
+    def delay(self) -> Int:
+        return 3 + 1 * self.block_ram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,9 +279,11 @@ class OutputEnds:
     beats: tuple[int, ...]
 
 
-ArrayModule = AnyFeed | WeightRom | MacArray | PoolArray | Collector | ChannelRom | Requantize | OutputQueue
+ArrayModule = (
+    AnyFeed | WeightRom | MacArray | PoolArray | RunningPool | Collector | ChannelRom | Requantize | OutputQueue
+)
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
-Flow = Feed | MacArray | PoolArray | Collector | Requantize | OutputQueue
+Flow = Feed | MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
 Module = EngineModule | StreamModule | Control | OutputEnds
 

@@ -2,9 +2,12 @@
 
 Registers follow from the SystemVerilog. LUTs count one a bit for an adder, a comparator or a choice of two; what is
 left is fitted, see ir.technology. A module whose fields are arrays [N] has counts [N, 5].
+
+Long because every kind of module has its row here.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,7 @@ from codesign.ir.cost import NAMES as NAMES  # the order of every [N, 5] table o
 from codesign.ir.technology import Multiplier, Technology
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import Feed, Padder, Rearranger, RowRepeater
-from codesign.machine.line import DSP_MIN_PRODUCT_BITS
+from codesign.machine.mac import multiply_stages
 from codesign.machine.modules import (
     ChannelMux,
     ChannelRom,
@@ -27,14 +30,15 @@ from codesign.machine.modules import (
     Module,
     OutputEnds,
     OutputQueue,
-    PoolArray,
-    Requantize,
-    Scale,
     ScaledSum,
     StreamPort,
     WeightRom,
     output_depth,
 )
+from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
+from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
+from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
     converter_area,
@@ -47,9 +51,6 @@ from codesign.model.area_whole import gate_area, gate_scale, lookup_area, padder
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
-
-SHALLOW_ROM = 16  # words up to which weights never go to block RAM; weight_rom.sv says the same
-
 
 CONTROL_FF = 387
 OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
@@ -72,6 +73,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _mac_array(module, technology)
         case PoolArray():
             return _pool_array(module, technology)
+        case RunningPool():
+            return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
         case ChannelRom():
@@ -126,6 +129,9 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
     A DSP that packs takes in the product register, and the accumulator where SIMD = 1, else the adder of each first
     pair. Synthesis leaves all that outside of others. Chains of three registers become one LUT a bit.
     """
+    if np.any(array.packed):
+        packed, rest = np.asarray(array.packed)[..., None], replace(array, packed=False)
+        return np.where(packed, packed_area(array, technology), _mac_array(rest, technology))
     pe, simd, in_dsp = array.pe, np.asarray(array.simd), array.in_dsp
     w_bits, acc_bits = array.w_bits, array.acc_bits
     product, each = array.x_bits + w_bits, tiles(array.x_bits, w_bits, technology.multiplier)
@@ -145,18 +151,31 @@ def _mac_array(array: MacArray, technology: Technology) -> IntArray:
         lut, ff = lut + ends * product, ff - ends * chain * product
         chain = np.where(single & ((chain > 0) | packs), chain + 1, 0)
         width = min(width + 1, top)
-    levels = ceil_log2(simd)
-    flags = np.where(levels >= 2, levels + 2, 3 * levels + 4)
-    return counts(pe, dsp=in_dsp * pe * simd * each, lut=pe * lut + np.where(levels >= 2, 4, 2), ff=pe * ff + flags)
+    own, shared = _cut_registers(array)
+    ff, operands = ff + np.where(in_dsp, 0, simd * own), pe * simd if array.channelwise else simd
+    deep = ceil_log2(simd) + multiply_stages(w_bits, in_dsp)  # registers beside which flags travel
+    flags = np.where(in_dsp, 0, operands * shared) + np.where(deep >= 3, deep + 1, 3 * deep + 1)
+    return counts(pe, dsp=in_dsp * pe * simd * each, lut=pe * lut + np.where(deep >= 3, 4, 2), ff=pe * ff + flags)
+
+
+def _cut_registers(array: MacArray) -> tuple[IntArray, int]:
+    """Return the registers between the stages of a product in LUTs: its own, and those of the activation.
+
+    Its own are the sum so far, the bits of the product that are done, and the digits of the weight that are not.
+    """
+    digits, cuts = (array.w_bits + 1) // 2, range(1, int(multiply_stages(array.w_bits, False)))
+    own = sum(array.x_bits + 4 * cut for cut in cuts)
+    weight = sum(2 * (digits - 2 * cut) + 1 - array.w_bits % 2 for cut in cuts)
+    return own + np.where(array.constant, 0, weight), array.x_bits * len(cuts)
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
-    """Count a memory in block RAM, or in LUTs with a register, which a DSP that packs takes in."""
+    """Count a memory in block RAM or in LUTs, and a register, unless that is the array's."""
     width, depth = rom.word_bits, rom.depth
-    block, many = rom.block_ram & (depth > SHALLOW_ROM), depth > 1
-    packs = rom.feeds_dsp & technology.multiplier.packs
+    block, many = rom.block_ram, depth > 1
+    packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, technology.fitted.counter, rom_luts(width, depth, technology) + technology.fitted.counter)
-    ff = counter_ff(depth) + np.where(block | packs, 0, width)
+    ff = counter_ff(depth) + 1 + (rom.late & (block ^ True)) + np.where(packs, 0, width)
     return counts(
         width, bram18=np.where(block, bram18_count(width, depth, technology), 0), lut=lut * many, ff=ff * many
     )
@@ -182,11 +201,14 @@ def _collector(collector: Collector, technology: Technology) -> IntArray:
 
 
 def _output_queue(queue: OutputQueue, technology: Technology) -> IntArray:
-    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised."""
+    """Count a memory in LUTs, its pointers and count, and the count of the places that are not promised.
+
+    Yosys keeps the read pointer twice.
+    """
     pe, emit, depth = queue.pe, queue.emit, queue.depth
     address, passes = ceil_log2(depth), ceil_div(queue.channels, pe)
     is_partial = ceil_div(queue.channels - (passes - 1) * pe, emit) != pe // emit
-    ff = 2 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
+    ff = 3 * address + 2 * ceil_log2(depth + 1) + 3 + is_partial * counter_ff(passes)
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
     return counts(pe, lut=lut + lutram_luts(queue.word_bits, depth, technology), ff=ff)
 
@@ -212,22 +234,15 @@ def _requantize(module: Requantize, technology: Technology) -> IntArray:
 
 def _product_area(scale: Scale, constant: BoolArray, packs: bool) -> tuple[IntArray, IntArray]:
     """LUTs and registers of scale_product, without the product; a DSP that packs takes in all but the first offset."""
-    acc, factor, offset = (
-        scale.acc_bits,
-        np.where(constant, 0, scale.factor_bits),
-        np.where(constant, 0, scale.sum_bits),
-    )
+    acc, total, kept = scale.acc_bits, scale.sum_bits, scale.high_bits + scale.tie_bits
+    factor, offset = np.where(constant, 0, scale.factor_bits), np.where(constant, 0, total)
     if packs:
         return 0 * offset, offset
     if not scale.cut:
-        return (
-            offset * 0 + scale.sum_bits,
-            acc + factor + scale.product_bits + 2 * offset + scale.high_bits + scale.tie_bits,
-        )
+        return offset, acc + factor + scale.product_bits + 2 * offset + kept
+    products = acc + 2 * scale.factor_bits
     low = 17
-    products = low + acc - low + 2 * scale.factor_bits
-    ff = 2 * factor + low + 2 * (acc - low) + products + 2 * offset + scale.sum_bits - low + scale.high_bits
-    return offset * 0 + scale.sum_bits + scale.high_bits, ff + scale.tie_bits
+    return offset + scale.high_bits, 2 * factor + 2 * acc - low + products + 2 * offset + total - low + kept
 
 
 def _sum_area(scale: Scale, constant: BoolArray, technology: Technology) -> tuple[npt.NDArray[np.float64], IntArray]:
@@ -260,6 +275,23 @@ def _pool_array(array: PoolArray, technology: Technology) -> IntArray:
     table = rom_luts(array.constant_bits, array.counts, technology)  # constants of every count
     ff = pe * (array.acc_bits if array.average else x_bits) + 1 + bits * (1 + np.asarray(array.held))
     return counts(pe, lut=pe * lane + 1 + bits + table, ff=ff)
+
+
+def _running_pool(pool: RunningPool, technology: Technology) -> IntArray:
+    """Count an adder or a comparator per lane, the results so far, and which word of which pixel comes."""
+    pe, fold, bits, memory, block = np.asarray(pool.pe), pool.fold, pool.bits, pool.in_memory, pool.in_block_ram
+    if pool.pixels == 1:
+        return counts(pe, lut=1, ff=pe * 2 * pool.x_bits + 2)
+    place, pixel, ring = counter_ff(fold), int(counter_ff(pool.pixels)), ~np.asarray(memory)
+    kept = bits * np.where(ring, fold, 2)  # results; or the last one, and the word that was read
+    ff = pe * (kept + pool.x_bits * (1 + block)) + 5 + pixel + place + np.where(memory, 1 + place, 1) + 2 * block
+    # A positive word from a memory adds nothing to the upper bits but its carry; registers choose between 0 and a sum,
+    # which is part of an adder only of positive words.
+    adder = np.where(ring, bits * (1 + pool.signed), bits if pool.signed else pool.x_bits)
+    lut = pe * (adder if pool.average else 2 * bits) + 5 + pixel + place
+    in_luts = np.asarray(memory & ~np.asarray(block))
+    lut = lut + np.where(in_luts, lutram_luts(pe * bits, fold, technology), 0)
+    return counts(pe, bram18=np.where(block, bram18_count(pe * bits, fold, technology), 0), lut=lut, ff=ff)
 
 
 def _scaled_sum(module: ScaledSum, technology: Technology) -> IntArray:

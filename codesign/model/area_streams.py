@@ -10,16 +10,26 @@ from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, choice_luts, lutram_luts
 from codesign.ops.arrays import Int, IntArray, ceil_div, largest
 
+FEED_FLAGS = 3  # beside a word: whether it is there, whether it is a result's first or last
+LINE_FLAGS = 5 + FEED_FLAGS  # the loop that a step moves, whether it begins a result, whether one was just taken
+PADDING_FLAGS = 3  # whether a step lies in the padding, in either direction and in any
+
 
 def feed_area(feed: Feed, technology: Technology) -> IntArray:
-    """Count a line buffer, by words or by rows, or one register and a step counter where words stream."""
+    """Count a line buffer, by words or by rows, or one register and a step counter where words stream; and the second
+    register.
+    """
     by_rows, streams = np.asarray(feed.taps)[..., None] > 1, np.asarray(feed.streams)[..., None]
     table = np.where(streams, _pass_feed(feed.word_bits, feed.steps), _line_buffer(feed, technology))
-    return np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
+    table = np.where(by_rows, _row_buffer(feed, technology), table) if by_rows.any() else table
+    return table + counts(feed.fold, ff=feed.late * (feed.taps * feed.word_bits + FEED_FLAGS))
 
 
 def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
-    """Count the circular memory, its four pointers, and the counters of the walk."""
+    """Count the circular memory, two distances and two addresses, the loops of the walk, and places in the map.
+
+    Every loop that turns has a counter, and registers that tell a step ahead that it ends and that it moves.
+    """
     width, depth, in_bram = feed.word_bits, feed.depth, feed.block_ram
     w, ix, iy, fold = feed.window, feed.ishape.x, feed.ishape.y, feed.fold
     oy, ox = feed.oshape.y, feed.oshape.x
@@ -27,15 +37,14 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     column, row = w.stride_x * fold, (w.stride_y * ix - (ox - 1) * w.stride_x) * fold
     image = ((iy - (oy - 1) * w.stride_y) * ix - (ox - 1) * w.stride_x) * fold
     pointer = ceil_log2(np.asarray(depth + largest(image, row) + span + column + 1)) + 1
-    step = np.gcd(np.gcd(column, row), image)
-    fixed = np.minimum(
-        ceil_log2(np.asarray(step & -step, dtype=np.int64)), pointer
-    )  # low bits of a window's start that never change
-    place = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
-    counters = counter_ff(feed.inner) + counter_ff(feed.passes) + counter_ff(ceil_div(fold, feed.inner))
-    counters = counters + int(counter_ff(w.fy)) + int(counter_ff(w.fx))
-    ff = 4 * pointer - 2 * fixed + place + counters + 3 + feed.has_padding + np.where(in_bram, 0, width)
-    lut = technology.fitted.line_pointer * pointer + technology.fitted.line_padding * feed.has_padding
+    turns = [feed.inner, feed.passes, ceil_div(fold, feed.inner), *(np.asarray(n) for n in (w.fx, w.fy, ox, oy))]
+    counters = sum((counter_ff(count) for count in turns), np.zeros((), np.int64))
+    turning = sum((np.asarray(count > 1) * 1 for count in turns), np.zeros((), np.int64))
+    places = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
+    places = places + _place_bits(iy, w.span_y, w.stride_y, 2) + _place_bits(ix, w.span_x, w.stride_x, 2)
+    ff = 2 * (pointer + ceil_log2(depth)) + counters + 2 * turning + LINE_FLAGS + np.where(in_bram, 0, width)
+    ff = ff + feed.has_padding * (places + PADDING_FLAGS)
+    lut = technology.fitted.line_pointer * pointer + counters + technology.fitted.line_padding * feed.has_padding
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
 
@@ -69,7 +78,7 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
 
 
 def _ahead_ff(feed: Feed) -> int:
-    """Return the registers of what the ends of rows and windows bring: a bit for each way in which its values differ."""
+    """Return the registers of what the ends of rows and windows bring: one for each way in which the values differ."""
     w, iy = feed.window, feed.ishape.y
     tops = np.arange(feed.oshape.y) * w.stride_y - w.pad_top
     lows = np.minimum(tops + w.fy - 1, iy - 1)
@@ -87,13 +96,13 @@ def _loop_ff(count: Int) -> IntArray:
 
 
 def row_repeater_area(module: RowRepeater, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, four pointers, and a counter for each loop; columns for rows only."""
+    """Its memory with the register behind it, five pointers, and a counter for each loop; columns for rows only."""
     width, depth, in_bram = module.word_bits, module.depth, module.block_ram
     pointer = ceil_log2(depth) + 1
     columns = module.ishape.x if module.fy > 1 else 1
     loops = sum(counter_ff(count) for count in (module.fold, module.fx, columns, module.fy))
     lut = technology.fitted.loop_pointer * pointer + loops + np.where(in_bram, 0, lutram_luts(width, depth, technology))
-    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    ff = 5 * pointer + loops + 4 + 1 + in_bram + width
     memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
     return counts(depth, bram18=memory, lut=lut, ff=ff) + queue_area(width, output_depth(module.delay), technology)
 
@@ -109,14 +118,14 @@ def _place_bits(extent: int, kernel: int, stride: int, out: int) -> int:
 def _pass_feed(width: Int, steps: Int) -> IntArray:
     bits = counter_ff(steps)
     many = steps > 1
-    return counts(width, lut=1 + many * (bits + 2), ff=width + 1 + many * (bits + 2))
+    return counts(width, lut=2 + many * (bits + 2), ff=width + 1 + many * (bits + 4))
 
 
 def channel_mux_area(mux: ChannelMux, technology: Technology) -> IntArray:
     """A choice of the inputs a bit, the register behind it, which word of the pixel is next and whose turn it is."""
     word, inputs = ceil_log2(np.asarray(sum(mux.words))), len(mux.words)
     lut = mux.word_bits * choice_luts(inputs, technology) + 4 + word
-    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + inputs)
+    table = counts(mux.word_bits, lut=lut, ff=mux.word_bits + 1 + word + counter_ff(inputs))
     return table + queue_area(mux.word_bits, output_depth(mux.delay), technology)
 
 
@@ -177,7 +186,7 @@ def _splitting(
     counters = counters + (packet_in % wide != 0) * (packet_in != packet_out) * (
         counter_ff(packet_in // packet_out) + 1
     )
-    ff = (units - 1 + moved) * width + 2 * place + 3 * stages + 1 + counters
+    ff = (units - 1 + moved) * width + 2 * place + 3 * stages - 1 - (stages > 1) + counters
     lut = fit.split_choice * moved * width + fit.splitter + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(out * bits, output_depth(stages + 1), technology)
     widener = _widener(into, wide, packet_in, bits, fit)
@@ -199,7 +208,7 @@ def _packing(
     is_short = packet_out % wide != 0
     counters = (packet_in % into != 0) * counter_ff(ceil_div(packet_in, into)) + is_short * (stages + 4)
     counters = counters + is_short * (packet_in != packet_out) * (counter_ff(packet_out // packet_in) + 1)
-    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages + counters
+    ff = (moved + 2 * units) * width + 2 * units + 2 * place + 6 * stages - 3 + counters
     lut = fit.pack_choice * (moved + units + taken) * width + 2 * units + 2 * counters
     table = counts(into, lut=lut, ff=ff) + queue_area(wide * bits, output_depth(stages + 2), technology)
     narrower = _narrower(wide, out, packet_out, bits, fit)
@@ -209,8 +218,8 @@ def _packing(
 def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
     """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
     address = ceil_log2(np.asarray(depth))
-    ff = 2 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3
-    lut = technology.fitted.output_queue + technology.fitted.output_pointer * address
+    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has a read address of its own
+    lut = 0.5 * (technology.fitted.output_queue + technology.fitted.output_pointer * address)  # every step claims one
     return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 
 

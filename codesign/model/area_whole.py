@@ -4,7 +4,8 @@ import numpy as np
 
 from codesign.ir.technology import Technology
 from codesign.machine.feeds import Padder, Rearranger
-from codesign.machine.modules import GateArray, LookupTable, Requantize, output_depth
+from codesign.machine.modules import GateArray, LookupTable, output_depth
+from codesign.machine.scales import Requantize
 from codesign.model.area_streams import queue_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
@@ -12,7 +13,7 @@ from codesign.ops.arrays import IntArray
 
 
 def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
-    """Its memory with the register behind it, four pointers, and a counter for each loop with what ends it.
+    """Its memory with the register behind it, five pointers, and a counter for each loop with what ends it.
 
     The outermost loop has none where the address moves as far to its next turn as to the next image.
     """
@@ -22,7 +23,7 @@ def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
     bits = [counter_ff(count) for count in module.counts]
     bits[-1] = np.where(endless, 0, bits[-1])
     loops = sum((np.where(each > 1, each + 1, each) for each in bits), np.zeros(np.shape(depth), np.int64))
-    ff = 4 * pointer + loops + 4 + 1 + in_bram + width
+    ff = 5 * pointer + loops + 4 + 1 + in_bram + width
     lut = technology.fitted.loop_pointer * pointer + technology.fitted.loop * loops
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     memory = np.where(in_bram, bram18_count(width, depth, technology), 0)
@@ -57,7 +58,7 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     lut = np.where(in_dsp, 0, technology.fitted.gate_product * product)
     factors, given = a_bits + b_bits, scale.acc_bits - unread
     if scale.general:
-        ff = np.where(in_dsp, scale.acc_bits, factors) if packs else factors + given
+        ff = np.where(in_dsp, 0, factors) if packs else factors + given
     else:
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 2)

@@ -25,12 +25,11 @@ from codesign.machine.modules import (
     MacArray,
     OutputEnds,
     OutputQueue,
-    PoolArray,
-    Requantize,
-    Scale,
     ScaledSum,
     WeightRom,
 )
+from codesign.machine.pools import PoolArray, RunningPool
+from codesign.machine.scales import Requantize, Scale
 from codesign.ops.arrays import Int
 
 DATA, READY, REGISTER = "data", "ready", "register"  # where a way begins and ends, as in sim.netlist.Side
@@ -114,15 +113,20 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             plain = {"pointer": _log2(feed.depth), "padding": padding, "block": float(bool(feed.block_ram))}
             return {**plain, "taps": 1.0} if _whole(feed.taps) > 1 else plain
         case WeightRom() as rom:
-            in_block = bool(rom.block_ram) and _whole(rom.depth) > 16
+            in_block = bool(rom.block_ram)
             return {"rom": 0.0 if in_block else _log2(rom.depth), "block_rom": float(in_block)}
         case MacArray() as array:
-            rows = 0.0 if array.in_dsp else math.ceil(array.w_bits / 2)
-            row_bits = 0.0 if array.in_dsp else float(array.x_bits)
+            in_dsp = array.in_dsp or array.packed
+            rows = 0.0 if in_dsp else math.ceil(array.w_bits / 2)
+            row_bits = 0.0 if in_dsp else float(array.x_bits)
             lanes = _log2(_whole(array.pe) * _whole(array.simd))
             return {"lanes": lanes, "rows": rows, "row_bits": row_bits, "sum": float(array.acc_bits)}
         case PoolArray() as array:
             return {"lanes": _log2(_whole(array.pe) * array.x_bits), "sum": float(array.acc_bits) * array.average}
+        case RunningPool() as pool:
+            block = float(bool(pool.in_block_ram))
+            lanes, total = _log2(_whole(pool.pe) * pool.x_bits), float(pool.bits) * pool.average
+            return {"streams": 1.0, "lanes": lanes, "sum": total, "block": block}
         case Collector() as collector:
             return {"words": _log2(_whole(collector.pe) // _whole(collector.emit))}
         case OutputQueue() as queue:

@@ -12,9 +12,8 @@ from codesign.errors import ConfigError
 from codesign.machine.converters import Conversion, Converter
 from codesign.machine.elaborate import Channel, Instance, Machine, Unit
 from codesign.machine.feeds import Feed
-from codesign.machine.kinds import Joint, Replay, Stage, Walk
+from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.modules import (
-    EngineModule,
     Fifo,
     Fork,
     OutputQueue,
@@ -22,6 +21,7 @@ from codesign.machine.modules import (
     output_depth,
     packet_parts,
 )
+from codesign.machine.pools import RunningPool
 from codesign.model.words import (
     Credits,
     Process,
@@ -74,17 +74,18 @@ def occupancies(machine: Machine, images: int, interval: int) -> Occupancies:
     course.run()
     ends = [result.taken[len(result.taken) // images - 1 :: len(result.taken) // images] for result in results]
     return Occupancies(
-        buffer_words={name: _held(*held, images) for name, held in course.line_buffers.items()},
+        buffer_words={name: _held(*kept, images) for name, kept in course.line_buffers.items()},
         fifo_words={name: _queued(*queue) for name, queue in course.fifos.items()},
         ends=[max(of_image) for of_image in zip(*ends, strict=True)],
     )
 
 
-def _held(walk: Walk, stream: Times, done: list[int], images: int) -> int:
+def _held(feed: Replay, stream: Times, done: list[int], images: int) -> int:
     """Return the most words of a line buffer that are still needed, a word counting from when it is taken."""
+    walk = feed.walk()
     freed = (walk.freed + np.arange(images)[:, None] * walk.words).ravel()
     arrived = np.array(stream.taken)
-    released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+    released = np.concatenate(([0], freed))[np.searchsorted(done, arrived - feed.room_delay + 1, side="left")]
     return int((np.arange(1, len(arrived) + 1) - released).max())
 
 
@@ -101,7 +102,7 @@ class _Course:
         self.machine = machine
         self.images = images
         self.bounded = bounded
-        self.line_buffers: dict[str, tuple[Walk, Times, list[int]]] = {}
+        self.line_buffers: dict[str, tuple[Replay, Times, list[int]]] = {}
         self.fifos: dict[str, tuple[Times, list[int]]] = {}
         self.processes: list[Process] = []
         self.made: list[Times] = []
@@ -210,14 +211,14 @@ class _Course:
         node, engine = unit.node, unit.engine
         words = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.emit)
         match unit.modules:
-            case (Feed() as feed, *behind):
-                return self._array(unit, feed, ins[0], behind)
+            case (Feed() | RunningPool(), *_):
+                return self._array(unit, ins[0])
             case (Replay() as replay,):
                 credits = self._credits(int(replay.delay), words)
                 self._line_buffer(engine.name, replay, ins[0], credits)
                 return credits.out
             case (Stage() as stage,):
-                return self._passed([ins], stage.delay, words)
+                return self._passed([ins], int(stage.delay), words)
             case (Joint() as joint,):
                 return self._passed([[ins[i] for i in turn] for turn in joint.turns], joint.delay, words)
         raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
@@ -228,10 +229,10 @@ class _Course:
         self.processes.append(pass_words(turns, credits, words, 1))
         return credits.out
 
-    def _array(self, unit: Unit, feed: Feed, stream: Times, behind: list[EngineModule]) -> Times:
-        """Join a feed and all that flows behind it up to the output queue, which alone lets the feed wait."""
+    def _array(self, unit: Unit, stream: Times) -> Times:
+        """Join what takes words and all that flows behind it up to the output queue, which alone lets words wait."""
         node, engine = unit.node, unit.engine
-        (queue,) = (module for module in behind if isinstance(module, OutputQueue))
+        (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
         credits = Credits(
             delay=int(array_delay(unit.modules)),
             depth=int(queue.depth),
@@ -241,11 +242,15 @@ class _Course:
         )
         results = self.images * node.oshape.y * node.oshape.x * ceil_div(node.oshape.c, engine.pe)
         self.processes.append(credits.outputs(results))
-        if feed.streams:
-            steps = int(feed.steps)
-            self.processes.append(pass_words([[stream]], credits, results * steps, steps))
-        else:
-            self._line_buffer(engine.name, feed, stream, credits)
+        match unit.modules[0]:
+            case RunningPool(pixels=pixels, fold=fold):
+                count = results * pixels  # fold words end as many results
+                self.processes.append(pass_words([[stream]], credits, count, pixels * int(fold), int(fold)))
+            case Feed(streams=True) as feed:
+                steps = int(feed.steps)
+                self.processes.append(pass_words([[stream]], credits, results * steps, steps))
+            case Feed() as feed:
+                self._line_buffer(engine.name, feed, stream, credits)
         return credits.out
 
     def _line_buffer(self, engine: str, feed: Replay, stream: Times, array: Credits) -> None:
@@ -263,5 +268,5 @@ class _Course:
         freed = (walk.freed + image * walk.words).ravel()
         room = int(feed.depth) if self.bounded else len(words)
         after = np.where(words <= room, -1, np.searchsorted(freed, words - room))
-        self.processes.append(write_words(stream, after.tolist(), done))
-        self.line_buffers[engine] = (walk, stream, done)
+        self.processes.append(write_words(stream, after.tolist(), done, feed.room_delay))
+        self.line_buffers[engine] = (feed, stream, done)

@@ -3,7 +3,9 @@
 import math
 
 from codesign.ir.board import Board
+from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
+from codesign.machine.packing import can_pack, fits_port
 from codesign.model.resource import multiplier_luts
 from codesign.ops.arrays import ceil_div
 from codesign.ops.conv import Conv
@@ -12,23 +14,30 @@ from codesign.ops.conv import Conv
 def limit_interval(graph: Graph, board: Board) -> int | None:
     """Return the cycles between images if every DSP, and every LUT that pays, multiplies in every cycle.
 
-    One multiplication takes a DSP for one cycle, or the LUTs of a multiplier of its width. Nothing else is counted,
-    neither adders nor memories, and the whole part is there. The result is the least T such that a split of the
-    multiplications keeps both busy for at most T cycles. Multiplications that need fewest LUTs leave the DSPs first.
-    Image and result cross DRAM at the bandwidth that the board reaches. None where nothing can multiply: there is no
-    design.
+    One multiplication takes a DSP for one cycle, or half of it where two can share it, or the LUTs of a multiplier of
+    its width. Nothing else is counted, neither adders nor memories, and the whole part is there. The result is the
+    least T such that a split of the multiplications keeps both busy for at most T cycles. Multiplications that need
+    fewest LUTs for what they take of a DSP leave the DSPs first. Image and result cross DRAM at the bandwidth that the
+    board reaches. None where nothing can multiply: there is no design.
     """
-    macs = sorted((multiplier_luts(n), n.macs) for n in graph.nodes if isinstance(n, Conv))
-    in_dsp, lut_cycles = sum(count for _, count in macs), 0
-    dsps, luts = board.resources.dsp, board.resources.lut
-    if macs and not (dsps or luts):
+    nodes = [n for n in graph.nodes if isinstance(n, Conv)]
+    macs = [(multiplier_luts(n), _half_dsps(n, board), n.macs) for n in nodes]
+    in_dsp, lut_cycles = sum(half * count for _, half, count in macs), 0
+    halves, luts = 2 * board.resources.dsp, board.resources.lut
+    if macs and not (halves or luts):
         return None
-    for price, count in macs:
-        # Moving m products: (in_dsp - m) / dsps falls while (lut_cycles + m * price) / luts rises; they meet here.
-        meet = (in_dsp * luts - lut_cycles * dsps) // (luts + price * dsps)
+    for price, half, count in sorted(macs, key=lambda entry: entry[0] / entry[1]):
+        # Moving m products: (in_dsp - half * m) / halves falls, (lut_cycles + m * price) / luts rises; they meet here.
+        meet = (in_dsp * luts - lut_cycles * halves) // (half * luts + price * halves)
         moved = max(0, min(count, meet))
-        in_dsp, lut_cycles = in_dsp - moved, lut_cycles + moved * price
-    return max(1, _cycles(in_dsp, dsps), _cycles(lut_cycles, luts), dram_interval(graph, board))
+        in_dsp, lut_cycles = in_dsp - half * moved, lut_cycles + moved * price
+    return max(1, _cycles(in_dsp, halves), _cycles(lut_cycles, luts), dram_interval(graph, board))
+
+
+def _half_dsps(node: Conv, board: Board) -> int:
+    """Return the halves of a DSP that one multiplication takes at least."""
+    least = LineEngine(nodes=(node.name,), pe=2, simd=1, emit=1)
+    return 1 if can_pack(node) and fits_port(node, least, board.fabric) else 2
 
 
 def _cycles(work: int, a_cycle: int) -> int:

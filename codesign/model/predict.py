@@ -11,6 +11,7 @@ from codesign.ir.technology import Technology
 from codesign.machine.elaborate import Unit, elaborate
 from codesign.machine.legal import check_design
 from codesign.machine.line import compute_cycles, node_interval
+from codesign.machine.packing import check_ports
 from codesign.model.clock import estimate_clock
 from codesign.model.course import first_image_latency
 from codesign.model.limit import stream_bytes
@@ -19,12 +20,14 @@ from codesign.model.schedule import schedule
 
 
 def predict(graph: Graph, design: Design, target: Target) -> Cost:
-    """Return the cost of the design on the target; raises ConfigError if the design does not fit the graph.
+    """Return the cost of the design on the target; raises ConfigError if the design does not fit graph and target.
 
     `dram_bytes` are those of one image that cross the streams at either end: line engines hold everything else on chip.
     """
     check_design(design, graph)
     machine = elaborate(graph, design)
+    for unit in machine.units:
+        check_ports(unit.node, unit.engine, target.fabric)
     engines = tuple(_engine_cost(unit, target.fabric) for unit in machine.units)
     shell = shell_resources(machine, target.fabric)
     total = shell

@@ -8,12 +8,13 @@ from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.technology import Technology
+from codesign.machine.columns import EngineColumns
 from codesign.machine.converters import Converter
 from codesign.machine.elaborate import Machine, Unit
-from codesign.machine.line import EngineColumns, input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
+from codesign.machine.line import input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.modules import (
     Control,
     Fifo,
@@ -58,8 +59,9 @@ def held_pixels(node: Operation) -> int:
 def buffer_words_at(node: Operation, lanes: Int, taps: Int = 1) -> IntArray:
     """Return the line buffer depth in words of `lanes` channels: a power of two, or whole rows with taps above 1."""
     fold = ceil_div(node.ishape.c, lanes)
-    words, row = held_pixels(node) * fold + 2, node.ishape.x * fold  # a word waits one cycle before it can be read
-    return np.where(np.asarray(taps) > 1, ceil_div(words, row) * row, 1 << ceil_log2(words))
+    # A word waits a cycle before it can be read; its place is free one cycle after it was read last, or two.
+    words, row = held_pixels(node) * fold + 2, node.ishape.x * fold
+    return np.where(np.asarray(taps) > 1, ceil_div(words, row) * row, 1 << ceil_log2(words + 1))
 
 
 @lru_cache(maxsize=4096)

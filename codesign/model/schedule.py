@@ -17,12 +17,13 @@ import numpy as np
 from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.converters import Conversion, Converter
-from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel
+from codesign.machine.elaborate import Channel, Instance, Machine, Unit, elaborate, fifo_channel, output_channel
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Joint, Replay, Stage
 from codesign.machine.line import node_interval, row_words
+from codesign.machine.modules import CREDIT_DELAY, Fork, OutputQueue, array_delay, packet_parts
 from codesign.machine.modules import Fifo as FifoModule
-from codesign.machine.modules import Fork, array_delay, packet_parts
+from codesign.machine.pools import RunningPool
 from codesign.model.course import Occupancies, occupancies
 from codesign.ops.arrays import IntArray, ceil_div
 
@@ -113,6 +114,7 @@ class _Steady:
         self.times: dict[str, IntArray] = {}
         self.buffer_words: dict[str, int] = {}
         self.fifo_words: dict[str, int] = {}
+        self.queues: dict[str, tuple[int, int]] = {}  # of engines whose results come in bursts: delay and depth
         self.is_held_up = False
 
     def run(self, beats: IntArray) -> None:
@@ -142,7 +144,7 @@ class _Steady:
             case Conversion.WIDENING:
                 return _widen(times, ceil_div(made.packet, given.lanes), made.lanes // given.lanes)
             case Conversion.NARROWING:
-                return self._narrowed(times, packet_parts(given.lanes, given.packet, made.lanes))
+                return self._narrowed(times, packet_parts(given.lanes, given.packet, made.lanes), given.name)
             case Conversion.SPLITTING:
                 into, wide = converter.real_lanes[0], converter.wide_lanes
                 if wide > into:
@@ -153,10 +155,18 @@ class _Steady:
                 times = self._packed(times, converter.moves) + converter.delay
                 return times if wide == out else self._narrowed(times, packet_parts(wide, made.packet, out))
 
-    def _narrowed(self, times: IntArray, parts: list[int]) -> IntArray:
+    def _narrowed(self, times: IntArray, parts: list[int], channel: str = "") -> IntArray:
         taken, given = _narrow(times, parts)
-        self.is_held_up |= bool((taken > times).any())
+        self.is_held_up |= bool((taken > times).any()) and not self._is_queued(channel, times, taken)
         return given
+
+    def _is_queued(self, channel: str, times: IntArray, taken: IntArray) -> bool:
+        """Tell whether an output queue has room for all words of a channel that wait, so that its engine does not."""
+        if channel not in self.queues:
+            return False
+        delay, depth = self.queues[channel]
+        gone = np.searchsorted(taken + CREDIT_DELAY, times - delay, side="right")
+        return bool((np.arange(len(times)) - gone).max() < depth)
 
     def _split(self, times: IntArray, moves: list[int]) -> IntArray:
         """Return the cycles of a splitter's steps; `moves`: words that each takes, 0 or 1."""
@@ -181,8 +191,13 @@ class _Steady:
             case (Feed() as feed, *_):
                 steps = int(feed.steps)
                 last = times[steps - 1 :: steps] if feed.streams else self._line_buffer(engine.name, feed, times)
-                parts = packet_parts(engine.pe, unit.node.oshape.c, engine.emit)
-                return _collect(last + array_delay(unit.modules), parts)
+                return _collect(last + array_delay(unit.modules), unit)
+            case (RunningPool(pixels=pixels, fold=fold), *_):
+                last, delay = times.reshape(-1, pixels, int(fold))[:, -1].ravel(), int(array_delay(unit.modules))
+                if engine.emit == engine.pe:
+                    (queue,) = (module for module in unit.modules if isinstance(module, OutputQueue))
+                    self.queues[output_channel(unit.node.name)] = delay, int(queue.depth)
+                return _collect(last + delay, unit)
             case (Replay() as replay,):
                 return self._line_buffer(engine.name, replay, times) + replay.delay
             case (Stage() as stage,):
@@ -216,13 +231,14 @@ class _Steady:
         result_times = result + late[np.searchsorted(step, result, side="right") - 1]
         done = result_times[walk.results - 1 :: walk.results]
         freed = (walk.freed + image * walk.words).ravel()
-        released = np.concatenate(([0], freed))[np.searchsorted(done, arrived, side="left")]
+        released = np.concatenate(([0], freed))[np.searchsorted(done + feed.room_delay - 1, arrived, side="left")]
         self.buffer_words[engine] = int((np.arange(1, len(arrived) + 1) - released).max())
         return result_times
 
 
-def _collect(results: IntArray, per_pixel: list[int]) -> IntArray:
-    """Return the times of all words of results, from those of the first word of each."""
+def _collect(results: IntArray, unit: Unit) -> IntArray:
+    """Return the times of all words of an engine's results, from those of the first word of each."""
+    per_pixel = packet_parts(unit.engine.pe, unit.node.oshape.c, unit.engine.emit)
     counts = np.tile(per_pixel, len(results) // len(per_pixel))
     first = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(first, counts)

@@ -17,13 +17,16 @@ from codesign.ir.design import Design, Fifo, LineEngine
 from codesign.ir.graph import Graph
 from codesign.ir.target import Target
 from codesign.ir.technology import Technology
+from codesign.machine.columns import EngineColumns
 from codesign.machine.legal import MAX_WEIGHT_WORD_BITS, MAX_WORD_BITS
-from codesign.machine.line import EngineColumns, node_interval, steps_at, tap_choices
+from codesign.machine.line import node_interval, reduction_steps, results_apart, steps_at, tap_choices
+from codesign.machine.packing import can_pack, fits_port, is_packed, is_symmetric
 from codesign.model import resource
 from codesign.model.memory import ceil_log2
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.node import Operation
+from codesign.ops.pool import Pool
 from codesign.ops.shapes import Shape
 
 ALL_LANES = 12  # up to this extent every number of lanes is in the space
@@ -34,7 +37,7 @@ class Options:
     """N options of one site, as columns.
 
     `lanes_in`, `lanes_out`: elements of a word that enters or leaves. `interval`: cycles per image in steady state.
-    `steps`: cycles from the last word of a window to its first result. `counts` [N, 5] in the order of resource.NAMES.
+    `steps`: cycles from when it works all the time to its first result. `counts` [N, 5] in the order of resource.NAMES.
     `engines` is None for an AXI-Stream.
     """
 
@@ -64,8 +67,8 @@ class Options:
 class Site:
     """A node, or an AXI-Stream at either end, and its options.
 
-    `need`: the share of its input map, in the order of rows, that must be there before its first result. `last`: the
-    share of its work that waits for the last input word.
+    `need`: the share of its input map, in the order of rows, that must be there before it works all the time. `last`:
+    the share of its work that waits for the last input word.
     """
 
     name: str
@@ -137,14 +140,14 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     index = {first.name: 0}
     edges: list[Edge] = []
     for node in graph.operations:
-        options = _cached_options(node.nameless(), target.fabric, least_buffers)
+        options = _cached_options(node.nameless(), target.fabric, least_buffers, _can_pack(node, graph))
         if node.joins:
             options = _with_fifos(node, options, pixels, target.fabric)
         for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
             packet = graph.input.shape.elements if source == first.name else ishape.c
             edges.append(Edge(index[source], len(sites), packet, ishape.c, itype.bits))
         index[node.name] = len(sites)
-        sites.append(Site(node.name, options, need_share(node), _last_share(node)))
+        sites.append(Site(node.name, options, _wait_share(node), _last_share(node)))
     for last in graph.output_nodes:
         edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
         sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
@@ -175,8 +178,13 @@ def divisors(extent: int) -> IntArray:
     return lanes[extent % lanes == 0]
 
 
-def node_options(node: Operation, technology: Technology, least_buffers: bool = False) -> Options:
-    """Return every engine of the space that can run the node, less those that another beats at the same lanes."""
+def node_options(
+    node: Operation, technology: Technology, least_buffers: bool = False, *, packing: bool = True
+) -> Options:
+    """Return every engine of the space that can run the node, less those that another beats at the same lanes.
+
+    `packing`: the node's weights allow that output channels share DSPs, as all do that are symmetric.
+    """
     pe_choices = lane_choices(node.oshape.c)
     simd_choices = lane_choices(node.ishape.c) if node.mixes else np.array([1])
     if node.aligned_lanes is not None:
@@ -184,19 +192,19 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
     grids = np.meshgrid(pe_choices, simd_choices, np.array(tap_choices(node)), indexing="ij")
     pe, simd, taps = (grid.ravel() for grid in grids)
     lanes_in = simd if node.mixes else pe
-    steps = np.asarray(steps_at(node, simd, taps))
-    emit = _emit(pe_choices, pe, steps)
+    emit = _emit(pe_choices, pe, np.asarray(results_apart(node, pe, steps_at(node, simd, taps))))
     kept = _buildable(node, pe, simd * taps, lanes_in, emit) & ((taps == 1) | ~resource.streaming_columns(node, pe))
-    pe, simd, taps, lanes_in, emit, steps = (column[kept] for column in (pe, simd, taps, lanes_in, emit, steps))
+    pe, simd, taps, lanes_in, emit = (column[kept] for column in (pe, simd, taps, lanes_in, emit))
     words = _buffer_words(node, pe, taps, lanes_in, least_buffers)
-    kinds = _kinds(node)
+    kinds = _kinds(node, packing)
     pairs = np.repeat(np.arange(len(pe)), len(kinds))
-    dsp, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
+    dsp, packed, weight_bram, buffer_bram = np.tile(np.array(kinds, dtype=np.bool_), (len(pe), 1)).T
     engines = EngineColumns(
         pe=pe[pairs],
         simd=simd[pairs],
         emit=emit[pairs],
         dsp=dsp,
+        packed=packed,
         weight_bram=weight_bram,
         buffer_bram=buffer_bram,
         buffer_words=words[pairs],
@@ -207,11 +215,11 @@ def node_options(node: Operation, technology: Technology, least_buffers: bool = 
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
         interval=np.asarray(node_interval(node, engines)),
-        steps=steps[pairs],
+        steps=np.asarray(reduction_steps(node, engines)),
         counts=counts,
         engines=engines,
     )
-    return options.take(_best_kinds(counts, len(kinds)))
+    return options.take(_best_kinds(counts, len(kinds), ~packed | _packs(node, engines, technology)))
 
 
 def _buffer_words(node: Operation, pe: IntArray, taps: IntArray, lanes_in: IntArray, least: bool) -> IntArray:
@@ -275,8 +283,8 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Operation, technology: Technology, least_buffers: bool) -> Options:
-    return node_options(node, technology, least_buffers)
+def _cached_options(node: Operation, technology: Technology, least_buffers: bool, packing: bool) -> Options:
+    return node_options(node, technology, least_buffers, packing=packing)
 
 
 def _with_fifos(
@@ -295,32 +303,60 @@ def _fifo_depth(node: Operation, index: int, pe: IntArray, pixels: int) -> IntAr
     return np.asarray(1 << ceil_log2(words))
 
 
+def _wait_share(node: Operation) -> float:
+    """Return the share of the input map that must be there before the node works all the time on its first result.
+
+    A pooling whose pixels come in order works from the first word on.
+    """
+    return 0.0 if isinstance(node, Pool) and node.in_order else need_share(node)
+
+
 def _last_share(node: Operation) -> float:
-    """Return the share of the work that waits for the last input word: the last row of windows, or all of one row."""
+    """Return the share of the work that waits for the last input word: the last row of windows, or all of one row.
+
+    Where branches meet, and of a pooling whose pixels come in order, it is the last pixel.
+    """
+    if isinstance(node, Pool) and node.in_order:
+        return 1 / (node.ishape.y * node.ishape.x)
     return 1 / (node.oshape.y * node.oshape.x if node.joins else node.oshape.y)
 
 
-def _emit(pe_choices: IntArray, pe: IntArray, steps: IntArray) -> IntArray:
-    """Return line.emit_lanes over columns: the smallest divisor of PE that is at least PE / steps."""
+def _emit(pe_choices: IntArray, pe: IntArray, apart: IntArray) -> IntArray:
+    """Return line.emit_lanes over columns: the smallest divisor of PE that is at least PE / cycles between results."""
     emit = np.empty_like(pe)
     for lanes in pe_choices:
         widths, rows = divisors(int(lanes)), pe == lanes
-        emit[rows] = widths[np.searchsorted(widths, ceil_div(lanes, steps[rows]))]
+        emit[rows] = widths[np.searchsorted(widths, ceil_div(lanes, apart[rows]))]
     return emit
 
 
-def _kinds(node: Operation) -> list[tuple[bool, bool, bool]]:
-    """Return the (DSP multipliers, weights in BRAM, buffer in BRAM) that differ for this node."""
-    multipliers = (False, True) if resource.can_use_dsp(node) else (False,)
+def _kinds(node: Operation, packing: bool) -> list[tuple[bool, bool, bool, bool]]:
+    """Return the (DSP multipliers, packed ones, weights in BRAM, buffer in BRAM) that differ for this node."""
+    multipliers = [(False, False), (True, False)] if resource.can_use_dsp(node) else [(False, False)]
+    multipliers += [(False, True)] if packing and can_pack(node) else []
     weights = (False, True) if node.parameters else (False,)
-    buffers = (False,) if node.joins or node.passes else (False, True)
-    return [(m, w, b) for m in multipliers for w in weights for b in buffers]
+    keeps = isinstance(node, Pool) or not (node.joins or node.passes)  # words, or running sums
+    buffers = (False, True) if keeps else (False,)
+    return [(d, p, w, b) for d, p in multipliers for w in weights for b in buffers]
 
 
-def _best_kinds(counts: IntArray, kinds: int) -> IntArray:
-    """Return rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
-    first.
+def _packs(node: Operation, engines: EngineColumns, technology: Technology) -> BoolArray:
+    """Tell which engines can put two output channels into a DSP of the technology."""
+    if not isinstance(node, Conv):
+        return np.zeros(len(engines.pe), np.bool_)
+    return np.asarray((engines.pe % 2 == 0) & is_packed(node, engines) & fits_port(node, engines, technology))
+
+
+def _can_pack(node: Operation, graph: Graph) -> bool:
+    """Return whether the graph's weights allow that output channels share DSPs, at any lanes."""
+    return isinstance(node, Conv) and is_symmetric(node, graph.params[f"{node.name}.weight"])
+
+
+def _best_kinds(counts: IntArray, kinds: int, legal: BoolArray) -> IntArray:
+    """Return legal rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
+    first. Of each lanes the first kind is legal.
     """
+    counts = np.where(legal[:, None], counts, np.iinfo(np.int64).max)
     table = counts.reshape(-1, kinds, counts.shape[1])
     no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
     better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)

@@ -178,10 +178,10 @@ def fifo_out(stream: Times, out: Times, fetched: list[int], count: int) -> Proce
         out.offers.append(cycle + 1)
 
 
-def pass_words(turns: list[list[Times]], credits: Credits, count: int, steps: int) -> Process:
-    """Let words enter one a cycle, one of each stream of a turn together; `steps` turns make one output.
+def pass_words(turns: list[list[Times]], credits: Credits, count: int, steps: int, results: int = 1) -> Process:
+    """Let words enter one a cycle, one of each stream of a turn together.
 
-    A turn without streams takes a cycle too.
+    Of every `steps` turns the last `results` end an output each. A turn without streams takes a cycle too.
     """
     enabled = _LONG_AGO
     for index in range(count):
@@ -190,7 +190,7 @@ def pass_words(turns: list[list[Times]], credits: Credits, count: int, steps: in
             while len(stream.offers) <= len(stream.taken):
                 yield
         earliest = max((stream.offers[len(stream.taken)] for stream in turn), default=_LONG_AGO)
-        cycle = yield from credits.enter(enabled, earliest, index % steps == steps - 1)
+        cycle = yield from credits.enter(enabled, earliest, index % steps >= steps - results)
         for stream in turn:
             stream.taken.append(cycle)
         enabled = cycle + 1
@@ -219,8 +219,8 @@ def step_words(
             done.append(cycle)
 
 
-def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
-    """Take a word once the window that `after` names for it is done."""
+def write_words(stream: Times, after: list[int], done: list[int], delay: int) -> Process:
+    """Take a word so many cycles after the window that `after` names for it is done."""
     for index, window in enumerate(after):
         while len(stream.offers) <= index:
             yield
@@ -228,5 +228,5 @@ def write_words(stream: Times, after: list[int], done: list[int]) -> Process:
         if window >= 0:
             while len(done) <= window:
                 yield
-            cycle = max(cycle, done[window] + 1)
+            cycle = max(cycle, done[window] + delay)
         stream.taken.append(cycle)

@@ -75,6 +75,31 @@ class Pool(WindowOperator):
         return Shape(*self.window.out_extents(self.ishape.y, self.ishape.x), self.ishape.c)
 
     @property
+    def covers_map(self) -> bool:
+        """Whether there is one window, with every pixel of the map in it."""
+        if (self.oshape.y, self.oshape.x) != (1, 1):
+            return False
+        return int(window_counts(self.window, self.ishape)[0, 0]) == self.ishape.y * self.ishape.x
+
+    @property
+    def in_order(self) -> bool:
+        """Whether windows read every pixel once, in raster order: single pixels, or the whole map, padded or not."""
+        return self.window.in_order(self.ishape) or self.covers_map
+
+    @property
+    def passes(self) -> bool:
+        """Whether an engine needs results so far in place of pixels, and so no line buffer."""
+        return self.in_order
+
+    @property
+    def without_padding(self) -> "Pool":
+        """The same pooling with the map for its window where that covers the map; else itself."""
+        if self.window.in_order(self.ishape) or not self.covers_map:
+            return self
+        window = Window(fy=self.ishape.y, fx=self.ishape.x)
+        return replace(self, window=window, multiplier=int(self.multiplier_map()[0, 0, 0]), by_count=())
+
+    @property
     def acc_bits(self) -> int:
         """Signed width of the sum over the window."""
         bound = max(-self.itype.qmin, self.itype.qmax + 1) * self.window.positions

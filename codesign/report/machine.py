@@ -10,6 +10,7 @@ from codesign.ops.node import Node
 from codesign.report import svg
 from codesign.report.view import View
 
+MULTIPLIERS = {Multiplier.DSP: "DSP", Multiplier.LUT: "LUT", Multiplier.PACKED: "half DSP"}
 ROW = 66.0
 HEAD = 34.0
 BOX = 48.0
@@ -80,11 +81,8 @@ def _engine_box(unit: Unit, y: float) -> str:
     node, engine = unit.node, unit.engine
     operands = f" × {engine.simd} SIMD" if node.mixes else ""
     operands += f" × {engine.taps} taps" if engine.taps > 1 else ""
-    if node.macs:
-        where = "DSP" if engine.multiplier is Multiplier.DSP else "LUT"
-        detail = f"{engine.pe * engine.simd * engine.taps} × {where}"
-    else:
-        detail = "no multiplier"
+    many = engine.pe * engine.simd * engine.taps
+    detail = f"{many} × {MULTIPLIERS[engine.multiplier]}" if node.macs else "no multiplier"
     if not node.joins:
         detail += f" · buffer {engine.buffer_words:,} words"
     return "".join(

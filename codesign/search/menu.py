@@ -132,7 +132,9 @@ def cheapest(menu: Menu, prices: FloatArray, on_top: FloatArray) -> Cheapest:
     for site in range(menu.sites):
         into, out = found.values[2 * site], found.values[2 * site + 1]
         groups = slice(menu.groups[site], menu.groups[site + 1])
-        at = menu.groups[site] + int(np.flatnonzero((menu.into[groups] == into) & (menu.out[groups] == out))[0])
+        # Where a site has no option the price is infinite, and what is picked means nothing.
+        pair = np.flatnonzero((menu.into[groups] == into) & (menu.out[groups] == out))
+        at = menu.groups[site] + (int(pair[0]) if len(pair) else 0)
         end = menu.starts[at + 1] if at + 1 < len(menu.starts) else len(costs)
         picks[site] = menu.starts[at] + int(costs[menu.starts[at] : end].argmin())
     return Cheapest(found.total, picks, shares_of(menu, picks))

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
+SINGLE, PACKED = "g_single.u_array", "g_packed.u_array"  # the array in an engine
 MOST_PRODUCTS = 1024  # in any part; more take more than ten minutes, and gigabytes
 
 _PLACE = re.compile(r"^(?: *attribute \\(?:src|hdlname) .*|autoidx .*)\n", re.MULTILINE)
@@ -118,8 +119,8 @@ def parts_of(modules: dict[str, Any], top: str, instances: Sequence[str]) -> lis
     for engine in engines:
         path = engine.partition("$")[2]
         below = [n for n in modules if f"${path}." in n]
-        products = sum(n.startswith("multiply$") for n in below)
-        array = f"mac_array${path}.u_array"
+        products = sum(n.startswith(("multiply$", "packed_tap$")) for n in below)
+        array = next((n for n in below if n in (f"mac_array${path}.{SINGLE}", f"packed_array${path}.{PACKED}")), "")
         lanes = 0 if array not in modules else len(set(filter(None, map(_lane, _cells(modules[array])))))
         if products <= WHOLE_PRODUCTS or lanes <= 2 or _is_constant(modules[f"weight_rom${path}.u_weights"]):
             found = {Part(engine): products}
@@ -147,8 +148,8 @@ def _cells(module: Any) -> list[str]:
 
 
 def _lane(cell: str) -> str | None:
-    """Return the lane of an array that the instance is in."""
-    found = re.match(r"g_pe\[(\d+)\]", cell)
+    """Return the lane of an array that the instance is in: a channel, or a pair of channels where they share DSPs."""
+    found = re.match(r"g_(?:pe|pair)\[(\d+)\]", cell)
     return found[1] if found else None
 
 

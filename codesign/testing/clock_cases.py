@@ -88,7 +88,7 @@ class Drawn:
         """Return graph and design."""
         rng = np.random.default_rng(self.seed)
         graph = random_graph(rng, dense=True)
-        return graph, size_buffers(graph, random_design(graph, rng))
+        return graph, size_buffers(graph, random_design(graph, rng, packing=False))
 
 
 @dataclass(frozen=True, slots=True)

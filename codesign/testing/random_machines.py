@@ -23,6 +23,7 @@ from codesign.ops.requantize import HALF_UP, OutputRule, Rounding, Scaling, sign
 from codesign.ops.resize import Resize
 from codesign.ops.shapes import Shape, Window, window_counts
 from codesign.testing.random_operators import gate, lookup, pad, reorder, split
+from codesign.testing.random_packing import packed_somewhere
 from codesign.testing.random_values import (
     declared_scaling,
     dilated_window,
@@ -81,12 +82,31 @@ def random_graph(
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
-def random_design(graph: Graph, rng: Rng, *, taps: bool = True) -> Design:
+def random_pooled_graph(rng: Rng) -> Graph:
+    """Return a pooling over the whole map, with or without padding around it, of few or many channels."""
+    build = _Builder(rng)
+    if rng.random() < 0.7:
+        build.head = build.pointwise(build.head, pick(rng, (1, 2, 3, 5, 8, 20, 40)))
+    shape = build.head.oshape
+    top, bottom, left, right = (pick(rng, (0, 0, 1, 3)) for _ in range(4))
+    if rng.random() < 0.5:
+        top = bottom = left = right = 0
+    window = Window(
+        fy=shape.y + top + bottom, fx=shape.x + left + right,
+        pad_top=top, pad_bottom=bottom, pad_left=left, pad_right=right,
+    )  # fmt: skip
+    build.head = build._pool(build.head, window)
+    if rng.random() < 0.5:
+        build.head = build.dense(build.head)
+    return Graph(f"pooled{int(rng.integers(1 << 30))}", tuple(build.nodes), build.params)
+
+
+def random_design(graph: Graph, rng: Rng, *, taps: bool = True, packing: bool = True) -> Design:
     """Return engines of random parallelism; buffers hold two whole maps, so that any schedule fits.
 
-    `taps`: draw them as well; all else is drawn as without.
+    `taps`: draw them as well; `packing`: half of the engines that can pack do. All else is drawn as without.
     """
-    (apart,) = rng.spawn(1)
+    apart, pairs = rng.spawn(2)
     engines = tuple(_engine(node, rng, apart if taps else None) for node in graph.operations)
     fifos = tuple(
         Fifo(n.name, i, power_of_two(2 * words_in(n, e) + 2))
@@ -94,12 +114,13 @@ def random_design(graph: Graph, rng: Rng, *, taps: bool = True) -> Design:
         if n.joins
         for i in range(len(n.inputs))
     )
-    return Design(
+    design = Design(
         engines=engines,
         fifos=fifos,
         input_lanes=1 << int(rng.integers(4)),
         output_lanes=tuple(1 << int(rng.integers(4)) for _ in graph.output_nodes),
     )
+    return packed_somewhere(graph, design, pairs) if packing else design
 
 
 @dataclass
@@ -272,6 +293,8 @@ class _Builder:
         wtype = QType(weight_bits(itype, window.positions * shape.c // groups, self.rng), True)
         name = self.fresh("conv" if groups == 1 else "depthwise" if groups == k == shape.c else "grouped")
         weight = random_weights((k, window.fy, window.fx, shape.c // groups), wtype, self.rng, dense=self.is_dense)
+        if not self.is_plain and len(self.nodes) % 2:  # symmetric, as engines want them that pack
+            weight = np.maximum(weight, -wtype.qmax)
         bias = self.rng.integers(-(1 << itype.bits), (1 << itype.bits) + 1, k, dtype=np.int64)
         zero, fraction = self.zero(itype), 0 if self.is_plain else pick(self.rng, (0, 0, 1, 5))
         added = added_bias(weight, bias, zero, fraction) >> fraction
@@ -367,7 +390,7 @@ def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
         engine,
         emit=emit,
         taps=taps,
-        multiplier=pick(rng, tuple(Multiplier)),
+        multiplier=pick(rng, (Multiplier.DSP, Multiplier.LUT)),
         weight_memory=pick(rng, tuple(Memory)),
         buffer_memory=pick(rng, tuple(Memory)),
         buffer_words=power_of_two(room) if taps == 1 else ceil_div(room, row) * row,

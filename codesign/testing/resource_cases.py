@@ -62,7 +62,7 @@ class Case:
         rng = np.random.default_rng(self.seed)
         if self.share is None:
             graph = random_graph(rng, dense=True, every_operator=False)
-            design = random_design(graph, rng)
+            design = random_design(graph, rng, packing=False)
         else:
             graph = with_random_weights(skeleton(random_network(rng)), rng)
             rest = scaled(self.board.budget, 1 - self.share)

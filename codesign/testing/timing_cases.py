@@ -59,13 +59,16 @@ LARGE = (
     "weight_rom WORD_BITS=128 DEPTH=144 BLOCK_ROM=1",
     "mac_array PE=4 SIMD=4",
     "mac_array PE=4 SIMD=4 USE_DSP=0",
+    "packed_array PE=4 SIMD=8 CHAIN=4",
     "line_buffer WORD_BITS=32 FOLD=4 IY=16 IX=16 OY=16 OX=16 FY=3 FX=3 PAD_TOP=1 PAD_LEFT=1 DEPTH=256",
     "line_buffer WORD_BITS=32 FOLD=4 IY=28 IX=28 OY=28 OX=28 FY=3 FX=3 PAD_TOP=1 PAD_LEFT=1 DEPTH=512 BLOCK_RAM=1",
     "line_buffer WORD_BITS=32 FOLD=4 IY=28 IX=28 OY=14 OX=14 FY=2 FX=2 STRIDE_Y=2 STRIDE_X=2 DEPTH=512 BLOCK_RAM=1",
     "row_buffer WORD_BITS=32 FOLD=4 IY=16 IX=16 OY=16 OX=16 BANKS=4",
     "pass_feed WORD_BITS=32 STEPS=9",
     "pool_engine C=8 IY=8 IX=8 OY=4 OX=4 FY=2 FX=2 STRIDE_Y=2 STRIDE_X=2 PE=4 EMIT=4 BUFFER_DEPTH=64",
-    "pool_engine C=8 IY=8 IX=8 FY=8 FX=8 AVERAGE=1 PE=4 EMIT=4 BUFFER_DEPTH=128 ACC_BITS=14 SUM_BITS=15 SHIFT=6",
+    "pool_engine C=8 IY=8 IX=8 FY=8 FX=8 AVERAGE=1 PE=4 EMIT=4 STREAMING=1 ACC_BITS=14 SUM_BITS=15 SHIFT=6",
+    "running_pool PE=4 FOLD=16 PIXELS=49 AVERAGE=1 ACC_BITS=14",
+    "running_pool PE=4 FOLD=320 PIXELS=49 AVERAGE=1 ACC_BITS=14 BLOCK=1",
     "gate PE=2 FOLD=4 REPEAT=20",
     "gate PE=2 FOLD=4 REPEAT=20 USE_DSP=0",
     "lookup PE=2",
@@ -74,6 +77,7 @@ LARGE = (
     "row_repeater WORD_BITS=32 FOLD=2 X=7 DEPTH=64",
     "rearranger WORD_BITS=16 LOOPS=2 FREE=1 IMAGE=392 REACH=6 DEPTH=32 COUNTS={32'd49,32'd3} STRIDES={32'd8,32'd1}",
     *(text for title, text in ENGINES.items() if title not in WIDE),
+    f"conv_engine {_LINE} {_SHIFT} PE=4 SIMD=8 EMIT=2 CHAIN=4",
 )
 
 _WAYS = tuple((begin, end) for begin in Side for end in Side)

@@ -140,6 +140,13 @@ class integer<W, SIGNED, false> {
   native value_;
 };
 
+// A product has the bits of both factors, as the vendors' has; of more than 64 it has the lowest 64.
+template <int A, bool A_SIGNED, int B, bool B_SIGNED>
+inline integer<(A + B < 64 ? A + B : 64), A_SIGNED || B_SIGNED, false> operator*(
+    const integer<A, A_SIGNED, false>& a, const integer<B, B_SIGNED, false>& b) {
+  return static_cast<uint64_t>(a.to_int64()) * static_cast<uint64_t>(b.to_int64());
+}
+
 // More than 64 bits, unsigned; the bits above W are zero.
 template <int W>
 class integer<W, false, true> {

@@ -93,6 +93,76 @@ loop_reduce:
   }
 }
 
+// Channels mix, and two output channels share every product: (w1 * 2**FIELD + w0) * x holds both of theirs.
+// Up to CHAIN of them add up before the low FIELD bits are split off, signed; the rest then lacks one where they are
+// negative. The memory has what is left of w1 after w0 has borrowed, so the operand is wires. An unsigned x enters less
+// half of its range, which the bias returns. See codesign/machine/packing.py.
+// Cfg has CHAIN and FIELD as well.
+template <class Cfg>
+void convolve_packed(in_stream<Cfg>& in, sum_stream<Cfg>& sums,
+                     const typename number<Cfg::WBITS, true>::type (&weight)[Cfg::WEIGHT_WORDS][Cfg::PE * Cfg::TAPS * Cfg::LANES],
+                     memory_of<Cfg>& memory, uint32_t images) {
+  HLS_INLINE
+  constexpr int OPERANDS = Cfg::TAPS * Cfg::LANES;
+  constexpr int CHAINS = (OPERANDS + Cfg::CHAIN - 1) / Cfg::CHAIN;
+  constexpr int HALF = Cfg::ISIGNED ? 0 : 1 << (Cfg::IBITS - 1);
+  constexpr int64_t FIELD_MASK = (int64_t(1) << Cfg::FIELD) - 1;
+  static_assert(Cfg::WEIGHT_WORDS == Cfg::PASSES * (Cfg::FY / Cfg::TAPS) * Cfg::FX * Cfg::PIXEL_WORDS, "one weight word per step");
+  static_assert(Cfg::PE % 2 == 0, "output channels come in pairs");
+  typedef typename sum<Cfg::SUM_BITS>::type sum_t;
+  typedef typename sum<Cfg::IBITS>::type lane_t;
+  typedef typename sum<Cfg::FIELD + Cfg::WBITS>::type pair_t;
+  typedef typename sum<Cfg::FIELD + Cfg::WBITS + Cfg::IBITS>::type product_t;
+  typedef typename sum<Cfg::FIELD + Cfg::WBITS + Cfg::IBITS + 8>::type chain_t;  // up to 256 products
+  sum_t total[Cfg::PE] = {};
+  HLS_REGISTERS(total)
+  window_of<Cfg> window(images);
+  int step = 0;
+loop_reduce:
+  while (window.busy()) {
+    HLS_PIPELINE
+    HLS_TRIPS(Cfg::STEPS)
+    HLS_WRITTEN_BEFORE(memory, 3)
+    in_lane<Cfg> x[OPERANDS];
+    HLS_REGISTERS(x)
+    if (window.step(in, memory, x)) {
+    loop_pair:
+      for (int p = 0; p < Cfg::PE; p += 2) {
+        HLS_UNROLL
+        sum_t low = window.first() ? sum_t(0) : total[p];
+        sum_t high = window.first() ? sum_t(0) : total[p + 1];
+      loop_chain:
+        for (int c = 0; c < CHAINS; ++c) {
+          HLS_UNROLL
+          chain_t chain = 0;
+        loop_tap:
+          for (int t = 0; t < Cfg::CHAIN; ++t) {
+            HLS_UNROLL
+            const int s = c * OPERANDS / CHAINS + t;
+            if (s < (c + 1) * OPERANDS / CHAINS) {
+              const pair_t under = weight[step][p * OPERANDS + s];
+              const pair_t above = weight[step][(p + 1) * OPERANDS + s];
+              const pair_t pair = shift_left(above, Cfg::FIELD) | (under & FIELD_MASK);
+              const lane_t lane = x[s] - HALF;
+              const product_t shared = full_product<product_t>(pair, lane);
+              HLS_MULTIPLY_DSP(shared)
+              chain += shared;
+            }
+          }
+          const ap_int<Cfg::FIELD> field = chain;
+          low += field;
+          high += chain_t(chain >> Cfg::FIELD) + (field < 0 ? 1 : 0);
+        }
+        total[p] = low;
+        total[p + 1] = high;
+      }
+      if (window.last()) sums.write(pack<Cfg::SUM_BITS>(total));
+      step = step == Cfg::WEIGHT_WORDS - 1 ? 0 : step + 1;
+      window.advance();
+    }
+  }
+}
+
 // Channels do not mix: PE = LANES channels in parallel, one filter each.
 template <class Cfg>
 void convolve_channelwise(in_stream<Cfg>& in, sum_stream<Cfg>& sums,

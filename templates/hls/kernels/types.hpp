@@ -71,6 +71,20 @@ inline int32_t shift_left(int32_t value, int by) { return static_cast<int32_t>(s
 inline int64_t shift_left(int64_t value, int by) { return static_cast<int64_t>(static_cast<uint64_t>(value) << by); }
 #endif
 
+// A product in all of its bits, of operands that keep their widths: a DSP has ports of such widths.
+#if defined(CODESIGN_EXACT)
+template <class Product, class A, class B>
+inline Product full_product(const A& a, const B& b) {
+  HLS_INLINE
+  return a * b;
+}
+#else
+template <class Product, class A, class B>
+inline Product full_product(const A& a, const B& b) {
+  return static_cast<Product>(a) * b;
+}
+#endif
+
 template <int BITS, int LANES>
 struct word {
   static_assert(BITS * LANES <= AP_INT_MAX_W, "a word is wider than the integer library allows");
@@ -144,6 +158,8 @@ class words_left {
 // Streams and lanes of an engine, by its Cfg.
 template <class Cfg>
 using in_lane = typename number<Cfg::IBITS, Cfg::ISIGNED>::type;
+template <class Cfg>
+using sum_lane = typename sum<Cfg::SUM_BITS>::type;
 template <class Cfg>
 using out_lane = typename number<Cfg::OBITS, Cfg::OSIGNED>::type;
 template <class Cfg>

@@ -151,18 +151,18 @@ module accel_control
     .clk_i, .load_i(start_q), .value_i(~images_q), .step_i(image_out_q), .count_o(left)
   );
   long_counter u_beats_in (
-    .clk_i, .load_i(start_q), .value_i('0), .step_i(in_beat_q), .count_o(beats_in)
+    .clk_i, .load_i(start_q), .value_i(32'd0), .step_i(in_beat_q), .count_o(beats_in)
   );
   long_counter u_beats_out (
-    .clk_i, .load_i(start_q), .value_i('0), .step_i(out_beat_q), .count_o(beats_out)
+    .clk_i, .load_i(start_q), .value_i(32'd0), .step_i(out_beat_q), .count_o(beats_out)
   );
   long_counter #(
     .BITS(64)
   ) u_cycle (
-    .clk_i, .load_i(start_q), .value_i('0), .step_i(busy_q && (counting_q || in_beat_q)), .count_o(cycle)
+    .clk_i, .load_i(start_q), .value_i(64'd0), .step_i(busy_q && (counting_q || in_beat_q)), .count_o(cycle)
   );
   long_counter u_images_out (
-    .clk_i, .load_i(start_q), .value_i('0), .step_i(image_out_q), .count_o(images_out)
+    .clk_i, .load_i(start_q), .value_i(32'd0), .step_i(image_out_q), .count_o(images_out)
   );
 
   // A read: the address, one register of four in each row, the row.

@@ -33,28 +33,27 @@ module channel_mux
   localparam int Total = words_before(INPUTS);
   localparam int WordBits = counter_bits(Total);
 
-  // The word after the present one, and whose turn it is; whose turn it is at present.
+  localparam int InputBits = counter_bits(INPUTS);
+
+  // The word after the present one, and whose turn it is then; whose turn it is at present.
   logic [WordBits-1:0] next_q;
-  logic [INPUTS-1:0] turn, turn_q;
-  for (genvar i = 0; i < INPUTS; i++) begin : g_turn
-    localparam int First = words_before(i);
-    localparam int Last = words_before(i + 1) - 1;
-    if (i == 0) begin : g_first
-      assign turn[i] = next_q <= WordBits'(Last);
-    end else if (i == INPUTS - 1) begin : g_last
-      assign turn[i] = next_q >= WordBits'(First);
-    end else begin : g_between
-      assign turn[i] = next_q >= WordBits'(First) && next_q <= WordBits'(Last);
+  logic [InputBits-1:0] turn, turn_q;
+  always_comb begin
+    turn = '0;
+    for (int i = 1; i < INPUTS; i++) begin
+      if (next_q >= WordBits'(words_before(i))) turn = InputBits'(i);
     end
   end
 
   logic accept, go, valid_q;
-  assign accept  = go && |(valid_i & turn_q);
-  assign ready_o = (go ? turn_q : '0) & valid_i;
+  assign accept = go && valid_i[turn_q];
+  for (genvar i = 0; i < INPUTS; i++) begin : g_ready
+    assign ready_o[i] = go && valid_i[i] && turn_q == InputBits'(i);
+  end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       next_q  <= WordBits'(1);
-      turn_q  <= INPUTS'(1);
+      turn_q  <= '0;
       valid_q <= 1'b0;
     end else begin
       if (accept) next_q <= next_q == WordBits'(Total - 1) ? '0 : next_q + 1'b1;
@@ -63,12 +62,8 @@ module channel_mux
     end
   end
 
-  logic [WORD_BITS-1:0] chosen, chosen_q;
-  always_comb begin
-    chosen = '0;
-    for (int i = 0; i < INPUTS; i++) chosen = chosen | (turn_q[i] ? data_i[i] : '0);
-  end
-  always_ff @(posedge clk_i) chosen_q <= chosen;
+  logic [WORD_BITS-1:0] chosen_q;
+  always_ff @(posedge clk_i) chosen_q <= data_i[turn_q];
 
   output_queue #(
     .WORD_BITS(WORD_BITS), .DEPTH(output_depth(1))

@@ -30,6 +30,11 @@ package codesign_pkg;
     return x;
   endfunction
 
+  // The first of `lanes` lanes in chain `index`, where `chains` chains are as long as each other or one lane shorter.
+  function automatic int chain_begin(int index, int lanes, int chains);
+    return (index * lanes) / chains;
+  endfunction
+
   // Cycles of requantize.sv; Requantize.delay in codesign/machine/modules.py.
   function automatic int requantize_cycles(int scaling, int exponent_bits, bit cut, bit ties);
     return ((scaling == 2) ? 3 : 1 + (exponent_bits + 1) / 2) + int'(cut) + int'(ties) + 2;
@@ -38,6 +43,16 @@ package codesign_pkg;
   // Depth of the output queue of a module that makes a word a cycle, so many cycles after its step: output_depth there.
   function automatic int output_depth(int cycles);
     return 1 << $clog2(cycles + 3);
+  endfunction
+
+  // Whether a product of so many bits is made in a DSP: a narrower one would take about as many LUTs around it as without.
+  function automatic bit in_dsp(bit use_dsp, int product_bits);
+    return use_dsp && product_bits >= 9;
+  endfunction
+
+  // Cycles of a product that is cut: in LUTs two rows each, one row for every two bits of the weight.
+  function automatic int multiply_stages(bit use_dsp, int product_bits, int w_bits);
+    return in_dsp(use_dsp, product_bits) ? 1 : ceil_div((w_bits + 1) / 2, 2);
   endfunction
 
 endpackage

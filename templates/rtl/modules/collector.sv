@@ -60,7 +60,7 @@ module collector
     end
 
 `ifndef SYNTHESIS
-    always_ff @(posedge clk_i) begin
+    always @(posedge clk_i) begin
       if (rst_ni && valid_i && left_q > CountBits'(1)) $fatal(1, "%m: results meet");
     end
 `endif

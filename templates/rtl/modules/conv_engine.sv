@@ -6,6 +6,7 @@
 // TAPS = FY: a step takes all rows of the window at one column; it needs FY times the multipliers and a part of the time.
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
+// CHAIN > 0: two output channels share each DSP; CHAIN and FIELD are packed_array's.
 // FILL: what inputs outside the map are. BIAS_FRACTION: bits of an offset below the step of a sum.
 module conv_engine
   import codesign_pkg::*;
@@ -33,6 +34,8 @@ module conv_engine
   parameter bit BLOCK_ROM = 0,
   parameter int QUEUE_DEPTH = 16,
   parameter bit USE_DSP = 1,
+  parameter int CHAIN = 0,
+  parameter int FIELD = 17,
   parameter int X_BITS = 8,
   parameter bit X_SIGNED = 0,
   parameter int W_BITS = 8,
@@ -74,8 +77,13 @@ module conv_engine
   // Weights that never change need no DSP: products with constants are a few additions.
   localparam bit UseDsp = USE_DSP && Passes * Steps > 1;
 
-  logic [TAPS*InLanes-1:0][X_BITS-1:0] x;
-  logic go, issue, take, fed_valid, fed_first, fed_last;
+  // A block RAM has an output register: then weights and inputs both come two cycles after their step.
+  localparam int MaxShallow = 16;  // so few words of weights are not worth a block RAM: a LUT a bit at most
+  localparam bit BlockRom = BLOCK_ROM && Passes * Steps > MaxShallow;
+  localparam bit Late = BlockRom || (BLOCK_BUFFER && !STREAMING && TAPS == 1);
+
+  logic [TAPS*InLanes-1:0][X_BITS-1:0] word_in, x;
+  logic go, issue, take, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
 
   if (STREAMING) begin : g_stream
     pass_feed #(
@@ -86,11 +94,12 @@ module conv_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(x),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last)
     );
+    assign pad = 1'b0;
   end else if (TAPS > 1) begin : g_rows
     logic [TAPS-1:0][InLanes-1:0][X_BITS-1:0] fed;
     row_buffer #(
@@ -110,17 +119,17 @@ module conv_engine
       .issue_o(issue),
       .take_o(take),
       .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last)
     );
     for (genvar f = 0; f < TAPS; f++) begin : g_tap
       for (genvar i = 0; i < InLanes; i++) begin : g_lane
-        assign x[DEPTHWISE ? i * TAPS + f : f * InLanes + i] = fed[f][i];
+        assign word_in[DEPTHWISE ? i * TAPS + f : f * InLanes + i] = fed[f][i];
       end
     end
+    assign pad = 1'b0;
   end else begin : g_line
-    logic pad;
     line_buffer #(
       .WORD_BITS(InLanes * X_BITS),
       .FOLD(Fold),
@@ -137,21 +146,27 @@ module conv_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(x),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last),
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last),
       .pad_o(pad)
     );
-    logic unused_pad;
-    assign unused_pad = &{1'b0, pad};
   end
+  feed_register #(
+    .WORD_BITS(TAPS * InLanes * X_BITS), .LATE(Late)
+  ) u_feed_register (
+    .clk_i, .rst_ni,
+    .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+    .data_o(x), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
+  );
 
   logic [PE-1:0][Operands-1:0][W_BITS-1:0] weights;
   weight_rom #(
     .WORD_BITS(PE * Operands * W_BITS),
     .DEPTH(Passes * Steps),
-    .BLOCK_ROM(BLOCK_ROM),
+    .BLOCK_ROM(BlockRom),
+    .LATE(Late),
     .FILE(WEIGHT_FILE)
   ) u_weights (
     .clk_i, .rst_ni,
@@ -161,20 +176,37 @@ module conv_engine
 
   logic result_valid;
   logic [PE-1:0][ACC_BITS-1:0] result;
-  mac_array #(
-    .PE(PE), .SIMD(Operands), .CHANNELWISE(DEPTHWISE),
-    .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
-    .KEEP(SCALING == 2 && PE == EMIT)
-  ) u_array (
-    .clk_i, .rst_ni,
-    .valid_i(fed_valid),
-    .first_i(fed_first),
-    .last_i(fed_last),
-    .x_i(x),
-    .w_i(weights),
-    .valid_o(result_valid),
-    .acc_o(result)
-  );
+  if (CHAIN > 0) begin : g_packed
+    packed_array #(
+      .PE(PE), .SIMD(Operands),
+      .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .CHAIN(CHAIN), .FIELD(FIELD),
+      .KEEP(SCALING == 2 && PE == EMIT)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .x_i(x),
+      .w_i(weights),
+      .valid_o(result_valid),
+      .acc_o(result)
+    );
+  end else begin : g_single
+    mac_array #(
+      .PE(PE), .SIMD(Operands), .CHANNELWISE(DEPTHWISE),
+      .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .W_BITS(W_BITS), .ACC_BITS(ACC_BITS), .USE_DSP(UseDsp),
+      .KEEP(SCALING == 2 && PE == EMIT)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .x_i(x),
+      .w_i(weights),
+      .valid_o(result_valid),
+      .acc_o(result)
+    );
+  end
 
   logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;
@@ -232,5 +264,8 @@ module conv_engine
     .valid_i(scaled_valid),
     .data_o, .valid_o, .ready_i
   );
+
+  logic unused;
+  assign unused = &{1'b0, fed_pad};
 
 endmodule

@@ -4,15 +4,17 @@
 // Input:  IY x IX pixels of FOLD words, image after image.
 // Output: one word per step, for oy, ox, group, pass, fy, fx, inner word. Every pass walks the FOLD / GROUPS words of
 //         its group at each window position. Channels that all mix are one group, channels that do not are FOLD groups
-//         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result. The last waits for go_i.
+//         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result. The last waits
+//         for go_i.
 //
-// A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
-//   write_q  next word to be written
-//   read_q   word of the present step; inside the padding a virtual address that is never read
-//   start_q  first word of the present window; also virtual where the window begins in the padding
-//   limit_q  DEPTH past the oldest word that is still needed: writing stops there
-// Invariant: a step that is not padding reads only words in [limit_q - DEPTH, write_q).
-// A word that arrives in one cycle can be read in the next; a step costs one cycle.
+// A circular memory of DEPTH words (a power of two). Its state, but for addresses, are two distances:
+//   behind_q  from the next word that is written to the word of the present step: below 0, that word is there
+//   room_q    from the end of what may be written to the next word that is written: below 0, a word may come
+// Inside the padding a step's word is virtual and never read. What may be written ends DEPTH words behind the oldest
+// word that is still needed.
+// Invariant: a step that is not padding reads only words from that oldest one to the last that was written.
+// A word that arrives in one cycle can be read in the next; a step costs one cycle. The room that a window leaves can be
+// written to in the next cycle but one. What a step does is known a step ahead, so that all paths begin at registers.
 module line_buffer
   import codesign_pkg::*;
 #(
@@ -68,13 +70,13 @@ module line_buffer
   // In the last pass of a window the read pointer stands this far behind its start.
   localparam int LastOffset = WindowSpan + FOLD - Inner;
   localparam int Origin = -(PAD_TOP * IX + PAD_LEFT) * FOLD;
-  // A word that is read lies less than this before write_q (it was not yet needed) or at most DEPTH behind; limit_q is at
-  // most DEPTH and this ahead of write_q. So pointers of PtrBits tell which comes first.
+  // A word that is read lies less than this before the next that is written (it was not yet needed) or at most DEPTH
+  // behind; the end of what may be written is at most DEPTH and this ahead.
   localparam int Reach = max(StartImage, StartRow) + WindowSpan + StartColumn + 1;
   localparam int PtrBits = $clog2(DEPTH + Reach) + 1;
   typedef logic signed [PtrBits-1:0] ptr_t;
 
-  // Row and column of the window's start, negative inside the padding.
+  // First position of the last window's start, and of a window's start, negative inside the padding.
   localparam int LastRow = (OY - 1) * STRIDE_Y - PAD_TOP;
   localparam int LastColumn = (OX - 1) * STRIDE_X - PAD_LEFT;
   localparam int RowBits = $clog2(max(IY, SpanY) + max(SpanY, STRIDE_Y) + 1) + 1;
@@ -82,145 +84,267 @@ module line_buffer
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ColumnBits-1:0] column_t;
 
-  logic [counter_bits(Inner)-1:0]  inner_q;
-  logic [counter_bits(FX)-1:0]     fx_q;
-  logic [counter_bits(FY)-1:0]     fy_q;
-  logic [counter_bits(PASSES)-1:0] pass_q;
-  logic [counter_bits(GROUPS)-1:0] group_q;
+  // Loops, the innermost first: word of a group, fx, fy, pass, group, column, row; behind all is the next image. A step
+  // moves one loop on and begins those below it anew: `level_q` is the loop that the present step moves, and `moves_q`
+  // tells of each loop whether this is it or a loop below it.
+  localparam int Loops = 7;
+  localparam int Row = 6;
+  localparam int Image = 7;
+  localparam int Result = 3;  // a step that moves this loop ends a result
+  localparam int Window = 5;  // and one that moves this loop a window
+  function automatic int turns(int loop);
+    case (loop)
+      0: return Inner;
+      1: return FX;
+      2: return FY;
+      3: return PASSES;
+      4: return GROUPS;
+      5: return OX;
+      default: return OY;
+    endcase
+  endfunction
+  function automatic int innermost();
+    for (int i = 0; i < Loops; i++) if (turns(i) > 1) return i;
+    return Image;
+  endfunction
+  localparam int Innermost = innermost();  // of the loops that turn at all
+
+  logic [2:0] level_q;
+  logic [Image:0] moves_q;
+  logic [Loops-1:0] last;  // the loop is in its last turn
+  logic near_q;            // the innermost loop is in its last turn but one
+  logic issue, accept, written, last_step, first_step_q, pad_q;
   row_t    row_q;
   column_t column_q;
-  ptr_t    write_q, read_q, start_q, limit_q;
 
-  logic last_inner, last_fx, last_fy, last_pass, last_group, last_column, last_row;
-  assign last_inner  = inner_q == (counter_bits(Inner))'(Inner - 1);
-  assign last_fx     = last_inner && fx_q == (counter_bits(FX))'(FX - 1);
-  assign last_fy     = last_fx && fy_q == (counter_bits(FY))'(FY - 1);
-  assign last_pass   = last_fy && pass_q == (counter_bits(PASSES))'(PASSES - 1);
-  assign last_group  = last_pass && group_q == (counter_bits(GROUPS))'(GROUPS - 1);
-  assign last_column = last_group && column_q == column_t'(LastColumn);
-  assign last_row    = last_column && row_q == row_t'(LastRow);
-
-  logic pad, written, issue, accept;
-  ptr_t behind, room;
-  assign behind  = read_q - write_q;
-  assign written = behind[PtrBits-1];
-  assign room    = write_q - limit_q;
-  assign ready_o = room[PtrBits-1];
-  assign accept  = valid_i && ready_o;
-  assign issue   = (pad || written) && (!last_fy || go_i);
-  assign issue_o = issue;
-  assign take_o  = issue && last_fy;
-
-  if (PAD_TOP > 0 || PAD_LEFT > 0 || LastRow + SpanY > IY || LastColumn + SpanX > IX) begin : g_pad
-    row_t    iy;
-    column_t ix;
-    assign iy  = row_q + row_t'(fy_q) * row_t'(DILATION_Y);
-    assign ix  = column_q + column_t'(fx_q) * column_t'(DILATION_X);
-    assign pad = iy < 0 || iy >= row_t'(IY) || ix < 0 || ix >= column_t'(IX);
-  end else begin : g_no_pad
-    assign pad = 1'b0;
-  end
-
-  ptr_t read_step, start_step;
-  always_comb begin
-    if (last_row)         start_step = ptr_t'(StartImage);
-    else if (last_column) start_step = ptr_t'(StartRow);
-    else                  start_step = ptr_t'(StartColumn);
-    if (!last_inner)      read_step = ptr_t'(1);
-    else if (!last_fx)    read_step = ptr_t'(ToNextColumn);
-    else if (!last_fy)    read_step = ptr_t'(ToNextRow);
-    else if (!last_pass)  read_step = -ptr_t'(WindowSpan);
-    else if (!last_group) read_step = ptr_t'(ToNextGroup);
-    else                  read_step = start_step - ptr_t'(LastOffset);
-  end
-
-  ptr_t    start_d, limit_d;
-  row_t    row_d;
-  column_t column_d;
-  assign start_d  = start_q + start_step;
-  assign column_d = last_column ? column_t'(-PAD_LEFT) : column_q + column_t'(STRIDE_X);
-  always_comb begin
-    row_d = row_q;
-    if (last_row)         row_d = row_t'(-PAD_TOP);
-    else if (last_column) row_d = row_q + row_t'(STRIDE_Y);
-  end
-
-  // The oldest word needed from the next window on: its own start, or the first real pixel after it.
-  if (PAD_TOP > 0 || PAD_LEFT > 0) begin : g_clipped
-    always_comb begin
-      if (last_row)                       limit_d = start_d + ptr_t'(DEPTH - Origin);
-      else if (row_d < 0)                 limit_d = limit_q;
-      else if (last_column)               limit_d = start_d + ptr_t'(DEPTH + PAD_LEFT * FOLD);
-      else if (column_d < 0)              limit_d = limit_q;
-      else                                limit_d = start_d + ptr_t'(DEPTH);
-    end
-  end else begin : g_unclipped
-    assign limit_d = start_d + ptr_t'(DEPTH);
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      inner_q  <= '0;
-      fx_q     <= '0;
-      fy_q     <= '0;
-      pass_q   <= '0;
-      group_q  <= '0;
-      row_q    <= row_t'(-PAD_TOP);
-      column_q <= column_t'(-PAD_LEFT);
-      read_q   <= ptr_t'(Origin);
-      start_q  <= ptr_t'(Origin);
-      limit_q  <= ptr_t'(DEPTH);
-    end else if (issue) begin
-      inner_q <= last_inner ? '0 : inner_q + 1'b1;
-      read_q  <= read_q + read_step;
-      if (last_inner) fx_q <= last_fx ? '0 : fx_q + 1'b1;
-      if (last_fx) fy_q <= last_fy ? '0 : fy_q + 1'b1;
-      if (last_fy) pass_q <= last_pass ? '0 : pass_q + 1'b1;
-      if (last_pass) group_q <= last_group ? '0 : group_q + 1'b1;
-      if (last_group) begin
-        column_q <= column_d;
-        row_q    <= row_d;
-        start_q  <= start_d;
-        limit_q  <= limit_d;
+  for (genvar i = 0; i < Loops; i++) begin : g_loop
+    localparam int Turns = turns(i);
+    if (Turns == 1) begin : g_once
+      assign last[i] = 1'b1;
+    end else begin : g_turns
+      localparam int TurnBits = counter_bits(Turns);
+      logic [TurnBits-1:0] turn_q;
+      always_ff @(posedge clk_i) begin
+        if (!rst_ni) turn_q <= '0;
+        else if (issue && moves_q[i]) turn_q <= moves_q[i+1] ? '0 : turn_q + 1'b1;
+      end
+      if (i == Innermost) begin : g_first
+        assign last[i] = moves_q[i+1];
+        always_ff @(posedge clk_i) begin
+          if (!rst_ni) near_q <= Turns == 2;
+          else if (issue) near_q <= moves_q[i+1] ? Turns == 2 : Turns > 2 && turn_q == TurnBits'(Turns - 3);
+        end
+      end else begin : g_outer
+        logic last_q;
+        assign last[i] = last_q;
+        always_ff @(posedge clk_i) begin
+          if (!rst_ni) last_q <= 1'b0;
+          else if (issue && moves_q[i]) last_q <= !last_q && turn_q == TurnBits'(Turns - 2);
+        end
       end
     end
   end
 
-  // The limit keeps a word from being read and overwritten in one cycle.
+  // After a step that moved another loop the innermost one turns; when it ends, the first that does not end turns.
+  if (Innermost == Image) begin : g_single
+    assign level_q      = 3'(Image);
+    assign moves_q      = '1;
+    assign first_step_q = 1'b1;
+    assign near_q       = 1'b0;
+    logic unused;
+    assign unused = &{1'b0, near_q, last};
+  end else begin : g_steps
+    logic [Image:0] moves_d;
+    logic [2:0] level_d;
+    always_comb begin
+      moves_d = '0;
+      level_d = '0;
+      for (int i = 0; i <= Image; i++) begin
+        if (i <= Innermost)          moves_d[i] = 1'b1;
+        else if (i == Innermost + 1) moves_d[i] = near_q && !moves_q[i];
+        else                         moves_d[i] = moves_d[i-1] && last[i-1];
+        if (moves_d[i]) level_d = 3'(i);
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        level_q      <= 3'(Innermost);
+        moves_q      <= (Image + 1)'((2 << Innermost) - 1);
+        first_step_q <= 1'b1;
+      end else if (issue) begin
+        level_q      <= level_d;
+        moves_q      <= moves_d;
+        first_step_q <= last_step;
+      end
+    end
+  end
+
+  assign last_step = moves_q[Result];
+  assign issue     = (pad_q || written) && (!last_step || go_i);
+  assign issue_o   = issue;
+  assign take_o    = (pad_q || written) && last_step && go_i;
+  assign accept    = valid_i && ready_o;
+
+  // Where the window starts.
+  logic next_row, next_column, row_ends, row_inside, column_inside, row_stays, column_stays;
+  assign next_row    = moves_q[Row];
+  assign next_column = moves_q[Window];
+  assign row_ends    = moves_q[Image];
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      row_q    <= row_t'(-PAD_TOP);
+      column_q <= column_t'(-PAD_LEFT);
+    end else if (issue) begin
+      if (next_row) row_q <= row_ends ? row_t'(-PAD_TOP) : row_q + row_t'(STRIDE_Y);
+      if (next_column) column_q <= next_row ? column_t'(-PAD_LEFT) : column_q + column_t'(STRIDE_X);
+    end
+  end
+  // Whether the window's start lies inside the map, and whether the next one's stays outside.
+  assign row_inside    = PAD_TOP == 0 || row_q >= 0;
+  assign column_inside = PAD_LEFT == 0 || column_q >= 0;
+  assign row_stays     = PAD_TOP > STRIDE_Y && row_q < row_t'(-STRIDE_Y);
+  assign column_stays  = PAD_LEFT > STRIDE_X && column_q < column_t'(-STRIDE_X);
+
+  if (PAD_TOP > 0 || PAD_LEFT > 0 || LastRow + SpanY > IY || LastColumn + SpanX > IX) begin : g_pad
+    row_t    iy_q;
+    column_t ix_q;
+    logic    y_pad_q, x_pad_q, y_pad, x_pad, next_fy, next_fx, y_pad_d, x_pad_d;
+    assign next_fx = moves_q[1];
+    assign next_fy = moves_q[2];
+    assign x_pad_d = next_fx ? x_pad : x_pad_q;
+    assign y_pad_d = next_fy ? y_pad : y_pad_q;
+    always_comb begin
+      if (!next_fy)               x_pad = ix_q < column_t'(-DILATION_X) || ix_q >= column_t'(IX - DILATION_X);
+      else if (!next_column)      x_pad = !column_inside;
+      else if (next_row)          x_pad = PAD_LEFT > 0;
+      else                        x_pad = column_stays;
+      if (!moves_q[Result])       y_pad = iy_q < row_t'(-DILATION_Y) || iy_q >= row_t'(IY - DILATION_Y);
+      else if (!next_row)         y_pad = !row_inside;
+      else if (row_ends)          y_pad = PAD_TOP > 0;
+      else                        y_pad = row_stays;
+    end
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        iy_q    <= row_t'(-PAD_TOP);
+        ix_q    <= column_t'(-PAD_LEFT);
+        y_pad_q <= PAD_TOP > 0;
+        x_pad_q <= PAD_LEFT > 0;
+        pad_q   <= PAD_TOP > 0 || PAD_LEFT > 0;
+      end else if (issue) begin
+        x_pad_q <= x_pad_d;
+        y_pad_q <= y_pad_d;
+        pad_q   <= x_pad_d || y_pad_d;
+        if (next_fx) begin
+          if (!next_fy)               ix_q <= ix_q + column_t'(DILATION_X);
+          else if (!next_column)      ix_q <= column_q;
+          else if (next_row)          ix_q <= column_t'(-PAD_LEFT);
+          else                        ix_q <= column_q + column_t'(STRIDE_X);
+        end
+        if (next_fy) begin
+          if (!moves_q[Result])       iy_q <= iy_q + row_t'(DILATION_Y);
+          else if (!next_row)         iy_q <= row_q;
+          else if (row_ends)          iy_q <= row_t'(-PAD_TOP);
+          else                        iy_q <= row_q + row_t'(STRIDE_Y);
+        end
+      end
+    end
+  end else begin : g_no_pad
+    assign pad_q = 1'b0;
+  end
+
+  // How far a step moves on, less one.
+  ptr_t step;
+  always_comb begin
+    case (level_q)
+      3'd0:    step = ptr_t'(0);
+      3'd1:    step = ptr_t'(ToNextColumn - 1);
+      3'd2:    step = ptr_t'(ToNextRow - 1);
+      3'd3:    step = ptr_t'(-WindowSpan - 1);
+      3'd4:    step = ptr_t'(ToNextGroup - 1);
+      3'd5:    step = ptr_t'(StartColumn - LastOffset - 1);
+      3'd6:    step = ptr_t'(StartRow - LastOffset - 1);
+      default: step = ptr_t'(StartImage - LastOffset - 1);
+    endcase
+  end
+
+  // One less, and one more through the carry of a bit below the lowest unless a word comes: one adder.
+  ptr_t behind_q, behind_d;
+  logic unused_carry;
+  assign {behind_d, unused_carry} = {behind_q, 1'b1} + {issue ? step : ptr_t'(-1), !accept};
+  assign written = behind_q[PtrBits-1];
+  logic [AddressBits-1:0] write_q, read_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      behind_q <= ptr_t'(Origin);
+      read_q   <= AddressBits'(Origin);
+      write_q  <= '0;
+    end else begin
+      behind_q <= behind_d;
+      if (issue) read_q <= read_q + AddressBits'(step) + 1'b1;
+      if (accept) write_q <= write_q + 1'b1;
+    end
+  end
+
+  // Words that are given up where a window ends, one cycle late: up to the next window's start, or to the first real
+  // pixel after it. FirstRow and FirstColumn are the first starts inside the map.
+  localparam int FirstRow = ceil_div(PAD_TOP, STRIDE_Y) * STRIDE_Y - PAD_TOP;
+  localparam int FirstColumn = ceil_div(PAD_LEFT, STRIDE_X) * STRIDE_X - PAD_LEFT;
+  localparam int LastFreed = (LastRow < 0) ? 0 : (LastRow * IX + max(LastColumn, 0)) * FOLD;
+  ptr_t given, given_q, room_q, room_d;
+  logic ends_q, unused_room;
+  always_comb begin
+    given = '0;
+    if (row_ends)           given = ptr_t'(LastFreed - IY * IX * FOLD);
+    else if (next_row) begin
+      if (row_inside)       given = ptr_t'((max(LastColumn, 0) - STRIDE_Y * IX) * FOLD);
+      else if (!row_stays)  given = ptr_t'(-FirstRow * IX * FOLD);
+    end else if (next_column && row_inside) begin
+      if (column_inside)       given = ptr_t'(-StartColumn);
+      else if (!column_stays)  given = ptr_t'(-FirstColumn * FOLD);
+    end
+  end
+  assign {room_d, unused_room} = {room_q, 1'b1} + {ends_q ? given_q : '0, accept};
+  assign ready_o = room_q[PtrBits-1];
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      ends_q <= 1'b0;
+      room_q <= ptr_t'(-DEPTH);
+    end else begin
+      ends_q <= issue;
+      room_q <= room_d;
+    end
+  end
+  always_ff @(posedge clk_i) given_q <= given;
+
+  // No word is read and overwritten in one cycle: room comes later.
   simple_ram #(
     .WORD_BITS(WORD_BITS), .DEPTH(DEPTH), .BLOCK(BLOCK_RAM), .FILL(FILL)
   ) u_memory (
     .clk_i,
     .write_i(accept),
-    .write_address_i(write_q[AddressBits-1:0]),
+    .write_address_i(write_q),
     .data_i,
     .read_i(1'b1),
-    .fill_i(pad),
-    .read_address_i(read_q[AddressBits-1:0]),
+    .fill_i(pad_q),
+    .read_address_i(read_q),
     .data_o
   );
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) write_q <= '0;
-    else if (accept) write_q <= write_q + 1'b1;
-  end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_o <= 1'b0;
     else valid_o <= issue;
   end
-
   always_ff @(posedge clk_i) begin
-    first_o <= inner_q == '0 && fx_q == '0 && fy_q == '0;
-    last_o  <= last_fy;
-    pad_o   <= pad;
+    first_o <= first_step_q;
+    last_o  <= last_step;
+    pad_o   <= pad_q;
   end
 
 `ifndef SYNTHESIS
   // `image_steps` leaves out the steps into the next image's padding, which need no word.
   int occupancy, peak;
   longint steps, image_steps;
-  assign occupancy = DEPTH + int'(room);
+  assign occupancy = DEPTH + int'(room_q);
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       peak        <= 0;
@@ -229,7 +353,7 @@ module line_buffer
     end else begin
       if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
       if (issue) steps <= steps + 1;
-      if (issue && last_row) image_steps <= steps + 1;
+      if (issue && row_ends) image_steps <= steps + 1;
     end
   end
   final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, image_steps);

@@ -3,8 +3,8 @@
 //
 // x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE x SIMD, each PE its own.
 // w_i holds PE x SIMD weights, [pe][simd]. Between first_i and last_i the products of one result are summed; PE results
-// appear on acc_o with valid_o 3 + ceil(log2(SIMD)) cycles after the step of their last word (the step itself is the
-// cycle before valid_i). Nothing ever stands still: what enters comes out.
+// appear on acc_o with valid_o 1 + multiply_stages + ceil(log2(SIMD)) cycles after their last word. Nothing ever stands
+// still: what enters comes out.
 module mac_array
   import codesign_pkg::*;
 #(
@@ -31,16 +31,17 @@ module mac_array
 
   localparam int ProductBits = X_BITS + 1 - int'(X_SIGNED) + W_BITS;
   localparam int Levels = $clog2(SIMD);
+  localparam int Flags = multiply_stages(USE_DSP, ProductBits, W_BITS) + Levels;
 
-  // Flags travel beside the data: one register for the products, one for each level.
-  logic [Levels:0] valid_q, first_q, last_q;
+  // Flags travel beside the data: one register for each stage of the products, one for each level.
+  logic [Flags-1:0] valid_q, first_q, last_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
-    else valid_q <= (Levels + 1)'({valid_q, valid_i});
+    else valid_q <= Flags'({valid_q, valid_i});
   end
   always_ff @(posedge clk_i) begin
-    first_q <= (Levels + 1)'({first_q, first_i});
-    last_q  <= (Levels + 1)'({last_q, last_i});
+    first_q <= Flags'({first_q, first_i});
+    last_q  <= Flags'({last_q, last_i});
   end
 
   for (genvar p = 0; p < PE; p++) begin : g_pe
@@ -55,7 +56,8 @@ module mac_array
             .X_BITS(X_BITS),
             .X_SIGNED(X_SIGNED),
             .W_BITS(W_BITS),
-            .USE_DSP(USE_DSP)
+            .USE_DSP(USE_DSP),
+            .CUT(1)
           ) u_multiply (
             .clk_i,
             .enable_i(1'b1),
@@ -83,12 +85,12 @@ module mac_array
     // Masked in front of the adder, so that a bit takes one LUT.
     logic signed [ACC_BITS-1:0] sum, so_far;
     assign sum    = ACC_BITS'(g_level[Levels].sum_q[0]);
-    assign so_far = first_q[Levels] ? '0 : $signed(acc_o[p]);
+    assign so_far = first_q[Flags-1] ? '0 : $signed(acc_o[p]);
     kept_register #(
       .BITS(ACC_BITS), .KEEP(KEEP)
     ) u_acc (
       .clk_i,
-      .enable_i(valid_q[Levels]),
+      .enable_i(valid_q[Flags-1]),
       .data_i(sum + so_far),
       .data_o(acc_o[p])
     );
@@ -96,7 +98,7 @@ module mac_array
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_o <= 1'b0;
-    else valid_o <= valid_q[Levels] && last_q[Levels];
+    else valid_o <= valid_q[Flags-1] && last_q[Flags-1];
   end
 
 endmodule

@@ -91,7 +91,7 @@ module output_queue
   assign data_o = memory[read_q];
 
 `ifndef SYNTHESIS
-  always_ff @(posedge clk_i) begin
+  always @(posedge clk_i) begin
     if (rst_ni && valid_i && count_q == CountBits'(DEPTH)) $fatal(1, "%m: a word came without a place");
   end
 `endif

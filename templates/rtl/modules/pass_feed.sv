@@ -2,8 +2,7 @@
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
 // Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
-// connected layer or a 1x1 convolution with PE = K, a global pooling with PE = C). STEPS words make one result; the last
-// of them waits for go_i.
+// connected layer or a 1x1 convolution with PE = K). STEPS words make one result; the last of them waits for go_i.
 module pass_feed
   import codesign_pkg::*;
 #(
@@ -24,29 +23,38 @@ module pass_feed
   output logic                 last_o
 );
 
-  localparam int StepBits = counter_bits(STEPS);
-  logic [StepBits-1:0] step_q;
-  logic last;
-
-  assign last    = step_q == StepBits'(STEPS - 1);
-  assign ready_o = !last || go_i;
+  logic last_q, first_q;
+  assign ready_o = !last_q || go_i;
   assign issue_o = valid_i && ready_o;
-  assign take_o  = valid_i && last && go_i;
+  assign take_o  = valid_i && last_q && go_i;
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      step_q  <= '0;
-      valid_o <= 1'b0;
-    end else begin
-      valid_o <= issue_o;
-      if (issue_o) step_q <= last ? '0 : step_q + 1'b1;
+  if (STEPS == 1) begin : g_one
+    assign last_q  = 1'b1;
+    assign first_q = 1'b1;
+  end else begin : g_many
+    localparam int StepBits = counter_bits(STEPS);
+    logic [StepBits-1:0] step_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begin
+        step_q  <= '0;
+        first_q <= 1'b1;
+        last_q  <= 1'b0;
+      end else if (issue_o) begin
+        step_q  <= last_q ? '0 : step_q + 1'b1;
+        first_q <= last_q;
+        last_q  <= step_q == StepBits'(STEPS - 2);
+      end
     end
   end
 
   always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_o <= 1'b0;
+    else valid_o <= issue_o;
+  end
+  always_ff @(posedge clk_i) begin
     data_o  <= data_i;
-    first_o <= step_q == '0;
-    last_o  <= last;
+    first_o <= first_q;
+    last_o  <= last_q;
   end
 
 `ifndef SYNTHESIS

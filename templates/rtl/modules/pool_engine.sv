@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, for the average a requantize, and an output queue.
 //
+// STREAMING: windows read every pixel once and in order, so only results so far are kept, in block RAM with BLOCK_BUFFER.
 // FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
 // COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
 // map, and their offset is OFFSET + ADDED * multiplier.
 //
-// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken.
+// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken; STREAMING as many as
+// there are words.
 module pool_engine
   import codesign_pkg::*;
 #(
@@ -61,25 +63,26 @@ module pool_engine
 
   localparam int Passes = ceil_div(C, PE);
 
-  logic [PE-1:0][X_BITS-1:0] fed;
-  logic go, take, fed_valid, fed_first, fed_last, pad, issue;
+  logic go, take, result_valid;
+  logic [PE-1:0][ACC_BITS-1:0] result;
+  logic [counter_bits(COUNTS)-1:0] count;
+  localparam bit Keep = AVERAGE && SCALING == 2 && PE == EMIT;
 
-  if (STREAMING) begin : g_stream
-    pass_feed #(
-      .WORD_BITS(PE * X_BITS),
-      .STEPS(FY * FX)
-    ) u_feed (
+  if (STREAMING) begin : g_running
+    running_pool #(
+      .PE(PE), .FOLD(Passes), .PIXELS(IY * IX / (OY * OX)), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED),
+      .ACC_BITS(ACC_BITS), .BLOCK(BLOCK_BUFFER), .KEEP(Keep)
+    ) u_array (
       .clk_i, .rst_ni, .data_i, .valid_i, .ready_o,
       .go_i(go),
-      .issue_o(issue),
       .take_o(take),
-      .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last)
+      .valid_o(result_valid),
+      .acc_o(result)
     );
-    assign pad = 1'b0;
-  end else begin : g_line
+    assign count = '0;
+  end else begin : g_windows
+    logic [PE-1:0][X_BITS-1:0] word_in, fed;
+    logic issue, pad, in_valid, in_first, in_last, fed_valid, fed_first, fed_last, fed_pad;
     line_buffer #(
       .WORD_BITS(PE * X_BITS),
       .FOLD(Passes),
@@ -96,31 +99,36 @@ module pool_engine
       .go_i(go),
       .issue_o(issue),
       .take_o(take),
-      .data_o(fed),
-      .valid_o(fed_valid),
-      .first_o(fed_first),
-      .last_o(fed_last),
+      .data_o(word_in),
+      .valid_o(in_valid),
+      .first_o(in_first),
+      .last_o(in_last),
       .pad_o(pad)
     );
+    feed_register #(
+      .WORD_BITS(PE * X_BITS), .LATE(BLOCK_BUFFER)
+    ) u_feed_register (
+      .clk_i, .rst_ni,
+      .data_i(word_in), .valid_i(in_valid), .first_i(in_first), .last_i(in_last), .pad_i(pad),
+      .data_o(fed), .valid_o(fed_valid), .first_o(fed_first), .last_o(fed_last), .pad_o(fed_pad)
+    );
+    pool_array #(
+      .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
+      .COUNTS(COUNTS), .KEEP(Keep)
+    ) u_array (
+      .clk_i, .rst_ni,
+      .valid_i(fed_valid),
+      .first_i(fed_first),
+      .last_i(fed_last),
+      .pad_i(fed_pad),
+      .x_i(fed),
+      .valid_o(result_valid),
+      .acc_o(result),
+      .count_o(count)
+    );
+    logic unused_issue;
+    assign unused_issue = &{1'b0, issue};
   end
-
-  logic result_valid;
-  logic [PE-1:0][ACC_BITS-1:0] result;
-  logic [counter_bits(COUNTS)-1:0] count;
-  pool_array #(
-    .PE(PE), .AVERAGE(AVERAGE), .X_BITS(X_BITS), .X_SIGNED(X_SIGNED), .ACC_BITS(ACC_BITS),
-    .COUNTS(COUNTS), .KEEP(AVERAGE && SCALING == 2 && PE == EMIT)
-  ) u_array (
-    .clk_i, .rst_ni,
-    .valid_i(fed_valid),
-    .first_i(fed_first),
-    .last_i(fed_last),
-    .pad_i(pad),
-    .x_i(fed),
-    .valid_o(result_valid),
-    .acc_o(result),
-    .count_o(count)
-  );
 
   logic word_valid;
   logic [EMIT-1:0][ACC_BITS-1:0] word;
@@ -195,6 +203,6 @@ module pool_engine
   );
 
   logic unused;
-  assign unused = &{1'b0, issue, count};
+  assign unused = &{1'b0, count};
 
 endmodule

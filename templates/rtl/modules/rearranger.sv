@@ -7,6 +7,7 @@
 //
 // A memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
+//   edge_q   DEPTH before the word after it
 //   read_q   word of the present step, which may not have come yet
 //   next_q   word of the step after it
 //   held_q   oldest word that is still needed: writing stops DEPTH past it
@@ -54,7 +55,7 @@ module rearranger
   localparam int PtrBits = $clog2(DEPTH + REACH) + 1;
   typedef logic signed [PtrBits-1:0] ptr_t;
 
-  ptr_t write_q, write_d, read_q, read_d, next_q, held_q, held_d, behind, beyond;
+  ptr_t write_q, edge_q, read_q, read_d, next_q, held_q, held_d, behind, room;
   logic begun_q, there_q, full_q, gives_up_q, accept, step, advance, go;
   assign ready_o = !full_q;
   assign accept  = valid_i && !full_q;
@@ -105,11 +106,12 @@ module rearranger
     end
   end
 
-  assign write_d = write_q + ptr_t'({1'b0, accept});
-  assign read_d  = step ? next_q : read_q;
-  assign held_d  = (step && gives_up_q) ? next_q : held_q;
-  assign behind  = read_d - write_d;
-  assign beyond  = write_d - held_d - ptr_t'(DEPTH);
+  assign read_d = step ? next_q : read_q;
+  assign held_d = (step && gives_up_q) ? next_q : held_q;
+  // read_d less what has been written, and the words that find room less one; `accept` comes in as the carry.
+  logic [1:0] unused_carry;
+  assign {behind, unused_carry[0]} = {read_d, 1'b1} + {~write_q, !accept};
+  assign {room, unused_carry[1]}   = {held_d, 1'b1} + {~edge_q, !accept};
   logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -118,6 +120,7 @@ module rearranger
       full_q     <= 1'b0;
       gives_up_q <= 1'b0;
       write_q    <= '0;
+      edge_q     <= ptr_t'(1 - DEPTH);
       read_q     <= ptr_t'(FIRST);
       next_q     <= ptr_t'(FIRST);
       held_q     <= '0;
@@ -125,8 +128,9 @@ module rearranger
     end else begin
       begun_q <= 1'b1;
       there_q <= behind[PtrBits-1];
-      full_q  <= !beyond[PtrBits-1];
-      write_q <= write_d;
+      full_q  <= room[PtrBits-1];
+      if (accept) write_q <= write_q + 1'b1;
+      if (accept) edge_q <= edge_q + 1'b1;
       read_q  <= read_d;
       held_q  <= held_d;
       valid_q <= {valid_q[0], step};
@@ -163,7 +167,7 @@ module rearranger
     .data_o, .valid_o, .ready_i
   );
   logic unused;
-  assign unused = &{1'b0, found_q, valid_q};
+  assign unused = &{1'b0, found_q, valid_q, behind, room, unused_carry};
 
 `ifndef SYNTHESIS
   int occupancy, peak;

@@ -6,6 +6,7 @@
 //
 // A circular memory of DEPTH words (a power of two). All pointers count words from reset, modulo 2**PtrBits:
 //   write_q  next word to be written
+//   edge_q   DEPTH before the word after it
 //   read_q   word of the present step
 //   next_q   word of the step after it
 //   held_q   oldest word that is still needed: writing stops DEPTH past it
@@ -48,7 +49,7 @@ module row_repeater
   assign last_column = last_copy && column_q == (counter_bits(X))'(X - 1);
   assign last_pass   = pass_q == (counter_bits(FY))'(FY - 1);
 
-  ptr_t write_q, write_d, read_q, read_d, next_q, next_d, held_q, held_d, behind, beyond;
+  ptr_t write_q, edge_q, read_q, read_d, next_q, next_d, held_q, held_d, behind, room;
   logic begun_q, there_q, full_q, frees_q, accept, step, advance, go;
   assign ready_o = !full_q;
   assign accept  = valid_i && !full_q;
@@ -62,11 +63,12 @@ module row_repeater
     else if (last_column && !last_pass) next_d = next_q - ptr_t'(X * FOLD - 1);
   end
 
-  assign write_d = write_q + ptr_t'({1'b0, accept});
-  assign read_d  = step ? next_q : read_q;
-  assign held_d  = (step && frees_q) ? next_q : held_q;
-  assign behind  = read_d - write_d;
-  assign beyond  = write_d - held_d - ptr_t'(DEPTH);
+  assign read_d = step ? next_q : read_q;
+  assign held_d = (step && frees_q) ? next_q : held_q;
+  // read_d less what has been written, and the words that find room less one; `accept` comes in as the carry.
+  logic [1:0] unused_carry;
+  assign {behind, unused_carry[0]} = {read_d, 1'b1} + {~write_q, !accept};
+  assign {room, unused_carry[1]}   = {held_d, 1'b1} + {~edge_q, !accept};
   logic [1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -79,6 +81,7 @@ module row_repeater
       column_q <= '0;
       pass_q   <= '0;
       write_q  <= '0;
+      edge_q   <= ptr_t'(1 - DEPTH);
       read_q   <= '0;
       next_q   <= '0;
       held_q   <= '0;
@@ -86,8 +89,9 @@ module row_repeater
     end else begin
       begun_q <= 1'b1;
       there_q <= behind[PtrBits-1];
-      full_q  <= !beyond[PtrBits-1];
-      write_q <= write_d;
+      full_q  <= room[PtrBits-1];
+      if (accept) write_q <= write_q + 1'b1;
+      if (accept) edge_q <= edge_q + 1'b1;
       read_q  <= read_d;
       held_q  <= held_d;
       valid_q <= {valid_q[0], step};
@@ -130,7 +134,7 @@ module row_repeater
     .data_o, .valid_o, .ready_i
   );
   logic unused;
-  assign unused = &{1'b0, found_q, valid_q};
+  assign unused = &{1'b0, found_q, valid_q, behind, room, unused_carry};
 
 `ifndef SYNTHESIS
   ptr_t used;

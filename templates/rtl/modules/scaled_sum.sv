@@ -68,18 +68,35 @@ module scaled_sum
   localparam int Levels = max($clog2(Terms), 1);
   localparam int Depth = output_depth(Levels - 1 + requantize_cycles(0, 0, CUT, TIES != 0 && SHIFT > 0));
 
+  // Bit t: term t is to be subtracted.
+  typedef logic [68:0] terms_t;
+  function automatic terms_t minus_of(digits_t a, digits_t a_minus, digits_t b, digits_t b_minus);
+    terms_t found = '0;
+    int t = 0;
+    for (int k = 0; k < 34; k++) begin
+      if (a[k]) begin
+        found[t] = a_minus[k];
+        t = t + 1;
+      end
+    end
+    for (int k = 0; k < 34; k++) begin
+      if (b[k]) begin
+        found[t] = b_minus[k];
+        t = t + 1;
+      end
+    end
+    return found;
+  endfunction
+  localparam terms_t Minus = minus_of(ADigits, AMinus, BDigits, BMinus);
+
   // Whether sum number s of a level is to be subtracted. All of its terms are then, so that one adder makes it. In place
   // of -x the root adds ~x, and the offset has the 1 that lacks.
   function automatic bit negative(int level, int s);
-    bit all = 1'b1;
+    bit found = 1'b1;
     for (int t = 0; t < Terms; t++) begin
-      if ((t >> level) == s) begin
-        if (t == Terms - 1) all = 1'b0;
-        else if (t < ATerms) all = all && AMinus[place_of(ADigits, t)];
-        else all = all && BMinus[place_of(BDigits, t - ATerms)];
-      end
+      if ((t >> level) == s) found = found && Minus[t];
     end
-    return all;
+    return found;
   endfunction
 
   logic go, step;

@@ -47,8 +47,10 @@ module width_packer
   plan_t plan, plan_q;
   assign sum  = {1'b0, place_q} + (last ? (PlaceBits + 1)'(InLast) : (PlaceBits + 1)'(IN));
   assign full = sum >= (PlaceBits + 1)'(OUT);
-  assign plan = '{place: place_q, completes: full || ends, padded: ends && !full,
-                  rests: ends && sum > (PlaceBits + 1)'(OUT)};
+  assign plan.place     = place_q;
+  assign plan.completes = full || ends;
+  assign plan.padded    = ends && !full;
+  assign plan.rests     = ends && sum > (PlaceBits + 1)'(OUT);
   assign after = ends ? '0 : place_t'(full ? sum - (PlaceBits + 1)'(OUT) : sum);
 
   // A plan is made for the first word in the first cycle after reset.
@@ -64,7 +66,7 @@ module width_packer
     end
   end
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) plan_q <= '{place: '0, completes: 1'b1, padded: 1'b0, rests: 1'b0};
+    if (!rst_ni) plan_q <= '0;
     else if (advance) plan_q <= plan;
   end
 
@@ -128,8 +130,11 @@ module width_packer
     logic [ChoiceBits-1:0] digit;
     if (s == 0) begin : g_first
       assign from = data_i;
-      assign slot = '{word: accept, flush: flush, complete: accept && plan_q.completes && !flush_q,
-                      padded: flush_q || plan_q.padded, place: plan_q.place};
+      assign slot.word     = accept;
+      assign slot.flush    = flush;
+      assign slot.complete = accept && plan_q.completes && !flush_q;
+      assign slot.padded   = flush_q || plan_q.padded;
+      assign slot.place    = plan_q.place;
     end else begin : g_next
       assign from = g_stage[s-1].moved_q;
       assign slot = g_stage[s-1].slot_q;
@@ -158,7 +163,11 @@ module width_packer
   logic [OUT-1:0][UNIT_BITS-1:0] rest_q, joined_q;
   logic joined_valid_q;
   slot_t near, last_slot;
-  assign near      = (Digits == 1) ? g_stage[0].slot : g_stage[max(Digits-2, 0)].slot_q;
+  if (Digits == 1) begin : g_near
+    assign near = g_stage[0].slot;
+  end else begin : g_far
+    assign near = g_stage[Digits-2].slot_q;
+  end
   assign last_slot = g_stage[Digits-1].slot_q;
   assign moved     = g_stage[Digits-1].moved_q;
   logic unused;
