@@ -33,6 +33,7 @@ from codesign.testing.random_values import (
     pick,
     power_of_two,
     random_multipliers,
+    random_outputs,
     random_shift,
     random_weights,
     random_window,
@@ -78,7 +79,9 @@ def random_graph(
     if rng.random() < 0.4 or len(build.nodes) == 1:
         build.head = build.dense(build.head)
     number = int(rng.integers(1 << 30))
-    outputs = _outputs(build.nodes[1:], np.random.default_rng(number)) if several_outputs else ()
+    outputs = (
+        random_outputs([n.name for n in build.nodes[1:]], np.random.default_rng(number)) if several_outputs else ()
+    )
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
@@ -362,14 +365,6 @@ class _Builder:
                 by_count=by_count,
             )
         )
-
-
-def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
-    """Return the names of two or three outputs in any order, the last node among them, or none for that one alone."""
-    if rng.random() < 0.7 or len(nodes) == 1:
-        return ()
-    others = rng.permutation(len(nodes) - 1)[: pick(rng, (1, 1, 2))].tolist()
-    return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
 
 
 def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
