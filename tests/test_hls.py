@@ -15,7 +15,7 @@ from codesign.emit.hls import render_hls
 from codesign.emit.registers import REGISTERS
 from codesign.emit.tables import bias_table, multiplier_table, weight_table
 from codesign.errors import ConfigError, UnsupportedError
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.model import golden
