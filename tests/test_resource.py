@@ -118,7 +118,7 @@ def test_registers_of_modules_that_join_and_repeat_maps_are_their_words_pointers
     queue = 3 * 2 + 2 * 3 + 3  # of four words: three addresses, two counts, three flags
     # The word, whether it is there, which of seven is next, whose turn it is.
     assert (mux.ff, mux.bram18, mux.dsp) == (24 + 1 + 3 + 2 + queue, 0, 0)
-    assert mux.lut == 24 + 7 + (13 + 4 * 4)  # a choice of three a bit; the queue has four RAM32M
+    assert mux.lut == 24 + 7 + (10 + 4 * 4)  # a choice of three a bit; the queue has four RAM32M
     rows = RowRepeater(ishape=Shape(7, 7, 8), fy=2, fx=2, fold=4, word_bits=16, depth=64, block_ram=False)
     assert to_resources(area(rows, XC7)).ff == 16 + 5 + 5 * 7 + (2 + 1 + 3 + 1) + queue
     large = dataclasses.replace(rows, depth=2048, block_ram=True)

@@ -241,6 +241,10 @@ def test_planted_bugs_are_found(tmp_path: Path) -> None:
     first_row = "iy_q    <= row_t'({}PAD_TOP);"
     padding = fails("padding", planted(first_row.format("-"), first_row.format("1 - "), "line_buffer"))
     assert padding.status == 1
+    # A place in an output queue that is not given back: the last steps of results wait for it for ever.
+    lost = fails("lost", planted("give_q <= pop;", "give_q <= pop && read_q != '0;", "output_queue"))
+    assert lost.status != 0
+    assert "stuck: " in lost.text
     # One word short: the fork in front keeps the word, so the course need not change, but the FIFO is less full.
     short = fails("short", planted("used != ptr_t'(DEPTH)", "used != ptr_t'(DEPTH - 1)", "stream_fifo"))
     name, words = max(schedule(elaborate(graph, design)).fifo_words.items(), key=lambda item: item[1])

@@ -168,8 +168,8 @@ def test_the_table_has_every_module_that_holds_registers() -> None:
 
 
 PARTS = {
-    "channel_rom", "kept_register", "long_counter", "loop_counter", "pool_array", "scale_product", "simple_ram",
-    "packed_pair", "packed_tap", "width_packer", "width_splitter",
+    "channel_rom", "feed_register", "kept_register", "long_counter", "loop_counter", "packed_pair", "packed_tap",
+    "pool_array", "scale_product", "simple_ram", "width_packer", "width_splitter",
 }  # fmt: skip
 
 

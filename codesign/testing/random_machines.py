@@ -382,10 +382,8 @@ def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
         simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
     engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=1)
     taps = 1 if apart is None or is_streaming(node, engine) else pick(apart, tap_choices(node))
-    narrowest = emit_lanes(node, pe, simd, taps)
-    emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    row = row_words(node, engine)
-    room = 2 * words_in(node, engine) + 16
+    emit = pick(rng, tuple(n for n in range(emit_lanes(node, pe, simd, taps), pe + 1) if pe % n == 0))
+    row, room = row_words(node, engine), 2 * words_in(node, engine) + 16
     return replace(
         engine,
         emit=emit,
