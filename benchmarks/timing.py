@@ -80,7 +80,7 @@ the ECP5 as above, and synthesized for both families.
 So an ECP5 takes {slower:.2f} times as long as an Artix-7 of grade 1. The netlist's sum is {artix:.2f} times what Vivado
 reached, because Vivado's synthesis shortens paths and Yosys' does not. Engines are larger than a small processor.
 By the ECP5, scaled with that ratio, they would take {engines:.2f} times their sums of delays (from {least:.2f} to
-{most:.2f}). That is what `placed` in `boards/technologies/xc7.yaml` says, and in `xcup.yaml` likewise ({ultra:.2f}).
+{most:.2f}). Rounded, that is `placed` in `boards/technologies/xc7.yaml`. In `xcup.yaml` it is likewise {ultra:.2f}.
 So an estimate may well be off by a quarter in either direction, and by more for a board that is nearly full.
 
 ## Sources of the delays

@@ -50,7 +50,6 @@ int main() {
   beats(true, false);
   tick();  // counts are one cycle late
   top.rootp->accel_control__DOT__u_cycle__DOT__count_q = %(jump)s;
-  top.rootp->accel_control__DOT__u_cycle__DOT__full_q = 2;  // the second piece of 16 bits is all ones
   for (int i = 0; i < 8; ++i) tick();
   beats(true, true);
   for (int i = 0; i < 10; ++i) tick();

@@ -248,6 +248,7 @@ def feed(**parameters: int | bool) -> Feed:
         depth=int(given["banks"]) * 10 * fold,
         block_ram=bool(given["block_ram"]),
         streams=False,
+        late=False,
         taps=3,
     )
 

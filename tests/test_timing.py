@@ -168,9 +168,19 @@ def test_the_table_has_every_module_that_holds_registers() -> None:
 
 
 PARTS = {
-    "channel_rom", "kept_register", "long_counter", "loop_counter", "pool_array", "scale_product", "simple_ram",
-    "packed_pair", "packed_tap", "width_packer", "width_splitter",
-}  # fmt: skip
+    "channel_rom",
+    "feed_register",
+    "kept_register",
+    "long_counter",
+    "loop_counter",
+    "packed_pair",
+    "packed_tap",
+    "pool_array",
+    "scale_product",
+    "simple_ram",
+    "width_packer",
+    "width_splitter",
+}
 
 
 def test_a_report_of_placing_gives_the_clock_and_the_path_between_registers(tmp_path: Path) -> None:

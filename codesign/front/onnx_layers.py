@@ -66,8 +66,7 @@ def translate(state: Translation, node: OnnxNode) -> None:  # noqa: C901, PLR091
         case "MaxPool" | "AveragePool":
             pooling(state, node)
         case "GlobalAveragePool" | "GlobalMaxPool":
-            x = state.tensor(node.inputs[0])
-            average = node.operator == "GlobalAveragePool"
+            average, x = node.operator == "GlobalAveragePool", state.tensor(node.inputs[0])
             state.emit(Pool(name=node.name, input=x, output=node.outputs[0], average=average))
         case "ReduceMean":
             _reduce_mean(state, node)

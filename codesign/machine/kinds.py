@@ -60,7 +60,7 @@ class Joint(ABC):
 
     @property
     @abstractmethod
-    def delay(self) -> int:
+    def delay(self) -> Int:
         """Cycles from taking words to offering what they make."""
 
     @property

@@ -14,6 +14,7 @@ from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
 from codesign.machine.mac import MacArray as MacArray
 from codesign.machine.mac import WeightRom as WeightRom
+from codesign.machine.mac import multiply_stages
 from codesign.machine.pools import PoolArray, RunningPool
 from codesign.machine.scales import Requantize, Scale
 from codesign.ops.arrays import Bool, Int, ceil_div, ceil_log2, largest
@@ -228,8 +229,13 @@ class GateArray(Whole, Joint):
         return a_bits + (not a_signed), b_bits + (not b_signed)
 
     @property
-    def delay(self) -> int:
-        return 2 + Requantize(lanes=self.pe, scale=self.scale, constant=True).delay + 1
+    def delay(self) -> Int:
+        return 1 + self.product_cycles + Requantize(lanes=self.pe, scale=self.scale, constant=True).delay + 1
+
+    @property
+    def product_cycles(self) -> Int:
+        """Cycles of a product."""
+        return multiply_stages(self.operand_bits[1], self.in_dsp)
 
     @property
     def turns(self) -> tuple[tuple[int, ...], ...]:

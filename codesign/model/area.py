@@ -52,8 +52,8 @@ from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
 from codesign.ops.arrays import BoolArray, IntArray, ceil_div
 
-CONTROL_FF = 387
-OUTPUT_END_FF = 32  # images by which an output is ahead; its beats are the port's
+CONTROL_FF = 547
+OUTPUT_END_FF = 29  # images by which an output is ahead, and flags; its beats are the port's
 
 
 def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR0912 (one row for every kind)
@@ -104,7 +104,7 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return counts(0, lut=technology.fitted.control, ff=CONTROL_FF)
         case OutputEnds():
             ends = len(module.beats)
-            return counts(0, lut=ends * technology.fitted.output_end, ff=ends * OUTPUT_END_FF)
+            return counts(0, lut=ends * technology.fitted.output_end, ff=ends * OUTPUT_END_FF + 1)
 
 
 def total_area(modules: Iterable[Module], technology: Technology) -> IntArray:

@@ -9,7 +9,7 @@ from codesign.machine.scales import Requantize
 from codesign.model.area_streams import queue_area
 from codesign.model.counts import counter_ff, counts
 from codesign.model.memory import bram18_count, ceil_log2, lutram_luts, rom_luts
-from codesign.ops.arrays import IntArray
+from codesign.ops.arrays import IntArray, ceil_div
 
 
 def rearranger_area(module: Rearranger, technology: Technology) -> IntArray:
@@ -61,7 +61,12 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
         ff = np.where(in_dsp, 0, factors) if packs else factors + given
     else:
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
-    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=pe * ff + 2)
+    stages = ceil_div((gate.operand_bits[1] + 1) // 2, 2)  # of a product in LUTs, two rows each
+    low = 0 if scale.general else unread
+    kept_bits = (max(b_bits - 4 * k + 1, 0) + max(4 * k - low, 0) for k in range(1, stages))
+    cuts = sum(kept_bits) + (stages - 1) * (a_bits + gate.operand_bits[0])
+    ff = pe * (ff + np.where(in_dsp, 0, cuts)) + 2 + np.where(in_dsp, 0, stages - 1)
+    table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=ff)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
         counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has an address of its own

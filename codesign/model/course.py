@@ -220,7 +220,7 @@ class _Course:
             case (Stage() as stage,):
                 return self._passed([ins], int(stage.delay), words)
             case (Joint() as joint,):
-                return self._passed([[ins[i] for i in turn] for turn in joint.turns], joint.delay, words)
+                return self._passed([[ins[i] for i in turn] for turn in joint.turns], int(joint.delay), words)
         raise AssertionError(f"{engine.name}: how its modules follow one another is not known")
 
     def _passed(self, turns: list[list[Times]], delay: int, words: int) -> Times:

@@ -33,6 +33,7 @@ from codesign.testing.random_values import (
     pick,
     power_of_two,
     random_multipliers,
+    random_outputs,
     random_shift,
     random_weights,
     random_window,
@@ -78,7 +79,9 @@ def random_graph(
     if rng.random() < 0.4 or len(build.nodes) == 1:
         build.head = build.dense(build.head)
     number = int(rng.integers(1 << 30))
-    outputs = _outputs(build.nodes[1:], np.random.default_rng(number)) if several_outputs else ()
+    outputs = (
+        random_outputs([n.name for n in build.nodes[1:]], np.random.default_rng(number)) if several_outputs else ()
+    )
     return Graph(f"random{number}", tuple(build.nodes), build.params, outputs=outputs)
 
 
@@ -364,14 +367,6 @@ class _Builder:
         )
 
 
-def _outputs(nodes: list[Node], rng: Rng) -> tuple[str, ...]:
-    """Return the names of two or three outputs in any order, the last node among them, or none for that one alone."""
-    if rng.random() < 0.7 or len(nodes) == 1:
-        return ()
-    others = rng.permutation(len(nodes) - 1)[: pick(rng, (1, 1, 2))].tolist()
-    return tuple(nodes[i].name for i in rng.permutation([*others, len(nodes) - 1]).tolist())
-
-
 def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
     """Return an engine of the node; taps are drawn from `apart`, none without."""
     k, c = node.oshape.c, node.reduced_channels
@@ -382,10 +377,8 @@ def _engine(node: Operation, rng: Rng, apart: Rng | None) -> LineEngine:
         simd = pick(rng, (1, c, int(rng.integers(1, c + 1))))
     engine = LineEngine(nodes=(node.name,), pe=pe, simd=simd, emit=1)
     taps = 1 if apart is None or is_streaming(node, engine) else pick(apart, tap_choices(node))
-    narrowest = emit_lanes(node, pe, simd, taps)
-    emit = pick(rng, tuple(n for n in range(narrowest, pe + 1) if pe % n == 0))
-    row = row_words(node, engine)
-    room = 2 * words_in(node, engine) + 16
+    emit = pick(rng, tuple(n for n in range(emit_lanes(node, pe, simd, taps), pe + 1) if pe % n == 0))
+    row, room = row_words(node, engine), 2 * words_in(node, engine) + 16
     return replace(
         engine,
         emit=emit,

@@ -118,3 +118,11 @@ def power_of_two(least: int) -> int:
 def pick(rng: Rng, options: Sequence[T]) -> T:
     """Return one of the options."""
     return options[int(rng.integers(len(options)))]
+
+
+def random_outputs(names: list[str], rng: Rng) -> tuple[str, ...]:
+    """Return two or three of the nodes as outputs in any order, the last one among them, or none for that one alone."""
+    if rng.random() < 0.7 or len(names) == 1:
+        return ()
+    others = rng.permutation(len(names) - 1)[: pick(rng, (1, 1, 2))].tolist()
+    return tuple(names[i] for i in rng.permutation([*others, len(names) - 1]).tolist())

@@ -106,8 +106,13 @@ module accel_control
 
   // Beats and ends of images one cycle late, or as late as those of the outputs.
   logic [IN_LATE:0] in_beats_q;
-  logic in_beat_q, out_beat_q, image_out_q, finished, out_final_q, none_out_q;
+  logic in_beat, in_beat_q, out_beat_q, image_out_q, finished, out_final_q, none_out_q;
   assign in_beat_q = in_beats_q[IN_LATE];
+  if (IN_LATE == 0) begin : g_now
+    assign in_beat = in_beat_i;
+  end else begin : g_late
+    assign in_beat = in_beats_q[IN_LATE-1];
+  end
   assign finished  = image_out_q && out_final_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -133,7 +138,8 @@ module accel_control
       if (finished) busy_q <= 1'b0;
       if (finished) done_q <= 1'b1;
       else if (clears) done_q <= 1'b0;
-      if (in_beat_q) counting_q <= 1'b1;
+      if (finished) counting_q <= 1'b0;
+      else if (in_beat) counting_q <= 1'b1;
     end
   end
   always_ff @(posedge clk_i) begin
@@ -159,7 +165,7 @@ module accel_control
   long_counter #(
     .BITS(64)
   ) u_cycle (
-    .clk_i, .load_i(start_q), .value_i(64'd0), .step_i(busy_q && (counting_q || in_beat_q)), .count_o(cycle)
+    .clk_i, .load_i(start_q), .value_i(64'd0), .step_i(counting_q), .count_o(cycle)
   );
   long_counter u_images_out (
     .clk_i, .load_i(start_q), .value_i(32'd0), .step_i(image_out_q), .count_o(images_out)

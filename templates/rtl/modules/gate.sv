@@ -3,7 +3,8 @@
 //
 // Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image: it is taken beside the first pixel
 // of a, and kept for the REPEAT - 1 others. SCALING and MULTIPLIER are those of requantize.
-// A register lies behind both factors, and one behind the product. Nothing waits behind them: see output_queue.sv.
+// A register lies behind both factors. Products of LUTs are cut, see multiply.sv. Nothing waits behind the factors: see
+// output_queue.sv.
 module gate
   import codesign_pkg::*;
 #(
@@ -35,7 +36,10 @@ module gate
 );
 
   localparam bit Cut = (SCALING == 2) ? ACC_BITS > 25 : SUM_BITS > 26;
-  localparam int Depth = output_depth(2 + requantize_cycles(SCALING, 0, Cut, 1'b0));
+  localparam int FactorBits = B_BITS + 1 - int'(B_SIGNED);  // an unsigned gate becomes signed by a leading zero
+  localparam int ProductBits = A_BITS + 1 - int'(A_SIGNED) + FactorBits;
+  localparam int Flags = 1 + multiply_stages(USE_DSP, ProductBits, FactorBits);
+  localparam int Depth = output_depth(Flags + requantize_cycles(SCALING, 0, Cut, 1'b0));
 
   logic [PE-1:0][A_BITS-1:0] a, a_q;
   logic [PE-1:0][B_BITS-1:0] b_in, b, b_q;
@@ -88,18 +92,16 @@ module gate
     end
   end
 
-  logic [1:0] valid_q;
+  logic [Flags-1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
-    else valid_q <= {valid_q[0], accept};
+    else valid_q <= {valid_q[Flags-2:0], accept};
   end
   always_ff @(posedge clk_i) begin
     a_q <= a;
     b_q <= b;
   end
 
-  localparam int FactorBits = B_BITS + 1 - int'(B_SIGNED);  // an unsigned gate becomes signed by a leading zero
-  localparam int ProductBits = A_BITS + 1 - int'(A_SIGNED) + FactorBits;
   logic [PE-1:0][ACC_BITS-1:0] product;
   for (genvar p = 0; p < PE; p++) begin : g_lane
     logic [FactorBits-1:0] factor;
@@ -109,7 +111,7 @@ module gate
     assign factor     = FactorBits'(b_q[p]);
     assign product[p] = ACC_BITS'(wide);
     multiply #(
-      .X_BITS(A_BITS), .X_SIGNED(A_SIGNED), .W_BITS(FactorBits), .USE_DSP(USE_DSP)
+      .X_BITS(A_BITS), .X_SIGNED(A_SIGNED), .W_BITS(FactorBits), .USE_DSP(USE_DSP), .CUT(1'b1)
     ) u_multiply (
       .clk_i,
       .enable_i(1'b1),
@@ -128,7 +130,7 @@ module gate
     .KEEP(USE_DSP)
   ) u_requantize (
     .clk_i, .rst_ni,
-    .valid_i(valid_q[1]),
+    .valid_i(valid_q[Flags-1]),
     .acc_i(product),
     .multiplier_i({PE{MULTIPLIER_BITS'(MULTIPLIER)}}),
     .offset_i({PE{Half}}),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT-0
-// A counter of many bits in pieces of 16, none of which waits for the carry of another: whether a piece is all ones, and
+// A counter of many bits in pieces of 24, none of which waits for the carry of another: whether a piece is all ones, and
 // so whether the one above it counts too, is a register.
-module long_counter #(
-  parameter int BITS = 32  // a multiple of 16
+module long_counter
+  import codesign_pkg::*;
+#(
+  parameter int BITS = 32
 ) (
   input  logic            clk_i,
   input  logic            load_i,
@@ -11,17 +13,19 @@ module long_counter #(
   output logic [BITS-1:0] count_o
 );
 
-  localparam int PieceBits = 16;
-  localparam int Pieces = BITS / PieceBits;
+  localparam int PieceBits = 24;
+  localparam int Pieces = ceil_div(BITS, PieceBits);
   logic [BITS-1:0] count_q;
   logic [Pieces-1:0] full_q;
   assign count_o = count_q;
 
   for (genvar k = 0; k < Pieces; k++) begin : g_piece
-    logic [PieceBits-1:0] value, count;
+    localparam int First = PieceBits * k;
+    localparam int Bits = min(BITS - First, PieceBits);
+    logic [Bits-1:0] value, count;
     logic carry;
-    assign value = value_i[PieceBits*k+:PieceBits];
-    assign count = count_q[PieceBits*k+:PieceBits];
+    assign value = value_i[First+:Bits];
+    assign count = count_q[First+:Bits];
     if (k == 0) begin : g_lowest
       assign carry = step_i;
     end else begin : g_above
@@ -29,11 +33,11 @@ module long_counter #(
     end
     always_ff @(posedge clk_i) begin
       if (load_i) begin
-        count_q[PieceBits*k+:PieceBits] <= value;
+        count_q[First+:Bits] <= value;
         full_q[k] <= &value;
       end else if (carry) begin
-        count_q[PieceBits*k+:PieceBits] <= count + 1'b1;
-        full_q[k] <= count == PieceBits'(-2);
+        count_q[First+:Bits] <= count + 1'b1;
+        full_q[k] <= count == Bits'(-2);
       end
     end
   end
