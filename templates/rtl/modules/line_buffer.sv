@@ -92,22 +92,9 @@ module line_buffer
   localparam int Image = 7;
   localparam int Result = 3;  // a step that moves this loop ends a result
   localparam int Window = 5;  // and one that moves this loop a window
-  function automatic int turns(int loop);
-    case (loop)
-      0: return Inner;
-      1: return FX;
-      2: return FY;
-      3: return PASSES;
-      4: return GROUPS;
-      5: return OX;
-      default: return OY;
-    endcase
-  endfunction
-  function automatic int innermost();
-    for (int i = 0; i < Loops; i++) if (turns(i) > 1) return i;
-    return Image;
-  endfunction
-  localparam int Innermost = innermost();  // of the loops that turn at all
+  // Of the loops that turn at all.
+  localparam int Innermost = (Inner > 1) ? 0 : (FX > 1) ? 1 : (FY > 1) ? 2 : (PASSES > 1) ? 3 : (GROUPS > 1) ? 4 :
+                             (OX > 1) ? 5 : (OY > 1) ? 6 : Image;
 
   logic [2:0] level_q;
   logic [Image:0] moves_q;
@@ -118,7 +105,8 @@ module line_buffer
   column_t column_q;
 
   for (genvar i = 0; i < Loops; i++) begin : g_loop
-    localparam int Turns = turns(i);
+    localparam int Turns = (i == 0) ? Inner : (i == 1) ? FX : (i == 2) ? FY : (i == 3) ? PASSES : (i == 4) ? GROUPS :
+                           (i == 5) ? OX : OY;
     if (Turns == 1) begin : g_once
       assign last[i] = 1'b1;
     end else begin : g_turns
