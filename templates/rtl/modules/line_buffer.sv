@@ -206,7 +206,7 @@ module line_buffer
       else if (!next_column)      x_pad = !column_inside;
       else if (next_row)          x_pad = PAD_LEFT > 0;
       else                        x_pad = column_stays;
-      if (!moves_q[Result])       y_pad = iy_q < row_t'(-DILATION_Y) || iy_q >= row_t'(IY - DILATION_Y);
+      if (!last_step)              y_pad = iy_q < row_t'(-DILATION_Y) || iy_q >= row_t'(IY - DILATION_Y);
       else if (!next_row)         y_pad = !row_inside;
       else if (row_ends)          y_pad = PAD_TOP > 0;
       else                        y_pad = row_stays;
@@ -229,7 +229,7 @@ module line_buffer
           else                        ix_q <= column_q + column_t'(STRIDE_X);
         end
         if (next_fy) begin
-          if (!moves_q[Result])       iy_q <= iy_q + row_t'(DILATION_Y);
+          if (!last_step)              iy_q <= iy_q + row_t'(DILATION_Y);
           else if (!next_row)         iy_q <= row_q;
           else if (row_ends)          iy_q <= row_t'(-PAD_TOP);
           else                        iy_q <= row_q + row_t'(STRIDE_Y);

@@ -92,10 +92,7 @@ module multiply
         logic unused;
         assign {row, unused} = {rest, 1'b1} + {term, digit[2]};
       end
-      always_comb begin
-        below = low;
-        below[2*d+:2] = row[1:0];
-      end
+      assign below = low | ((2 * Digits)'(row[1:0]) << (2 * d));
     end
     if (Digits > 1) begin : g_low
       assign product[2*Digits-3:0] = g_digit[Digits-1].low[2*Digits-3:0];

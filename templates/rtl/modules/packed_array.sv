@@ -80,8 +80,8 @@ module packed_array
       .valid_i(valid_q[Depth-1]),
       .first_i(first_q[Depth-1]),
       .x_i(x),
-      .w_i(w_i[2*p+:2]),
-      .acc_o(acc_o[2*p+:2])
+      .w_i({w_i[2*p+1], w_i[2*p]}),
+      .acc_o({acc_o[2*p+1], acc_o[2*p]})
     );
   end
 
