@@ -8,7 +8,7 @@ from codesign.errors import ConfigError
 from codesign.ir.design import Design, LineEngine, Multiplier
 from codesign.ir.graph import Graph
 from codesign.ir.technology import technology_of
-from codesign.machine.line import emit_lanes
+from codesign.machine.line import emit_lanes, is_streaming
 from codesign.machine.packing import check_packing, fits_port, is_packed
 from codesign.ops.node import Operation
 
@@ -29,6 +29,8 @@ def packed_somewhere(graph: Graph, design: Design, rng: Rng) -> Design:
 
 def _packs(node: Operation, engine: LineEngine, graph: Graph) -> bool:
     """Return whether the engine can be packed with these weights."""
+    if engine.taps > 1 and is_streaming(node, engine):
+        return False  # a wider engine may read its words in order, and so has no rows to take at once
     try:
         check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
     except ConfigError:

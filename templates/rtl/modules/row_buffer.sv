@@ -316,15 +316,16 @@ module row_buffer
       pad_q  <= pad;
     end
 
-    logic [WORD_BITS-1:0] word;
-    always_comb begin
-      word = words[0];
-      for (int b = 1; b < BANKS; b++) begin
-        if (step_q == bank_t'(b)) word = words[b];
+    for (genvar b = 0; b < BANKS; b++) begin : g_choice
+      logic [WORD_BITS-1:0] word;
+      if (b == 0) begin : g_first
+        assign word = words[0];
+      end else begin : g_next
+        assign word = (step_q == bank_t'(b)) ? words[b] : g_choice[b-1].word;
       end
     end
     always_ff @(posedge clk_i) begin
-      data_o[f] <= pad_q ? FILL : word;
+      data_o[f] <= pad_q ? FILL : g_choice[BANKS-1].word;
     end
   end
 
