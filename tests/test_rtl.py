@@ -291,7 +291,7 @@ def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) 
     The bench reads the first of several outputs; the others are always ready.
     """
     modules: set[str] = set()
-    for seed in (15, 26, 48, 67):
+    for seed in (1, 15, 26, 48, 67):
         rng = np.random.default_rng(seed)
         graph = random_graph(rng, several_outputs=seed == 48)
         x = random_inputs(graph, rng, 3)

@@ -1,6 +1,8 @@
 """Renders a design as an HLS C++ project: kernels as they are, parameters, weights, top level and test bench.
 
 Scripts for the vendors' tools are emit.host's; what they compile is listed here.
+
+Long because every kind of engine has its call here.
 """
 
 from collections.abc import Mapping
