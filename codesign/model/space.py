@@ -356,13 +356,13 @@ def _best_kinds(counts: IntArray, kinds: int, legal: BoolArray) -> IntArray:
     """Return legal rows [N] of counts that no other kind of the same lanes beats in every resource; of equals the
     first. Of each lanes the first kind is legal.
     """
-    counts = np.where(legal[:, None], counts, np.iinfo(np.int64).max)
-    table = counts.reshape(-1, kinds, counts.shape[1])
-    no_worse = (table[:, :, None, :] <= table[:, None, :, :]).all(axis=3)
-    better = (table[:, :, None, :] < table[:, None, :, :]).any(axis=3)
-    first = np.triu(np.ones((kinds, kinds), dtype=np.bool_), 1)
-    beaten = (no_worse & (better | first)).any(axis=1)
-    return np.flatnonzero(~beaten.ravel())
+    table = np.where(legal[:, None], counts, np.iinfo(np.int64).max).reshape(-1, kinds, counts.shape[1])
+    no_worse = np.ones((kinds, kinds, len(table)), np.bool_)
+    for column in np.ascontiguousarray(table.transpose(2, 1, 0)):
+        no_worse &= column[:, None] <= column
+    first = np.triu(np.ones((kinds, kinds), np.bool_), 1)[:, :, None]
+    beaten = (no_worse & (first | ~no_worse.swapaxes(0, 1))).any(axis=0)
+    return np.flatnonzero(~beaten.T.ravel())
 
 
 def _roundness(lanes: int) -> int:
