@@ -126,7 +126,7 @@ def test_the_map_waits_in_a_fifo_until_its_gate_is_there() -> None:
 
 PLANTED = {
     "lookup": (upsampled, "word_q == WordBits'(FOLD - 1) ? '0 : word_q + 1'b1", "'0"),
-    "gate": (squeeze_excite, "assign fresh = pixel_q == '0;", "assign fresh = pixel_q <= PixelBits'(1);"),
+    "gate": (squeeze_excite, "fresh_q      <= last_pixel_q;", "fresh_q      <= last_pixel_q || pixel_q == '0;"),
     "rearranger": (shuffled, "last[i] ? '0 : turn_q + 1'b1", "last[i] ? '0 : ~turn_q"),
     "padder": (upsampled, "column_q + column_t'(STRIDE_X)", "column_q + column_t'(1)"),
 }
