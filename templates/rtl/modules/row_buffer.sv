@@ -327,6 +327,8 @@ module row_buffer
     always_ff @(posedge clk_i) begin
       data_o[f] <= pad_q ? FILL : g_choice[BANKS-1].word;
     end
+    logic unused_step;  // one bank is no choice
+    assign unused_step = &{1'b0, step_q};
   end
 
   logic unused;

@@ -51,6 +51,8 @@ module scale_product #(
       low_late_q        <= low_sum_q[Low-1:0];
     end
     assign sum_o = {high_sum_q, low_late_q};
+    logic unused;  // a product may have a bit more than the sum
+    assign unused = &{1'b0, low_product_q, high_product_q};
   end else begin : g_one
     localparam int ProductBits = (ACC_BITS + MULTIPLIER_BITS < SUM_BITS) ? ACC_BITS + MULTIPLIER_BITS : SUM_BITS;
     logic [ACC_BITS-1:0] acc_q;
