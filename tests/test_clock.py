@@ -39,7 +39,8 @@ from codesign.testing.clock_cases import (
 from codesign.testing.small import small_design, small_graph
 
 TABLE = Path(__file__).parent / "clock.csv"
-MEDIAN, MOST = 0.10, 0.60  # of what was not fitted; most is off where a kind was fitted to one sample or two
+# Errors of what was not fitted, and of what was. Most is off where a kind was fitted to one sample or two.
+MEDIAN, FITTED_MEDIAN, MOST = 0.20, 0.05, 0.65
 BOARD = load_board("pynq-z2")
 
 
@@ -69,7 +70,7 @@ def test_estimates_of_what_was_fitted_are_nearer(family: str) -> None:
     rows = [row for row in read_measured(TABLE) if row.family == family]
     errors = list(errors_of(rows, FITTED).values())
     assert len(errors) >= 80
-    assert np.median(np.abs(errors)) < MEDIAN / 2
+    assert np.median(np.abs(errors)) < FITTED_MEDIAN
     assert np.abs(errors).max() < MOST
 
 
