@@ -102,7 +102,7 @@ def averaged(shape: Shape, pe: int, memory: Memory = Memory.BRAM) -> tuple[Graph
 @pytest.mark.gxx
 def test_planted_bugs_are_found(tmp_path: Path) -> None:
     """Words meet their own result on its way, in either memory; a word of the last pixel waits for no place."""
-    three, nine = Shape(3, 3, 3), Shape(3, 3, 9)
+    three, nine = Shape(3, 3, 3), Shape(1, 2, 9)
     assert not mismatches(Shape(3, 3, 2), None, tmp_path / "sound")
     assert mismatches(Shape(3, 3, 2), planted("FewWords = 2", "FewWords = 1", "running_pool"), tmp_path / "few")
     assert not mismatches(three, None, tmp_path / "sound_memory")
