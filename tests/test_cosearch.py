@@ -37,10 +37,11 @@ pytestmark = pytest.mark.torch
 
 def test_a_demand_pushes_drawn_networks_below_it(board: Board, tmp_path: Path) -> None:
     slow = run_tiny(board, tmp_path / "a", min_fps=150_000.0, epochs=6, choice_rate=0.2)
-    fast = run_tiny(board, tmp_path / "b", min_fps=600_000.0, epochs=6, choice_rate=0.2)
+    fast = run_tiny(board, tmp_path / "b", min_fps=1_500_000.0, epochs=6, choice_rate=0.2)
     assert slow.interval_cycles <= 666
-    assert fast.interval_cycles <= 166
-    assert fast.history[-1].drawn_interval_cycles < slow.history[-1].drawn_interval_cycles
+    assert fast.interval_cycles <= 66
+    assert slow.history[-1].drawn_interval_cycles <= 666
+    assert fast.history[-1].drawn_interval_cycles <= 66
 
 
 def test_a_demand_that_no_network_meets_is_infeasible_and_names_the_nearest(board: Board, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ def test_chosen_arrays_are_searched_with_the_network_and_meet_the_demand(board: 
     found = run_tiny(board, tmp_path, hardware=Hardware.DNA, epochs=6)
     assert found.interval_cycles <= board.clock_mhz * 1e6 / 500_000.0
     assert not found.resources.excess(board.budget)
-    assert dict(found.choices)["head array"].split()[0] in ("lut", "dsp")
+    assert dict(found.choices)["head array"].split()[0] in ("lut", "dsp", "packed")
     assert found.design_searches == 0
 
 
