@@ -345,7 +345,7 @@ def test_a_part_without_dsps_or_without_luts_has_the_limit_of_the_other_and_an_e
     def limit(dsp: int, lut: int) -> int | None:
         return limit_interval(graph, dataclasses.replace(board, resources=Resources(dsp=dsp, lut=lut)))
 
-    assert limit(dsp=1, lut=0) == macs
-    assert limit(dsp=2, lut=0) == (macs + 1) // 2
+    assert limit(dsp=1, lut=0) == (macs + 1) // 2  # two multiplications share a DSP
+    assert limit(dsp=2, lut=0) == (macs + 3) // 4
     assert limit(dsp=0, lut=1) > limit(dsp=1, lut=1)
     assert limit(dsp=0, lut=0) is None

@@ -145,7 +145,7 @@ def test_a_refused_design_is_named_by_its_file_and_what_was_proved_before_stands
 
 def test_a_design_whose_buffers_are_too_small_is_named_by_its_file(tmp_path: Path) -> None:
     run = rendered_run(tmp_path / "run")
-    edit_design(run, buffer_words=2)
+    edit_design(run, buffer_words=2, taps=1)
     with pytest.raises(ConfigError, match=rf"^{re.escape(str(run.folder.design))}: node 'conv': one of its windows"):
         bring(Step.PREDICT, run.folder.path, silent)
 
