@@ -78,7 +78,9 @@ def test_tables_hold_every_parameter_once(data: st.DataObject) -> None:
             if not borrowed:
                 assert np.count_nonzero(weight.values) == np.count_nonzero(given)
             bias = np.tile(bias_table(node, engine, graph.params).values.reshape(-1), node.k)[: node.k]
-            inputs = node.zero_in * given.sum() << node.bias_fraction  # what a map of zero points adds
+            packed = engine.multiplier is Multiplier.PACKED and not node.itype.signed
+            zero = node.zero_in - (1 << node.itype.bits - 1 if packed else 0)  # packing multiplies x - 2**(bits - 1)
+            inputs = zero * given.sum() << node.bias_fraction  # what a map of zero points adds
             assert bias.sum() == graph.params[f"{node.name}.bias"].sum() - inputs
             assert multiplier_table(node, engine, graph.params).lanes == engine.emit
 
