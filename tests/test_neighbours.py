@@ -76,15 +76,15 @@ def test_changes_one_by_one_lead_to_the_best_that_meets_the_demand(board: Board)
 
 def test_what_is_too_slow_is_neither_trained_nor_the_result(board: Board) -> None:
     """Whatever tables say, which here are for a demand that nearly all meet."""
-    known = Known(board, most=100, target=300)
+    known = Known(board, most=100, target=70)
     row, found = known.improved(first_row(SPACE), tables=2000)
-    slow = [d for d in known.accelerators.found.values() if d is not None and d.interval_cycles > 300]
+    slow = [d for d in known.accelerators.found.values() if d is not None and d.interval_cycles > 70]
     assert slow  # tried, and left
     for asked in [*known.asked, row]:
         design = known.accelerators.design(asked)
         assert design is not None
-        assert design.interval_cycles <= 300
-    assert found.interval_cycles <= 300
+        assert design.interval_cycles <= 70
+    assert found.interval_cycles <= 70
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
