@@ -170,7 +170,7 @@ def test_arrays_follow_a_network_before_it_is_changed(board: Board) -> None:
     rng = torch.Generator().manual_seed(0)
     for _ in range(100):
         chooser.fit_arrays(row, 1.0, rng)
-    assert at_first > 1.0
+    assert at_first > 0.5
     fitted = replace(row, arrays=chooser.likeliest().arrays)
     assert pricing.log_cost(fitted) == pytest.approx(0.0)
     assert all(torch.equal(x, y) for x, y in zip(before, chooser.logits, strict=False))
