@@ -71,9 +71,9 @@ def space_with(*operators: Operator) -> Space:
 
 
 def test_a_block_whose_operators_are_all_too_slow_is_skipped(board: Board) -> None:
-    slow = Operator(kind=Kind.CONV, kernel=7)  # 49 steps at least for each of 16 pixels
+    slow = Operator(kind=Kind.CONV, kernel=7)  # 7 steps at least for each of 16 pixels
     space = space_with(slow, Operator(kind=Kind.SKIP))
-    task = tiny_task(board, 400, space=space)
+    task = tiny_task(board, 100, space=space)
     pricing = Pricing(task)
     chooser = Chooser(task, tiny_config(minimum_depth=2), pricing, CPU)
     at = next(i for i, d in enumerate(decisions(space)) if d.name == "stage 0 block 1 operator")

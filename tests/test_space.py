@@ -96,11 +96,11 @@ def test_options_left_out_are_beaten_by_one_of_the_same_pe_and_simd(graph):
         for row in range(0, len(options), 1 + len(options) // 8):
             alike = (engines.pe == engines.pe[row]) & (engines.simd == engines.simd[row])
             kept = options.counts[alike & (engines.taps == engines.taps[row])]
-            for kind in space._kinds(node):
+            for kind in space._kinds(node, False):
                 engine = dataclasses.replace(
                     engines.engine(row, node.name), multiplier=Multiplier.DSP if kind[0] else Multiplier.LUT
                 )
-                memories = [Memory.BRAM if bit else Memory.LUT for bit in kind[1:]]
+                memories = [Memory.BRAM if bit else Memory.LUT for bit in kind[2:]]
                 engine = dataclasses.replace(engine, weight_memory=memories[0], buffer_memory=memories[1])
                 price = total_area(line_modules(node, engine), technology_of("xc7"))
                 assert (kept <= price).all(axis=1).any()
