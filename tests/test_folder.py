@@ -480,7 +480,7 @@ def test_an_edited_design_has_no_claims_and_no_measurements_of_the_one_before(
     assert summary["search"]["proved_optimal"]
     assert {"csim", "rtlsim"} <= set(summary)
     assert "which is proved" in run.folder.report.read_text()
-    edit_design(run, pe=1, emit=1, buffer_words=262144)
+    edit_design(run, pe=1, emit=1, taps=1, buffer_words=262144)
     for verb in ("report", "predict"):
         capsys.readouterr()
         assert main([verb, out]) == 0
