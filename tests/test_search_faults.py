@@ -165,7 +165,7 @@ def test_widths_and_bits_that_cost_nothing_are_taken(board: Board, tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize(("lut", "target"), [(2500, 200), (8000, 200)])
+@pytest.mark.parametrize(("lut", "target"), [(2500, 200), (2900, 400), (8000, 200)])
 def test_a_network_grows_until_nothing_more_fits(board: Board, lut: int, target: int) -> None:
     small = replace(board, resources=Resources(dsp=4, bram18=20, uram=0, lut=lut, ff=10000))
     accelerators = Accelerators(tiny_task(small, target))
