@@ -247,9 +247,9 @@ def test_two_lanes_count_as_much_as_the_whole(tmp_path: Path) -> None:
     assert [pieces for pieces, _ in found] == [0, 4]
     whole, pieces = (synth.count_resources(cells) for _, cells in found)
     assert (whole.dsp, whole.bram18, whole.uram) == (pieces.dsp, pieces.bram18, pieces.uram)
-    # The whole shares what is equal in several lanes: registers of constants, and logic on them.
-    assert abs(pieces.lut / whole.lut - 1) < 0.05
-    assert abs(pieces.ff / whole.ff - 1) < 0.05
+    # Flags of results pass registers on both sides of a cut. Three in a row are one LUT in the whole.
+    assert 0 <= pieces.ff - whole.ff <= 4 * 2
+    assert abs(pieces.lut / whole.lut - 1) < 0.01  # those flags, and what an array shares with its engine
 
 
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:

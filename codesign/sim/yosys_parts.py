@@ -2,7 +2,8 @@
 
 Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
 a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
-That array alone may take some per cent fewer LUTs than as part of the whole; what else it takes is the same.
+The registers of its operands go with it, because a DSP may take them in. That array alone may take some per cent fewer
+LUTs than as part of the whole; what else it takes is the same.
 A part is known by its content: where the counts of the same content are kept, they are taken as they are.
 
 Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then
@@ -28,6 +29,7 @@ from typing import Any
 
 WHOLE_PRODUCTS = 128  # up to so many products an engine is synthesized as a whole
 SINGLE, PACKED = "g_single.u_array", "g_packed.u_array"  # the array in an engine
+OPERANDS = ("x_i", "w_i")  # ports of an array; registers stand in front of them
 MOST_PRODUCTS = 1024  # in any part; more take more than ten minutes, and gigabytes
 
 _PLACE = re.compile(r"^(?: *attribute \\(?:src|hdlname) .*|autoidx .*)\n", re.MULTILINE)
@@ -199,7 +201,10 @@ def _work(design: Any, part: Part, job: Job, limit: int) -> None:
 def _count(design: Any, part: Part, job: Job) -> None:
     """Write the cell counts of one part: those that are kept of its content, or by synthesis."""
     _cut_out(design, part)
-    script = (f"synth_xilinx -family {job.family} -top {part.top} -flatten -noiopad", "stat -json")
+    # No cells but registers in front of an array that was cut out; a part without one has none.
+    ports = ",".join((*OPERANDS, "Q"))
+    operands = f"delete t:FD* t:*_array$* %ci2:+[{ports}] %i"
+    script = (f"synth_xilinx -family {job.family} -top {part.top} -flatten -noiopad", operands, "stat -json")
     stat, content = job.stats / part.file, job.stats / f"{part.file}.il"
     design.run_pass(f"write_rtlil {content}")
     text = canonical("\n".join((job.version, *script, content.read_text())), part.path)
@@ -207,7 +212,8 @@ def _count(design: Any, part: Part, job: Job) -> None:
     kept = job.kept / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
     if not kept.exists():
         design.run_pass(script[0])
-        design.run_pass(f"tee -q -o {stat} {script[1]}")
+        design.run_pass(script[1])
+        design.run_pass(f"tee -q -o {stat} {script[2]}")
         unfinished = job.kept / f"{_TEMPORARY}{os.getpid()}"
         shutil.copyfile(stat, unfinished)
         os.replace(unfinished, kept)
@@ -236,7 +242,24 @@ def _cut_out(design: Any, part: Part) -> None:
             lane = _lane(_plain(cell.name))
             if lane is not None and int(lane) >= part.lanes:
                 array.remove(cell)
+        for port in OPERANDS:
+            _register(array, port)
     design.run_pass(f"hierarchy -top {part.top}")
+
+
+def _register(module: Any, port: str) -> None:
+    """Put a register behind an input port."""
+    from pyosys import libyosys
+
+    inside = module.wire(libyosys.IdString(f"\\{port}"))
+    module.rename(inside, libyosys.IdString(f"\\{port}_q"))
+    outside = module.addWire(libyosys.IdString(f"\\{port}"), inside.width)
+    outside.port_id, outside.port_input = inside.port_id, True
+    inside.port_input = False
+    clock = libyosys.SigSpec(module.wire(libyosys.IdString("\\clk_i")))
+    name = libyosys.IdString(f"${port}_register")
+    module.addDff(name, clock, libyosys.SigSpec(outside), libyosys.SigSpec(inside), True)
+    module.fixup_ports()
 
 
 def _free_bytes() -> int:
