@@ -70,6 +70,8 @@ def kind_of_block(block: Block) -> str:
     match block:
         case Unit(modules=(module,)):
             return type(module).__name__.lower()
+        case Unit(modules=(RunningPool(), *_)):
+            return "running_pool"
         case Unit() as unit:
             return type(unit.node).__name__.lower()
         case Converter() as converter:
@@ -110,14 +112,18 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             if feed.streams:
                 return {"streams": 1.0}
             padding = float(feed.has_padding)
-            plain = {"pointer": _log2(feed.depth), "padding": padding, "block": float(bool(feed.block_ram))}
+            turns = (feed.inner, feed.window.fx, feed.window.fy // _whole(feed.taps), feed.passes, feed.fold // feed.inner)
+            loops = float(sum(_whole(count) > 1 for count in turns))
+            strides = float(max(feed.window.stride_y, feed.window.stride_x) > 1)
+            plain = {"pointer": _log2(feed.depth), "padding": padding, "loops": loops, "strides": strides}
+            plain |= {"block": float(bool(feed.late))}
             return {**plain, "taps": 1.0} if _whole(feed.taps) > 1 else plain
         case WeightRom() as rom:
             in_block = bool(rom.block_ram)
             return {"rom": 0.0 if in_block else _log2(rom.depth), "block_rom": float(in_block)}
         case MacArray() as array:
             in_dsp = array.in_dsp or array.packed
-            rows = 0.0 if in_dsp else math.ceil(array.w_bits / 2)
+            rows = 0.0 if in_dsp else float(min(math.ceil(array.w_bits / 2), 2))  # a register stands behind every two
             row_bits = 0.0 if in_dsp else float(array.x_bits)
             lanes = _log2(_whole(array.pe) * _whole(array.simd))
             return {"lanes": lanes, "rows": rows, "row_bits": row_bits, "sum": float(array.acc_bits)}
@@ -126,7 +132,7 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
         case RunningPool() as pool:
             block = float(bool(pool.in_block_ram))
             lanes, total = _log2(_whole(pool.pe) * pool.x_bits), float(pool.bits) * pool.average
-            return {"streams": 1.0, "lanes": lanes, "sum": total, "block": block}
+            return {"lanes": lanes, "sum": total, "block": block}
         case Collector() as collector:
             return {"words": _log2(_whole(collector.pe) // _whole(collector.emit))}
         case OutputQueue() as queue:
@@ -138,7 +144,7 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             return {"lanes": _log2(add.pe), "terms": float(terms), **_scale_features(add.scale)}
         case GateArray() as gate:
             bits = sum(gate.operand_bits)
-            rows = 0.0 if gate.in_dsp else min(gate.operand_bits) / 2
+            rows = 0.0 if gate.in_dsp else float(min(math.ceil(gate.operand_bits[1] / 2), 2))
             return {"lanes": _log2(gate.pe), "rows": rows, "sum": float(bits), **_scale_features(gate.scale)}
         case ChannelMux() as mux:
             return {"inputs": float(len(mux.words)), "lanes": _log2(mux.word_bits)}

@@ -52,6 +52,7 @@ module multiply
       logic [2*Digits-1:0] low, below;  // bits of the product below this row, and below the next one
       row_t term, row, rest;
       logic [2:0] digit;
+      logic [1:0] settled;  // apart, since yosys-slang extends the sign of a part of a signed row in a cast
       if (d == 0) begin : g_enter
         assign operand = x;
         assign weight  = w;
@@ -92,7 +93,8 @@ module multiply
         logic unused;
         assign {row, unused} = {rest, 1'b1} + {term, digit[2]};
       end
-      assign below = low | ((2 * Digits)'(row[1:0]) << (2 * d));
+      assign settled = row[1:0];
+      assign below = low | ((2 * Digits)'(settled) << (2 * d));
     end
     if (Digits > 1) begin : g_low
       assign product[2*Digits-3:0] = g_digit[Digits-1].low[2*Digits-3:0];
