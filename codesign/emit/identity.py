@@ -2,13 +2,26 @@
 
 import hashlib
 
+from codesign.ir.canonical import digest
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
+from codesign.ops.conv import Conv
 
 
 def design_hash(graph: Graph, design: Design) -> int:
-    """Return the first 64 bits of SHA-256 over the digests of graph and design."""
-    return int.from_bytes(hashlib.sha256((graph.digest() + design.digest()).encode()).digest()[:8], "big")
+    """Return the first 64 bits of SHA-256 over the digests of design and graph.
+
+    Where weights are loaded, what is loaded does not count: one machine is of many trainings.
+    """
+    built_in = _built_in(graph) if design.is_loaded else graph.digest()
+    return int.from_bytes(hashlib.sha256((built_in + design.digest()).encode()).digest()[:8], "big")
+
+
+def _built_in(graph: Graph) -> str:
+    """Return a digest of all that a machine has built in whose weights are loaded: nodes, outputs, tables."""
+    tables = {f"{node.name}.{key}" for node in graph.operations if not isinstance(node, Conv) for key in node.parameters}
+    held = {name: array.tolist() for name, array in sorted(graph.params.items()) if name in tables}
+    return digest([list(graph.nodes), list(graph.outputs), held])
 
 
 def heading(graph: Graph, design: Design) -> str:

@@ -15,10 +15,20 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
+from codesign.emit.rtl_load import control_load_ports, load_bus, load_ports, loader_ports
 from codesign.emit.rtl_ports import clock_ports, rtl_ports, sink_ports, sinks_ports, source_ports
-from codesign.emit.rtl_words import channel_words, factor, factor_bits, table_file, table_files, weight_words
+from codesign.emit.rtl_words import (
+    channel_words,
+    factor,
+    factor_bits,
+    offset_bits,
+    table_file,
+    table_files,
+    weight_words,
+)
+from codesign.emit.weight_image import image_lines, weight_image
 from codesign.ir.board import Board
-from codesign.ir.design import Design, LineEngine, Memory, Multiplier
+from codesign.ir.design import Design, LineEngine, Memory, Multiplier, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.ir.strict import to_plain
@@ -27,6 +37,7 @@ from codesign.machine.elaborate import Instance, Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
+from codesign.machine.loading import Loader
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import (
     Control,
@@ -39,6 +50,7 @@ from codesign.machine.modules import (
 from codesign.machine.names import ENGINES_FILE, engine_names, rtl_instance
 from codesign.machine.packing import packing_parameters
 from codesign.machine.scales import Requantize
+from codesign.model.dram import dram_of
 from codesign.ops.add import Add
 from codesign.ops.arrays import Int, IntArray
 from codesign.ops.conv import Conv
@@ -93,6 +105,8 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     ports = rtl_ports(graph, design, machine)
     values: Mapping[str, object] = {
         "digest": f"{design_hash(graph, design):016x}",
+        "loader": load_bus(machine),
+        "dram": dram_of(board),
         "streams": [Stream(channel.name, channel.word_bits) for channel in machine.channels.values()],
         "instances": _instances(machine, graph, design),
         "io": ports,
@@ -108,10 +122,14 @@ def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntAr
     files["rtl/tb/data/golden.dat"] = _rows(y)
     names = engine_names(machine)
     files[ENGINES_FILE] = json.dumps([to_plain(n) for n in names], indent=1) + "\n"
+    if machine.loader is not None:
+        files["rtl/tb/data/weights.dat"] = image_lines(weight_image(graph, design))
     for unit in machine.units:
-        if isinstance(unit.node, Conv):
-            files[f"rtl/{_weight_file(unit.engine)}"] = weight_words(unit.node, unit.engine, graph.params)
-            files[f"rtl/{_channel_file(unit.engine)}"] = channel_words(unit.node, unit.engine, graph.params)
+        if isinstance(unit.node, Conv) and machine.loader is None:
+            words = weight_words(unit.node, unit.engine, graph.params)
+            files[f"rtl/{_weight_file(unit.engine)}"] = words.lines
+            words = channel_words(unit.node, unit.engine, graph.params, design.weights)
+            files[f"rtl/{_channel_file(unit.engine)}"] = words.lines
         files |= table_files(unit, graph.params)
     return Project(files)
 
@@ -144,12 +162,14 @@ def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleTex
     names = output_names(graph)
     first = [_control(machine.control, design_hash(graph, design), names)]
     first += [] if machine.ends is None else [_ends(machine.ends, names)]
-    return first + [_text(i, graph) for i in machine.instances]
+    if machine.loader is not None:
+        first += _loading(machine, machine.loader, design_hash(graph, design))
+    return first + [_text(i, graph, design.weights) for i in machine.instances]
 
 
-def _text(instance: Instance, graph: Graph) -> ModuleText:
+def _text(instance: Instance, graph: Graph, weights: Weights) -> ModuleText:
     ins, outs = instance.inputs, instance.outputs
-    ports = clock_ports()
+    ports = clock_ports("core_rst_n" if weights is Weights.LOADED else "ap_rst_n")
     values: dict[str, Value]
     match instance.block:
         case Converter() as c:
@@ -166,7 +186,8 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
             module, values, ports = whole.name, {**whole.parameters}, ports + sinks_ports(ins) + source_ports(outs[0])
             values |= {"FILE": table_file(instance.block.engine)} if whole.tables else {}
         case Unit() as unit:
-            module, values = _engine(unit, graph.params)
+            module, values = _engine(unit, graph.params, weights)
+            ports += load_ports(unit) if isinstance(unit.node, Conv) else []
             sides = ("a_", "b_") if len(ins) == 2 else ("",)
             for name, side in zip(ins, sides, strict=True):
                 ports += sink_ports(name, side)
@@ -174,11 +195,12 @@ def _text(instance: Instance, graph: Graph) -> ModuleText:
     return ModuleText(module, rtl_instance(instance.name), _parameters(values), tuple(ports))
 
 
-def _engine(unit: Unit, params: Mapping[str, IntArray]) -> tuple[str, dict[str, Value]]:
+def _engine(unit: Unit, params: Mapping[str, IntArray], weights: Weights) -> tuple[str, dict[str, Value]]:
     """Return the module of an engine, and its parameters."""
     match unit.node:
         case Conv() as node:
-            return "conv_engine", _conv_values(node, unit.engine, params) | _queue_values(unit) | _cut_values(unit)
+            own = _conv_values(node, unit.engine, params, weights)
+            return "conv_engine", own | _queue_values(unit) | _cut_values(unit)
         case Pool() as node:
             return "pool_engine", _pool_values(node, unit.engine) | _queue_values(unit) | _cut_values(unit)
         case Add() as node:
@@ -203,8 +225,10 @@ def _int(value: Int) -> int:
     return value
 
 
-def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> dict[str, Value]:
-    largest = int(params[f"{node.name}.multiplier"].max())
+def _conv_values(
+    node: Conv, engine: LineEngine, params: Mapping[str, IntArray], weights: Weights
+) -> dict[str, Value]:
+    files: dict[str, Value] = {"WEIGHT_FILE": _weight_file(engine), "CHANNEL_FILE": _channel_file(engine)}
     return {
         "C": node.ishape.c,
         "K": node.k,
@@ -221,15 +245,14 @@ def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray])
         "ACC_BITS": node.acc_bits,
         "SCALING": _SCALING[node.scaling],
         "MULTIPLIER_BITS": factor_bits(node),
-        "SUM_BITS": sum_bits(node, largest),
+        "SUM_BITS": offset_bits(node, params, weights),
         "SHIFT": node.shift,
         "OUT_BITS": node.otype.bits,
         "OUT_SIGNED": node.otype.signed,
         **_differing({"FILL": (node.zero_in, 0), "BIAS_FRACTION": (node.bias_fraction, 0)}),
         **_rule_values(node),
         **_differing({"TAPS": (engine.taps, 1)}),
-        "WEIGHT_FILE": _weight_file(engine),
-        "CHANNEL_FILE": _channel_file(engine),
+        **({"LOADED": True} if weights is Weights.LOADED else files),
     }
 
 
@@ -357,7 +380,7 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         "BEATS_IN": control.beats_in,
         "BEATS_OUT": control.beats_out,
         "ADDRESS_BITS": ADDRESS_BITS,
-        **_differing({"IN_LATE": (0 if len(names) == 1 else ENDS_LATE, 0)}),
+        **_differing({"IN_LATE": (0 if len(names) == 1 else ENDS_LATE, 0), "LOADED": (control.loads, False)}),
     }
     axi = [f"{ch}{s}" for ch in ("aw", "ar") for s in ("addr", "valid", "ready")]
     axi += ["wdata", "wvalid", "wready", "bvalid", "bready", "rdata", "rvalid", "rready"]
@@ -368,10 +391,28 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         ("in_beat_i", _beat("s_axis")),
         ("out_beat_i", _beat(names[0]) if len(names) == 1 else "image_out"),
         ("out_last_o", f"{names[0]}_tlast" if len(names) == 1 else "image_last"),
+        *control_load_ports(control.loads),
     ]
     return ModuleText(
         "accel_control", rtl_instance("control"), _parameters(values, quote=False), (*clock_ports(), *ports)
     )
+
+
+def _loading(machine: Machine, loader: Loader, number: int) -> list[ModuleText]:
+    """Return what fills the memories at start: the loader, and a stage of its bus for each memory."""
+    buses = load_bus(machine)
+    assert buses is not None
+    hash_text = f"64'h{number:016x}"
+    values: dict[str, Value] = {"DESIGN_HASH": hash_text, "WORDS": loader.words, "ADDRESS_BITS": buses.address_bits}
+    texts = [
+        ModuleText("weight_loader", rtl_instance("loader"), _parameters(values, quote=False), loader_ports(buses))
+    ]
+    for index, (stage, name) in enumerate(zip(machine.load_stages, buses.memories, strict=True)):
+        ports = (("clk_i", "ap_clk"), ("load_i", buses.between[index]))
+        ports += (("own_o", name), ("next_o", buses.between[index + 1]))
+        parameters = _parameters({"WORDS": _int(stage.words)})
+        texts.append(ModuleText("load_stage", rtl_instance(name), parameters, ports))
+    return texts
 
 
 def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tuple[str, str], ...]:

@@ -91,9 +91,9 @@ def _lane(index: int, port: Port, stream: str) -> Lane:
     return Lane(low, low + bits - 1, axis_low, axis_low + container - 1, axis_low + bits - 1, extended)
 
 
-def clock_ports() -> list[tuple[str, str]]:
+def clock_ports(reset: str = "ap_rst_n") -> list[tuple[str, str]]:
     """Return the ports for clock and reset."""
-    return [("clk_i", "ap_clk"), ("rst_ni", "ap_rst_n")]
+    return [("clk_i", "ap_clk"), ("rst_ni", reset)]
 
 
 def sink_ports(stream: str, prefix: str = "") -> list[tuple[str, str]]:

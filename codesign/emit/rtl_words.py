@@ -1,39 +1,62 @@
-"""Contents of the machine's memories: weights and per-channel constants, as the lines of a $readmemh file."""
+"""Contents of the machine's memories: weights and per-channel constants."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from codesign.emit.tables import array_added, memory_table, weight_table
-from codesign.ir.design import LineEngine
+from codesign.ir.design import LineEngine, Weights
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
-from codesign.machine.line import sum_bits
+from codesign.machine.line import most_multiplier, sum_bits
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.requantize import Scaling, output_offset
 
 
-def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Return the contents of weight_rom: a line for each word of weight_table, lane 0 lowest."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a memory holds: words of `bits` bits, as whole numbers."""
+
+    bits: int
+    values: tuple[int, ...]
+
+    @property
+    def lines(self) -> str:
+        """The lines of a $readmemh file."""
+        digits = ceil_div(self.bits, 4)
+        return "".join(f"{word:0{digits}x}\n" for word in self.values)
+
+
+def weight_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> Words:
+    """Return the contents of weight_rom: a word for each word of weight_table, lane 0 lowest."""
     table = weight_table(node, engine, params)
-    return hex_lines(table.values, table.bits)
+    return _packed(table.values, table.bits)
 
 
-def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]) -> str:
-    """Return the contents of channel_rom: one line per output word, multipliers above offsets; zero beyond K."""
+def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray], weights: Weights) -> Words:
+    """Return the contents of channel_rom: one word per output word, multipliers above offsets; zero beyond K.
+
+    What is loaded has no factors where sums are only shifted.
+    """
     multiplier = params[f"{node.name}.multiplier"]
     words = ceil_div(node.k, engine.emit)
     offsets = np.zeros(words * engine.emit, np.int64)
     factors = np.zeros(words * engine.emit, np.int64)
     offsets[: node.k] = array_added(node, engine, params) * multiplier + output_offset(node.rule, node.shift)
     factors[: node.k] = [factor(node.scaling, int(m)) for m in multiplier]
-    high = _words_of(factors.reshape(words, -1), factor_bits(node))
-    low_bits = sum_bits(node, int(multiplier.max()))
-    low = _words_of(offsets.reshape(words, -1), low_bits)
-    total = engine.emit * (low_bits + factor_bits(node))
-    joined = [(h << (engine.emit * low_bits)) | w for h, w in zip(high, low, strict=True)]
-    return "".join(f"{word:0{ceil_div(total, 4)}x}\n" for word in joined)
+    loaded = weights is Weights.LOADED
+    high = _packed(factors.reshape(words, -1), 0 if loaded and node.scaling is Scaling.SHIFT else factor_bits(node))
+    low = _packed(offsets.reshape(words, -1), offset_bits(node, params, weights))
+    return Words(high.bits + low.bits, tuple(h << low.bits | w for h, w in zip(high.values, low.values, strict=True)))
+
+
+def offset_bits(node: Conv, params: Mapping[str, IntArray], weights: Weights) -> int:
+    """Return the width of the sums that the requantizer makes: by the multipliers, or by what others may be loaded."""
+    if weights is Weights.LOADED:
+        return sum_bits(node, most_multiplier(node))
+    return sum_bits(node, int(params[f"{node.name}.multiplier"].max()))
 
 
 def factor(scaling: Scaling, multiplier: int) -> int:
@@ -58,16 +81,11 @@ def factor_bits(node: Conv) -> int:
             return node.multiplier_bits
 
 
-def _words_of(lanes: IntArray, bits: int) -> list[int]:
-    """Pack rows of lanes into words, lane 0 lowest, each modulo 2**bits."""
+def _packed(lanes: IntArray, bits: int) -> Words:
+    """Pack rows of lanes [words, lanes] into words, lane 0 lowest, each modulo 2**bits."""
     mask = (1 << bits) - 1
-    return [sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes]
-
-
-def hex_lines(lanes: IntArray, bits: int) -> str:
-    """Return rows of lanes [words, lanes] as the lines of a $readmemh file, lane 0 lowest."""
-    digits = ceil_div(lanes.shape[1] * bits, 4)
-    return "".join(f"{word:0{digits}x}\n" for word in _words_of(lanes, bits))
+    values = (sum((int(v) & mask) << (bits * i) for i, v in enumerate(row)) for row in lanes)
+    return Words(lanes.shape[1] * bits, tuple(values))
 
 
 def table_files(unit: Unit, params: Mapping[str, IntArray]) -> dict[str, str]:
@@ -77,7 +95,7 @@ def table_files(unit: Unit, params: Mapping[str, IntArray]) -> dict[str, str]:
             table = memory_table(unit.node, unit.engine, params)
             columns = (table.values[:, lane : lane + 1] for lane in range(count))
             name = f"rtl/{table_file(unit.engine)}"
-            return {f"{name}{lane:04d}.hex": hex_lines(column, table.bits) for lane, column in enumerate(columns)}
+            return {f"{name}{lane:04d}.hex": _packed(column, table.bits).lines for lane, column in enumerate(columns)}
     return {}
 
 

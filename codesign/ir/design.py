@@ -22,6 +22,13 @@ class Memory(Enum):
     BRAM = "bram"
 
 
+class Weights(Enum):
+    """Where weights and channel constants are. LOADED: read from DRAM at start, so that one bitstream serves many."""
+
+    CONSTANT = "constant"
+    LOADED = "loaded"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
@@ -107,6 +114,12 @@ class Design:
     fifos: tuple[Fifo, ...] = ()
     input_lanes: int = 1
     output_lanes: tuple[int, ...] = (1,)
+    weights: Weights = Weights.CONSTANT
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the engines' memories are filled at start."""
+        return self.weights is Weights.LOADED
 
     def engine_of(self, node: str) -> Engine:
         """Return the engine that runs the node. Raise KeyError."""

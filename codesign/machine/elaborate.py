@@ -3,6 +3,7 @@
 Timing, area, SystemVerilog and HLS C++ read the Machine. None of them looks at how nodes join.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,13 +11,16 @@ from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.converters import Converter
 from codesign.machine.line import input_lanes, line_modules
+from codesign.machine.loading import Loader, LoadStage, load_words
 from codesign.machine.modules import (
+    ChannelRom,
     Control,
     EngineModule,
     Fifo,
     Fork,
     OutputEnds,
     StreamPort,
+    WeightRom,
 )
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
@@ -94,6 +98,7 @@ class Machine:
     """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results.
 
     `ends` tells the images that several sinks have given, and `control` then counts these. One sink needs none.
+    `loader` fills the memories at start, where weights are loaded.
     """
 
     channels: dict[str, Channel]
@@ -102,6 +107,7 @@ class Machine:
     sinks: tuple[End, ...]
     control: Control
     ends: OutputEnds | None
+    loader: Loader | None = None
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -112,6 +118,12 @@ class Machine:
     def between(self) -> tuple[Converter | Fifo | Fork, ...]:
         """What lies between the engines."""
         return tuple(i.block for i in self.instances if not isinstance(i.block, Unit))
+
+    @cached_property
+    def load_stages(self) -> tuple[LoadStage, ...]:
+        """The stages of the load bus, one for each memory that is filled at start, in the order of the engines."""
+        memories = (module for unit in self.units for module in unit.modules)
+        return tuple(stage for module in memories if (stage := load_stage(module)) is not None)
 
 
 def elaborate(graph: Graph, design: Design) -> Machine:
@@ -136,9 +148,26 @@ def elaborate(graph: Graph, design: Design) -> Machine:
         instances=tuple(made.instances),
         source=End(entry, source),
         sinks=tuple(sinks),
-        control=Control(beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1),
+        control=Control(
+            beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1, loads=design.is_loaded
+        ),
         ends=None if len(beats) == 1 else OutputEnds(beats=beats),
+        loader=_loader(made.instances) if design.is_loaded else None,
     )
+
+
+def load_stage(module: EngineModule) -> LoadStage | None:
+    """Return the stage of the load bus that fills a memory, or None for a module that is not filled at start."""
+    match module:
+        case (WeightRom() | ChannelRom()) as memory if memory.loaded:
+            return LoadStage(words=load_words(memory.word_bits, memory.depth))
+    return None
+
+
+def _loader(instances: Sequence[Instance]) -> Loader:
+    units = (instance.block for instance in instances if isinstance(instance.block, Unit))
+    stages = [stage for unit in units for module in unit.modules if (stage := load_stage(module)) is not None]
+    return Loader(words=sum(int(stage.words) for stage in stages), stages=len(stages))
 
 
 @dataclass(slots=True)
@@ -176,7 +205,7 @@ class _Elaboration:
                 into = self.queued(fifo_channel(node.name, index), into, design.fifo_depth(node.name, index))
             ins.append(into.name)
         name, shape = output_channel(node.name), node.oshape
-        unit = Unit(_machine_node(node), engine, line_modules(node, engine))
+        unit = Unit(_machine_node(node), engine, line_modules(node, engine, design.weights))
         self.instances.append(Instance(unit.instance, unit, tuple(ins), (name,)))
         return self.channel(Channel(name, node.name, engine.emit, node.otype.bits, shape.c, shape.elements))
 

@@ -8,7 +8,7 @@ Long because every operator has its modules here.
 from dataclasses import replace
 from typing import overload
 
-from codesign.ir.design import LineEngine
+from codesign.ir.design import LineEngine, Weights
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
 from codesign.machine.mac import SHALLOW_ROM
@@ -183,9 +183,13 @@ def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]:
     return ceil_div(node.c_per_group, engine.simd), ceil_div(node.k_per_group, engine.pe)
 
 
-def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
+def line_modules(
+    node: Operation, engine: Choices, weights: Weights = Weights.CONSTANT
+) -> tuple[EngineModule, ...]:
     """Return the modules of the engine in the order of the data flow; a memory stands before what it feeds."""
     match node:
+        case Conv() if weights is Weights.LOADED:
+            return tuple(_filled(module) for module in _conv_modules(node, engine))
         case Conv():
             return _conv_modules(node, engine)
         case Pool():
@@ -198,6 +202,17 @@ def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
             return (_gate(node, engine),)
         case whole:
             return (whole_module(whole, engine, input_fold(whole, engine)),)
+
+
+def _filled(module: EngineModule) -> EngineModule:
+    """Return the module as it is where weights and channel constants are loaded: none of them is known before."""
+    match module:
+        case WeightRom() | ChannelRom():
+            return replace(module, loaded=True)
+        case MacArray() | Requantize():
+            return replace(module, constant=module.constant & False)
+        case other:
+            return other
 
 
 def can_use_dsp(node: Operation) -> bool:
@@ -362,12 +377,21 @@ def _conv_scale(node: Conv) -> Scale:
         case Scaling.SHIFT:
             return _scale(node, 1, factor_bits=0, general=False)
         case Scaling.POWER_OF_TWO:
-            exponent = node.multiplier_bits - 1
-            bits = max(1, exponent.bit_length())
-            return _scale(node, 1 << exponent, factor_bits=bits, general=False)
+            bits = max(1, (node.multiplier_bits - 1).bit_length())
+            return _scale(node, most_multiplier(node), factor_bits=bits, general=False)
         case Scaling.GENERAL:
-            bits = node.multiplier_bits
-            return _scale(node, (1 << bits) - 1, factor_bits=bits, general=True)
+            return _scale(node, most_multiplier(node), factor_bits=node.multiplier_bits, general=True)
+
+
+def most_multiplier(node: Conv) -> int:
+    """Return the largest multiplier that the node's engine has room for."""
+    match node.scaling:
+        case Scaling.SHIFT:
+            return 1
+        case Scaling.POWER_OF_TWO:
+            return 1 << (node.multiplier_bits - 1)
+        case Scaling.GENERAL:
+            return (1 << node.multiplier_bits) - 1
 
 
 def _pool_scale(node: Pool) -> Scale:

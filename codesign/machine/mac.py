@@ -13,7 +13,7 @@ class WeightRom:
     """A word of weights a cycle, in block RAM or LUTs; one word is wires. weight_rom.sv.
 
     `late`: words come two cycles after their steps, as those of a block RAM do. `feeds_dsp`, `feeds_packed`: the last
-    register is part of the array then.
+    register is part of the array then. `loaded`: it is filled over the load bus.
     """
 
     word_bits: Int
@@ -22,6 +22,7 @@ class WeightRom:
     late: Bool
     feeds_dsp: Bool
     feeds_packed: Bool = False
+    loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

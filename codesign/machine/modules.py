@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from codesign.machine.converters import Converter
 from codesign.machine.feeds import AnyFeed, Feed
 from codesign.machine.kinds import Joint, Stage, Whole
+from codesign.machine.loading import Loader, LoadStage
 from codesign.machine.mac import MacArray as MacArray
 from codesign.machine.mac import WeightRom as WeightRom
 from codesign.machine.mac import multiply_stages
@@ -39,10 +40,14 @@ class Collector:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelRom:
-    """A word of per-channel constants beside every word of results. channel_rom.sv."""
+    """A word of per-channel constants beside every word of results. channel_rom.sv.
+
+    `loaded`: it is filled over the load bus.
+    """
 
     word_bits: Int
     depth: Int
+    loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,10 +277,14 @@ class StreamPort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The registers that start the machine and count its beats. accel_control.sv."""
+    """The registers that start the machine and count its beats. accel_control.sv.
+
+    `loads`: a start with no images loads the weights.
+    """
 
     beats_in: int
     beats_out: int
+    loads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +300,7 @@ ArrayModule = (
 EngineModule = ArrayModule | ScaledSum | ChannelMux | LookupTable | GateArray
 Flow = Feed | MacArray | PoolArray | RunningPool | Collector | Requantize | OutputQueue
 StreamModule = Converter | Fifo | Fork | StreamPort
-Module = EngineModule | StreamModule | Control | OutputEnds
+Module = EngineModule | StreamModule | Control | OutputEnds | Loader | LoadStage
 
 
 def array_delay(modules: Iterable[EngineModule]) -> Int:

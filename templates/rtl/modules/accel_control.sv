@@ -6,6 +6,8 @@
 // slow design passes 2**32 of them within one start. Their halves do not change between `done` and the next start.
 //
 // What the host reads counts one cycle late, at both ends alike; only the gate and the ends of images are of the moment.
+// LOADED: a start with no images loads the weights from an address in DRAM instead, see weight_loader.sv. Until they are
+// loaded no images are let in.
 // IN_LATE: cycles by which out_beat_i comes late, and input beats are counted as much later. A read takes three cycles.
 module accel_control
   import codesign_pkg::*;
@@ -14,7 +16,8 @@ module accel_control
   parameter int BEATS_IN = 1,   // per image
   parameter int BEATS_OUT = 1,
   parameter int IN_LATE = 0,
-  parameter int ADDRESS_BITS = 7
+  parameter int ADDRESS_BITS = 7,
+  parameter bit LOADED = 0
 ) (
   input  logic                    clk_i,
   input  logic                    rst_ni,
@@ -35,24 +38,30 @@ module accel_control
   output logic                    open_o,      // input beats may pass
   input  logic                    in_beat_i,   // an input beat passed
   input  logic                    out_beat_i,  // an output beat passed
-  output logic                    out_last_o   // the present output beat ends an image
+  output logic                    out_last_o,  // the present output beat ends an image
+  output logic                    load_o,      // load weights
+  output logic [63:0]             weights_o,   // from this address
+  input  logic                    loading_i,
+  input  logic                    loaded_i,
+  input  logic                    refused_i,
+  input  logic [31:0]             crc_i
 );
 
-  localparam logic [ADDRESS_BITS-1:0] Ctrl = 'h00, Images = 'h10;
+  localparam logic [ADDRESS_BITS-1:0] Ctrl = 'h00, Images = 'h10, WeightsLow = 'h60, WeightsHigh = 'h64;
   localparam logic [31:0] SpellingRtl = 32'h0052544c;  // "RTL"
   localparam int InBits = counter_bits(BEATS_IN);
   localparam int OutBits = counter_bits(BEATS_OUT);
 
   logic [31:0] images_q, beats_in, beats_out, images_out, left;
   logic [63:0] cycle, cycles_q, first_out_q;
-  logic busy_q, done_q, counting_q;
+  logic busy_q, done_q, counting_q, at_rest, may_run;
   logic write, start, start_q, some_q, clears;
 
   // A start takes effect one cycle after it was written.
   assign write     = awvalid_i && wvalid_i && !bvalid_o;
   assign awready_o = write;
   assign wready_o  = write;
-  assign start     = write && awaddr_i == Ctrl && wdata_i[0] && !busy_q && some_q;
+  assign start     = write && awaddr_i == Ctrl && wdata_i[0] && at_rest && some_q && may_run;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       bvalid_o <= 1'b0;
@@ -66,6 +75,32 @@ module accel_control
       start_q <= start;
       some_q  <= images_q != 0;
     end
+  end
+
+  // Weights.
+  logic [31:0] last_q;
+  if (LOADED) begin : g_load
+    assign at_rest = !busy_q && !loading_i && !load_o;
+    assign may_run = loaded_i;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) load_o <= 1'b0;
+      else load_o <= write && awaddr_i == Ctrl && wdata_i[0] && at_rest && !some_q;
+      if (write && awaddr_i == WeightsLow && at_rest) weights_o[31:0] <= wdata_i;
+      if (write && awaddr_i == WeightsHigh && at_rest) weights_o[63:32] <= wdata_i;
+      case (address_q[3:2])
+        2'd0:    last_q <= weights_o[31:0];
+        2'd1:    last_q <= weights_o[63:32];
+        2'd2:    last_q <= {30'b0, refused_i, loaded_i};
+        default: last_q <= crc_i;
+      endcase
+      if (address_q[1:0] != 0 || address_q[6:4] != 3'd6) last_q <= '0;
+    end
+  end else begin : g_constant
+    assign at_rest = !busy_q;
+    assign may_run = 1'b1;
+    assign {load_o, weights_o, last_q} = '0;
+    logic unused;
+    assign unused = &{1'b0, loading_i, loaded_i, refused_i, crc_i, WeightsLow, WeightsHigh};
   end
 
   // The gate. Images that are still to come are counted up from their complement: none is left at all ones.
@@ -195,7 +230,7 @@ module accel_control
   always_ff @(posedge clk_i) begin
     if (read) address_q <= araddr_i;
     case (address_q[5:4])
-      2'd0:    first_q <= {29'b0, !busy_q, done_q, 1'b0};
+      2'd0:    first_q <= {29'b0, at_rest, done_q, 1'b0};
       2'd1:    first_q <= images_q;
       2'd2:    first_q <= DESIGN_HASH[31:0];
       default: first_q <= DESIGN_HASH[63:32];
@@ -219,7 +254,7 @@ module accel_control
       2'd0:    rdata_o <= first_q;
       2'd1:    rdata_o <= beats_q;
       2'd2:    rdata_o <= later_q;
-      default: rdata_o <= '0;
+      default: rdata_o <= last_q;
     endcase
   end
 

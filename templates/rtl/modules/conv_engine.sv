@@ -7,6 +7,7 @@
 // With GROUPS > 1, PE divides K/GROUPS and SIMD divides C/GROUPS; or, DEPTHWISE, each of PE lanes has its own channel.
 // STREAMING: every input word is used once and in order, so no line buffer is needed.
 // CHAIN > 0: two output channels share each DSP; CHAIN and FIELD are packed_array's.
+// LOADED: weights and channel constants come over load buses while the engine is in reset, see weight_loader.sv.
 // FILL: what inputs outside the map are. BIAS_FRACTION: bits of an offset below the step of a sum.
 module conv_engine
   import codesign_pkg::*;
@@ -55,11 +56,14 @@ module conv_engine
   parameter int TAPS = 1,
   parameter int LOWEST = OUT_SIGNED ? -(1 << (OUT_BITS - 1)) : 0,
   parameter int HIGHEST = (1 << (OUT_SIGNED ? OUT_BITS - 1 : OUT_BITS)) - 1,
+  parameter bit LOADED = 0,
   parameter WEIGHT_FILE = "weights.hex",
   parameter CHANNEL_FILE = "channels.hex"
 ) (
   input  logic                                               clk_i,
   input  logic                                               rst_ni,
+  input  logic [33:0]                                        weight_load_i,
+  input  logic [33:0]                                        channel_load_i,
   input  logic [(DEPTHWISE ? PE : SIMD)-1:0][X_BITS-1:0]     data_i,
   input  logic                                               valid_i,
   output logic                                               ready_o,
@@ -167,10 +171,12 @@ module conv_engine
     .DEPTH(Passes * Steps),
     .BLOCK_ROM(BlockRom),
     .LATE(Late),
+    .LOADED(LOADED),
     .FILE(WEIGHT_FILE)
   ) u_weights (
     .clk_i, .rst_ni,
     .issue_i(issue),
+    .load_i(weight_load_i),
     .data_o(weights)
   );
 
@@ -220,16 +226,28 @@ module conv_engine
     .data_o(word)
   );
 
+  // What is loaded has no factors where sums are only shifted.
+  localparam int FactorBits = (LOADED && SCALING == 0) ? 0 : MULTIPLIER_BITS;
+  localparam int OffsetBits = EMIT * SUM_BITS;
+  logic [EMIT*FactorBits+OffsetBits-1:0] constants;
   logic [EMIT-1:0][MULTIPLIER_BITS-1:0] multiplier;
   logic [EMIT-1:0][SUM_BITS-1:0] offset;
+  assign offset = constants[OffsetBits-1:0];
+  if (FactorBits == 0) begin : g_no_factors
+    assign multiplier = '0;
+  end else begin : g_factors
+    assign multiplier = constants[OffsetBits+:EMIT*MULTIPLIER_BITS];
+  end
   channel_rom #(
-    .WORD_BITS(EMIT * (MULTIPLIER_BITS + SUM_BITS)),
+    .WORD_BITS(EMIT * FactorBits + OffsetBits),
     .DEPTH(ceil_div(K, EMIT)),
+    .LOADED(LOADED),
     .FILE(CHANNEL_FILE)
   ) u_channels (
     .clk_i, .rst_ni,
     .next_i(word_valid),
-    .data_o({multiplier, offset})
+    .load_i(channel_load_i),
+    .data_o(constants)
   );
 
   localparam int FineBits = ACC_BITS + BIAS_FRACTION;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT-0
 // Test bench of the SystemVerilog machine: drives the top level as a board would and owns the clock.
 //
-//   tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE]
+//   tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE] [--then FOLDER]
 //
+// Where weights are loaded, weights.dat of the folder is an image in DRAM, and is loaded first. With --then the images of
+// another folder follow, with weights of their own; outputs are then those of the last folder.
 // Reads the design hash, starts N images over AXI-Lite, sends them back to back and compares every word that comes out
-// with golden.dat, their number and TLAST included. With --stalls both ends hold back at random; with --pace the source
+// with golden.dat, their number and TLAST included. With --stalls both ends and the DRAM hold back at random; with --pace the source
 // sends an image in so many cycles, evenly. When nothing moves at either end for --patience cycles (by default more than
 // the engines need for an image one after the other) it stops and prints what every buffer holds. The exit status is 0
 // only if all words are right.
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -49,6 +52,14 @@ std::vector<Row> read_rows(const std::string& path, int columns) {
   return rows;
 }
 
+std::vector<uint32_t> read_image(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) fail("cannot read " + path);
+  std::vector<uint32_t> words;
+  for (std::string line; std::getline(file, line);) words.push_back(uint32_t(std::stoul(line, nullptr, 16)));
+  return words;
+}
+
 struct Options {
   std::string folder;
   int images = -1;
@@ -56,11 +67,12 @@ struct Options {
   long pace = 0;
   long patience = config::patience;
   std::string outputs;
+  std::string then;
 };
 
 Options parse(int argc, char** argv) {
   Options options;
-  if (argc < 2) fail("usage: tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE]");
+  if (argc < 2) fail("usage: tb DATA_FOLDER [--images N] [--stalls SEED] [--pace CYCLES] [--patience CYCLES] [--outputs FILE] [--then FOLDER]");
   options.folder = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string key = argv[i];
@@ -69,6 +81,7 @@ Options parse(int argc, char** argv) {
     else if (key == "--pace") options.pace = std::atol(argv[i + 1]);
     else if (key == "--patience") options.patience = std::atol(argv[i + 1]);
     else if (key == "--outputs") options.outputs = argv[i + 1];
+    else if (key == "--then") options.then = argv[i + 1];
     else fail("unknown option " + key);
   }
   return options;
@@ -93,6 +106,84 @@ uint32_t get_bits(const Port& port, int low, int bits) {
   else return (port[low / 32] >> (low % 32)) & mask;
 }
 
+// One side's readiness: always, or at random in bursts.
+class Pace {
+ public:
+  Pace(unsigned seed, unsigned stream) : random_(seed * 2 + stream), free_(seed == 0) {}
+  bool operator()() {
+    if (free_) return true;
+    if (left_-- <= 0) {
+      go_ = random_() % 3 != 0;
+      left_ = int(random_() % (random_() % 8 == 0 ? 60 : 4));
+    }
+    return go_;
+  }
+
+ private:
+  std::mt19937 random_;
+  bool free_, go_ = true;
+  int left_ = 0;
+};
+
+// DRAM behind an AXI read port: bursts in turn at a steady rate, refreshes between them, a latency, a beat a cycle at most.
+// With stalls both channels hold back at random; what is offered stays.
+class Dram {
+ public:
+  static constexpr uint64_t base = 0x7f12345000;  // bytes; the upper bits of an address count too
+  Dram(std::vector<uint32_t> words, unsigned stalls)
+      : words_(std::move(words)), address_pace_(stalls, 100), data_pace_(stalls, 101) {}
+
+  // One cycle: offer, and take what is offered. The machine's side is registers, so nothing waits for this cycle's values.
+  template <typename Address, typename Len, typename Bit, typename Ready, typename Data, typename Resp>
+  void step(const Address& araddr, const Len& arlen, const Bit& arvalid, Ready& arready, Data& rdata, Resp& rresp,
+            Ready& rlast, Ready& rvalid, const Bit& rready) {
+    now_++;
+    const bool due = !beats_.empty() && beats_.front().due <= now_ * 1024;
+    if (!offering_ && due) offering_ = data_pace_();
+    arready = address_pace_();
+    rvalid = offering_;
+    if (offering_) {
+      const Beat& beat = beats_.front();
+      rdata = Data(word(beat.at)) | Data(word(beat.at + 1)) << 32;
+      rlast = beat.last;
+      rresp = 0;
+      if (rready) beats_.pop_front(), offering_ = false;
+    }
+    if (arvalid && arready) accept(uint64_t(araddr), int(arlen) + 1);
+  }
+
+ private:
+  struct Beat {
+    long due;  // 1024ths of a cycle
+    size_t at;
+    bool last;
+  };
+  uint32_t word(size_t at) const {
+    if (at >= words_.size()) fail("DRAM: a read beyond the image");
+    return words_[at];
+  }
+  void accept(uint64_t address, int beats) {
+    const uint64_t bytes = uint64_t(beats) * 8;
+    if (beats != config::burst_beats || address % bytes != 0 || address < base) fail("DRAM: not a whole burst at its place");
+    if (begun_ < 0) begun_ = now_;
+    // Service begins when the server is free and not in a refresh, which come in turn from the first burst on.
+    long start = std::max((now_ - begun_) * 1024, free_);
+    const long phase = start % (config::refresh_every * 1024L), open = config::refresh_cycles * 1024L;
+    if (start >= config::refresh_every * 1024L && phase < open) start += open - phase;
+    free_ = start + beats * long(config::beat_1024ths);
+    for (int i = 0; i < beats; i++) {
+      const long due = (begun_ + config::read_latency) * 1024 + start + i * long(config::beat_1024ths);
+      beats_.push_back({due, size_t(address - base) / 4 + size_t(2 * i), i == beats - 1});
+    }
+  }
+
+  std::vector<uint32_t> words_;
+  Pace address_pace_, data_pace_;
+  std::deque<Beat> beats_;
+  long now_ = 0, begun_ = -1, free_ = 0;
+  bool offering_ = false;
+};
+
 class Bench {
  public:
   explicit Bench(VerilatedContext* context) : top_(new Vaccel(context)) {
@@ -108,6 +199,8 @@ class Bench {
   // Settle the combinational paths of this cycle, before its clock edge.
   void settle() { top_->eval(); }
   void tick() {
+    if (dram_)
+      config::visit_dram(*top_, [&](auto&... signals) { dram_->step(signals...); });
     top_->ap_clk = 0;
     top_->eval();
     top_->ap_clk = 1;
@@ -136,6 +229,21 @@ class Bench {
   }
   uint64_t read_pair(uint32_t low, uint32_t high) { return read(low) | uint64_t(read(high)) << 32; }
 
+  // Let the machine load an image of weights: a start with no images.
+  void load(const std::vector<uint32_t>& image, unsigned stalls, long patience) {
+    dram_.reset(new Dram(image, stalls));
+    write(0x60, uint32_t(Dram::base));
+    write(0x64, uint32_t(Dram::base >> 32));
+    write(0x10, 0);
+    write(0x00, 1);
+    const long start = cycle_;
+    while (!(read(0x00) & 4)) {
+      if (cycle_ - start > patience) fail("weights: loading did not end within " + std::to_string(patience) + " cycles");
+    }
+    std::printf("weights state %u crc %08x\n", read(0x68), read(0x6c));
+    if (read(0x68) != 1) fail("weights: the machine refused the image");
+  }
+
  private:
   template <typename Condition>
   void wait_for(Condition condition) {
@@ -150,26 +258,8 @@ class Bench {
   }
 
   std::unique_ptr<Vaccel> top_;
+  std::unique_ptr<Dram> dram_;
   long cycle_ = 0;
-};
-
-// One side's readiness: always, or at random in bursts.
-class Pace {
- public:
-  Pace(unsigned seed, unsigned stream) : random_(seed * 2 + stream), free_(seed == 0) {}
-  bool operator()() {
-    if (free_) return true;
-    if (left_-- <= 0) {
-      go_ = random_() % 3 != 0;
-      left_ = int(random_() % (random_() % 8 == 0 ? 60 : 4));
-    }
-    return go_;
-  }
-
- private:
-  std::mt19937 random_;
-  bool free_, go_ = true;
-  int left_ = 0;
 };
 
 // What has come out of one output: beats, and the elements of its present image.
@@ -291,21 +381,18 @@ Course run(Bench& bench, const Options& options, const std::vector<Row>& inputs,
   return course;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Options options = parse(argc, argv);
-  const std::vector<Row> inputs = read_rows(options.folder + "/input.dat", config::in_elements);
-  const std::vector<Row> golden = read_rows(options.folder + "/golden.dat", all_elements());
+// Load the folder's weights where the machine loads any, run its images, and print what came of them.
+bool run_folder(Bench& bench, const Options& options, const std::string& folder) {
+  const std::vector<Row> inputs = read_rows(folder + "/input.dat", config::in_elements);
+  const std::vector<Row> golden = read_rows(folder + "/golden.dat", all_elements());
   if (inputs.empty() || inputs.size() != golden.size())
     fail("input.dat has " + std::to_string(inputs.size()) + " images, golden.dat " + std::to_string(golden.size()));
   const int images = options.images < 0 ? int(inputs.size()) : options.images;
   if (images < 1 || images > int(inputs.size())) fail("--images: expected 1 to " + std::to_string(inputs.size()));
-
-  VerilatedContext context;
-  Bench bench(&context);
-  const uint64_t hash = bench.read_pair(0x20, 0x30);
-  if (hash != config::design_hash) fail("design hash read back is not the one this test bench was made for");
+  if (config::loads) {
+    const std::vector<uint32_t> image = read_image(folder + "/weights.dat");
+    bench.load(image, options.stalls, options.patience + 100 * long(image.size()));
+  }
   for (int i = 0; i < config::settle; i++) bench.tick();
   bench.write(0x10, uint32_t(images));
   bench.write(0x00, 1);
@@ -335,5 +422,18 @@ int main(int argc, char** argv) {
     }
     if (!file.flush()) fail("cannot write " + options.outputs);
   }
-  return complete && course.mismatches == 0 ? 0 : 1;
+  return complete && course.mismatches == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = parse(argc, argv);
+  VerilatedContext context;
+  Bench bench(&context);
+  const uint64_t hash = bench.read_pair(0x20, 0x30);
+  if (hash != config::design_hash) fail("design hash read back is not the one this test bench was made for");
+  bool good = run_folder(bench, options, options.folder);
+  if (!options.then.empty()) good = run_folder(bench, options, options.then) && good;
+  return good ? 0 : 1;
 }
