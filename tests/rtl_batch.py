@@ -8,20 +8,21 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from codesign.emit.rtl import render_rtl
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
 from codesign.machine.elaborate import elaborate
 from codesign.machine.names import engine_names
 from codesign.model import golden
 from codesign.model.schedule import schedule, size_buffers
 from codesign.ops.arrays import IntArray
+from codesign.ops.conv import Conv
 from projects import small_board
 from strategies import random_design, random_graph, random_inputs
 
@@ -87,13 +88,22 @@ def random_machine(
 ) -> Machine:
     """The graph and design of this seed, those of the C simulation's batch, with buffers sized by the schedule.
 
+    Some load their weights at start; that is drawn apart, so machines of a seed stay the same.
     `at_own_pace` sends an image every interval, evenly, instead of all at once.
     """
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, extreme=extreme, every_operator=every_operator, several_outputs=every_operator)
     design = size_buffers(graph, random_design(graph, rng, taps=every_operator))
+    if every_operator:
+        design = loaded_somewhere(graph, design, np.random.default_rng((seed, 1)))
     pace = ("--pace", str(schedule(elaborate(graph, design)).interval_cycles)) if at_own_pace else ()
     return Machine(seed, graph, design, random_inputs(graph, rng, images), (*arguments, *pace))
+
+
+def loaded_somewhere(graph: Graph, design: Design, rng: np.random.Generator) -> Design:
+    """The design, one of six with weights that are loaded at start."""
+    can_load = any(isinstance(node, Conv) for node in graph.operations)
+    return replace(design, weights=Weights.LOADED) if can_load and rng.random() < 1 / 6 else design
 
 
 def run_batch(machines: Sequence[Machine], work: Path) -> list[Result]:

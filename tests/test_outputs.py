@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from codesign.data import folder
 from codesign.emit.host import render_host
-from codesign.emit.rtl import literal, render_rtl
+from codesign.emit.rtl import render_rtl
+from codesign.emit.rtl_text import literal
 from codesign.emit.scripts import complete_project
 from codesign.errors import ConfigError, MismatchError, ToolError, UnsupportedError
 from codesign.flow import look, steps

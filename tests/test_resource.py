@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codesign.data import folder
-from codesign.emit.rtl import literal
+from codesign.emit.rtl_text import literal
 from codesign.ir.cost import Resources
 from codesign.ir.design import LineEngine, Memory, Multiplier
 from codesign.ir.technology import Technology, families, technology_of

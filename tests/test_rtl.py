@@ -12,7 +12,7 @@ from codesign.emit.port import input_port, output_names, output_ports
 from codesign.emit.rtl import render_rtl
 from codesign.emit.rtl_words import channel_words, weight_words
 from codesign.errors import ConfigError, MismatchError, ToolError
-from codesign.ir.design import Design, Fifo, LineEngine
+from codesign.ir.design import Design, Fifo, LineEngine, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.project import Project
 from codesign.machine.elaborate import elaborate
@@ -99,7 +99,7 @@ def test_weight_words_have_pe_by_simd_lanes_and_zeros_beyond() -> None:
     node = graph.node("dense")
     assert isinstance(node, Conv)
     engine = LineEngine(nodes=("dense",), pe=2, simd=3, emit=1)
-    words = [int(line, 16) for line in weight_words(node, engine, graph.params).splitlines()]
+    words = [int(line, 16) for line in weight_words(node, engine, graph.params).lines.splitlines()]
     weight = graph.params["dense.weight"]
     fy, fx, fold, passes = node.window.fy, node.window.fx, 2, 2
     assert len(words) == passes * fy * fx * fold
@@ -117,7 +117,7 @@ def test_channel_words_fold_bias_and_rounding_into_one_offset() -> None:
     node = graph.node("conv")
     assert isinstance(node, Conv)
     engine = LineEngine(nodes=("conv",), pe=3, simd=1, emit=1)
-    words = [int(w, 16) for w in channel_words(node, engine, graph.params).splitlines()]
+    words = [int(w, 16) for w in channel_words(node, engine, graph.params, Weights.CONSTANT).lines.splitlines()]
     bits = sum_bits(node, 1)
     offsets = [w & ((1 << bits) - 1) for w in words]
     assert offsets == [(int(b) + 4) & ((1 << bits) - 1) for b in graph.params["conv.bias"]]
@@ -319,6 +319,15 @@ def test_icarus_reads_every_module_and_simulates_the_same_words(tmp_path: Path) 
         modules |= {Path(line).name for line in (folder / "files").read_text().split()}
         text = run_tool([folder / "sim"], cwd=folder, timeout_s=60, log=folder / "run.log")
         assert f"result words {first.size} wrong 0" in text
+    # What loads weights is read, and not simulated: the bench has no memory.
+    loaded = replace(small_design(), weights=Weights.LOADED)
+    graph, x = small_graph(), random_inputs(small_graph(), np.random.default_rng(0), 1)
+    render_rtl(graph, loaded, small_board(), x, golden.run_joined(graph, x)).write(tmp_path / "loaded")
+    folder = tmp_path / "loaded" / "rtl"
+    command = ["iverilog", "-g2012", "-o", folder / "sim", "-s", "accel", "modules/codesign_pkg.sv", "accel.sv"]
+    command += ["-y", "modules", "-Y", ".sv", "-M", folder / "files"]
+    assert run_tool(command, cwd=folder, timeout_s=60, log=folder / "build.log") == ""
+    modules |= {Path(line).name for line in (folder / "files").read_text().split()}
     assert {p.name for p in (data.folder("templates") / "rtl" / "modules").glob("*.sv")} - modules == set()
 
 

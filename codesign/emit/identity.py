@@ -19,7 +19,9 @@ def design_hash(graph: Graph, design: Design) -> int:
 
 def _built_in(graph: Graph) -> str:
     """Return a digest of all that a machine has built in whose weights are loaded: nodes, outputs, tables."""
-    tables = {f"{node.name}.{key}" for node in graph.operations if not isinstance(node, Conv) for key in node.parameters}
+    tables = {
+        f"{node.name}.{key}" for node in graph.operations if not isinstance(node, Conv) for key in node.parameters
+    }
     held = {name: array.tolist() for name, array in sorted(graph.params.items()) if name in tables}
     return digest([list(graph.nodes), list(graph.outputs), held])
 

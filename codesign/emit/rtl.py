@@ -15,8 +15,9 @@ from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import output_names
 from codesign.emit.registers import ADDRESS_BITS
-from codesign.emit.rtl_load import control_load_ports, load_bus, load_ports, loader_ports
+from codesign.emit.rtl_load import control_load_ports, load_bus, load_modules, load_ports
 from codesign.emit.rtl_ports import clock_ports, rtl_ports, sink_ports, sinks_ports, source_ports
+from codesign.emit.rtl_text import Long, ModuleText, Value, parameters
 from codesign.emit.rtl_words import (
     channel_words,
     factor,
@@ -37,7 +38,6 @@ from codesign.machine.elaborate import Instance, Machine, Unit, elaborate
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Whole
 from codesign.machine.legal import check_design
-from codesign.machine.loading import Loader
 from codesign.machine.line import is_streaming, node_interval, sum_bits
 from codesign.machine.modules import (
     Control,
@@ -66,31 +66,11 @@ _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Long:
-    """An integer of 64 bits."""
-
-    value: int
-
-
-Value = int | Long | str | bool | tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Stream:
     """The wires of one valid/ready stream."""
 
     name: str
     bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleText:
-    """One module instance of the top level, as text."""
-
-    module: str
-    name: str
-    parameters: tuple[tuple[str, str], ...]
-    ports: tuple[tuple[str, str], ...]
 
 
 def render_rtl(graph: Graph, design: Design, board: Board, x: IntArray, y: IntArray) -> Project:
@@ -163,7 +143,7 @@ def _instances(machine: Machine, graph: Graph, design: Design) -> list[ModuleTex
     first = [_control(machine.control, design_hash(graph, design), names)]
     first += [] if machine.ends is None else [_ends(machine.ends, names)]
     if machine.loader is not None:
-        first += _loading(machine, machine.loader, design_hash(graph, design))
+        first += load_modules(machine, machine.loader, design_hash(graph, design))
     return first + [_text(i, graph, design.weights) for i in machine.instances]
 
 
@@ -192,7 +172,7 @@ def _text(instance: Instance, graph: Graph, weights: Weights) -> ModuleText:
             for name, side in zip(ins, sides, strict=True):
                 ports += sink_ports(name, side)
             ports += source_ports(outs[0])
-    return ModuleText(module, rtl_instance(instance.name), _parameters(values), tuple(ports))
+    return ModuleText(module, rtl_instance(instance.name), parameters(values), tuple(ports))
 
 
 def _engine(unit: Unit, params: Mapping[str, IntArray], weights: Weights) -> tuple[str, dict[str, Value]]:
@@ -225,9 +205,7 @@ def _int(value: Int) -> int:
     return value
 
 
-def _conv_values(
-    node: Conv, engine: LineEngine, params: Mapping[str, IntArray], weights: Weights
-) -> dict[str, Value]:
+def _conv_values(node: Conv, engine: LineEngine, params: Mapping[str, IntArray], weights: Weights) -> dict[str, Value]:
     files: dict[str, Value] = {"WEIGHT_FILE": _weight_file(engine), "CHANNEL_FILE": _channel_file(engine)}
     return {
         "C": node.ishape.c,
@@ -366,7 +344,7 @@ def _ends(ends: OutputEnds, names: tuple[str, ...]) -> ModuleText:
     beats = ", ".join(_beat(name) for name in reversed(names))
     lasts = ", ".join(f"{name}_tlast" for name in reversed(names))
     ports = (("beat_i", f"{{{beats}}}"), ("last_o", f"{{{lasts}}}"), ("image_o", "image_out"))
-    return ModuleText("output_ends", rtl_instance("output_ends"), _parameters(values), (*clock_ports(), *ports))
+    return ModuleText("output_ends", rtl_instance("output_ends"), parameters(values), (*clock_ports(), *ports))
 
 
 def _beat(name: str) -> str:
@@ -394,40 +372,8 @@ def _control(control: Control, number: int, names: tuple[str, ...]) -> ModuleTex
         *control_load_ports(control.loads),
     ]
     return ModuleText(
-        "accel_control", rtl_instance("control"), _parameters(values, quote=False), (*clock_ports(), *ports)
+        "accel_control", rtl_instance("control"), parameters(values, quote=False), (*clock_ports(), *ports)
     )
-
-
-def _loading(machine: Machine, loader: Loader, number: int) -> list[ModuleText]:
-    """Return what fills the memories at start: the loader, and a stage of its bus for each memory."""
-    buses = load_bus(machine)
-    assert buses is not None
-    hash_text = f"64'h{number:016x}"
-    values: dict[str, Value] = {"DESIGN_HASH": hash_text, "WORDS": loader.words, "ADDRESS_BITS": buses.address_bits}
-    texts = [
-        ModuleText("weight_loader", rtl_instance("loader"), _parameters(values, quote=False), loader_ports(buses))
-    ]
-    for index, (stage, name) in enumerate(zip(machine.load_stages, buses.memories, strict=True)):
-        ports = (("clk_i", "ap_clk"), ("load_i", buses.between[index]))
-        ports += (("own_o", name), ("next_o", buses.between[index + 1]))
-        parameters = _parameters({"WORDS": _int(stage.words)})
-        texts.append(ModuleText("load_stage", rtl_instance(name), parameters, ports))
-    return texts
-
-
-def _parameters(values: Mapping[str, Value], *, quote: bool = True) -> tuple[tuple[str, str], ...]:
-    return tuple((name, literal(value, quote=quote)) for name, value in values.items())
-
-
-def literal(value: Value, *, quote: bool = True) -> str:
-    """Return a parameter's value as SystemVerilog; a list becomes a packed vector, its first entry lowest."""
-    if isinstance(value, bool):
-        return "1'b1" if value else "1'b0"
-    if isinstance(value, tuple):
-        return "{" + ", ".join(f"32'd{entry}" for entry in reversed(value)) + "}"
-    if isinstance(value, Long):
-        return f"{'-' if value.value < 0 else ''}64'sd{abs(value.value)}"
-    return f'"{value}"' if isinstance(value, str) and quote else str(value)
 
 
 def _weight_file(engine: LineEngine) -> str:

@@ -9,7 +9,7 @@ from codesign.emit.tables import array_added, memory_table, weight_table
 from codesign.ir.design import LineEngine, Weights
 from codesign.machine.elaborate import Unit
 from codesign.machine.kinds import Whole
-from codesign.machine.line import most_multiplier, sum_bits
+from codesign.machine.line import sum_bits
 from codesign.ops.arrays import IntArray, ceil_div
 from codesign.ops.conv import Conv
 from codesign.ops.requantize import Scaling, output_offset
@@ -55,7 +55,7 @@ def channel_words(node: Conv, engine: LineEngine, params: Mapping[str, IntArray]
 def offset_bits(node: Conv, params: Mapping[str, IntArray], weights: Weights) -> int:
     """Return the width of the sums that the requantizer makes: by the multipliers, or by what others may be loaded."""
     if weights is Weights.LOADED:
-        return sum_bits(node, most_multiplier(node))
+        return sum_bits(node, node.most_multiplier)
     return sum_bits(node, int(params[f"{node.name}.multiplier"].max()))
 
 

@@ -68,6 +68,7 @@ class Cost:
     `interval_cycles`: between images in steady state; throughput is clock / interval. `latency_cycles`: first input
     word to last output word of one image through the empty pipeline. `engines`, in the order of the data flow, sum with
     what lies between them (`shell`: converters, FIFOs, ports) to `resources`. `clock`: None where none is estimated.
+    `load_cycles`: from a load's start until images may come; None where weights are constants, or for no board.
     """
 
     latency_cycles: int
@@ -77,6 +78,7 @@ class Cost:
     engines: tuple[EngineCost, ...]
     shell: Resources
     clock: Clock | None = None
+    load_cycles: int | None = None
 
     def fps(self, clock_mhz: float) -> float:
         """Return images per second at this clock."""

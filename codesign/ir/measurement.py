@@ -14,7 +14,7 @@ class Measurement:
     `outputs` [N, OY, OX, K] or None where the tool gives none; `mismatches` counts words that differ from the golden
     model. A figure that the tool does not give is None, never zero. `engine_cycles`: busy cycles per image by engine;
     `fifo_peak`: largest occupancy by buffer name. `clock_mhz`: of what was measured, None where it is the board's.
-    `failure`: why there is nothing, where the tool came to no end.
+    `load_cycles`: of loading the weights. `failure`: why there is nothing, where the tool came to no end.
     Raises ValueError for a figure that nothing can have: a count below zero, an interval or a latency below one cycle.
     """
 
@@ -32,9 +32,10 @@ class Measurement:
     resources: Resources | None = None
     failure: str = ""
     clock_mhz: float | None = None
+    load_cycles: int | None = None
 
     def __post_init__(self) -> None:
-        least = {"images": 0, "mismatches": 0, "interval_cycles": 1, "latency_cycles": 1}
+        least = {"images": 0, "mismatches": 0, "interval_cycles": 1, "latency_cycles": 1, "load_cycles": 1}
         for name, value in least.items():
             found = getattr(self, name)
             if found is not None and found < value:

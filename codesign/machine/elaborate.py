@@ -11,16 +11,15 @@ from codesign.ir.design import Design, LineEngine
 from codesign.ir.graph import Graph
 from codesign.machine.converters import Converter
 from codesign.machine.line import input_lanes, line_modules
-from codesign.machine.loading import Loader, LoadStage, load_words
+from codesign.machine.loaded import load_stage
+from codesign.machine.loading import Loader, LoadStage
 from codesign.machine.modules import (
-    ChannelRom,
     Control,
     EngineModule,
     Fifo,
     Fork,
     OutputEnds,
     StreamPort,
-    WeightRom,
 )
 from codesign.ops.arrays import ceil_div
 from codesign.ops.node import Node, Operation
@@ -148,20 +147,10 @@ def elaborate(graph: Graph, design: Design) -> Machine:
         instances=tuple(made.instances),
         source=End(entry, source),
         sinks=tuple(sinks),
-        control=Control(
-            beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1, loads=design.is_loaded
-        ),
+        control=Control(beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1, loads=design.is_loaded),
         ends=None if len(beats) == 1 else OutputEnds(beats=beats),
         loader=_loader(made.instances) if design.is_loaded else None,
     )
-
-
-def load_stage(module: EngineModule) -> LoadStage | None:
-    """Return the stage of the load bus that fills a memory, or None for a module that is not filled at start."""
-    match module:
-        case (WeightRom() | ChannelRom()) as memory if memory.loaded:
-            return LoadStage(words=load_words(memory.word_bits, memory.depth))
-    return None
 
 
 def _loader(instances: Sequence[Instance]) -> Loader:

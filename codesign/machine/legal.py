@@ -48,6 +48,10 @@ def check_design(design: Design, graph: Graph) -> None:
         check_packing(node, engine, graph.params.get(f"{node.name}.weight"))
         _check_buffer(node, engine)
         _check_words(node, engine)
+    if design.is_loaded and not any(isinstance(node, Conv) for node in graph.operations):
+        raise ConfigError(
+            f"design: weights: graph {graph.name!r} has no convolution, so there is nothing to load; use 'constant'"
+        )
     _check_converters(design, graph)
     _check_fifos(design.fifos, graph.operations)
 

@@ -11,6 +11,7 @@ from typing import overload
 from codesign.ir.design import LineEngine, Weights
 from codesign.machine.feeds import Feed
 from codesign.machine.kinds import Choices, Lanes
+from codesign.machine.loaded import filled
 from codesign.machine.mac import SHALLOW_ROM
 from codesign.machine.modules import (
     ArrayModule,
@@ -183,15 +184,11 @@ def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]:
     return ceil_div(node.c_per_group, engine.simd), ceil_div(node.k_per_group, engine.pe)
 
 
-def line_modules(
-    node: Operation, engine: Choices, weights: Weights = Weights.CONSTANT
-) -> tuple[EngineModule, ...]:
+def line_modules(node: Operation, engine: Choices, weights: Weights = Weights.CONSTANT) -> tuple[EngineModule, ...]:
     """Return the modules of the engine in the order of the data flow; a memory stands before what it feeds."""
     match node:
-        case Conv() if weights is Weights.LOADED:
-            return tuple(_filled(module) for module in _conv_modules(node, engine))
         case Conv():
-            return _conv_modules(node, engine)
+            return filled(_conv_modules(node, engine), weights)
         case Pool():
             return _pool_modules(node, engine)
         case Add():
@@ -202,17 +199,6 @@ def line_modules(
             return (_gate(node, engine),)
         case whole:
             return (whole_module(whole, engine, input_fold(whole, engine)),)
-
-
-def _filled(module: EngineModule) -> EngineModule:
-    """Return the module as it is where weights and channel constants are loaded: none of them is known before."""
-    match module:
-        case WeightRom() | ChannelRom():
-            return replace(module, loaded=True)
-        case MacArray() | Requantize():
-            return replace(module, constant=module.constant & False)
-        case other:
-            return other
 
 
 def can_use_dsp(node: Operation) -> bool:
@@ -378,20 +364,9 @@ def _conv_scale(node: Conv) -> Scale:
             return _scale(node, 1, factor_bits=0, general=False)
         case Scaling.POWER_OF_TWO:
             bits = max(1, (node.multiplier_bits - 1).bit_length())
-            return _scale(node, most_multiplier(node), factor_bits=bits, general=False)
+            return _scale(node, node.most_multiplier, factor_bits=bits, general=False)
         case Scaling.GENERAL:
-            return _scale(node, most_multiplier(node), factor_bits=node.multiplier_bits, general=True)
-
-
-def most_multiplier(node: Conv) -> int:
-    """Return the largest multiplier that the node's engine has room for."""
-    match node.scaling:
-        case Scaling.SHIFT:
-            return 1
-        case Scaling.POWER_OF_TWO:
-            return 1 << (node.multiplier_bits - 1)
-        case Scaling.GENERAL:
-            return (1 << node.multiplier_bits) - 1
+            return _scale(node, node.most_multiplier, factor_bits=node.multiplier_bits, general=True)
 
 
 def _pool_scale(node: Pool) -> Scale:

@@ -25,7 +25,7 @@ class LoadStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """Reads the image and sends the `words` of all memories, through so many `stages`. weight_loader.sv, axi_read.sv."""
+    """Reads the image and sends the `words` of all memories through the stages. weight_loader.sv and axi_read.sv."""
 
     words: int
     stages: int

@@ -14,6 +14,7 @@ from codesign.machine.line import compute_cycles, node_interval
 from codesign.machine.packing import check_ports
 from codesign.model.clock import estimate_clock
 from codesign.model.course import first_image_latency
+from codesign.model.dram import dram_of, load_cycles
 from codesign.model.limit import stream_bytes
 from codesign.model.resource import shell_resources, unit_resources
 from codesign.model.schedule import schedule
@@ -44,11 +45,14 @@ def predict(graph: Graph, design: Design, target: Target) -> Cost:
 
 
 def predict_with_clock(graph: Graph, design: Design, board: Board) -> Cost:
-    """Return what `predict` does, and an estimate of the clock: for a design that is finished, not for a search."""
-    cost, timing = predict(graph, design, board), board.fabric.timing
-    if timing is None:
-        return cost
-    return replace(cost, clock=estimate_clock(elaborate(graph, design), timing, board.part))
+    """Return what `predict` does, an estimate of the clock, and the cycles of loading weights.
+
+    It is for a design that is finished, not for a search.
+    """
+    cost, timing, machine = predict(graph, design, board), board.fabric.timing, elaborate(graph, design)
+    if machine.loader is not None:
+        cost = replace(cost, load_cycles=load_cycles(machine.loader, dram_of(board)))
+    return cost if timing is None else replace(cost, clock=estimate_clock(machine, timing, board.part))
 
 
 def _engine_cost(unit: Unit, technology: Technology) -> EngineCost:

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from codesign.ir.cost import Resources
-from codesign.ir.design import LineEngine
+from codesign.ir.design import LineEngine, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.technology import Technology
 from codesign.machine.columns import EngineColumns
@@ -15,6 +15,7 @@ from codesign.machine.line import (
     can_use_dsp as can_use_dsp,
 )
 from codesign.machine.line import input_lanes, is_streaming, line_modules, operand_bits
+from codesign.machine.loaded import load_stage
 from codesign.machine.modules import (
     Control,
     Fifo,
@@ -82,9 +83,13 @@ def buffer_words(node: Operation, engine: LineEngine) -> int:
     return int(buffer_words_at(node, input_lanes(node, engine), engine.taps))
 
 
-def node_columns(node: Operation, engines: EngineColumns, technology: Technology) -> IntArray:
-    """Return counts [N, 5] of a node on each of N engines, in the order of NAMES."""
-    return total_area(line_modules(node, engines), technology)
+def node_columns(
+    node: Operation, engines: EngineColumns, technology: Technology, weights: Weights = Weights.CONSTANT
+) -> IntArray:
+    """Return counts [N, 5] of a node on each of N engines, in the order of NAMES; where loaded, with their stages."""
+    modules = line_modules(node, engines, weights)
+    stages = [stage for module in modules if (stage := load_stage(module)) is not None]
+    return total_area((*modules, *stages), technology)
 
 
 def unit_resources(unit: Unit, technology: Technology) -> Resources:
@@ -126,6 +131,7 @@ def shell_resources(machine: Machine, technology: Technology) -> Resources:
     """Return what lies around the engines: control, ports, forks, width converters, FIFOs where branches meet."""
     modules: list[Module] = [machine.control, machine.source.port, *(s.port for s in machine.sinks), *machine.between]
     modules += [] if machine.ends is None else [machine.ends]
+    modules += [] if machine.loader is None else [machine.loader, *machine.load_stages]
     return to_resources(total_area(modules, technology))
 
 

@@ -91,6 +91,17 @@ class Conv(WindowOperator):
         return self.acc_bits
 
     @property
+    def most_multiplier(self) -> int:
+        """The largest multiplier that there is room for."""
+        match self.scaling:
+            case Scaling.SHIFT:
+                return 1
+            case Scaling.POWER_OF_TWO:
+                return 1 << (self.multiplier_bits - 1)
+            case Scaling.GENERAL:
+                return (1 << self.multiplier_bits) - 1
+
+    @property
     def c_per_group(self) -> int:
         return self.ishape.c // self.groups
 

@@ -33,9 +33,11 @@ def rtlsim(
 ) -> Measurement:
     """Simulate `images` images (default: all of rtl/tb/data) back to back in the folder `work`; build only if needed.
 
-    With `stall_seed` both ends of the machine hold back at random; then the cycles mean nothing and are left out.
+    With `stall_seed` both ends of the machine, and the memory that weights are in, hold back at random; then the cycles
+    mean nothing and are left out.
     Otherwise `interval_cycles` is (t_last - t_middle) / images between, over the second half of the images.
-    `latency_cycles` is from the first input beat to the last output beat of the first image.
+    `latency_cycles` is from the first input beat to the last output beat of the first image. `load_cycles` are those of
+    loading the weights, where they are loaded.
 
     Raise MismatchError, naming image, index, expected and got, if a word differs from the golden model's. Raise
     ToolError, naming full and empty buffers, if nothing moves any more. Raise it also if a tool fails or takes longer
@@ -66,6 +68,7 @@ def rtlsim(
         mismatches=int(_figures(text, "result")["mismatches"]),
         interval_cycles=_interval(times) if timed else None,
         latency_cycles=times[0] if timed else None,
+        load_cycles=_load_cycles(text) if timed else None,
         engine_cycles=_engine_cycles(text, engines, len(times)),
         fifo_peak={name: int(f["peak"]) for name, f in _buffers(text, engines).items()},
     )
@@ -102,6 +105,9 @@ def _diagnosis(log: Path, engines: Engines) -> MismatchError | ToolError | None:
         empty = [n for n, f in buffers.items() if f["now"] == 0]
         what = f"full: {', '.join(full) or 'none'}; empty: {', '.join(empty) or 'none'}"
         return ToolError(f"rtlsim: {stuck[1]}\n{what}\nlog: {log}")
+    unloaded = re.search(r"^weights: (.*)$", text, re.MULTILINE)
+    if unloaded:
+        return ToolError(f"rtlsim: weights: {unloaded[1]}\nlog: {log}")
     first = re.search(r"^mismatch image (\d+) index (\d+) expected (-?\d+) got (-?\d+)$", text, re.MULTILINE)
     if first:
         counts = _figures(text, "result")
@@ -118,6 +124,12 @@ def _interval(times: list[int]) -> int | None:
     if len(times) - middle < MIN_SETTLED_IMAGES:
         return None
     return -(-(times[-1] - times[middle]) // (len(times) - 1 - middle))
+
+
+def _load_cycles(text: str) -> int | None:
+    """Return the cycles in which weights were loaded, if they were."""
+    found = re.search(r"^load cycles (\d+)$", text, re.MULTILINE)
+    return None if found is None else int(found[1])
 
 
 def _figures(text: str, name: str) -> dict[str, int]:

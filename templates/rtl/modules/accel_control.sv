@@ -77,32 +77,6 @@ module accel_control
     end
   end
 
-  // Weights.
-  logic [31:0] last_q;
-  if (LOADED) begin : g_load
-    assign at_rest = !busy_q && !loading_i && !load_o;
-    assign may_run = loaded_i;
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) load_o <= 1'b0;
-      else load_o <= write && awaddr_i == Ctrl && wdata_i[0] && at_rest && !some_q;
-      if (write && awaddr_i == WeightsLow && at_rest) weights_o[31:0] <= wdata_i;
-      if (write && awaddr_i == WeightsHigh && at_rest) weights_o[63:32] <= wdata_i;
-      case (address_q[3:2])
-        2'd0:    last_q <= weights_o[31:0];
-        2'd1:    last_q <= weights_o[63:32];
-        2'd2:    last_q <= {30'b0, refused_i, loaded_i};
-        default: last_q <= crc_i;
-      endcase
-      if (address_q[1:0] != 0 || address_q[6:4] != 3'd6) last_q <= '0;
-    end
-  end else begin : g_constant
-    assign at_rest = !busy_q;
-    assign may_run = 1'b1;
-    assign {load_o, weights_o, last_q} = '0;
-    logic unused;
-    assign unused = &{1'b0, loading_i, loaded_i, refused_i, crc_i, WeightsLow, WeightsHigh};
-  end
-
   // The gate. Images that are still to come are counted up from their complement: none is left at all ones.
   logic [InBits-1:0] in_q;
   logic [OutBits-1:0] out_q;
@@ -210,7 +184,7 @@ module accel_control
   logic [ADDRESS_BITS-1:0] address_q;
   logic reading_q, read;
   logic [1:0] read_q, kind_q;
-  logic [31:0] first_q, beats_q, later_q;
+  logic [31:0] first_q, beats_q, later_q, last_q;
   assign read      = arvalid_i && !reading_q;
   assign arready_o = read;
   assign clears    = read_q[0] && address_q == Ctrl;
@@ -256,6 +230,31 @@ module accel_control
       2'd2:    rdata_o <= later_q;
       default: rdata_o <= last_q;
     endcase
+  end
+
+  // Weights.
+  if (LOADED) begin : g_load
+    assign at_rest = !busy_q && !loading_i && !load_o;
+    assign may_run = loaded_i;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) load_o <= 1'b0;
+      else load_o <= write && awaddr_i == Ctrl && wdata_i[0] && at_rest && !some_q;
+      if (write && awaddr_i == WeightsLow && at_rest) weights_o[31:0] <= wdata_i;
+      if (write && awaddr_i == WeightsHigh && at_rest) weights_o[63:32] <= wdata_i;
+      case (address_q[3:2])
+        2'd0:    last_q <= weights_o[31:0];
+        2'd1:    last_q <= weights_o[63:32];
+        2'd2:    last_q <= {30'b0, refused_i, loaded_i};
+        default: last_q <= crc_i;
+      endcase
+      if (address_q[1:0] != 0 || address_q[6:4] != 3'd6) last_q <= '0;
+    end
+  end else begin : g_constant
+    assign at_rest = !busy_q;
+    assign may_run = 1'b1;
+    assign {load_o, weights_o, last_q} = '0;
+    logic unused;
+    assign unused = &{1'b0, loading_i, loaded_i, refused_i, crc_i, WeightsLow, WeightsHigh};
   end
 
 endmodule

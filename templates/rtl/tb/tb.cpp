@@ -144,13 +144,15 @@ class Dram {
     rvalid = offering_;
     if (offering_) {
       const Beat& beat = beats_.front();
-      rdata = Data(word(beat.at)) | Data(word(beat.at + 1)) << 32;
+      rdata = Data(words_[beat.at]) | Data(words_[beat.at + 1]) << 32;
       rlast = beat.last;
       rresp = 0;
       if (rready) beats_.pop_front(), offering_ = false;
     }
     if (arvalid && arready) accept(uint64_t(araddr), int(arlen) + 1);
   }
+  // What was asked for and is not to be had; empty if nothing was.
+  const std::string& trouble() const { return trouble_; }
 
  private:
   struct Beat {
@@ -158,13 +160,11 @@ class Dram {
     size_t at;
     bool last;
   };
-  uint32_t word(size_t at) const {
-    if (at >= words_.size()) fail("DRAM: a read beyond the image");
-    return words_[at];
-  }
   void accept(uint64_t address, int beats) {
     const uint64_t bytes = uint64_t(beats) * 8;
-    if (beats != config::burst_beats || address % bytes != 0 || address < base) fail("DRAM: not a whole burst at its place");
+    if (beats != config::burst_beats || address % bytes != 0) trouble_ = "a read that is not a whole burst at its place";
+    else if (address < base || address + bytes > base + 4 * words_.size()) trouble_ = "a read outside of the image";
+    if (!trouble_.empty()) return;
     if (begun_ < 0) begun_ = now_;
     // Service begins when the server is free and not in a refresh, which come in turn from the first burst on.
     long start = std::max((now_ - begun_) * 1024, free_);
@@ -180,6 +180,7 @@ class Dram {
   std::vector<uint32_t> words_;
   Pace address_pace_, data_pace_;
   std::deque<Beat> beats_;
+  std::string trouble_;
   long now_ = 0, begun_ = -1, free_ = 0;
   bool offering_ = false;
 };
@@ -229,8 +230,8 @@ class Bench {
   }
   uint64_t read_pair(uint32_t low, uint32_t high) { return read(low) | uint64_t(read(high)) << 32; }
 
-  // Let the machine load an image of weights: a start with no images.
-  void load(const std::vector<uint32_t>& image, unsigned stalls, long patience) {
+  // Let the machine load an image of weights: a start with no images. Return what went wrong, or nothing.
+  std::string load(const std::vector<uint32_t>& image, unsigned stalls, long patience) {
     dram_.reset(new Dram(image, stalls));
     write(0x60, uint32_t(Dram::base));
     write(0x64, uint32_t(Dram::base >> 32));
@@ -238,10 +239,12 @@ class Bench {
     write(0x00, 1);
     const long start = cycle_;
     while (!(read(0x00) & 4)) {
-      if (cycle_ - start > patience) fail("weights: loading did not end within " + std::to_string(patience) + " cycles");
+      if (!dram_->trouble().empty()) return dram_->trouble();
+      if (cycle_ - start > patience) return "loading did not end within " + std::to_string(patience) + " cycles";
     }
-    std::printf("weights state %u crc %08x\n", read(0x68), read(0x6c));
-    if (read(0x68) != 1) fail("weights: the machine refused the image");
+    const uint32_t state = read(0x68);
+    std::printf("weights state %u crc %08x\n", state, read(0x6c));
+    return state == 1 ? "" : "the machine refused the image: it is damaged, or of another machine";
   }
 
  private:
@@ -391,7 +394,11 @@ bool run_folder(Bench& bench, const Options& options, const std::string& folder)
   if (images < 1 || images > int(inputs.size())) fail("--images: expected 1 to " + std::to_string(inputs.size()));
   if (config::loads) {
     const std::vector<uint32_t> image = read_image(folder + "/weights.dat");
-    bench.load(image, options.stalls, options.patience + 100 * long(image.size()));
+    const std::string trouble = bench.load(image, options.stalls, options.patience + 100 * long(image.size()));
+    if (!trouble.empty()) {
+      std::printf("weights: %s\n", trouble.c_str());
+      return false;
+    }
   }
   for (int i = 0; i < config::settle; i++) bench.tick();
   bench.write(0x10, uint32_t(images));

@@ -1,0 +1,61 @@
+"""What loading weights at start becomes in synthesis: memories that are written, the load bus, the loader."""
+
+import numpy as np
+
+from codesign.ir.technology import Technology
+from codesign.machine.loading import BEAT_BITS, BURST_BEATS, HELD_BURSTS, LOAD_BITS, Loader, LoadStage, parts_of
+from codesign.machine.modules import ChannelRom, Control, WeightRom
+from codesign.model.counts import counter_ff, counts
+from codesign.model.memory import bram18_count, lutram_luts
+from codesign.ops.arrays import Int, IntArray
+
+BUS_FF = LOAD_BITS + 3  # of a stage: data, the start, and whether they are for its memory or for another
+CONTROL_LOAD_FF, CONTROL_LOAD_LUT = 98, 40  # the address, a start, what the host reads
+LOADER_FF, LOADER_LUT = 300, 420  # addresses, the word, where it is in the image, its CRC-32
+
+
+def loaded_weight_area(rom: WeightRom, technology: Technology) -> IntArray:
+    """Return the counts of a memory of weights that is written at start; one word is a register."""
+    width, depth, block = rom.word_bits, np.asarray(rom.depth), np.asarray(rom.block_ram)
+    packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
+    lut = np.where(block, 0, lutram_luts(width, depth, technology)) + technology.fitted.counter
+    ff = counter_ff(depth) + 1 + (rom.late & (block ^ True)) + np.where(packs, 0, width)
+    bram18 = np.where(block, bram18_count(width, depth, technology), 0)
+    many = depth > 1
+    table = counts(width, bram18=bram18 * many, lut=lut * many, ff=np.where(many, ff, width))
+    return table + _port(width, depth)
+
+
+def loaded_channel_area(rom: ChannelRom, technology: Technology) -> IntArray:
+    """Return the counts of a memory of channel constants that is written at start; one word is a register."""
+    width, depth = rom.word_bits, np.asarray(rom.depth)
+    many = depth > 1
+    lut = lutram_luts(width, depth, technology) + technology.fitted.counter
+    ff = counter_ff(depth) + width + many
+    return counts(width, lut=lut * many, ff=ff) + _port(width, depth)
+
+
+def _port(width: Int, depth: Int) -> IntArray:
+    """Count load_port: the parts of a word that wait for the last one, which part comes, the address."""
+    parts = np.asarray(parts_of(width))
+    held = (parts > 1) * (parts + LOAD_BITS * (parts - 1))
+    address = counter_ff(depth)
+    return counts(width, lut=address + (parts > 1) * 2 + 1, ff=held + address)
+
+
+def load_stage_area(stage: LoadStage) -> IntArray:
+    """Return the counts of a stage of the load bus."""
+    left = np.maximum(counter_ff(stage.words), 1)
+    return counts(stage.words, lut=left + 5, ff=BUS_FF + 1 + left)
+
+
+def loader_area(loader: Loader, technology: Technology) -> IntArray:
+    """Return the counts of the loader and of the queue behind the port to DRAM."""
+    queue = lutram_luts(BEAT_BITS, BURST_BEATS * HELD_BURSTS, technology)
+    counters = 2 * counter_ff(loader.words) + counter_ff(loader.bursts)
+    return counts(0, lut=queue + LOADER_LUT + counters, ff=BEAT_BITS + LOADER_FF + counters)
+
+
+def control_load_area(control: Control) -> IntArray:
+    """Return what the control block takes more where it starts a loader."""
+    return counts(0, lut=CONTROL_LOAD_LUT * control.loads, ff=CONTROL_LOAD_FF * control.loads)
