@@ -176,6 +176,7 @@ def compile(
     example: Images | None = None,
     calibrate: str | os.PathLike[str] | Images | Dataset | None = None,
     quantize: QuantizeConfig | Mapping[str, Any] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Built:
     """Search the best accelerator of a trained network on a board, and return both, with the predicted cost.
@@ -189,6 +190,7 @@ def compile(
     once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. `example`: an input
     [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: images [N, ...] that a float
     network is quantized by, an .npz, an .npy, a folder, or a data set or its name. `quantize`: how, see QuantizeConfig.
+    `weights`: "loaded" from DRAM at start, or the folder of a run whose bitstream loads this network's too.
     Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
     """
     data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
@@ -202,6 +204,7 @@ def compile(
         "input_shape": None if input_shape is None else list(input_shape),
         "calibrate": data if data is None or isinstance(data, str) else _digest_of(data),
         "quantize": _plain(quantize),
+        "weights": None if weights is None else os.fspath(weights),
         "proof": _plain(proof) if proof is not None or images is None else _proof_of(images),
     }
     config = parse(CompileConfig, {key: value for key, value in plain.items() if value is not None}, "codesign.compile")

@@ -119,6 +119,7 @@ def _compile(arguments: Arguments, display: Display) -> int:
             input_shape=_extents(arguments.input_shape),
             calibrate=arguments.calibrate,
             quantize=_quantize(arguments.quantize),
+            weights=arguments.weights,
         )
     except ValueError as error:
         raise _of_option(error) from error
@@ -366,6 +367,8 @@ def _add_compile(commands: Any) -> None:
     command.add_argument(
         "--quantize", action="append", default=[], metavar="KEY=VALUE", help="how, such as weight_bits=4; repeatable"
     )
+    text = "loaded: from DRAM at start; or a run that has them so, for its bitstream (default: constants)"
+    command.add_argument("--weights", metavar="loaded|RUN", help=text)
     command.add_argument("--csim-images", type=int, default=ProofConfig().csim_images, metavar="N")
     command.add_argument("--rtlsim-images", type=int, default=ProofConfig().rtlsim_images, metavar="N")
     command.set_defaults(command=_compile)

@@ -14,9 +14,11 @@ import pytest
 from codesign.emit.host import batch_of
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.weight_image import weight_image
 from codesign.ir.board import Board, ProcessorClock
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
+from codesign.ir.retrained import retrained, with_room
 from codesign.model import golden
 from codesign.ops.conv import Conv
 from codesign.ops.qtype import QType
@@ -66,6 +68,8 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
         wires = [pynq.Wire(p.image_bytes, p.wire_bytes, p.words) for p in (source, sink)]
         found = design_hash(graph, design) ^ int(wrong_hash)
         pynq.device = pynq.Device(answer, wires[0], wires[1], found, spelling, fault)
+        if design.is_loaded:
+            pynq.device.weight_bytes = len(weight_image(graph, design)) * 4
         pynq.device.crystal_mhz = board.clocking.source.crystal_mhz
         pynq.device.handoff_divisors = board.clocking.divisors
         return importlib.import_module("driver"), pynq
@@ -98,6 +102,54 @@ def test_results_equal_the_golden_model(boot: Boot, case: str, spelling: str) ->
     np.testing.assert_array_equal(results, golden.run(graph, images))
     assert pynq.device.complaints == []
     assert pynq.device.memory == {}, "buffers were not freed"
+
+
+def loaded() -> Design:
+    return dataclasses.replace(small_design(), weights=Weights.LOADED)
+
+
+def test_weights_are_loaded_before_images_and_after_every_download(boot: Boot) -> None:
+    driver, pynq = boot(design=loaded())
+    with driver.Accelerator("accel.bit") as accelerator:
+        assert accelerator.selftest() == 0
+        accelerator.reload()
+    downloads = [entry for entry in pynq.device.log if entry in ("download", "load", "start")]
+    assert downloads == ["download", "load", "start", "download", "load"]
+    assert pynq.device.complaints == []
+    assert pynq.device.memory == {}, "buffers were not freed"
+
+
+def test_the_weights_of_another_training_come_with_its_self_test(boot: Boot, tmp_path: Path) -> None:
+    graph, design = with_room(small_graph(1)), loaded()
+    other = retrained(graph, small_graph(2))
+    small_project(other, design).write(tmp_path / "other")
+    driver, pynq = boot(graph=graph, design=design)
+    folder = tmp_path / "other" / "host" / "selftest"
+    with driver.Accelerator("accel.bit", training=folder) as accelerator:
+        assert accelerator.selftest() > 0  # the emulated board still answers with the first training
+        accelerator.load_weights(driver.SELFTEST)
+        assert accelerator.selftest() == 0
+    assert pynq.device.log.count("load") == 2
+    assert pynq.device.complaints == []
+
+
+def test_weights_that_do_not_belong_are_refused_by_name(boot: Boot, tmp_path: Path) -> None:
+    driver, pynq = boot(design=loaded())
+    image = (driver.SELFTEST / "weights.bin").read_bytes()
+    for content in (image[:-128], b"\1" + image[1:]):
+        (tmp_path / "weights.bin").write_bytes(content)
+        with pytest.raises(driver.DeviceError, match=r"its weights are \d+ bytes for design"):
+            driver.Accelerator("accel.bit", training=tmp_path)
+    assert "load" not in pynq.device.log
+    pynq.device.fault = "damaged"
+    with pytest.raises(driver.DeviceError, match="refused the weights"):
+        driver.Accelerator("accel.bit")
+
+
+def test_a_machine_with_constant_weights_takes_no_others(boot: Boot, tmp_path: Path) -> None:
+    driver, _ = boot()
+    with pytest.raises(driver.DeviceError, match="has its weights built in"):
+        driver.Accelerator("accel.bit", training=tmp_path)
 
 
 def test_receive_is_armed_before_anything_is_sent(boot: Boot) -> None:

@@ -33,13 +33,15 @@ from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_port
-from codesign.emit.registers import REGISTERS, SPELLING_RTL
+from codesign.emit.registers import SPELLING_RTL, registers_of
+from codesign.emit.weight_image import weight_image
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.board import Board, Clocking, Shell
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.project import Project
+from codesign.machine.elaborate import elaborate
 from codesign.ops.arrays import IntArray
 
 SELFTEST_IMAGES = 8
@@ -96,6 +98,7 @@ class HostParams:
     encoding: Encoding
     output_scale: float
     labels: tuple[str, ...]
+    weight_bytes: int  # of the image that is loaded at start; 0 where weights are constants
 
     @property
     def hash_text(self) -> str:
@@ -119,6 +122,7 @@ def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostP
             "scripts take one so far; both spellings, their simulations and the report work"
         )
     source, sink = input_port(graph, design), output_port(graph, design)
+    loader = elaborate(graph, design).loader
     return HostParams(
         name=graph.name,
         board=board.name,
@@ -139,6 +143,7 @@ def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostP
         encoding=graph.encoding,
         output_scale=graph.output_scale,
         labels=graph.labels,
+        weight_bytes=0 if loader is None else loader.image_bytes,
     )
 
 
@@ -169,13 +174,15 @@ def render_host(graph: Graph, design: Design, board: Board, cost: Cost, x: IntAr
     files: dict[str, str | bytes] = {target: (home / name).read_text() for name, target in COPIED.items()}
     values: Mapping[str, object] = {
         "host": params,
-        "registers": REGISTERS,
+        "registers": registers_of(design),
         "spelling_rtl": SPELLING_RTL,
         "images": min(len(x), SELFTEST_IMAGES),
     }
     files |= {target: render(f"host/{name}", values) for name, target in RENDERED.items()}
     files["host/selftest/input.bin"] = _packed(params.source, x)
     files["host/selftest/golden.bin"] = _packed(params.sink, y)
+    if design.is_loaded:
+        files["host/selftest/weights.bin"] = weight_image(graph, design).astype("<u4").tobytes()
     return Project(files)
 
 

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
+from codesign.ir.design import Design
+
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """A 32-bit register. `rtl_only`: the HLS spelling does not have it."""
+    """A 32-bit register. `rtl_only`: the HLS spelling does not have it. `loads`: only a machine that loads has it."""
 
     name: str
     offset: int
     writable: bool
     rtl_only: bool
     what: str
+    loads: bool = False
 
 
 # The first word follows the ap_ctrl_hs layout of the vendor's HLS tools, so one driver starts either spelling.
@@ -39,8 +42,21 @@ REGISTERS = (
         "first_out_cycles_hi", 0x58, False, True, "the same cycles, high 32 bits; both halves stand still after done"
     ),
     Register("spelling", 0x5C, False, True, "0x52544C, the letters RTL: the counters are there; HLS reads 0"),
+    Register(
+        "weights_lo", 0x60, True, True, "address of the weights in DRAM, low 32 bits; a multiple of 128", loads=True
+    ),
+    Register("weights_hi", 0x64, True, True, "address of the weights in DRAM, high 32 bits", loads=True),
+    Register(
+        "weights_state", 0x68, False, True, "bit 0 weights are loaded, bit 1 the last image was refused", loads=True
+    ),
+    Register("weights_crc", 0x6C, False, True, "CRC-32 of the image that was loaded last", loads=True),
 )
 ADDRESS_BITS = 7
+
+
+def registers_of(design: Design) -> tuple[Register, ...]:
+    """Return the registers of a design's machine."""
+    return tuple(entry for entry in REGISTERS if design.is_loaded or not entry.loads)
 
 
 def register(name: str) -> Register:

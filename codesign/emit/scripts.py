@@ -14,7 +14,7 @@ from codesign.emit.environment import render
 from codesign.emit.host import host_params, render_host
 from codesign.emit.identity import design_hash
 from codesign.emit.port import Port, input_port, output_names, output_ports
-from codesign.emit.registers import ADDRESS_BITS, REGISTERS
+from codesign.emit.registers import ADDRESS_BITS, registers_of
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
 from codesign.ir.design import Design
@@ -85,7 +85,7 @@ def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kerne
         "host": host_params(graph, design, board, cost),
         "cost": cost,
         "board": board,
-        "registers": REGISTERS,
+        "registers": registers_of(design),
         "rtl_sources": sources,
         "rtl_memories": [str(p) for p in rtl if p.suffix == ".hex"],
         "version": codesign.__version__,
@@ -112,7 +112,7 @@ def render_manifest(graph: Graph, design: Design, board: Board, cost: Cost, proj
             "encoding": _encoding(graph),
         },
         **({"output": outputs[0]} if len(outputs) == 1 else {"outputs": outputs}),
-        "registers": _register_map(),
+        "registers": _register_map(design),
         "predicted": _predicted(board.clock_mhz, cost),
         "files": {name: _sha256(content) for name, content in sorted(project.files.items())},
     }
@@ -146,7 +146,7 @@ def _encoding(graph: Graph) -> dict[str, object]:
     }
 
 
-def _register_map() -> dict[str, object]:
+def _register_map(design: Design) -> dict[str, object]:
     entries = [
         {
             "name": register.name,
@@ -155,7 +155,7 @@ def _register_map() -> dict[str, object]:
             "spellings": ["rtl"] if register.rtl_only else ["rtl", "hls"],
             "what": register.what,
         }
-        for register in REGISTERS
+        for register in registers_of(design)
     ]
     return {"address_bits": ADDRESS_BITS, "width_bits": 32, "entries": entries}
 
@@ -173,6 +173,7 @@ def _predicted(clock_mhz: float, cost: Cost) -> dict[str, object]:
         "ff": have.ff,
         "dram_bytes": cost.dram_bytes,
         "clock": "nominal" if cost.clock is None or cost.clock.reaches(clock_mhz) else "estimated",
+        **({} if cost.load_cycles is None else {"load_cycles": cost.load_cycles}),
         **({} if cost.clock is None else {"estimated_clock_mhz": round(cost.clock.estimated_mhz, 1)}),
     }
 

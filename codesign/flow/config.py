@@ -19,6 +19,7 @@ from codesign.networks.training import TrainConfig
 from codesign.ptq.config import QuantizeConfig
 from codesign.search.goal import Goal
 
+LOADED = "loaded"  # of `weights`
 LEAST_RTLSIM_IMAGES = 4  # the first half fills the pipeline; an interval is measured over the rest
 _LONGEST_NAME = 48
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
@@ -65,7 +66,8 @@ class CompileConfig:
     `min_fps`: the cheapest design that is at least this fast; without it, the fastest. `goal`: what is minimised
     instead. `max_latency_us`: microseconds from the first pixel of an image to its last result. `limits`: resources
     that a design may take. `input_shape`: the extents of the input behind the batch, where the file leaves them open.
-    `calibrate`: the images that a float network is quantized by, see ptq.calibration; `quantize`: how.
+    `calibrate`: the images that a float network is quantized by, see ptq.calibration; `quantize`: how. `weights`:
+    "loaded" from DRAM at start, or the folder of a run whose machine loads this network's too; else they are constants.
     """
 
     name: str
@@ -79,6 +81,7 @@ class CompileConfig:
     input_shape: tuple[int, ...] | None = None
     calibrate: str | None = None
     quantize: QuantizeConfig | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)

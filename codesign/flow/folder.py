@@ -15,6 +15,7 @@ from codesign.errors import ConfigError
 from codesign.flow.config import ProofConfig
 from codesign.ir.board import Board
 from codesign.ir.demand import Demand
+from codesign.ir.design import Weights
 from codesign.ir.files import is_there, make_folder, read_json_as, read_plain, write_bytes, write_json
 from codesign.ir.strict import parse
 from codesign.search.goal import Goal
@@ -187,6 +188,11 @@ class Settings:
     max_latency_us: float | None
     goal: Goal
     config: dict[str, Any]
+
+    @property
+    def weights(self) -> Weights:
+        """Where the machine has its weights."""
+        return Weights.CONSTANT if self.config.get("weights") is None else Weights.LOADED
 
     def demand(self, clock_mhz: float) -> Demand:
         """Return what is demanded at that clock, in cycles. Raise InfeasibleError if it leaves less than a cycle."""

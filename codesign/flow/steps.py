@@ -27,7 +27,7 @@ from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import list_boards
 from codesign.ir.cost import Cost
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
@@ -89,16 +89,25 @@ def design_step(run: Run) -> None:
     chosen = file_digest(folder.arrays) if folder.arrays.exists() else None
     cycles = (demand.interval_cycles, demand.latency_cycles)
     inputs = [graph.digest(), run.board.figures(), *cycles, run.settings.goal.value, chosen]
+    weights = run.settings.weights
+    inputs += [] if weights is Weights.CONSTANT else [weights.value]
     if is_current(folder, "design", inputs, (folder.design, folder.design_search)):
         return
     run.progress("design search", 0, 1)
     others = tuple(b for b in list_boards() if b.name != run.board.name)
-    result, design, cost = search_sized_design(graph, run.board, run.settings.goal, demand=demand, others=others)
+    result, design, cost = search_sized_design(
+        graph, run.board, run.settings.goal, demand=demand, others=others, weights=weights
+    )
     plain = _search_plain(result)
     if chosen is not None:
         best = cost.interval_cycles
         design, cost = _chosen(run, graph)
-        note = f"arrays were chosen with the network; its best design would need {best:,} cycles"
+        how = (
+            "the machine is another run's"
+            if run.settings.weights is Weights.LOADED
+            else "arrays were chosen with the network"
+        )
+        note = f"{how}; its best design would need {best:,} cycles"
         gap = 1 - result.bound / cost.interval_cycles
         plain |= {"proved_optimal": False, "gap": gap, "goal": "interval", "binding": [], "notes": [note]}
     check_design_is_ours(folder, design)

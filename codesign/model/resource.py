@@ -16,6 +16,7 @@ from codesign.machine.line import (
 )
 from codesign.machine.line import input_lanes, is_streaming, line_modules, operand_bits
 from codesign.machine.loaded import load_stage
+from codesign.machine.loading import LOAD_BITS, Loader
 from codesign.machine.modules import (
     Control,
     Fifo,
@@ -143,10 +144,19 @@ def design_resources(machine: Machine, technology: Technology) -> Resources:
     return total
 
 
-def base_resources(graph: Graph, technology: Technology) -> Resources:
-    """Return what every design of the graph takes, whatever its engines: the control block, and a fork per branch."""
+def base_resources(graph: Graph, technology: Technology, weights: Weights = Weights.CONSTANT) -> Resources:
+    """Return what every design of the graph takes, whatever its engines: the control block, and a fork per branch.
+
+    Where weights are loaded, also the loader; its counters are for no more than the weights.
+    """
     forks = sum(len(node.inputs) - 1 for node in graph.operations) + len(graph.output_nodes) - 1
-    alike: list[Module] = [Control(beats_in=1, beats_out=1), *[Fork(word_bits=1)] * forks]
+    loads = weights is Weights.LOADED
+    alike: list[Module] = [Control(beats_in=1, beats_out=1, loads=loads), *[Fork(word_bits=1)] * forks]
+    if loads:
+        bits = sum(
+            graph.params[f"{n.name}.weight"].size * n.wtype.bits for n in graph.operations if isinstance(n, Conv)
+        )
+        alike.append(Loader(words=ceil_div(bits, LOAD_BITS), stages=0))
     if len(graph.output_nodes) > 1:
         alike.append(OutputEnds(beats=(1,) * len(graph.output_nodes)))
     return to_resources(total_area(alike, technology))

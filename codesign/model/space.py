@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from codesign.ir.cost import Resources
-from codesign.ir.design import Design, Fifo, LineEngine
+from codesign.ir.design import Design, Fifo, LineEngine, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.target import Target
 from codesign.ir.technology import Technology
@@ -98,6 +98,7 @@ class Space:
     fifo_pixels: dict[tuple[str, int], int]
     base: Resources
     technology: Technology
+    weights: Weights = Weights.CONSTANT
 
     @property
     def points(self) -> int:
@@ -123,10 +124,13 @@ class Space:
             output_lanes=tuple(
                 int(site.options.lanes_in[row]) for site, row in zip(self.sites[ends:], rows[ends:], strict=True)
             ),
+            weights=self.weights,
         )
 
 
-def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -> Space:
+def design_space(
+    graph: Graph, target: Target, *, least_buffers: bool = False, weights: Weights = Weights.CONSTANT
+) -> Space:
     """Return the space of a graph on a target.
 
     Buffer depths are estimates until `size_buffers` replaces them. With `least_buffers` they are the least that there
@@ -140,7 +144,7 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     index = {first.name: 0}
     edges: list[Edge] = []
     for node in graph.operations:
-        options = _cached_options(node.nameless(), target.fabric, least_buffers, _can_pack(node, graph))
+        options = _cached_options(node.nameless(), target.fabric, least_buffers, _can_pack(node, graph), weights)
         if node.joins:
             options = _with_fifos(node, options, pixels, target.fabric)
         for source, ishape, itype in zip(node.inputs, node.ishapes, node.itypes, strict=True):
@@ -151,9 +155,8 @@ def design_space(graph: Graph, target: Target, *, least_buffers: bool = False) -
     for last in graph.output_nodes:
         edges.append(Edge(index[last.name], len(sites), last.oshape.c, last.oshape.elements, last.otype.bits))
         sites.append(Site("", stream_options(last.oshape, last.otype.bits, target)))
-    return Space(
-        graph, tuple(sites), tuple(edges), pixels, resource.base_resources(graph, target.fabric), target.fabric
-    )
+    base = resource.base_resources(graph, target.fabric, weights)
+    return Space(graph, tuple(sites), tuple(edges), pixels, base, target.fabric, weights)
 
 
 def lane_choices(extent: int) -> IntArray:
@@ -179,7 +182,12 @@ def divisors(extent: int) -> IntArray:
 
 
 def node_options(
-    node: Operation, technology: Technology, least_buffers: bool = False, *, packing: bool = True
+    node: Operation,
+    technology: Technology,
+    least_buffers: bool = False,
+    *,
+    packing: bool = True,
+    weights: Weights = Weights.CONSTANT,
 ) -> Options:
     """Return every engine of the space that can run the node, less those that another beats at the same lanes.
 
@@ -210,7 +218,7 @@ def node_options(
         buffer_words=words[pairs],
         taps=taps[pairs],
     )
-    counts = resource.node_columns(node, engines, technology)
+    counts = resource.node_columns(node, engines, technology, weights)
     options = Options(
         lanes_in=lanes_in[pairs],
         lanes_out=engines.emit,
@@ -283,8 +291,10 @@ def fifo_pixels(graph: Graph) -> dict[tuple[str, int], int]:
 
 
 @lru_cache(maxsize=4096)
-def _cached_options(node: Operation, technology: Technology, least_buffers: bool, packing: bool) -> Options:
-    return node_options(node, technology, least_buffers, packing=packing)
+def _cached_options(
+    node: Operation, technology: Technology, least_buffers: bool, packing: bool, weights: Weights
+) -> Options:
+    return node_options(node, technology, least_buffers, packing=packing, weights=weights)
 
 
 def _with_fifos(

@@ -21,7 +21,7 @@ import numpy as np
 from codesign.errors import CodesignError, InfeasibleError
 from codesign.ir.board import Board, Limits
 from codesign.ir.cost import Resources
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
 from codesign.model.resource import NAMES, to_resources
 from codesign.model.space import Space, design_space
@@ -104,6 +104,7 @@ def search_design(
     others: Sequence[Board] = (),
     explain: bool = True,
     space: Space | None = None,
+    weights: Weights = Weights.CONSTANT,
 ) -> SearchResult:
     """Return the best design of the graph on the board.
 
@@ -113,13 +114,14 @@ def search_design(
     - `others`: boards to name if this one is too small.
     - `explain`: find the binding resources, which takes about as long again.
     - `space`: the part of the graph's design space on the board that is searched; all of it by default.
+    - `weights`: where they are, in all of the space.
 
     The result is always the same. Where the limit of work ended a proof, it says how far from the bound it may be.
 
     Raise InfeasibleError, naming resource, needed and available, if nothing fits.
     """
     begun = time.monotonic()
-    query = _query(space or design_space(graph, board), board, nodes, reserve)
+    query = _query(space or design_space(graph, board, weights=weights), board, nodes, reserve)
     top = int(achievable(query.space)[-1]) if max_interval is None else max_interval
     best = _best(query, goal, top)
     if best is None:

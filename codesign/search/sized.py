@@ -7,7 +7,7 @@ from codesign.errors import InfeasibleError
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost, Resources
 from codesign.ir.demand import NO_DEMAND, Demand
-from codesign.ir.design import Design
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
 from codesign.machine.legal import check_design
 from codesign.model.predict import predict
@@ -46,6 +46,7 @@ def search_sized_design(
     demand: Demand = NO_DEMAND,
     others: Sequence[Board] = (),
     explain: bool = True,
+    weights: Weights = Weights.CONSTANT,
 ) -> tuple[SearchResult, Design, Cost]:
     """Search a design as search_design does, with buffers sized by the schedule: its cost is exact, within the board.
 
@@ -55,7 +56,7 @@ def search_sized_design(
     buffers, of the lanes that the space has. The bound is of designs whose buffers are as small as can be. Raise
     InfeasibleError, with the nearest, if nothing fits.
     """
-    best = _fitting(graph, board, goal, demand.interval_cycles, others=others, explain=explain)
+    best = _fitting(graph, board, goal, demand.interval_cycles, others=others, explain=explain, weights=weights)
     best = _quick(best, graph, board, demand, _ONCE)
     if demand.late(best[2].latency_cycles):
         raise InfeasibleError(
@@ -87,11 +88,19 @@ def _quick(best: _Sized, graph: Graph, board: Board, demand: Demand, effort: _Ef
         return best
     found, max_interval = best[0], demand.interval_cycles
     if found.goal is not Goal.INTERVAL:
-        found = search_design(graph, board, max_interval=max_interval, explain=False)
+        found = search_design(graph, board, max_interval=max_interval, explain=False, weights=best[1].weights)
     steps = (int(found.interval_cycles * step) for step in effort.ladder)
     for interval in dict.fromkeys(min(step, max_interval or step) for step in steps):
         try:
-            other = _fitting(graph, board, Goal.LATENCY, interval, reserve=effort.reserve, nodes=effort.nodes)
+            other = _fitting(
+                graph,
+                board,
+                Goal.LATENCY,
+                interval,
+                reserve=effort.reserve,
+                nodes=effort.nodes,
+                weights=best[1].weights,
+            )
         except InfeasibleError:
             continue
         best = min(best, other, key=lambda sized: sized[2].latency_cycles)
@@ -102,7 +111,7 @@ def _quick(best: _Sized, graph: Graph, board: Board, demand: Demand, effort: _Ef
 
 def _proved(found: SearchResult, graph: Graph, board: Board, cost: Cost, max_interval: int | None) -> SearchResult:
     """Return the result with what is known of the design whose buffers are sized."""
-    relaxed = design_space(graph, board, least_buffers=True)
+    relaxed = design_space(graph, board, least_buffers=True, weights=found.design.weights)
     if found.goal is Goal.RESOURCES:
         objective = board_share(cost.resources, board)
         bound = search_design(graph, board, found.goal, max_interval=max_interval, explain=False, space=relaxed).bound
@@ -126,6 +135,7 @@ def _fitting(
     explain: bool = False,
     reserve: Resources = _NOTHING,
     nodes: int = NODES,
+    weights: Weights = Weights.CONSTANT,
 ) -> _Sized:
     """Return the best design that still fits with its buffers sized; what they take beyond the estimate is reserved."""
     demanded = max_interval or 0
@@ -139,6 +149,7 @@ def _fitting(
             reserve=reserve,
             others=others,
             explain=explain,
+            weights=weights,
         )
         design = size_buffers(graph, found.design)
         check_design(design, graph)

@@ -13,6 +13,9 @@ that the hardware can tell. The clock is set, read back, and stands in the resul
     python3 driver.py benchmark --bitstream accel.bit --images 2048 --result board.json
     python3 driver.py run       --bitstream accel.bit --input images.npy --output results.npy
 
+Where weights are loaded at start, `--training FOLDER` names those of another training: the folder host/selftest of its
+project, which has its weights and its self-test.
+
 Exit status: 0 good, 1 results differ from the golden vectors, 2 the device or the arguments are at fault.
 """
 
@@ -49,6 +52,9 @@ def container(bits, signed):
     """The numpy type that holds one element on the stream, little endian."""
     return np.dtype(("<i" if signed else "<u") + ("1" if bits == 8 else "2"))
 
+
+SELFTEST = Path(__file__).resolve().parent / "selftest"  # weights, images and results of this project's training
+WEIGHTS_LOADED, WEIGHTS_REFUSED = 1, 2  # bits of the register weights_state
 
 IN_DTYPE = container(params.IN_CONTAINER_BITS, params.IN_SIGNED)
 OUT_DTYPE = container(params.OUT_CONTAINER_BITS, params.OUT_SIGNED)
@@ -88,9 +94,9 @@ def integer_range(bits, signed):
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
-def load_selftest():
+def load_selftest(folder=SELFTEST):
     """The self-test vector: images [N,IY,IX,C] and their golden results [N,OY,OX,K]."""
-    folder = Path(__file__).resolve().parent / "selftest"
+    folder = Path(folder)
     images = np.frombuffer((folder / "input.bin").read_bytes(), dtype=IN_DTYPE)
     golden = np.frombuffer((folder / "golden.bin").read_bytes(), dtype=OUT_DTYPE)
     return images.reshape((-1, *params.IN_SHAPE)), golden.reshape((-1, *params.OUT_SHAPE))
@@ -100,17 +106,19 @@ class Accelerator:
     """The loaded accelerator. Use it in a `with` statement, or call `close`.
 
     `capacity` is how many images go to the device in one start; `timeout_s` is how long to wait for them, None for a
-    time that follows from the prediction. `clock_mhz` is the clock as read back. Raises DeviceError if the bitstream
-    does not hold the design that this driver was rendered for, or the clock is too fast for it.
+    time that follows from the prediction. `clock_mhz` is the clock as read back. `training`: the folder with weights
+    and self-test of a training. Raises DeviceError if the bitstream does not hold the design that this driver was
+    rendered for, the clock is too fast for it, or the weights are of another machine.
     """
 
-    def __init__(self, bitstream, timeout_s=None, capacity=params.BATCH):
+    def __init__(self, bitstream, timeout_s=None, capacity=params.BATCH, training=SELFTEST):
         if not 1 <= capacity <= params.MAX_IMAGES:
             raise DeviceError(f"capacity: expected 1 to {params.MAX_IMAGES} images, got {capacity}")
         if not Path(bitstream).is_file() or not Path(bitstream).with_suffix(".hwh").is_file():
             raise DeviceError(f"{bitstream}: expected this file and a .hwh of the same name beside it")
         self.timeout_s, self.capacity, self.fault, self.channels = timeout_s, capacity, None, ()
         self.has_counters = False
+        self.training = Path(training)
         self.overlay = pynq.Overlay(str(bitstream))
         accel, dma = self._ip("accel_0"), self._ip("axi_dma_0")
         self.registers = pynq.MMIO(accel["phys_addr"], accel["addr_range"])
@@ -119,6 +127,7 @@ class Accelerator:
         self._check_identity()
         # Only the RTL spelling counts cycles and words; the register that says so reads 0 in the HLS spelling.
         self.has_counters = self.register("spelling") == params.SPELLING_RTL
+        self.load_weights(training)
         wide = int(dma.get("parameters", {}).get("c_addr_width", 32)) > 32
         self.send = Channel("send", self.dma, SEND_BLOCK, params.IN_IMAGE_BYTES, params.IN_WIRE_BYTES, capacity, wide)
         self.receive = Channel(
@@ -144,7 +153,44 @@ class Accelerator:
         self.overlay.download()
         self.clock_mhz = set_clock()
         self._check_identity()
+        self.load_weights(self.training)
         self.fault = None
+
+    def load_weights(self, training):
+        """Load the weights in the folder of a training; nothing is done where they are constants.
+
+        Raises DeviceError if they are damaged, of another machine, or not to be loaded.
+        """
+        self.training = Path(training)
+        if not params.WEIGHT_BYTES or not self.has_counters:
+            if self.training.resolve() != SELFTEST:
+                raise DeviceError(f"{training}: this bitstream has its weights built in, and takes no others")
+            return
+        image = np.frombuffer((self.training / "weights.bin").read_bytes(), np.uint8)
+        found = int.from_bytes(image[:8].tobytes(), "little")
+        if len(image) != params.WEIGHT_BYTES or found != params.DESIGN_HASH:
+            raise DeviceError(
+                f"{self.training}: its weights are {len(image)} bytes for design {found:#018x}; expected "
+                f"{params.WEIGHT_BYTES} bytes for {params.DESIGN_HASH:#018x}"
+            )
+        buffer = pynq.allocate(shape=image.shape, dtype=np.uint8)
+        try:
+            buffer[:] = image
+            buffer.flush()
+            address = buffer.physical_address
+            self.registers.write(params.REGISTERS["weights_lo"], address & 0xFFFFFFFF)
+            self.registers.write(params.REGISTERS["weights_hi"], address >> 32)
+            self.registers.write(params.REGISTERS["images"], 0)
+            self.registers.write(params.REGISTERS["ctrl"], CTRL_START)
+            self._wait(lambda: self.register("ctrl") & CTRL_IDLE, "loading the weights", MIN_TIMEOUT_S)
+        finally:
+            if self.fault is None:  # else the accelerator may still read
+                buffer.freebuffer()
+        state = self.register("weights_state")
+        if state != WEIGHTS_LOADED:
+            raise DeviceError(
+                f"{self.training}: the accelerator refused the weights (state {state:#x}): damaged on the way"
+            )
 
     def _ip(self, name):
         try:
@@ -307,7 +353,7 @@ class Accelerator:
 
     def selftest(self):
         """How many elements of the self-test's results differ from the golden ones: 0 on a good device."""
-        images, golden = load_selftest()
+        images, golden = load_selftest(self.training)
         return int(np.count_nonzero(self.run(images) != golden))
 
     def benchmark(self, images=2048):
@@ -317,7 +363,7 @@ class Accelerator:
         Throughput is (N-1) / (t_last - t_first): from the counters of the accelerator over the images of one batch
         where it has them, else from the host's clock over the batches.
         """
-        vector, golden = load_selftest()
+        vector, golden = load_selftest(self.training)
         batches = max(2, -(-images // self.capacity))
         batch = np.resize(np.arange(len(vector)), self.capacity)
         self._load(vector[batch])
@@ -407,6 +453,7 @@ def parse_arguments(argv):
     parser = argparse.ArgumentParser(description="Drive the accelerator on a PYNQ board.")
     parser.add_argument("action", choices=("selftest", "benchmark", "run"))
     parser.add_argument("--bitstream", default="accel.bit", help="the .bit file, its .hwh beside it")
+    parser.add_argument("--training", default=SELFTEST, help="the folder with the weights and self-test of a training")
     parser.add_argument("--timeout", type=float, help="seconds to wait for a start's images (default: as predicted)")
     parser.add_argument("--images", type=int, default=2048, help="benchmark: images to run")
     parser.add_argument("--capacity", type=int, default=params.BATCH, help="images per start of the accelerator")
@@ -425,7 +472,7 @@ def main(argv=None):
     """Do what the arguments say; returns the exit status."""
     arguments = parse_arguments(argv)
     try:
-        with Accelerator(arguments.bitstream, arguments.timeout, arguments.capacity) as accelerator:
+        with Accelerator(arguments.bitstream, arguments.timeout, arguments.capacity, arguments.training) as accelerator:
             return act(accelerator, arguments)
     except (DeviceError, ValueError, OSError) as error:
         print(f"driver: {error}", file=sys.stderr)

@@ -8,6 +8,8 @@ by an AssertionError, or by an entry in `Device.complaints` where a board would 
   which read 0. `done` is cleared by reading. The hash of the HLS spelling reads 0 until a run has begun, an empty run
   counts. The RTL ignores a start with no images. `images` is not written while busy; nothing is started while busy.
 - Counters: 64 bits in two halves, and set to 0 by a start.
+- Weights, where `weight_bytes` is not 0: an RTL start with no images loads them; an image must be whole bursts at an
+  aligned address, of this design, and its CRC-32 right. Images that come before are a complaint.
 - Buffers: cached; the device sees only what was flushed, the host only what was invalidated. They begin with garbage,
   are touched by nobody after they were freed, and fit into the contiguous memory of a PYNQ-Z2, 128 MiB.
 - DMA in scatter-gather mode: CURDESC only while halted, TAILDESC only while running, receive before send. Descriptors
@@ -17,6 +19,7 @@ by an AssertionError, or by an entry in `Device.complaints` where a board would 
   divisors of its handoff file first. The class takes a crystal of 50 MHz for granted, whatever the board has.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,6 +29,7 @@ ACCEL_BASE, DMA_BASE, FIRST_BUFFER = 0x4000_0000, 0x4040_0000, 0x1000_0000
 CTRL, IMAGES, HASH_LO, HASH_HI, CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT, CYCLES_HI, FIRST_HI, SPELLING = (
     0x00, 0x10, 0x20, 0x30, 0x40, 0x44, 0x48, 0x4C, 0x50, 0x54, 0x58, 0x5C,
 )  # fmt: skip
+WEIGHTS_LO, WEIGHTS_HI, WEIGHTS_STATE, WEIGHTS_CRC = 0x60, 0x64, 0x68, 0x6C
 COUNTERS = (CYCLES, FIRST_OUT, BEATS_IN, BEATS_OUT, IMAGES_OUT, CYCLES_HI, FIRST_HI)
 HLS_REGISTERS = (0x00, 0x04, 0x08, 0x0C, 0x10, 0x20, 0x24, 0x30, 0x34)  # with interrupts, and ap_vld of the outputs
 CONTIGUOUS_BYTES = 128 << 20
@@ -82,6 +86,7 @@ class Device:
         self.complaints: list[str] = []
         self.log: list[str] = []
         self.next_buffer = FIRST_BUFFER
+        self.weight_bytes = 0
         self.crystal_mhz, self.pll_mhz = 50.0, 1000.0  # a PYNQ-Z2
         self.divisors = self.handoff_divisors = (10, 1)
         self.configure()
@@ -91,6 +96,21 @@ class Device:
         self.send, self.receive = Engine("send"), Engine("receive")
         self.registers = dict.fromkeys((IMAGES, *COUNTERS), 0)
         self.busy = self.done = self.has_run = False
+        self.registers |= dict.fromkeys((WEIGHTS_LO, WEIGHTS_HI, WEIGHTS_STATE, WEIGHTS_CRC), 0)
+
+    def load_weights(self) -> None:
+        """Take an image as weight_loader.sv does."""
+        address = self.registers[WEIGHTS_HI] << 32 | self.registers[WEIGHTS_LO]
+        if address % 128 or self.weight_bytes % 128:
+            self.complaints.append(f"weights at {address:#x} are not whole bursts")
+        image = self.shadow(address, self.weight_bytes).tobytes()
+        words = np.frombuffer(image, "<u4")
+        last = int(np.flatnonzero(words)[-1])
+        crc = zlib.crc32(image[: 4 * last])
+        good = int.from_bytes(image[:8], "little") == self.hash and words[last] == crc
+        if self.fault == "damaged":
+            good = False
+        self.registers |= {WEIGHTS_STATE: 1 if good else 2, WEIGHTS_CRC: crc}
 
     def shadow(self, address: int, size: int) -> np.ndarray:
         """The device's view of `size` bytes at a physical address."""
@@ -117,13 +137,19 @@ class Device:
         return self.registers[offset]
 
     def write_accel(self, offset: int, value: int) -> None:
-        assert offset in (CTRL, IMAGES), f"wrote {offset:#x}, which cannot be written"
+        allowed = (CTRL, IMAGES, WEIGHTS_LO, WEIGHTS_HI) if self.weight_bytes else (CTRL, IMAGES)
+        assert offset in allowed, f"wrote {offset:#x}, which cannot be written"
         if self.busy:
             self.complaints.append(f"wrote {offset:#x} while busy")
-        elif offset == IMAGES:
-            self.registers[IMAGES] = value
+        elif offset != CTRL:
+            self.registers[offset] = value
+        elif value & 1 and self.weight_bytes and self.spelling == "rtl" and not self.registers[IMAGES]:
+            self.log.append("load")
+            self.load_weights()
         elif value & 1 and (self.registers[IMAGES] or self.spelling == "hls"):
             self.log.append("start" if self.registers[IMAGES] else "empty run")
+            if self.weight_bytes and self.spelling == "rtl" and self.registers[WEIGHTS_STATE] != 1:
+                self.complaints.append("started before weights were loaded")
             self.busy, self.done, self.has_run = True, False, True
             self.registers |= dict.fromkeys(COUNTERS, 0)
             if self.registers[IMAGES]:

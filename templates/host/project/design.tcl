@@ -103,13 +103,18 @@ proc accel_interface {mode protocol} {
   return $found
 }
 
-proc connect_data {ps} {
+proc connect_data {ps settings} {
+  upvar $settings accel
   connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXIS_MM2S] [accel_interface Slave axis_rtl]
   connect_bd_intf_net [accel_interface Master axis_rtl] [get_bd_intf_pins axi_dma_0/S_AXIS_S2MM]
-  add_ip smartconnect data_network {CONFIG.NUM_SI 3 CONFIG.NUM_MI 1}
+  set loads [expr {$accel(loads_weights) && [spelling] eq "rtl"}]
+  add_ip smartconnect data_network [list CONFIG.NUM_SI [expr {3 + $loads}] CONFIG.NUM_MI 1]
   connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_MM2S] [get_bd_intf_pins data_network/S00_AXI]
   connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_S2MM] [get_bd_intf_pins data_network/S01_AXI]
   connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_SG] [get_bd_intf_pins data_network/S02_AXI]
+  if {$loads} {
+    connect_bd_intf_net [accel_interface Master aximm_rtl] [get_bd_intf_pins data_network/S03_AXI]
+  }
   connect_bd_intf_net [get_bd_intf_pins data_network/M00_AXI] [get_bd_intf_pins ps/[dict get $ps slave]]
 }
 
@@ -210,7 +215,7 @@ create_bd_design accel_bd
 set ps [add_processor accel $preset]
 create_bd_cell -type ip -vlnv [newest codesign:[spelling]:accel] accel_0
 add_dma $accel(in_word_bits) $accel(out_word_bits) $ps
-connect_data $ps
+connect_data $ps accel
 connect_control $ps
 connect_clock $ps accel
 assign_bd_address

@@ -13,6 +13,10 @@ source [file join $root settings.tcl]
 source [file join $here spelling.tcl]
 source [file join $here kernel.tcl]
 
+if {[spelling] eq "rtl" && $accel(loads_weights)} {
+  error "this accelerator loads its weights, which so far the PYNQ driver starts and XRT's does not; compile without\
+    --weights for XRT"
+}
 set protocol [expr {[spelling] eq "rtl" ? "user_managed" : "ap_ctrl_hs"}]
 set ip [ip_folder $root]
 if {[spelling] eq "hls"} {
