@@ -183,15 +183,15 @@ def compile(
 
     `model`: an ONNX or TFLite file, a torch.nn.Module, or a Graph; `board`: a Board, its name, or a .yaml file.
     `min_fps`: the cheapest design that is this fast; without it, the fastest. `max_latency_us`: the most microseconds
-    for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource
-    that may be taken, such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; random ones of
-    `seed` otherwise. `proof`: how much is simulated, see ProofConfig. `out`: the run folder, where the same call goes
-    on another time; without it, nothing stays but what `Built.write` writes. `until`: a step up to which all is done at
-    once. `input_shape`: the extents of the input behind the batch, where the file leaves them open. `example`: an input
-    [N, ...] that a module is traced with; without it, the calibration images. `calibrate`: images [N, ...] that a float
-    network is quantized by, an .npz, an .npy, a folder, or a data set or its name. `quantize`: how, see QuantizeConfig.
-    `weights`: "loaded" from DRAM at start, or the folder of a run whose bitstream loads this network's too.
-    Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError, ToolError; see codesign.errors.
+    for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource,
+    such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; else random ones of `seed`. `proof`:
+    see ProofConfig. `out`: the run folder, where the same call goes on another time; without it, only what
+    `Built.write` writes stays. `until`: a step up to which all is done at once. `input_shape`: the extents behind the
+    batch, where the file leaves them open. `example`: an input [N, ...] that a module is traced with, else the
+    calibration images. `calibrate`: images [N, ...] that a float network is quantized by, an .npz, an .npy, a folder,
+    or a data set or its name. `quantize`: how, see QuantizeConfig. `weights`: "loaded" from DRAM at start, or the
+    folder of a run whose bitstream loads these. Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError,
+    ToolError.
     """
     data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
     source = _network(model, example, data)

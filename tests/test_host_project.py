@@ -12,7 +12,7 @@ import pytest
 from codesign.emit import host, scripts
 from codesign.emit.environment import environment
 from codesign.emit.identity import design_hash
-from codesign.emit.registers import REGISTERS
+from codesign.emit.registers import registers_of
 from codesign.errors import ConfigError
 from codesign.ir.board import Shell
 from codesign.ir.project import Project
@@ -30,7 +30,9 @@ def test_the_manifest_describes_the_project_and_holds_every_file() -> None:
     assert manifest["design"]["hash"] == f"{design_hash(small_graph(), small_design()):#018x}"
     assert (manifest["input"]["shape"], manifest["input"]["type"]) == ([6, 6, 1], "uint8")
     assert (manifest["output"]["container_bits"], manifest["output"]["words_per_image"]) == (16, 3)
-    assert [entry["name"] for entry in manifest["registers"]["entries"]] == [r.name for r in REGISTERS]
+    assert [entry["name"] for entry in manifest["registers"]["entries"]] == [
+        r.name for r in registers_of(small_design())
+    ]
     assert manifest["predicted"]["fps"] == small_cost().fps(150.0)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ import pytest
 
 from codesign.emit import scripts
 from codesign.emit.hls import render_hls
-from codesign.emit.registers import REGISTERS
+from codesign.emit.registers import registers_of
 from codesign.emit.rtl import render_rtl
 from codesign.ir.board import Shell
 from codesign.ir.boards import list_boards, load_board
+from codesign.ir.design import Weights
 from codesign.model import golden
 from codesign.sim import rtlsim
 from codesign.testing.small import small_design, small_graph
@@ -136,9 +138,10 @@ def test_package_ip_takes_every_source_and_names_the_registers(tree: Path) -> No
     added = [c[2:] for c in calls if c[:2] == ["add_files", "-norecurse"]]
     assert Path(added[0][0].split()[0]).name == "codesign_pkg.sv", "the package comes before what imports it"
     registers = [c[1] for c in calls if c[0] == "ipx::add_register"]
-    assert registers == ["CONTROL", *(r.name.upper() for r in REGISTERS[1:])]
+    known = registers_of(small_design())
+    assert registers == ["CONTROL", *(r.name.upper() for r in known[1:])]
     offsets = [int(c[2], 16) for c in calls if c[:2] == ["set_property", "address_offset"]]
-    assert offsets == [r.offset for r in REGISTERS]
+    assert offsets == [r.offset for r in known]
 
 
 def test_package_ip_makes_a_memory_map_where_none_was_inferred(tree: Path) -> None:
@@ -178,6 +181,31 @@ def test_design_connects_every_port_once(tmp_path: Path, shell: Shell, spelling:
     assert {"accel_0/ap_clk", "accel_0/ap_rst_n", "axi_dma_0/m_axi_sg_aclk", "axi_dma_0/axi_resetn"} <= set(driven)
     assert (tree / "build" / "accel.bit").exists()
     assert (tree / "build" / "accel.hwh").exists()
+
+
+@pytest.mark.parametrize(("spelling", "place"), [("rtl", "build/ip_rtl"), ("hls", "build/hls/accel/solution1/impl/ip")])
+def test_a_machine_that_loads_its_weights_has_a_port_to_memory(tmp_path: Path, spelling: str, place: str) -> None:
+    """The RTL spelling has; in the HLS spelling weights are constants."""
+    tree, design = tmp_path / "project", replace(small_design(), weights=Weights.LOADED)
+    small_project(design=design).write(tree)
+    place_ip(tree, place)
+    status, calls, errors = run_tcl("vivado", tree / "link" / "design.tcl", CODESIGN_SPELLING=spelling)
+    assert (status, errors) == (0, "")
+    joined = [c[1:] for c in calls if c[0] == "connect_bd_intf_net"]
+    loads = spelling == "rtl"
+    assert (["accel_0/Master-aximm_rtl", "data_network/S03_AXI"] in joined) == loads
+    assert settings_of(calls, "data_network")["CONFIG.NUM_SI"] == ("4" if loads else "3")
+    if loads:
+        status, _, errors = run_tcl("vivado", tree / "rtl" / "package_ip.tcl")
+        assert status == 1
+        assert "the ports of m_axi_weights were not recognised" in errors
+        status, calls, errors = run_tcl("vivado", tree / "rtl" / "package_ip.tcl", FAKE_LOADS="1")
+        assert (status, errors) == (0, "")
+        names = [c[1] for c in calls if c[0] == "ipx::add_register"]
+        assert names == ["CONTROL", *(r.name.upper() for r in registers_of(design)[1:])]
+        status, _, errors = run_tcl("vivado", tree / "link" / "package_xo.tcl", CODESIGN_SPELLING=spelling)
+        assert status == 1
+        assert "compile without --weights for XRT" in errors
 
 
 def settings_of(calls: Calls, cell: str) -> dict[str, str]:

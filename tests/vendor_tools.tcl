@@ -161,6 +161,7 @@ proc vivado {} {
   stand_in ipx::package_project {
     set ::model(folder) [option $args -root_dir]
     set ::model(buses) [expr {[info exists ::env(FAKE_NO_BUS)] ? {ap_clk} : {ap_clk s_axis m_axis s_axi_control}}]
+    if {[info exists ::env(FAKE_LOADS)]} { lappend ::model(buses) m_axi_weights }
   }
   stand_in ipx::open_core {
     set ::model(folder) [file dirname [lindex $args end]]

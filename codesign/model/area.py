@@ -39,13 +39,7 @@ from codesign.machine.modules import (
 from codesign.machine.packing import DSP_MIN_PRODUCT_BITS
 from codesign.machine.pools import PoolArray, RunningPool
 from codesign.machine.scales import Requantize, Scale
-from codesign.model.area_load import (
-    control_load_area,
-    load_stage_area,
-    loaded_channel_area,
-    loaded_weight_area,
-    loader_area,
-)
+from codesign.model.area_load import control_load_area, load_area
 from codesign.model.area_packed import packed_area
 from codesign.model.area_streams import (
     channel_mux_area,
@@ -75,8 +69,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return padder_area(module, technology)
         case Rearranger():
             return rearranger_area(module, technology)
-        case WeightRom(loaded=True):
-            return loaded_weight_area(module, technology)
+        case (WeightRom(loaded=True) | ChannelRom(loaded=True) | Loader() | LoadStage()) as part:
+            return load_area(part, technology)
         case WeightRom():
             return _weight_rom(module, technology)
         case MacArray():
@@ -87,8 +81,6 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
-        case ChannelRom(loaded=True):
-            return loaded_channel_area(module, technology)
         case ChannelRom():
             return _channel_rom(module, technology)
         case Requantize():
@@ -114,13 +106,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return counts(module.beats, lut=2, ff=counter_ff(module.beats))
         case Control():
             return counts(0, lut=technology.fitted.control, ff=CONTROL_FF) + control_load_area(module)
-        case Loader():
-            return loader_area(module, technology)
-        case LoadStage():
-            return load_stage_area(module)
         case OutputEnds():
-            ends = len(module.beats)
-            return counts(0, lut=ends * technology.fitted.output_end, ff=ends * OUTPUT_END_FF + 1)
+            return counts(0, lut=len(module.beats) * technology.fitted.output_end, ff=len(module.beats) * OUTPUT_END_FF + 1)
 
 
 def total_area(modules: Iterable[Module], technology: Technology) -> IntArray:

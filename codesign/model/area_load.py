@@ -14,8 +14,21 @@ CONTROL_LOAD_FF, CONTROL_LOAD_LUT = 98, 40  # the address, a start, what the hos
 LOADER_FF, LOADER_LUT = 300, 420  # addresses, the word, where it is in the image, its CRC-32
 
 
-def loaded_weight_area(rom: WeightRom, technology: Technology) -> IntArray:
-    """Return the counts of a memory of weights that is written at start; one word is a register."""
+def load_area(part: WeightRom | ChannelRom | Loader | LoadStage, technology: Technology) -> IntArray:
+    """Return the counts [5] of a part of what loads weights, or [N, 5] where its fields are arrays [N]."""
+    match part:
+        case WeightRom():
+            return _loaded_weights(part, technology)
+        case ChannelRom():
+            return _loaded_channels(part, technology)
+        case LoadStage():
+            return _load_stage(part)
+        case Loader():
+            return _loader(part, technology)
+
+
+def _loaded_weights(rom: WeightRom, technology: Technology) -> IntArray:
+    """Count a memory of weights that is written at start; one word is a register."""
     width, depth, block = rom.word_bits, np.asarray(rom.depth), np.asarray(rom.block_ram)
     packs = rom.feeds_dsp & technology.multiplier.packs | rom.feeds_packed
     lut = np.where(block, 0, lutram_luts(width, depth, technology)) + technology.fitted.counter
@@ -26,8 +39,8 @@ def loaded_weight_area(rom: WeightRom, technology: Technology) -> IntArray:
     return table + _port(width, depth)
 
 
-def loaded_channel_area(rom: ChannelRom, technology: Technology) -> IntArray:
-    """Return the counts of a memory of channel constants that is written at start; one word is a register."""
+def _loaded_channels(rom: ChannelRom, technology: Technology) -> IntArray:
+    """Count a memory of channel constants that is written at start; one word is a register."""
     width, depth = rom.word_bits, np.asarray(rom.depth)
     many = depth > 1
     lut = lutram_luts(width, depth, technology) + technology.fitted.counter
@@ -43,14 +56,14 @@ def _port(width: Int, depth: Int) -> IntArray:
     return counts(width, lut=address + (parts > 1) * 2 + 1, ff=held + address)
 
 
-def load_stage_area(stage: LoadStage) -> IntArray:
-    """Return the counts of a stage of the load bus."""
+def _load_stage(stage: LoadStage) -> IntArray:
+    """Count a stage of the load bus."""
     left = np.maximum(counter_ff(stage.words), 1)
     return counts(stage.words, lut=left + 5, ff=BUS_FF + 1 + left)
 
 
-def loader_area(loader: Loader, technology: Technology) -> IntArray:
-    """Return the counts of the loader and of the queue behind the port to DRAM."""
+def _loader(loader: Loader, technology: Technology) -> IntArray:
+    """Count the loader and of the queue behind the port to DRAM."""
     queue = lutram_luts(BEAT_BITS, BURST_BEATS * HELD_BURSTS, technology)
     counters = 2 * counter_ff(loader.words) + counter_ff(loader.bursts)
     return counts(0, lut=queue + LOADER_LUT + counters, ff=BEAT_BITS + LOADER_FF + counters)

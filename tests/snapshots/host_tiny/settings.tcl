@@ -13,6 +13,8 @@ set accel(pl_clock_mhz) 100.0
 set accel(period_ns) 6.666
 set accel(in_word_bits) 8
 set accel(out_word_bits) 16
+# Whether the RTL spelling reads its weights from DRAM at start.
+set accel(loads_weights) 0
 set accel(rtl_sources) {
   rtl/modules/codesign_pkg.sv
   rtl/accel.sv

@@ -12,6 +12,7 @@ INTERVAL_CYCLES, LATENCY_CYCLES = 144, 345  # predicted
 BATCH = 256  # images of one start, by contiguous memory
 MAX_IMAGES = 119304647  # of one start, or counters of words wrap
 DESIGN_HASH = 0x1b5fed1c586ce617
+WEIGHT_BYTES = 0  # of selftest/weights.bin, which is loaded at start; 0: weights are constants
 
 IN_SHAPE = (6, 6, 1)  # IY, IX, C
 IN_BITS, IN_SIGNED, IN_CONTAINER_BITS = 8, False, 8

@@ -50,7 +50,8 @@ module accel (
   logic result_valid, result_ready;
 
   // The host's beats: elements in containers of 8 bits in, 16 bits out.
-  logic open, unused;
+  logic open, load, unused;
+  logic [63:0] weights_address;
   assign s_axis_tready = open && node_x_ready;
   assign node_x_valid = open && s_axis_tvalid;
   assign node_x_data[7:0] = s_axis_tdata[7:0];
@@ -60,7 +61,7 @@ module accel (
   assign m_axis_tdata[15:0] = result_data[15:0];
   assign s_axi_control_bresp = 2'b00;
   assign s_axi_control_rresp = 2'b00;
-  assign unused = &{1'b0, s_axis_tdata, s_axis_tlast, s_axi_control_wstrb};
+  assign unused = &{1'b0, s_axis_tdata, s_axis_tlast, s_axi_control_wstrb, weights_address, load};
 
   accel_control #(
     .DESIGN_HASH(64'h1b5fed1c586ce617),
@@ -87,7 +88,13 @@ module accel (
     .open_o(open),
     .in_beat_i(s_axis_tvalid && s_axis_tready),
     .out_beat_i(m_axis_tvalid && m_axis_tready),
-    .out_last_o(m_axis_tlast)
+    .out_last_o(m_axis_tlast),
+    .load_o(load),
+    .weights_o(weights_address),
+    .loading_i(1'b0),
+    .loaded_i(1'b0),
+    .refused_i(1'b0),
+    .crc_i(32'b0)
   );
 
   width_converter #(
@@ -146,6 +153,8 @@ module accel (
   ) u_engine_conv (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
+    .weight_load_i(34'b0),
+    .channel_load_i(34'b0),
     .data_i(in0_conv_data),
     .valid_i(in0_conv_valid),
     .ready_o(in0_conv_ready),
@@ -267,6 +276,8 @@ module accel (
   ) u_engine_dense (
     .clk_i(ap_clk),
     .rst_ni(ap_rst_n),
+    .weight_load_i(34'b0),
+    .channel_load_i(34'b0),
     .data_i(in0_dense_data),
     .valid_i(in0_dense_valid),
     .ready_o(in0_dense_ready),
