@@ -16,8 +16,10 @@ from codesign.ir.technology import Technology, families, technology_of
 from codesign.machine.elaborate import Unit
 from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.line import line_modules
+from codesign.machine.loading import Loader, LoadStage
 from codesign.machine.modules import (
     ChannelMux,
+    ChannelRom,
     Fifo,
     GateArray,
     LookupTable,
@@ -216,6 +218,37 @@ def compare_module(module: Module, name: str, texts: dict[str, str], family: str
     )
     assert (predicted.ff, predicted.bram18, predicted.dsp) == (found.ff, found.bram18, found.dsp)
     assert abs(predicted.lut / found.lut - 1) < TOLERANCE
+
+
+LOADED = {"LOADED": "1'b1"}
+IN_BLOCK = {**LOADED, "BLOCK_ROM": "1'b1", "LATE": "1'b1"}
+
+
+@pytest.mark.yosys
+@pytest.mark.parametrize(
+    ("module", "name", "texts"),
+    [
+        (Loader(words=10, stages=2), "weight_loader", {"WORDS": "10"}),
+        (Loader(words=100_000, stages=2), "weight_loader", {"WORDS": "100000"}),
+        (LoadStage(words=5000), "load_stage", {"WORDS": "5000"}),
+        (ChannelRom(word_bits=60, depth=33, loaded=True), "channel_rom", {"WORD_BITS": "60", "DEPTH": "33", **LOADED}),
+        (
+            WeightRom(word_bits=128, depth=144, block_ram=True, late=True, feeds_dsp=False, loaded=True),
+            "weight_rom",
+            {"WORD_BITS": "128", "DEPTH": "144", **IN_BLOCK},
+        ),
+        (
+            WeightRom(word_bits=24, depth=40, block_ram=False, late=False, feeds_dsp=False, loaded=True),
+            "weight_rom",
+            {"WORD_BITS": "24", "DEPTH": "40", **LOADED},
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_loads_weights_takes_what_is_predicted(
+    module: Module, name: str, texts: dict[str, str], tmp_path: Path
+) -> None:
+    compare_module(module, name, texts, "xc7", tmp_path)
 
 
 def running(

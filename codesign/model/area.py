@@ -107,7 +107,9 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
         case Control():
             return counts(0, lut=technology.fitted.control, ff=CONTROL_FF) + control_load_area(module)
         case OutputEnds():
-            return counts(0, lut=len(module.beats) * technology.fitted.output_end, ff=len(module.beats) * OUTPUT_END_FF + 1)
+            return counts(
+                0, lut=len(module.beats) * technology.fitted.output_end, ff=len(module.beats) * OUTPUT_END_FF + 1
+            )
 
 
 def total_area(modules: Iterable[Module], technology: Technology) -> IntArray:

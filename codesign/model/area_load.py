@@ -6,12 +6,13 @@ from codesign.ir.technology import Technology
 from codesign.machine.loading import BEAT_BITS, BURST_BEATS, HELD_BURSTS, LOAD_BITS, Loader, LoadStage, parts_of
 from codesign.machine.modules import ChannelRom, Control, WeightRom
 from codesign.model.counts import counter_ff, counts
-from codesign.model.memory import bram18_count, lutram_luts
+from codesign.model.memory import bram18_count, ceil_log2, lutram_luts
 from codesign.ops.arrays import Int, IntArray
 
 BUS_FF = LOAD_BITS + 3  # of a stage: data, the start, and whether they are for its memory or for another
 CONTROL_LOAD_FF, CONTROL_LOAD_LUT = 98, 40  # the address, a start, what the host reads
-LOADER_FF, LOADER_LUT = 300, 420  # addresses, the word, where it is in the image, its CRC-32
+LOADER_FF, LOADER_LUT = 206, 282  # addresses, the word, where it is in the image, its CRC-32
+STAGE_LUT = 4
 
 
 def load_area(part: WeightRom | ChannelRom | Loader | LoadStage, technology: Technology) -> IntArray:
@@ -53,20 +54,21 @@ def _port(width: Int, depth: Int) -> IntArray:
     parts = np.asarray(parts_of(width))
     held = (parts > 1) * (parts + LOAD_BITS * (parts - 1))
     address = counter_ff(depth)
-    return counts(width, lut=address + (parts > 1) * 2 + 1, ff=held + address)
+    return counts(width, lut=address + 1, ff=held + address)
 
 
 def _load_stage(stage: LoadStage) -> IntArray:
     """Count a stage of the load bus."""
     left = np.maximum(counter_ff(stage.words), 1)
-    return counts(stage.words, lut=left + 5, ff=BUS_FF + 1 + left)
+    return counts(stage.words, lut=STAGE_LUT, ff=BUS_FF + 1 + left)
 
 
 def _loader(loader: Loader, technology: Technology) -> IntArray:
     """Count the loader and of the queue behind the port to DRAM."""
     queue = lutram_luts(BEAT_BITS, BURST_BEATS * HELD_BURSTS, technology)
-    counters = 2 * counter_ff(loader.words) + counter_ff(loader.bursts)
-    return counts(0, lut=queue + LOADER_LUT + counters, ff=BEAT_BITS + LOADER_FF + counters)
+    words = ceil_log2(BURST_BEATS * BEAT_BITS // LOAD_BITS * loader.bursts)  # of the image, bursts and all
+    counters = ceil_log2(loader.words + 1) + words + ceil_log2(loader.bursts + 1)
+    return counts(0, lut=queue + LOADER_LUT + counters / 2, ff=BEAT_BITS + LOADER_FF + counters)
 
 
 def control_load_area(control: Control) -> IntArray:
