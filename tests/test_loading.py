@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import codesign
 from codesign.emit.identity import design_hash
 from codesign.emit.rtl import render_rtl
 from codesign.emit.weight_image import image_lines, weight_image
 from codesign.errors import ConfigError, UnsupportedError
+from codesign.ir.boards import load_board
 from codesign.ir.builder import GraphBuilder
 from codesign.ir.design import Design, LineEngine, Memory, Multiplier, Weights
+from codesign.ir.files import load_cost, load_design
 from codesign.ir.graph import Encoding, Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
@@ -293,3 +296,32 @@ def check(result: Result) -> None:
     assert found is not None
     assert machine.loader is not None
     assert int(found[1]) == load_cycles(machine.loader, dram_of(small_board()))
+
+
+def test_a_run_compiles_another_training_for_its_bitstream(tmp_path: Path) -> None:
+    first, second = (tmp_path / name for name in ("first", "second"))
+    codesign.compile(small_graph(1), board="pynq-z2", weights="loaded", out=first, until="render")
+    codesign.compile(small_graph(2), board="pynq-z2", weights=first, out=second, until="render")
+    projects = [Project.read(folder / "project") for folder in (first, second)]
+    names = [name for name in projects[0].files if name.startswith("rtl/") and not name.startswith("rtl/tb/data")]
+    assert "rtl/modules/weight_loader.sv" in names
+    assert {name: projects[0].files[name] for name in names} == {name: projects[1].files[name] for name in names}
+    images = [project.files["host/selftest/weights.bin"] for project in projects]
+    assert len(images[0]) == len(images[1])
+    assert images[0][:8] == images[1][:8]
+    assert images[0] != images[1]
+    for folder in (first, second):
+        assert load_design(folder / "4-design.yaml").is_loaded
+        cost = load_cost(folder / "5-cost.json")
+        assert cost.load_cycles is not None
+        assert cost.resources.fits(load_board("pynq-z2").budget)
+    pools = GraphBuilder("pools", (6, 6, 1), QType(8, signed=False))
+    pools.max_pool(pools.input, Window(fy=2, fx=2))
+    with pytest.raises(UnsupportedError, match="only another training of the same network"):
+        codesign.compile(pools.graph(), board="pynq-z2", weights=first, out=tmp_path / "third")
+
+
+def test_weights_of_a_run_that_has_constants_are_refused(tmp_path: Path) -> None:
+    codesign.compile(small_graph(1), board="pynq-z2", out=tmp_path / "plain")
+    with pytest.raises(ConfigError, match=r"--weights: .*its machine has constant weights"):
+        codesign.compile(small_graph(2), board="pynq-z2", weights=tmp_path / "plain", out=tmp_path / "second")
