@@ -182,16 +182,13 @@ def compile(
     """Search the best accelerator of a trained network on a board, and return both, with the predicted cost.
 
     `model`: an ONNX or TFLite file, a torch.nn.Module, or a Graph; `board`: a Board, its name, or a .yaml file.
-    `min_fps`: the cheapest design that is this fast; without it, the fastest. `max_latency_us`: the most microseconds
-    for one image. `goal`: "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource,
-    such as {"lut": 20_000}. `images` [N, IY, IX, C]: to simulate with, at least 4; else random ones of `seed`. `proof`:
-    see ProofConfig. `out`: the run folder, where the same call goes on another time; without it, only what
-    `Built.write` writes stays. `until`: a step up to which all is done at once. `input_shape`: the extents behind the
-    batch, where the file leaves them open. `example`: an input [N, ...] that a module is traced with, else the
-    calibration images. `calibrate`: images [N, ...] that a float network is quantized by, an .npz, an .npy, a folder,
-    or a data set or its name. `quantize`: how, see QuantizeConfig. `weights`: "loaded" from DRAM at start, or the
-    folder of a run whose bitstream loads these. Raises InfeasibleError if nothing fits, ConfigError, UnsupportedError,
-    ToolError.
+    `min_fps`: the cheapest design that is this fast, else the fastest; `max_latency_us`: of one image. `goal`:
+    "interval", "latency" or "resources", what is to be least. `limits`: the most of a resource, such as {"lut":
+    20_000}. `images` [N, IY, IX, C]: at least 4 to simulate with, else random ones of `seed`. `out`: the run folder,
+    where the same call goes on; else only what `Built.write` writes stays. `until`: a step up to which all is done at
+    once. `input_shape`: extents that the file leaves open. `example`: an input to trace a module with, else calibration
+    images. `calibrate`: images [N, ...] to quantize a float network by, or their .npz, .npy, folder or data set.
+    `weights`: "loaded" from DRAM at start, or a run whose bitstream loads these. Raises what codesign.errors has.
     """
     data = os.fspath(calibrate) if isinstance(calibrate, os.PathLike) else calibrate
     source = _network(model, example, data)

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from codesign.errors import ConfigError
-from codesign.flow.config import CompileConfig
-from codesign.flow.folder import RunFolder, is_current, stamp
+from codesign.flow.config import LOADED, CompileConfig
+from codesign.flow.folder import RunFolder, is_current, opened, stamp
 from codesign.flow.quantization import quantized_network
 from codesign.flow.steps import Run
 from codesign.front.read import Format, Imported, read_file
 from codesign.front.runtime import compare_with_source, comparison_images, random_inputs, runtime_of
 from codesign.front.torch_module import Traced
 from codesign.ir import files
+from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
+from codesign.ir.retrained import retrained, with_room
 from codesign.ir.strict import parse
 from codesign.ops.arrays import IntArray
 from codesign.progress import Progress
@@ -61,6 +63,24 @@ def brought_network(
         return Brought(found, file, content)
     done, made = quantized_network(str(model), *found, config, data, progress)
     return Brought(done, file, content, made)
+
+
+def machine_for(graph: Graph, weights: str | None) -> tuple[Graph, Design | None]:
+    """Return the network as the machine computes it, and the machine's design where it is another run's.
+
+    Where weights are loaded, the network has room for those of other trainings. Raise CodesignError.
+    """
+    if weights is None:
+        return graph, None
+    if weights == LOADED:
+        return with_room(graph), None
+    folder, settings, _ = opened(Path(weights))
+    if settings.weights is Weights.CONSTANT or not folder.design.exists():
+        raise ConfigError(
+            f"--weights: {weights}: its machine has constant weights, or no design yet; expected 'loaded', or a run "
+            "that was compiled with --weights loaded"
+        )
+    return retrained(files.load_graph(folder.graph), graph), files.load_design(folder.design)
 
 
 def source_step(run: Run, brought: Brought, x: IntArray | None) -> None:

@@ -15,9 +15,9 @@ from codesign.emit.identity import design_hash
 from codesign.errors import CodesignError, ConfigError, ToolError
 from codesign.flow import look, steps
 from codesign.flow.begin import begun, locked
-from codesign.flow.config import LOADED, CompileConfig, LogKind, RunConfig, Step, load_config
+from codesign.flow.config import CompileConfig, LogKind, RunConfig, Step, load_config
 from codesign.flow.folder import RunFolder, check_present, copy_checkpoints, opened
-from codesign.flow.origin import brought_network, source_step
+from codesign.flow.origin import brought_network, machine_for, source_step
 from codesign.flow.quantization import images_of, quantization_step
 from codesign.flow.rendered import check_unchanged
 from codesign.flow.steps import Run
@@ -26,11 +26,9 @@ from codesign.front.torch_module import Traced
 from codesign.ir import files
 from codesign.ir.board import Board
 from codesign.ir.boards import load_board
-from codesign.ir.design import Design, Weights
 from codesign.ir.graph import Graph
 from codesign.ir.measurement import Measurement
 from codesign.ir.project import Project
-from codesign.ir.retrained import retrained, with_room
 from codesign.progress import Progress, silent
 from codesign.ptq.network import Given
 from codesign.report.reading import Reading
@@ -99,7 +97,7 @@ def compile_model(
     _need_synthesis(until)
     brought = brought_network(model, config, config.calibrate if data is None else data, progress)
     graph, content = brought.imported.graph, brought.content
-    graph, design = _machine_for(graph, config.weights)
+    graph, design = machine_for(graph, config.weights)
     board = replace(board or load_board(config.board), limits=config.limits)
     quantized = brought.quantized
     if images is None and quantized is not None:
@@ -123,24 +121,6 @@ def compile_model(
             quantization_step(now, brought.imported, quantized)
         source_step(now, brought, None if images is None else x)
         return _machine_steps(now, until)
-
-
-def _machine_for(graph: Graph, weights: str | None) -> tuple[Graph, Design | None]:
-    """Return the network as the machine computes it, and the machine's design where it is another run's.
-
-    Where weights are loaded, the network has room for those of other trainings. Raise CodesignError.
-    """
-    if weights is None:
-        return graph, None
-    if weights == LOADED:
-        return with_room(graph), None
-    folder, settings, _ = opened(Path(weights))
-    if settings.weights is Weights.CONSTANT or not folder.design.exists():
-        raise ConfigError(
-            f"--weights: {weights}: its machine has constant weights, or no design yet; expected 'loaded', or a run "
-            "that was compiled with --weights loaded"
-        )
-    return retrained(files.load_graph(folder.graph), graph), files.load_design(folder.design)
 
 
 def bring(step: Step, path: Path, progress: Progress, *, again: bool = False) -> Result:

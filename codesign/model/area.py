@@ -69,10 +69,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return padder_area(module, technology)
         case Rearranger():
             return rearranger_area(module, technology)
-        case (WeightRom(loaded=True) | ChannelRom(loaded=True) | Loader() | LoadStage()) as part:
-            return load_area(part, technology)
-        case WeightRom():
-            return _weight_rom(module, technology)
+        case WeightRom() | ChannelRom():
+            return _rom(module, technology)
         case MacArray():
             return _mac_array(module, technology)
         case PoolArray():
@@ -81,8 +79,8 @@ def area(module: Module, technology: Technology) -> IntArray:  # noqa: C901, PLR
             return _running_pool(module, technology)
         case Collector():
             return _collector(module, technology)
-        case ChannelRom():
-            return _channel_rom(module, technology)
+        case Loader() | LoadStage():
+            return load_area(module, technology)
         case Requantize():
             return _requantize(module, technology)
         case OutputQueue():
@@ -172,6 +170,12 @@ def _cut_registers(array: MacArray) -> tuple[IntArray, int]:
     own = sum(array.x_bits + 4 * cut for cut in cuts)
     weight = sum(2 * (digits - 2 * cut) + 1 - array.w_bits % 2 for cut in cuts)
     return own + np.where(array.constant, 0, weight), array.x_bits * len(cuts)
+
+
+def _rom(rom: WeightRom | ChannelRom, technology: Technology) -> IntArray:
+    if rom.loaded:
+        return load_area(rom, technology)
+    return _weight_rom(rom, technology) if isinstance(rom, WeightRom) else _channel_rom(rom, technology)
 
 
 def _weight_rom(rom: WeightRom, technology: Technology) -> IntArray:
