@@ -168,9 +168,11 @@ def test_the_table_has_every_module_that_holds_registers() -> None:
 
 
 PARTS = {
+    "axi_read",
     "channel_rom",
     "feed_register",
     "kept_register",
+    "load_port",
     "long_counter",
     "loop_counter",
     "packed_pair",

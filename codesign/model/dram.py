@@ -59,7 +59,7 @@ def load_cycles(loader: Loader, dram: Dram) -> int:
             if check // 2 == burst * BURST_BEATS + index:
                 checked = taken - (check + 1) % 2
         places.append(taken)
-    return max(checked + 3 + loader.stages, taken + 2) + 2
+    return max(checked + 4 + loader.stages, taken + 2) + 2
 
 
 @dataclass(slots=True)

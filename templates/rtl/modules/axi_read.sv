@@ -35,8 +35,8 @@ module axi_read
   localparam int LeftBits = counter_bits(BURSTS + 1);
   localparam int CreditBits = $clog2(HELD + 1);
 
-  // Addresses: the upper bits count bursts.
-  logic [ADDRESS_BITS-Offset-1:0] burst_q;
+  // Addresses: the upper bits count bursts. The next one is made ahead, as two are never asked for in a row.
+  logic [ADDRESS_BITS-Offset-1:0] burst_q, next_q;
   logic [LeftBits-1:0] left_q;
   logic [CreditBits-1:0] credits_q;
   logic ask, spend_q, earn_q, some_left_q, has_credit_q;
@@ -58,7 +58,8 @@ module axi_read
   end
   always_ff @(posedge clk_i) begin
     if (start_i) burst_q <= address_i[ADDRESS_BITS-1:Offset];
-    else if (ask) burst_q <= burst_q + 1'b1;
+    else if (ask) burst_q <= next_q;
+    next_q <= burst_q + 1'b1;
     if (ask) araddr_o <= {burst_q, Offset'(0)};
   end
 

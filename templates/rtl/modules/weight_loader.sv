@@ -71,8 +71,8 @@ module weight_loader
   place_t place_q;
   logic [LeftBits-1:0] left_q;
   logic [DrainBits-1:0] drain_q;
-  logic drained_q, alien_q, start_q, send_q;
-  logic [31:0] sent_q, crc_q;
+  logic last_q, drained_q, alien_q, start_q, send_q;
+  logic [31:0] sent_q, crc_q, crc_next;
   always_ff @(posedge clk_i) begin
     start_q <= start_i && rst_ni;
     send_q  <= rst_ni && word_valid_q && (place_q == Body || place_q == Check);
@@ -80,6 +80,7 @@ module weight_loader
     if (start_i) begin
       place_q   <= Low;
       left_q    <= LeftBits'(WORDS - 1);
+      last_q    <= WORDS == 1;
       drain_q   <= DrainBits'(2 * Burst * Bursts - 1);
       drained_q <= 1'b0;
       alien_q   <= 1'b0;
@@ -88,14 +89,15 @@ module weight_loader
       case (place_q)
         Low:     place_q <= High;
         High:    place_q <= Body;
-        Body:    if (left_q == '0) place_q <= Check;
+        Body:    if (last_q) place_q <= Check;
         Check:   place_q <= Rest;
         default: place_q <= Rest;
       endcase
       if (place_q == Body) left_q <= left_q - 1'b1;
+      if (place_q == Body) last_q <= left_q == LeftBits'(1);
       if (place_q == Low && word_q != DESIGN_HASH[31:0]) alien_q <= 1'b1;
       if (place_q == High && word_q != DESIGN_HASH[63:32]) alien_q <= 1'b1;
-      if (place_q == Low || place_q == High || place_q == Body) crc_q <= crc_step(crc_q ^ word_q);
+      if (place_q == Low || place_q == High || place_q == Body) crc_q <= crc_next;
       drain_q   <= drain_q - 1'b1;
       drained_q <= drain_q == '0;
     end
@@ -103,24 +105,35 @@ module weight_loader
   assign load_o = {start_q, send_q, sent_q};
   assign crc_o  = ~crc_q;
 
-  // 32 steps of the CRC with no more input: exclusive ors of the bits of a word.
-  function automatic logic [31:0] crc_step(logic [31:0] value);
-    logic [31:0] crc = value;
-    for (int i = 0; i < 32; i++) crc = crc[0] ? (crc >> 1) ^ 32'hedb88320 : crc >> 1;
-    return crc;
+  // 32 steps of the CRC at once: every bit is an exclusive or of some bits of the word and of the CRC so far.
+  function automatic logic [1023:0] crc_matrix();
+    logic [1023:0] matrix = '0;
+    for (int from = 0; from < 32; from++) begin
+      logic [31:0] crc = 32'd1 << from;
+      for (int step = 0; step < 32; step++) crc = crc[0] ? (crc >> 1) ^ 32'hedb88320 : crc >> 1;
+      for (int to = 0; to < 32; to++) matrix[32*to+from] = crc[to];
+    end
+    return matrix;
   endfunction
+  localparam logic [1023:0] Matrix = crc_matrix();
+  for (genvar i = 0; i < 32; i++) begin : g_crc
+    assign crc_next[i] = ^(Matrix[32*i+:32] & (crc_q ^ word_q));
+  end
 
   // The end: the check is back, and no word is left on its way.
-  logic back_q, good_q;
-  logic finish;
+  logic came_q, back_q, good_q, finish;
+  logic [31:0] differs_q;
   assign finish = loading_o && back_q && drained_q;
   always_ff @(posedge clk_i) begin
     if (start_i) begin
+      came_q <= 1'b0;
       back_q <= 1'b0;
-    end else if (end_i[32]) begin
-      back_q <= 1'b1;
-      good_q <= end_i[31:0] == crc_o;
+    end else begin
+      if (end_i[32]) came_q <= 1'b1;
+      back_q <= came_q;
     end
+    if (end_i[32]) differs_q <= end_i[31:0] ^ crc_o;
+    good_q <= differs_q == '0;
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -144,10 +157,8 @@ module weight_loader
 
 `ifndef SYNTHESIS
   int cycles;
-  always_ff @(posedge clk_i) begin
-    cycles <= start_i ? 1 : cycles + 1;
-    if (finish) $display("load cycles %0d", cycles + 2);
-  end
+  always_ff @(posedge clk_i) cycles <= start_i ? 1 : cycles + 1;
+  always @(posedge clk_i) if (finish) $display("load cycles %0d", cycles + 2);
 `endif
 
 endmodule
