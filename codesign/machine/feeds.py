@@ -58,6 +58,17 @@ class Feed(Replay):
         right = (out.x - 1) * w.stride_x - w.pad_left + w.span_x
         return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
 
+    @property
+    def waits(self) -> bool:
+        """Whether an image's first window lies outside the map, so that its first step waits for its first word.
+
+        Else the machine would give results of an image that may never come.
+        """
+        w = self.window
+        rows = (0 <= tap * w.dilation_y - w.pad_top < self.ishape.y for tap in range(w.fy))
+        columns = (0 <= tap * w.dilation_x - w.pad_left < self.ishape.x for tap in range(w.fx))
+        return not (any(rows) and any(columns))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRepeater(Whole, Replay):
@@ -279,12 +290,13 @@ def _window_walk(feed: Feed) -> Walk:
     per_pass = int(feed.steps)
     step = (((oy * out.x + ox) * results + g * passes) * rows + fy) * window.fx * inner + fx * inner + i
     real = np.broadcast_to((iy >= 0) & (iy < shape.y) & (ix >= 0) & (ix < shape.x), np.broadcast(need, step).shape)
+    begins = [0] if feed.waits else []
     return Walk(
         steps=out.y * out.x * results * per_pass,
         words=shape.y * shape.x * fold,
         results=results,
-        step=np.broadcast_to(step, real.shape)[real],
-        need=np.broadcast_to(need, real.shape)[real],
+        step=np.concatenate((begins, np.broadcast_to(step, real.shape)[real])).astype(np.int64),
+        need=np.concatenate((begins, np.broadcast_to(need, real.shape)[real])).astype(np.int64),
         result=np.arange(1, out.y * out.x * results + 1) * per_pass - 1,
         freed=_freed(feed, fold),
     )

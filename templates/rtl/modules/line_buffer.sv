@@ -100,7 +100,8 @@ module line_buffer
   logic [Image:0] moves_q;
   logic [Loops-1:0] last;  // the loop is in its last turn
   logic near_q;            // the innermost loop is in its last turn but one
-  logic issue, accept, written, last_step, first_step_q, pad_q;
+  logic issue, accept, written, last_step, row_ends, first_step_q, pad_q;
+  ptr_t    behind_q;
   row_t    row_q;
   column_t column_q;
 
@@ -167,14 +168,27 @@ module line_buffer
     end
   end
 
+  // If an image's first window lies outside the map, its first step waits for its first word: no result leaves before.
+  logic begun;
+  if (misses(FY, DILATION_Y, PAD_TOP, IY) || misses(FX, DILATION_X, PAD_LEFT, IX)) begin : g_waits
+    logic begins_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begins_q <= 1'b1;
+      else if (issue) begins_q <= row_ends;
+    end
+    assign begun = !begins_q || behind_q < ptr_t'(Origin);
+  end else begin : g_goes
+    assign begun = 1'b1;
+  end
+
   assign last_step = moves_q[Result];
-  assign issue     = (pad_q || written) && (!last_step || go_i);
+  assign issue     = begun && (pad_q || written) && (!last_step || go_i);
   assign issue_o   = issue;
-  assign take_o    = (pad_q || written) && last_step && go_i;
+  assign take_o    = begun && (pad_q || written) && last_step && go_i;
   assign accept    = valid_i && ready_o;
 
   // Where the window starts.
-  logic next_row, next_column, row_ends, row_inside, column_inside, row_stays, column_stays;
+  logic next_row, next_column, row_inside, column_inside, row_stays, column_stays;
   assign next_row    = moves_q[Row];
   assign next_column = moves_q[Window];
   assign row_ends    = moves_q[Image];
@@ -256,7 +270,7 @@ module line_buffer
   end
 
   // One less, and one more through the carry of a bit below the lowest unless a word comes: one adder.
-  ptr_t behind_q, behind_d;
+  ptr_t behind_d;
   logic unused_carry;
   assign {behind_d, unused_carry} = {behind_q, 1'b1} + {issue ? step : ptr_t'(-1), !accept};
   assign written = behind_q[PtrBits-1];

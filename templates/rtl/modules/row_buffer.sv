@@ -119,9 +119,22 @@ module row_buffer
   assign last_column = last_group && last_column_q;
   assign last_row    = last_column && last_row_q;
 
+  // If an image's first window lies outside the map, its first step waits for its first word: no result leaves before.
+  logic begun;
+  if (misses(FY, 1, PAD_TOP, IY) || misses(FX, DILATION_X, PAD_LEFT, IX)) begin : g_waits
+    logic begins_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begins_q <= 1'b1;
+      else if (issue) begins_q <= last_row;
+    end
+    assign begun = !begins_q || ahead_q >= words_t'(-(FirstLow * Row + Origin));
+  end else begin : g_goes
+    assign begun = 1'b1;
+  end
+
   assign ready_o = !space_q[WordBits-1];
   assign accept  = valid_i && ready_o;
-  assign issue   = (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
+  assign issue   = begun && (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
   assign take_o  = issue && last_fx;
 
   // What the end of this row of windows brings, and what the end of this window frees: known one row and one window
