@@ -101,10 +101,10 @@ def page(found: Figures, image: str) -> str:
 
 LOSSES = """## What it costs to choose on another accelerator
 
-A network must be worth something: at least as many products or weights as the lower quartile, the median or the upper
-quartile of the networks. Products and weights stand in for accuracy, which is not measured here. Among those that are
-worth enough, the fastest on accelerator *i* is chosen, and run on accelerator *j*. Its *loss* is how many more cycles
-it takes there than the fastest on *j*. Losses are over all pairs; of equally fast choices the mean counts. *Front*:
+A network must be worth something. It needs at least as many products or weights as the lower quartile, the median or
+the upper quartile. Products and weights stand in for accuracy, which is not measured here. Among those that are worth
+enough, the fastest on accelerator *i* is chosen, and run on accelerator *j*. Its *loss* is how many more cycles it
+takes there than the fastest on *j*. Losses are over all pairs; of equally fast choices the mean counts. *Front*:
 accelerator *i* names all networks that are its fastest for what they are worth. The fastest of these on *j* is taken,
 as in semi-decoupled search. *Designed after*: the network that accelerator *i* chose gets its own best design, found
 by the exact search on {board}. It is compared with the best of all networks that have designs of their own. This is

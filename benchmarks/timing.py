@@ -91,8 +91,8 @@ So an estimate may well be off by a quarter in either direction, and by more for
 - Block RAM of xc7: 2.454 ns without output register, in Vivado's report on VexiiRiscv in an XC7A200T of grade 1. With
   it 0.882 ns, from prjxray.
 - DSP of xc7: prjxray's figures times 1.36, so that A to PCOUT takes 4.036 ns as in a report of Vivado of grade 1.
-- Registers, LUTs, carry blocks, nets and DSP of xcup: paths that Vivado 2021.2 routed in an XCZU3EG of grade 1, in the
-  public evaluation of the Calyx compiler.
+- Registers, LUTs, carry blocks, nets and DSP of xcup: paths that Vivado 2021.2 routed in an XCZU3EG of grade 1. They
+  are from the public evaluation of the Calyx compiler.
 - Block RAM of xcup: 0.830 ns in a report of Vivado of grade 2, times 775/667, the ratio of clock buffers in DS925.
 - Grades of xc7: the table of PicoRV32 above. An XC7Z030 and larger has the fabric of a Kintex-7.
 - Grades of xcup: clock to output of an XCZU3 in DS925. It is 4.90 ns in grade 2, 5.28 in grade 1, 6.08 in grade 2 at

@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `--help` and `--version` print and raise SystemExit of status 0.
     """
-    # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
-    # woken too late on an idle one; it is read when torch is loaded.
+    # OpenMP threads that spin for long while they wait slow torch down on a busy machine. Threads that sleep at once
+    # wake up too late on an idle one. The variable is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         arguments = _parser().parse_args(argv)

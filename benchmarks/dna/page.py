@@ -184,9 +184,9 @@ def _anew(worth: Worth, published: Worth) -> str:
 
 def _free_changes(found: Sequence[FreeChange]) -> str:
     text = f"""
-Skips that change width or size (6): none of the networks above has one. A network drawn at random from the space of
-22 blocks x 9 operators has one with chance {1 - (8 / 9) ** 6:.0%}, as six blocks change width or size. The rows are
-the worst case, and a network that the authors list as found for CIFAR. *Paid* has the smallest operator, `k3_e1`,
+Skips that change width or size (6): none of the networks above has one. In the space of 22 blocks x 9 operators, six
+blocks change width or size. So a network drawn at random has such a skip with chance {1 - (8 / 9) ** 6:.0%}. The rows
+are the worst case, and a network that the authors list as found for CIFAR. *Paid* has the smallest operator, `k3_e1`,
 instead of such skips.
 
 """
@@ -238,7 +238,7 @@ def _missing() -> str:
     return f"""
 ## What is not here, and why
 
-- FBNet-V2-F4, APQ, MP-NAS, HS-Co-Opt, and DNA's own points ({points}): it is not public which blocks they have, or
+- FBNet-V2-F4, APQ, MP-NAS, HS-Co-Opt, and DNA's own points ({points}). It is not public which blocks they have, or
   which of the listed ones they are.
 - EDD-Net-3 has no known optimum to compare with. Its blocks are as the authors enter them: the first block ends at 16
   channels where the second begins at 32. Its stem and header are not among what they entered.

@@ -89,10 +89,10 @@ def compile_model(
     """Make, from a trained network and a board, an accelerator, the proof and the report.
 
     `model`: an ONNX or TFLite file, a traced module, or the network itself. `data`: images that a float network is
-    quantized by, if they are at hand. `images`: integers [N,IY,IX,C] to simulate with, or floats as the network was
-    trained on, where it has an encoding, as an array or an .npy; without them those that a float network is scored by,
-    or random ones. `board`: the one that the configuration names, if it is at hand. A file of another tool is compared
-    with its own runtime, where that is installed. Raises CodesignError.
+    quantized by, if they are at hand. `images`: what to simulate with, an array [N,IY,IX,C] or an .npy. They are
+    integers, or floats as in training if the network has an encoding. Without them, the images that score a float
+    network are taken, or random ones. `board`: the one that the configuration names, if it is at hand. A file of
+    another tool is compared with its own runtime, where that is installed. Raises CodesignError.
     """
     _need_synthesis(until)
     brought = brought_network(model, config, config.calibrate if data is None else data, progress)
