@@ -185,10 +185,10 @@ def _page(points: float, rows: list[Figures]) -> str:
         "# What a co-search costs",
         "",
         f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}). Times are processor "
-        f"seconds; on a GPU seconds. Steps are means of {STEPS}. An epoch is a step of the weights for every batch, and "
-        "one of the choices for every second batch. *One network* is the peak memory of training one network alone, "
-        "in batches of the same size. It has the first operators and middle widths and bits. Python and torch are in "
-        "both.",
+        f"seconds; on a GPU seconds. Steps are means of {STEPS}. An epoch is a step of the weights for every batch, "
+        "and one of the choices for every second batch. *One network* is the peak memory of training one network "
+        "alone, in batches of the same size. It has the first operators and middle widths and bits. Python and torch "
+        "are in both.",
         "",
         f"The cost model prices **{points:,.0f} design points a second** on one core. A design point is an engine of a "
         "node with its cycles and its five resources.",

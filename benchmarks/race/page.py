@@ -104,10 +104,11 @@ stays as it is. *Neighbours trained*: the search ends as it does by default in t
 trainings.
 
 """
-KNOWN = """The space has {networks} networks: two stages with operators, widths and bits. Each was trained once, briefly,
-and a table holds its accuracy on {images:,} test images. By exact search of each, {meeting} of them have a design of at
-least {fps:,.0f} FPS on {share:.1%} of a {board}. The most accurate of these, with {best:.2f} %, is the optimum. The
-most accurate of all has {top:.2f} %. The co-search is told the accuracies that it asks for, and nothing else.
+KNOWN = """The space has {networks} networks: two stages with operators, widths and bits. Each was trained once,
+briefly, and a table holds its accuracy on {images:,} test images. By exact search of each, {meeting} of them have a
+design of at least {fps:,.0f} FPS on {share:.1%} of a {board}. The most accurate of these, with {best:.2f} %, is the
+optimum. The most accurate of all has {top:.2f} %. The co-search is told the accuracies that it asks for, and
+nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds.** It asks for {asked:.0f} of {networks} accuracies (mean), in
 {seconds:.1f} CPU s. As many networks drawn evenly from all would include the optimum in {chance:.0%} of all cases.

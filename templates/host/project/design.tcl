@@ -31,7 +31,7 @@ proc add_ip {name instance {settings {}}} {
 }
 
 # PL clock 0 as PYNQ will have it: of the IO PLL, by these divisors. PYNQ applies the divisors of the handoff file to
-# the IO PLL whatever it says of the source, and Vivado takes another PLL on UltraScale+ unless told.
+# the IO PLL, whatever source the file names. On UltraScale+, Vivado takes another PLL unless told.
 proc zynq_clock {accel} {
   upvar $accel a
   return [list CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ $a(crystal_mhz) CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC {IO PLL} \
