@@ -12,7 +12,7 @@ from codesign.report.svg import figure, line, rect, round_ticks, text
 FloatArray = npt.NDArray[np.float64]
 
 HIGH, FAIR = 0.95, 0.8  # from where on an order counts as kept, and as half kept
-SMALL = 0.05  # a loss of speed that nobody minds
+SMALL = 0.05  # a loss of speed that does not matter
 BIN = 0.05
 
 STYLE = """<style>

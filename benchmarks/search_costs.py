@@ -1,6 +1,6 @@
 """What a co-search costs by preset space: cost tables, design points a second, time and memory of steps -> a page.
 
-Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps, in
+Every measurement runs in a separate process, so that its peak memory is known. Times are means of a few steps, in
 processor seconds of one thread, or of the clock on a GPU. Epochs are those steps times the batches of an epoch of
 50,000 images (CIFAR) or as many as stated.
 """
@@ -211,7 +211,7 @@ def _page(points: float, rows: list[Figures]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure every preset with one and two active paths, each in a process of its own, and write the page."""
+    """Measure every preset with one and two active paths, each in a separate process, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=DOC)
     options = parser.parse_args(arguments)

@@ -87,7 +87,7 @@ def _status_of(arguments: Arguments, display: Display) -> int:
         display.close()
         _complain(error)
         return WRONG
-    except OSError as error:  # the last resort; whoever knows more says more
+    except OSError as error:  # the last resort; code that knows more says more
         display.close()
         where = error.filename or getattr(arguments, "out", None) or getattr(arguments, "run", "codesign")
         _complain(CodesignError(f"{where}: {error.strerror or error}"))

@@ -2,7 +2,7 @@
 
 
 class CodesignError(Exception):
-    """Any trouble that is the input's or the machine's; its text is meant for the user."""
+    """Any trouble with the input or the machine; its text is for the user."""
 
 
 class ConfigError(CodesignError, ValueError):

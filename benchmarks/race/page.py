@@ -252,10 +252,10 @@ def _over_all(group: Group) -> str:
 def _gap(rival: Estimate) -> str:
     """Say how far ours is above a rival, in points, given the rival's accuracy less ours."""
     points = -100 * rival.mean
-    side = "above" if points > 0 else "**below**" if points < 0 else "beside"
+    side = "above" if points > 0 else "**below**" if points < 0 else "apart"
     if rival.error is None:
         return f"{abs(points):.2f} points {side}, with one seed and no error known,"
-    doubt = "" if rival.is_clear else ", not told apart from"
+    doubt = "" if rival.is_clear else ", with no clear difference from"
     return f"{abs(points):.2f} ± {100 * rival.error:.2f} points {side}{doubt}"
 
 

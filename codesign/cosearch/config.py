@@ -42,7 +42,7 @@ class SearchConfig:
     - `trained_finalists`: how many networks are trained for a short time to be compared. These are the ones that the
       search can begin with, and the first finalists. Where cost has a price, the rank alone decides.
     - `trained_neighbours`: how many networks that differ from the best in one choice are trained too, at most. If one
-      is better, the search goes on from there.
+      is better, the search continues from there.
     - `enlarge`: where a demand is the only limit, all of them grow in widths and bits as far as their designs allow.
     """
 

@@ -39,7 +39,7 @@ def finish(
 
     `rows`: networks in the order of promise, with their arrays where those are chosen.
     `parts`: the training part of the data set, what judges as its test part. None if no row has such an accelerator.
-    Trainings that were interrupted go on from `folder`.
+    Interrupted trainings continue from `folder`.
     """
     pool: dict[Row, Accelerator] = {}
     for row in rows:

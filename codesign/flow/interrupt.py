@@ -56,7 +56,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _watch(reader: int, ended: threading.Event, say: Callable[[], None]) -> None:
-    """Wait for the first signal or the end of the command; end the process if it does not end by itself."""
+    """Wait for the first signal or the end of the command; end the process if the command does not end."""
     number = os.read(reader, 1)
     if number and not ended.wait(PATIENCE_S):
         say()

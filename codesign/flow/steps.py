@@ -46,7 +46,7 @@ from codesign.sim.synth import synthesize
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
 
-# Stamps of steps, by which the user is told of them as well.
+# Stamps of steps; messages to the user name steps by them too.
 MODULE, PREDICT, RENDER = "module", "predict", "render"
 CSIM = "C simulation"
 RTLSIM, STALLS = "RTL simulation", "RTL simulation with stalls"
@@ -57,7 +57,7 @@ SYNTHESIS = "open synthesis"
 class Run:
     """A run folder with what is fixed from its beginning, and where to tell how far it is.
 
-    `again`: steps are done even if what they left still stands. It stands until what replaces it is there.
+    `again`: steps are done even if their results are still valid. An old result stays until the new one replaces it.
     """
 
     folder: RunFolder
@@ -68,7 +68,7 @@ class Run:
 
 
 def module_step(run: Run) -> None:
-    """Render the network as a torch.nn.Module of its own."""
+    """Render the network as a standalone torch.nn.Module."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     inputs = [graph.digest(), _version()]
     current = is_current(folder, MODULE, inputs, ())
@@ -164,7 +164,7 @@ def predict_step(run: Run) -> None:
 def _clock_stands(cost: Cost, graph: Graph, design: Design, board: Board) -> bool:
     """Tell whether an estimated clock is still what it would be; a board's part may change, and what is fitted.
 
-    A cost of an earlier version has none, and stands.
+    A cost of an earlier version has none, and stays valid.
     """
     return cost.clock is None or cost.clock == predict_with_clock(graph, design, board).clock
 

@@ -1,4 +1,4 @@
-"""`codesign sweep`: one configuration of `run` over boards, demands, seeds and spaces; every cell is a run of its own.
+"""`codesign sweep`: one configuration of `run` over boards, demands, seeds and spaces; every cell is a separate run.
 
 A cell is a process, `codesign run CELL.yaml --out RUN`, so that one that fails or is killed leaves the others alone.
 """

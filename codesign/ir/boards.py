@@ -10,7 +10,7 @@ from codesign.ir.files import read_yaml_as
 
 
 def list_boards() -> tuple[Board, ...]:
-    """Return every board that travels with the package, by name."""
+    """Return every board of the package, by name."""
     return tuple(load_board(path.stem) for path in sorted(folder("boards").glob("*.yaml")))
 
 

@@ -178,7 +178,7 @@ def families() -> tuple[str, ...]:
 
 @lru_cache
 def technology_of(family: str) -> Technology:
-    """Return the technology of a family of parts. Raise ValueError if none of that name travels with the package."""
+    """Return the technology of a family of parts. Raise ValueError if the package has none of that name."""
     if family not in families():
         known = ", ".join(map(repr, families()))
         raise ValueError(f"family: expected one of {known}, got {family!r}; or write the board's `technology` out")

@@ -21,7 +21,7 @@ class Walk:
 
 
 class Replay(ABC):
-    """A module that keeps words in a buffer of `depth` and reads them in an order of its own."""
+    """A module that keeps words in a buffer of `depth` and reads them in its own order."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class Joint(ABC):
 
 
 class Whole(ABC):
-    """A module that is an engine by itself: SystemVerilog and HLS C++ have it under one name.
+    """A module that is a whole engine: SystemVerilog and HLS C++ have it under one name.
 
     Its HLS kernel is a function NAME of NAME.hpp. It takes the constants and then the lists of `parameters`. With a
     table, each lane has a memory with what `Operator.memory` says.

@@ -3,7 +3,7 @@
 Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances as
 the array has entries. So one formula prices a single engine and all the options of a node at once.
 
-Long because every kind of module stands here.
+Long because every kind of module is here.
 """
 
 from collections.abc import Iterable
@@ -146,7 +146,7 @@ class ChannelMux(Whole, Joint):
 class LookupTable(Whole, Stage):
     """PE lanes that replace values by table entries. lookup.sv.
 
-    `fold`: words of a pixel where each channel has a table of its own, else 1.
+    `fold`: words of a pixel where each channel has its own table, else 1.
     """
 
     pe: Int

@@ -112,7 +112,7 @@ def _part(
     where: str,
     encoding: Encoding = IDENTITY,
 ) -> tuple[RealArray, Labels | None]:
-    """Return at most so many images as the network reads them, in an order that any beginning is a fair share of.
+    """Return at most so many images as the network reads them, in an order of which any beginning is a fair sample.
 
     Raise ConfigError unless they have the network's shape, and are finite numbers.
     """

@@ -63,5 +63,5 @@ class QuantizeConfig:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether layers may have widths of their own."""
+        """Whether layers may have their own widths."""
         return self.most_lost_accuracy is not None or self.least_sqnr_db is not None

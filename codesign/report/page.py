@@ -1,6 +1,6 @@
 """report.html: one file without scripts or network access, for a person. Its sections stand here in their order.
 
-Long because every section of the page stands here.
+Long because every section of the page is here.
 """
 
 from collections.abc import Iterable, Iterator

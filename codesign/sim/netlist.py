@@ -88,7 +88,7 @@ def find_paths(module: dict[str, Any], delays: Delays) -> Paths:
 
 
 class Arc(NamedTuple):
-    """A combinational way through a cell: from a bit, so many nanoseconds, as a LUT or a carry block or neither."""
+    """A combinational path through a cell: from a bit, so many nanoseconds, as a LUT or a carry block or neither."""
 
     begin: Bit
     ns: float

@@ -95,7 +95,7 @@ class Conv(nn.Module):
 
 
 class Lookup(nn.Module):
-    """Every value of x[B,C,Y,X] replaced by its entry of a table, of all channels or of its own.
+    """Every value of x[B,C,Y,X] replaced by its entry of a table, which is one for all channels or one for each.
 
     `least`: the value of the first entry. The gradient is the slope between the neighbouring entries.
     """

@@ -41,7 +41,7 @@ bool exists(const std::string& path) {
   return file != nullptr;
 }
 
-// Where the data are if no argument says so: simulators run the bench in folders of their own.
+// Where the data are if no argument says so: simulators run the bench in their own folders.
 std::string find_data() {
   const char* const candidates[] = {"tb/data", "data", ".", "../tb/data", "hls/tb/data"};
   for (const char* candidate : candidates) {

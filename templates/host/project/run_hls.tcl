@@ -97,7 +97,7 @@ open_$tool $here
 set_part $accel(part)
 create_clock -period $accel(period_ns) -name default
 set_clock_uncertainty [format %.3f [expr {0.27 * $accel(period_ns)}]]
-# Every loop states its pipelining; no tool adds any of its own.
+# Every loop states its pipelining; no tool adds any.
 config_compile -pipeline_loops 0
 config_rtl -reset control
 

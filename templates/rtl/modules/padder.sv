@@ -6,7 +6,7 @@
 // A step waits for the input's next word, so an image begins when its first word has come. Steps after the last word of
 // an image wait for none.
 //
-// A circular memory of DEPTH words (a power of two); a word is given up when it is read. A word that arrives in one
+// A circular memory of DEPTH words (a power of two); a word is freed when it is read. A word that arrives in one
 // cycle can be read in the next. Whether a step reads a word or waits for one is found a step ahead. Nothing waits behind
 // a step: see output_queue.sv.
 module padder

@@ -40,7 +40,7 @@ module rearranger
   input  logic                 ready_i
 );
 
-  // How far the address moves where a loop goes on, and all loops below it begin anew; beyond the last, the image does.
+  // How far the address moves where a loop advances and all loops below it restart. After the last, the image advances.
   function automatic int jump_of(int loop);
     int sum = IMAGE;
     for (int i = 0; i < LOOPS; i++) begin

@@ -83,7 +83,7 @@ module width_packer
     end
   end
   if (PACKET_OUT % OUT == 0) begin : g_whole
-    assign ends = 1'b0;  // the place comes out right by itself
+    assign ends = 1'b0;  // the place is right without this
   end else if (Packets == 1) begin : g_alike
     assign ends = last;
   end else begin : g_packets
