@@ -220,7 +220,7 @@ def run(
     """Search a network and its accelerator together, train the network, and return both, with the predicted cost.
 
     `config`: a file as in examples/, or a RunConfig. A search takes minutes to hours: with `out`, a run folder, the
-    same call continues where it was interrupted. `until` and errors are as of `compile`; torch is needed.
+    same call continues where it was interrupted. `until` and errors are those of `compile`; torch is needed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("codesign.run: works in one process; start several with `torchrun ... -m codesign run`")

@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: a callback that any floor may take, and one that stays silent."""
+"""Progress of long work: a callback that any floor may take, and one that stays silent."""
 
 from typing import Protocol
 

@@ -107,7 +107,7 @@ trainings.
 KNOWN = """The space has {networks} networks: two stages with operators, widths and bits. Each was trained once,
 briefly, and a table holds its accuracy on {images:,} test images. By exact search of each, {meeting} of them have a
 design of at least {fps:,.0f} FPS on {share:.1%} of a {board}. The most accurate of these, with {best:.2f} %, is the
-optimum. The most accurate of all has {top:.2f} %. The co-search is told the accuracies that it asks for, and
+optimum. The most accurate of all has {top:.2f} %. The co-search gets the accuracies that it asks for, and
 nothing else.
 
 **It finds the optimum in {hits} of {seeds} seeds.** It asks for {asked:.0f} of {networks} accuracies (mean), in
@@ -311,7 +311,7 @@ def _ablations(group: Group) -> str:
 
 
 def _effects(group: Group) -> str:
-    """Say what a change of one part makes of the accuracy, with its standard error over seeds."""
+    """Say how a change of one part changes the accuracy, with its standard error over seeds."""
     lines = []
     for method in (Method.DNA, *ABLATIONS):
         by_seed = differences(group, method, group.demands())

@@ -1,4 +1,4 @@
-"""The accelerator of a row of choices: of the exact design search, or of the arrays chosen with the network."""
+"""The accelerator of a row of choices, from the exact design search or from the arrays chosen with the network."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What every candidate costs on a board, as tables of constants; no tensor comes here.
+"""What every candidate costs on a board, as tables of constants. There are no tensors here.
 
 A line-engine design of interval T gives every node the cheapest engine that needs at most T cycles. With a price on
 each resource, that engine takes a share of the board, a function of T. A design of interval T exists where the nodes'

@@ -1,4 +1,4 @@
-"""Beginning a run or going on with one: its folder is known before anything in it is touched, and is one command's."""
+"""Beginning or continuing a run: its folder is checked before anything in it is touched, and belongs to one command."""
 
 import contextlib
 import fcntl

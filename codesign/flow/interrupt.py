@@ -1,4 +1,4 @@
-"""What ends a command from outside - Ctrl-C, SIGTERM, SIGHUP - ends it in an orderly way, and soon."""
+"""Signals that end a command (Ctrl-C, SIGTERM, SIGHUP) end it in an orderly way, and soon."""
 
 import contextlib
 import os

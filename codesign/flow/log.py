@@ -1,4 +1,4 @@
-"""The course of search and training for other programs: a CSV file each, and TensorBoard on demand."""
+"""The history of search and training for other programs: a CSV file each, and TensorBoard on demand."""
 
 import csv
 import io

@@ -150,7 +150,7 @@ def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> t
 
 
 def _stored(folder: RunFolder) -> tuple[list[tuple[str, Column | None, Measurement]], list[str]]:
-    """Return every measurement that is kept, with its name and, but for our own simulations, its column.
+    """Return every measurement that is kept, with its name. Except for our own simulations it has a column too.
 
     A sentence follows for each file that holds none: one spoilt file must not keep the rest from being told.
     """

@@ -1,8 +1,7 @@
-"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over.
+"""The verbs in order, each from the files before it to the files after it. A step whose inputs did not change is
+skipped.
 
-They stand in one file, so that what each reads and leaves can be read in order.
-
-Long because all steps stand here.
+They are in one file, so that their inputs and outputs can be read in order. Long because all steps are here.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """`codesign sweep`: one configuration of `run` over boards, demands, seeds and spaces; every cell is a separate run.
 
-A cell is a process, `codesign run CELL.yaml --out RUN`, so that one that fails or is killed leaves the others alone.
+A cell is a process, `codesign run CELL.yaml --out RUN`, so that one that fails or is killed does not affect the others.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""What the command line and the Python interface ask for: each verb brings a run folder to where it is wanted."""
+"""The verbs of the command line and the Python interface: each brings a run folder to the wanted step."""
 
 import contextlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched.
+"""Writes Graph, Design, Cost and Measurement to files and reads them, exactly; a file is written whole or not touched.
 
 Long because every noun has its file format here, for writing and for reading.
 """

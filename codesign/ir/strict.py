@@ -1,4 +1,4 @@
-"""Plain data (what YAML and JSON give) to frozen dataclasses and back, with type hints as the only schema.
+"""Turns plain data (from YAML and JSON) into frozen dataclasses and back, with type hints as the only schema.
 
 Strict: an unknown key, a missing key, a wrong type or an impossible value is a ConfigError that names file and key.
 """

@@ -1,4 +1,4 @@
-"""What kinds of modules have in common, whichever they are: timing and rendering ask for these."""
+"""What all kinds of modules have in common: timing and rendering ask for these."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Replay(ABC):
 
 
 class Stage(ABC):
-    """A module that takes a word a cycle, and offers what it makes of each a little later."""
+    """A module that takes a word a cycle, and offers its result a little later."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class Joint(ABC):
     @property
     @abstractmethod
     def delay(self) -> Int:
-        """Cycles from taking words to offering what they make."""
+        """Cycles from taking words to offering their results."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What multiplies in a convolution's engine, as data like modules.py: the memory of weights, the array behind it."""
+"""The multiplying part of a convolution's engine, as data like modules.py: the memory of weights, and the array."""
 
 from dataclasses import dataclass
 

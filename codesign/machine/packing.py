@@ -83,7 +83,7 @@ def chain_parameters(node: Conv, engine: LineEngine) -> tuple[int, int]:
 
 
 def packing_parameters(node: Conv, engine: LineEngine) -> dict[str, int]:
-    """Return the parameters by which both spellings know that the engine packs; none where it does not."""
+    """Return the parameters that tell both spellings that the engine packs; none where it does not."""
     if not is_packed(node, engine):
         return {}
     length, field = chain_parameters(node, engine)

@@ -1,4 +1,4 @@
-"""What no line-engine design of a network on a part can go below: every multiplier busy, and DRAM at its best."""
+"""A lower bound of the interval of any line-engine design on a part: every multiplier busy, and DRAM at its best."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Images that a float network is quantized by: from arrays, files, folders and data sets, as the network reads them."""
+"""Images for quantizing a float network: from arrays, files, folders and data sets, as the network reads them."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The whole way of a float network: calibration, widths, roundings, and what is lost where."""
+"""A float network from start to end: calibration, widths, roundings, and what is lost where."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

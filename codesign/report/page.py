@@ -1,4 +1,4 @@
-"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order.
+"""report.html: one file without scripts or network access, for a person. Its sections are here in their order.
 
 Long because every section of the page is here.
 """

@@ -1,4 +1,4 @@
-"""What a file that was measured elsewhere tells, and what every such file is checked for."""
+"""The content of a file that was measured elsewhere, and the checks of every such file."""
 
 from dataclasses import dataclass
 

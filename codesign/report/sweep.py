@@ -1,4 +1,4 @@
-"""What a sweep came to: a table for programs, and a page with the fronts of accuracy and frame rate for a person."""
+"""The results of a sweep: a table for programs, and a page with the fronts of accuracy and frame rate for a person."""
 
 import csv
 import io

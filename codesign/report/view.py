@@ -1,4 +1,4 @@
-"""Everything that is known about a run, as one value: what summary.json and report.html are made of."""
+"""Everything that is known about a run, as one value. summary.json and report.html are made from it."""
 
 from dataclasses import dataclass
 from enum import Enum

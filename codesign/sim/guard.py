@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 
-CHECK_S = 0.5  # between looks at the tool, should the message of its end be lost
+CHECK_S = 0.5  # between checks of the tool, in case the message of its end is lost
 
 
 def main(arguments: list[str]) -> None:

@@ -219,7 +219,7 @@ class Netlist:
         return slowest
 
     def _port_bits(self, direction: str, side: Side) -> Iterator[Bit]:
-        """Yield the bits of ports, but for clock and reset."""
+        """Yield the bits of ports, except clock and reset."""
         for name, port in self.ports.items():
             against = name.endswith(_READY) or name in _BACKWARD
             if port["direction"] == direction and name not in _STILL and (side is Side.READY) == against:

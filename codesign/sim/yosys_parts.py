@@ -1,9 +1,9 @@
 """A separate program, run by sim.synth: synthesizes every engine of a design, and what is left of the top, at once.
 
 Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
-a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
-The registers of its operands go with it, because a DSP may take them in. That array alone may take some per cent fewer
-LUTs than as part of the whole; what else it takes is the same.
+a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes. The
+registers of its operands go with it, because a DSP may take them in. That array alone may take some per cent fewer LUTs
+than as part of the whole; its other counts are the same.
 A part is known by its content: where the counts of the same content are kept, they are taken as they are.
 
 Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then

@@ -5,7 +5,7 @@
 #
 #   CODESIGN_SPELLING    rtl (default) or hls
 #   CODESIGN_BOARD_PART  board part of an installed board file, for the processor's preset; without it the processor
-#                        keeps Vivado's defaults but for its clocks; PYNQ's own boot loader has set the rest right
+#                        keeps Vivado's defaults except for its clocks; PYNQ's boot loader has already set the rest
 #   CODESIGN_JOBS        parallel jobs, by default 4
 
 set here [file normalize [file dirname [info script]]]
