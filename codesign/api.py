@@ -54,10 +54,10 @@ Images = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Built:
-    """A network with its accelerator, as `compile` and `run` give it; it does further steps when it is asked for them.
+    """A network with its accelerator, as `compile` and `run` return it. It does further steps when asked.
 
     Everything lies in the run folder `folder`. Without `out` it is temporary, and is removed with this object. All
-    methods raise the exceptions of codesign.errors, as the command line would tell of them.
+    methods raise the exceptions of codesign.errors, with the texts of the command line.
     """
 
     folder: Path

@@ -54,7 +54,7 @@ SYNTHESIS = "open synthesis"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder with what is fixed from its beginning, and where to tell how far it is.
+    """A run folder with what is fixed from its beginning, and where to report progress.
 
     `again`: steps are done even if their results are still valid. An old result stays until the new one replaces it.
     """

@@ -33,7 +33,7 @@ _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
 class Calibration:
     """Real images [N, Y, X, C] as the network reads them, with labels [N] if there are any.
 
-    `test`, `test_labels`: images to score by. They begin with the same ones where the data has no part for that.
+    `test`, `test_labels`: images to score by. If the data has no test part, they begin with the calibration images.
     """
 
     where: str

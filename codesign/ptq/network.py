@@ -28,7 +28,7 @@ Given = str | Path | npt.NDArray[Any] | Dataset
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Quantized:
-    """A quantized network, what it lost, and the images that it was scored by.
+    """A quantized network, what it lost, and the images that scored it.
 
     `test` [N, Y, X, C], `labels` [N]: accuracies are shares of these, by the scores of the output `scored`. `sqnr_db`:
     signal to noise at that output where it is least.

@@ -63,7 +63,7 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Roundings of one configuration that were found before, by constant or tensor and bits."""
+    """Roundings of one configuration that were already found, by constant or tensor and bits."""
 
     weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
     maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)

@@ -13,7 +13,7 @@ MOST = 1 << 62  # of any count
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file tells: its column, the measurement, and remarks on what it does not tell."""
+    """The content of a file: its column, the measurement, and remarks on what is missing."""
 
     column: Column
     measurement: Measurement

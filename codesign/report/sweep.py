@@ -24,7 +24,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One cell of a sweep: what was varied in it, and what it came to; what is not known is None.
+    """One cell of a sweep: what was varied in it, and its results; what is not known is None.
 
     `accuracy`: of the golden model on the test images. `fps`, cycles and resources are predicted; `fps_simulated` is
     measured in RTL simulation.

@@ -27,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """In which order variables leave, and the pairs that are left out."""
+    """The order in which variables leave, and the pairs that are left out."""
 
     steps: tuple[Step, ...]
     dropped: frozenset[Pair]

@@ -18,7 +18,7 @@ from codesign.search.program import Answer, Program
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The latency is what is to be least, and at most `limit` cycles."""
+    """The latency is to be minimized, and at most `limit` cycles."""
 
     limit: float
 

@@ -32,7 +32,7 @@ _MOST = 1e3  # of a price, in latencies
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """A way through the graph: what the cycles [S] and steps [S] of every site weigh in the latency."""
+    """A path through the graph: the weights of every site's cycles [S] and steps [S] in the latency."""
 
     work: FloatArray
     steps: FloatArray
