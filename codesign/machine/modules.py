@@ -78,7 +78,7 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
     follow one a cycle. Results come `steps` apart. So earlier results still hold places when a result's last step is
     due. They are at most (words + delay + CREDIT_DELAY - 2) // steps. There is room for them and the new one, and for
-    two results at least: one is on its way while the words of another wait for a converter.
+    two results at least. One is on its way while the words of another wait for a converter.
     """
     earlier = largest((words + delay + CREDIT_DELAY - 2) // steps, 1)
     return 1 << ceil_log2(words * (1 + earlier))

@@ -32,8 +32,7 @@ class Side(Enum):
 
 
 class Reach(NamedTuple):
-    """The slowest path to a net: its nanoseconds, the most LUTs and carry blocks of any path, and where it comes
-    from."""
+    """The slowest path to a net: nanoseconds, the most LUTs and carry blocks of any path, and where it comes from."""
 
     ns: float
     luts: int
