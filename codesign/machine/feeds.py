@@ -18,8 +18,7 @@ class Feed(Replay):
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
     group. `depth`: words of the line buffer. `late`: words pass a second register, because they or the weights beside
-    them come out of a block RAM. Modules: line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for `taps`
-    rows.
+    them come out of a block RAM. See line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for rows.
     """
 
     window: Window
