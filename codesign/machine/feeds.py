@@ -18,7 +18,7 @@ class Feed(Replay):
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
     group. `depth`: words of the line buffer. `late`: words pass a second register, because they or the weights beside
-    them come out of a block RAM. line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for `taps` rows.
+    them come out of a block RAM. See line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for rows.
     """
 
     window: Window
@@ -126,7 +126,7 @@ class Rearranger(Whole, Replay):
     """A memory that is read in nested loops, the innermost first. rearranger.sv.
 
     Loop i makes `counts[i]` turns, each `strides[i]` words further on than the one before; all begins at word `first`.
-    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are given up when all loops
+    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are freed when all loops
     below `free` end; with `last_pass`, only in the last turn of that loop. `depth`: words of the memory.
     """
 
@@ -147,7 +147,7 @@ class Rearranger(Whole, Replay):
 
     @property
     def jumps(self) -> tuple[Int, ...]:
-        """How far the address moves where each loop goes on; the last one: to the next image."""
+        """How far the address moves where each loop advances; the last one: to the next image."""
         spans = [(count - 1) * stride for count, stride in zip(self.counts, self.strides, strict=True)]
         return tuple(step - sum(spans[:i]) for i, step in enumerate((*self.strides, self.image)))
 
@@ -303,7 +303,7 @@ def _window_walk(feed: Feed) -> Walk:
 
 
 def _freed(feed: Feed, fold: int) -> IntArray:
-    """Return the words that the machine gives up after each output position, as its `limit_q` counts them."""
+    """Return the words that the machine frees after each output position, as its `limit_q` counts them."""
     window, shape, out = feed.window, feed.ishape, feed.oshape
     row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
     column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left

@@ -219,7 +219,7 @@ def _packing(
 def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
     """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
     address = ceil_log2(np.asarray(depth))
-    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has a read address of its own
+    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has its own read address
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address - 3  # every step claims one word
     return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 
