@@ -185,7 +185,7 @@ def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]:
 
 
 def line_modules(node: Operation, engine: Choices, weights: Weights = Weights.CONSTANT) -> tuple[EngineModule, ...]:
-    """Return the modules of the engine in the order of the data flow; a memory stands before what it feeds."""
+    """Return the modules of the engine in the order of the data flow; a memory comes before what it feeds."""
     match node:
         case Conv():
             return filled(_conv_modules(node, engine), weights)
