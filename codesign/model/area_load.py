@@ -11,7 +11,7 @@ from codesign.ops.arrays import Int, IntArray
 
 BUS_FF = LOAD_BITS + 3  # of a stage: data, the start, and whether they are for its memory or for another
 CONTROL_LOAD_FF, CONTROL_LOAD_LUT = 98, 40  # the address, a start, what the host reads
-LOADER_FF, LOADER_LUT = 273, 282  # addresses, the word, where it is in the image, its CRC-32
+LOADER_FF, LOADER_LUT = 273, 294  # addresses, the word, where it is in the image, its CRC-32
 STAGE_LUT = 4
 
 
