@@ -1,7 +1,7 @@
 """Quantization after training: a float network and images to a network whose every rounding is the machine's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,14 +11,16 @@ from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
 from codesign.front.source import Constant, Conv, Dense, Layout, Quantize, Source
 from codesign.ptq.bias import correct_bias
-from codesign.ptq.config import QuantizeConfig
+from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.equalize import equalize
-from codesign.ptq.grids import input_grid, map_grid, weight_constant
-from codesign.ptq.observe import Observed, macs_of, observe
-from codesign.ptq.places import shared_grids
+from codesign.ptq.grids import input_grid, weight_constant
+from codesign.ptq.maps import map_grid
+from codesign.ptq.observe import Observed, macs_of, observe, outputs, sqnr_db
+from codesign.ptq.places import shared_grids, use_of
 from codesign.ptq.rounding import Roundings, quantized, round_biases
 
 MOST_MACS = 4_000_000_000  # of all images together, so that a pass over them takes seconds
+_MOST_OF_PASSES = 8 * MOST_MACS  # of all passes together, where there is one for each place
 _LEAST_IMAGES = 16
 
 
@@ -46,7 +48,32 @@ def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: 
     Raise UnsupportedError if it is quantized already, or its weights or maps hold numbers that are not finite.
     """
     floats = observed(source, images, config)
+    config = chosen_ranges(floats, config).config
     return finished(floats, roundings_of(floats, config, widths or Widths()), config)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A configuration whose ranges are not AUTO, and the signal to noise in decibels of each that was tried."""
+
+    config: QuantizeConfig
+    tried: Mapping[Ranges, float] = field(default_factory=dict)
+
+
+def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
+    """Return the configuration with those ranges of maps that have the least noise at the network's output.
+
+    Noise is that on the calibration images that biases are corrected by. Of equal ranges, mse comes before percentile.
+    """
+    if config.ranges is not Ranges.AUTO:
+        return Chosen(config)
+    x = floats.images[: correction_images(floats.source, len(floats.images))]
+    exact = outputs(floats.source, x)
+    tried = {}
+    for ranges in (Ranges.MSE, Ranges.PERCENTILE, Ranges.MAX):
+        one = replace(config, ranges=ranges)
+        tried[ranges] = sqnr_db(exact, outputs(finished(floats, roundings_of(floats, one, Widths()), one), x))
+    return Chosen(replace(config, ranges=max(tried, key=lambda ranges: tried[ranges])), tried)
 
 
 def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Floats:
@@ -79,8 +106,10 @@ def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: 
         key = (group[0], bits)
         if key not in known.maps:
             alone = i == 0 and len(group) == 1
-            grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
-            known.maps[key] = grid
+            held = [seen[tensor] for tensor in group]
+            known.maps[key] = (
+                input_grid(held[0], config) if alone else map_grid(held, bits, config, use_of(source, group))
+            )
         maps |= dict.fromkeys(group, known.maps[key])
     layers = [op for op in source.operators if isinstance(op, Conv | Dense)]
     weight_bits = {op.weight: widths.weights.get(op.name, config.weight_bits) for op in layers}
@@ -107,9 +136,10 @@ def finished(floats: Floats, roundings: Roundings, config: QuantizeConfig) -> So
     return round_biases(made)
 
 
-def images_used(source: Source, given: int) -> int:
-    """Return how many of the calibration images are used: fewer for a large network."""
-    return min(given, max(_LEAST_IMAGES, MOST_MACS // max(macs_of(source), 1)))
+def images_used(source: Source, given: int, passes: int = 1) -> int:
+    """Return how many of the calibration images are used: fewer for a large network, and for many passes over them."""
+    most = min(MOST_MACS, _MOST_OF_PASSES // passes)
+    return min(given, max(_LEAST_IMAGES, most // max(macs_of(source), 1)))
 
 
 def correction_images(source: Source, given: int) -> int:
