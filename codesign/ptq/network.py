@@ -59,7 +59,7 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     chosen = chosen_ranges(floats, config)
     config = chosen.config
     widths = mixed_widths(floats, data.labels, config, progress) if config.is_mixed else Widths()
-    roundings = roundings_of(floats, config, widths)
+    roundings = roundings_of(floats, config, widths, chosen.known)
     made = finished(floats, roundings, config)
     progress(STAGE, 1, 3)
     lost = losses(floats, roundings, made, data.labels)

@@ -48,16 +48,28 @@ def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: 
     Raise UnsupportedError if it is quantized already, or its weights or maps hold numbers that are not finite.
     """
     floats = observed(source, images, config)
-    config = chosen_ranges(floats, config).config
-    return finished(floats, roundings_of(floats, config, widths or Widths()), config)
+    chosen = chosen_ranges(floats, config)
+    return finished(floats, roundings_of(floats, chosen.config, widths or Widths(), chosen.known), chosen.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Roundings of one configuration that were found before, by constant or tensor and bits."""
+
+    weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
+    maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A configuration whose ranges are not AUTO, and the signal to noise in decibels of each that was tried."""
+    """A configuration whose ranges are not AUTO, with roundings of it, and the ratio in decibels of each that was tried.
+
+    The ratio is that of signal to quantization noise.
+    """
 
     config: QuantizeConfig
     tried: Mapping[Ranges, float] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
 
 
 def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
@@ -69,11 +81,14 @@ def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
         return Chosen(config)
     x = floats.images[: correction_images(floats.source, len(floats.images))]
     exact = outputs(floats.source, x)
-    tried = {}
+    weights: dict[tuple[str, int], Constant] = {}
+    tried, known = dict[Ranges, float](), dict[Ranges, Known]()
     for ranges in (Ranges.MSE, Ranges.PERCENTILE, Ranges.MAX):
-        one = replace(config, ranges=ranges)
-        tried[ranges] = sqnr_db(exact, outputs(finished(floats, roundings_of(floats, one, Widths()), one), x))
-    return Chosen(replace(config, ranges=max(tried, key=lambda ranges: tried[ranges])), tried)
+        one, known[ranges] = replace(config, ranges=ranges), Known(weights=weights)
+        made = finished(floats, roundings_of(floats, one, Widths(), known[ranges]), one)
+        tried[ranges] = sqnr_db(exact, outputs(made, x))
+    best = max(tried, key=lambda ranges: tried[ranges])
+    return Chosen(replace(config, ranges=best), tried, known[best])
 
 
 def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Floats:
@@ -86,14 +101,6 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
         if not np.isfinite([observed.low, observed.high]).all():
             raise UnsupportedError(f"{source.name}: the tensor {tensor!r} is not finite on the calibration data")
     return Floats(source=floats, images=x, seen=seen)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Roundings of one configuration that were found before, by constant or tensor and bits."""
-
-    weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
-    maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)
 
 
 def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: Known | None = None) -> Roundings:

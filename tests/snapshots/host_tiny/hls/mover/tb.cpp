@@ -32,21 +32,24 @@ void check_mm2s() {
   check(stream.empty(), "mm2s: the stream is long");
 }
 
-unsigned misplaced(unsigned first_last, unsigned second_last) {
-  hls::stream<out_beat_t> stream;
+// What a receiving mover counts of two images whose words have TLAST at two places.
+template <class Beat, class Word>
+unsigned misplaced(void (*mover)(hls::stream<Beat>&, Word*, unsigned*, unsigned, unsigned), unsigned first_last,
+                   unsigned second_last) {
+  hls::stream<Beat> stream;
   for (unsigned i = 0; i < 2 * words; ++i) {
-    out_beat_t beat;
+    Beat beat;
     beat.data = int(7 * i + 2);
     beat.keep = -1;
     beat.strb = -1;
     beat.last = i == first_last || i == second_last;
     stream.write(beat);
   }
-  std::vector<out_word_t> sink(2 * words + 1, out_word_t(0));
+  std::vector<Word> sink(2 * words + 1, Word(0));
   unsigned status = 99;
-  s2mm(stream, sink.data(), &status, words, 2);
-  for (unsigned i = 0; i < 2 * words; ++i) check(sink[i] == out_word_t(int(7 * i + 2)), "s2mm: data");
-  check(sink[2 * words] == out_word_t(0), "s2mm: wrote beyond the end");
+  mover(stream, sink.data(), &status, words, 2);
+  for (unsigned i = 0; i < 2 * words; ++i) check(sink[i] == Word(int(7 * i + 2)), "s2mm: data");
+  check(sink[2 * words] == Word(0), "s2mm: wrote beyond the end");
   check(stream.empty(), "s2mm: left words behind");
   return status;
 }
@@ -55,9 +58,9 @@ unsigned misplaced(unsigned first_last, unsigned second_last) {
 
 int main() {
   check_mm2s();
-  check(misplaced(words - 1, 2 * words - 1) == 0, "s2mm: counts good packets");
-  check(misplaced(words - 1, words - 1) == 1, "s2mm: missing TLAST");
-  check(misplaced(words, 2 * words - 1) == 2, "s2mm: late TLAST");
+  check(misplaced(s2mm, words - 1, 2 * words - 1) == 0, "s2mm: counts good packets");
+  check(misplaced(s2mm, words - 1, words - 1) == 1, "s2mm: missing TLAST");
+  check(misplaced(s2mm, words, 2 * words - 1) == 2, "s2mm: late TLAST");
   if (failures == 0) std::printf("movers: all checks passed\n");
   return failures;
 }

@@ -4,8 +4,8 @@
 
 #include "mover.hpp"
 
-extern "C" void s2mm(hls::stream<out_beat_t>& stream_in, out_word_t* sink, unsigned* status, unsigned words,
-                     unsigned images) {
+extern "C" void s2mm(hls::stream<out_beat_t>& stream_in, out_word_t* sink, unsigned* status,
+                     unsigned words, unsigned images) {
 #pragma HLS INTERFACE axis port=stream_in
 #pragma HLS INTERFACE m_axi port=sink offset=slave bundle=gmem depth=1024
 #pragma HLS INTERFACE m_axi port=status offset=slave bundle=gmem_status depth=1
