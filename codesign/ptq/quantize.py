@@ -76,6 +76,7 @@ def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
     """Return the configuration with those ranges of maps that have the least noise at the network's output.
 
     Noise is that on the calibration images that biases are corrected by. Of equal ranges, mse comes before percentile.
+    Where widths are mixed, maps have the fewest bits here: then ranges matter most.
     """
     if config.ranges is not Ranges.AUTO:
         return Chosen(config)
@@ -83,8 +84,9 @@ def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
     exact = outputs(floats.source, x)
     weights: dict[tuple[str, int], Constant] = {}
     tried, known = dict[Ranges, float](), dict[Ranges, Known]()
+    few = replace(config, activation_bits=min(config.activation_bits, config.lowest_bits)) if config.is_mixed else config
     for ranges in (Ranges.MSE, Ranges.PERCENTILE, Ranges.MAX):
-        one, known[ranges] = replace(config, ranges=ranges), Known(weights=weights)
+        one, known[ranges] = replace(few, ranges=ranges), Known(weights=weights)
         made = finished(floats, roundings_of(floats, one, Widths(), known[ranges]), one)
         tried[ranges] = sqnr_db(exact, outputs(made, x))
     best = max(tried, key=lambda ranges: tried[ranges])
