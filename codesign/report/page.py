@@ -16,6 +16,8 @@ from codesign.report import svg
 from codesign.report.machine import machine_figure
 from codesign.report.origin import origin_section
 from codesign.report.quantization import quantization_section
+from codesign.report.usage import Usage, engine_usage
+from codesign.report.usage import reason as usage_reason
 from codesign.report.view import Column, View
 
 
@@ -219,9 +221,11 @@ def _engines(view: View) -> str:
     if view.cost is None or view.machine is None:
         return ""
     units = {unit.engine.name: unit for unit in view.machine.units}
-    rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
+    rows = [
+        _engine_row(units[cost.name], cost, engine_usage(units[cost.name], view.cost)) for cost in view.cost.engines
+    ]
     s, labels = view.cost.shell, view.board.fabric.labels
-    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 9}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 10}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
         "PE",
         "SIMD",
@@ -232,6 +236,7 @@ def _engines(view: View) -> str:
         "MACs",
         "busy cycles",
         "interval",
+        "useful",
         labels.dsp,
         labels.bram18,
         labels.lut,
@@ -239,10 +244,12 @@ def _engines(view: View) -> str:
     )
     head = "".join(f"<th>{escape(n)}</th>" for n in names)
     table = f"<table><thead><tr><th>engine of</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')
+    what = "Predicted, one by one; they sum to the design. Useful: products of the network, as a share of what the "
+    what += f"multipliers could make in the design's interval. {usage_reason(view.machine, view.cost)}"
+    return _section("Engines", what, f'<div class="scroll">{table}</div>')
 
 
-def _engine_row(unit: Unit, cost: EngineCost) -> str:
+def _engine_row(unit: Unit, cost: EngineCost, usage: Usage | None) -> str:
     node, engine, r = unit.node, unit.engine, cost.resources
     kinds = (
         (engine.multiplier, bool(node.parameters)),
@@ -250,9 +257,11 @@ def _engine_row(unit: Unit, cost: EngineCost) -> str:
         (engine.buffer_memory, not node.joins),
     )
     chosen = "".join(f"<td>{kind.value.upper() if applies else ''}</td>" for kind, applies in kinds)
-    figures = (cost.macs, cost.busy_cycles, cost.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
+    cycles = _cells((cost.macs, cost.busy_cycles, cost.interval_cycles))
+    useful = f"<td>{'' if usage is None else f'{usage.useful:.0%}'}</td>"
     name = escape(", ".join(cost.nodes))
-    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd, engine.taps))}{chosen}{_cells(figures)}</tr>"
+    lanes, resources = _cells((engine.pe, engine.simd, engine.taps)), _cells((r.dsp, r.bram18, r.lut, r.ff))
+    return f"<tr><td>{name}</td>{lanes}{chosen}{cycles}{useful}{resources}</tr>"
 
 
 def _cells(figures: Iterable[int]) -> str:

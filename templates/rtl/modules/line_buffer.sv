@@ -329,22 +329,16 @@ module line_buffer
   end
 
 `ifndef SYNTHESIS
-  // `image_steps` leaves out the steps into the next image's padding, which need no word.
-  int occupancy, peak;
-  longint steps, image_steps;
-  assign occupancy = DEPTH + int'(room_q);
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak        <= 0;
-      steps       <= 0;
-      image_steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (issue) steps <= steps + 1;
-      if (issue && row_ends) image_steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, image_steps);
+  // Left out: steps into the padding of the next image, which need no word.
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(DEPTH + int'(room_q)),
+    .write_i(accept),
+    .step_i(issue),
+    .image_i(row_ends)
+  );
 `endif
 
 endmodule

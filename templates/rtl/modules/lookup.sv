@@ -96,12 +96,10 @@ module lookup
   );
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (accept) steps <= steps + 1;
-  end
-  final $display("engine %m steps %0d", steps);
+  step_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .step_i(accept)
+  );
 `endif
 
 endmodule

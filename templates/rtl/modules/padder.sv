@@ -151,18 +151,15 @@ module padder
   assign unused = &{1'b0, found_q, valid_q};
 
 `ifndef SYNTHESIS
-  int peak;
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (int'(used_q) + int'(accept) > peak) peak <= int'(used_q) + int'(accept);
-      if (step) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used_q), steps);
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(used_q)),
+    .write_i(accept),
+    .step_i(step),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

@@ -170,19 +170,17 @@ module rearranger
   assign unused = &{1'b0, found_q, valid_q, behind, room, unused_carry};
 
 `ifndef SYNTHESIS
-  int occupancy, peak;
-  longint steps;
-  assign occupancy = int'(ptr_t'(write_q - held_q));
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (step) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, steps);
+  ptr_t used;
+  assign used = write_q - held_q;
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(used)),
+    .write_i(accept),
+    .step_i(step),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

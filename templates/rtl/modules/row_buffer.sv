@@ -335,22 +335,16 @@ module row_buffer
   assign unused = &{1'b0, unused_ahead, unused_space};
 
 `ifndef SYNTHESIS
-  // `image_steps` leaves out the steps into the next image's padding, which need no word.
-  int occupancy, peak;
-  longint steps, image_steps;
-  assign occupancy = Depth - 1 - int'(space_q);
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak        <= 0;
-      steps       <= 0;
-      image_steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (issue) steps <= steps + 1;
-      if (issue && last_row) image_steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", Depth, peak, occupancy, image_steps);
+  // Left out: steps into the padding of the next image, which need no word.
+  buffer_monitor #(
+    .DEPTH(Depth)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(Depth - 1 - int'(space_q)),
+    .write_i(accept),
+    .step_i(issue),
+    .image_i(last_row)
+  );
 `endif
 
 endmodule
