@@ -105,7 +105,7 @@ def test_a_selftest_vector_of_other_sizes_is_refused() -> None:
 
 def test_more_outputs_than_the_interconnect_has_ports_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "MOST_OUTPUTS", 1)
-    with pytest.raises(UnsupportedError, match="'two_headed' has 2 outputs; .* ports for 1 at most"):
+    with pytest.raises(UnsupportedError, match=r"'two_headed' has 2 outputs; .* ports for 1 at most"):
         small_project(two_headed(), drawn(0))
 
 

@@ -44,7 +44,7 @@ from codesign.sim.synth import count_resources, read_cells, synthesis_script
 from codesign.testing.random_machines import random_graph
 from codesign.testing.small import small_design, small_graph
 from hls_batch import case_of, failures
-from projects import small_board, small_cost
+from projects import small_board
 from rtl_batch import Machine, build_runtime, run_group
 from strategies import random_design, random_inputs
 from test_flow import begin

@@ -62,9 +62,9 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A configuration whose ranges are not AUTO, with roundings of it, and the ratio in decibels of each that was tried.
+    """A configuration whose ranges are not AUTO, with roundings of it.
 
-    The ratio is that of signal to quantization noise.
+    `tried`: the ratio of signal to quantization noise in decibels, of each kind of ranges.
     """
 
     config: QuantizeConfig
@@ -84,7 +84,9 @@ def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
     exact = outputs(floats.source, x)
     weights: dict[tuple[str, int], Constant] = {}
     tried, known = dict[Ranges, float](), dict[Ranges, Known]()
-    few = replace(config, activation_bits=min(config.activation_bits, config.lowest_bits)) if config.is_mixed else config
+    few = (
+        replace(config, activation_bits=min(config.activation_bits, config.lowest_bits)) if config.is_mixed else config
+    )
     for ranges in (Ranges.MSE, Ranges.PERCENTILE, Ranges.MAX):
         one, known[ranges] = replace(few, ranges=ranges), Known(weights=weights)
         made = finished(floats, roundings_of(floats, one, Widths(), known[ranges]), one)

@@ -10,7 +10,7 @@ by an AssertionError, or by an entry in `Device.complaints` where a board would 
 - Counters: 64 bits in two halves, and set to 0 by a start.
 - Buffers: cached; the device sees only what was flushed, the host only what was invalidated. They begin with garbage,
   are touched by nobody after they were freed, and fit into the contiguous memory of a PYNQ-Z2, 128 MiB.
-- DMA in scatter-gather mode: one for each output, the first alone sends, the others have no registers of that direction;
+- DMA in scatter-gather mode: one for each output. The first alone sends; the others have no registers for that.
   CURDESC only while halted, TAILDESC only while running, receive before send. Descriptors
   are aligned and not complete already. Their lengths are not 0 and fit 26 bits. Packets begin and end; addresses were
   allocated; padding is zeros.
