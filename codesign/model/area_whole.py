@@ -72,7 +72,7 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=ff)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
-        counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has an address of its own
+        counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has its own address
         kept = np.where(one, 0, lutram_luts(width, gate.fold, technology))
         table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
     return table + queue_area(pe * scale.out_bits, output_depth(gate.delay), technology)

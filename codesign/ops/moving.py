@@ -10,7 +10,7 @@ Moved = TypeVar("Moved", bound="MovingOperator")
 
 
 class MovingOperator(OneInput):
-    """An operator with one input whose values keep their type; a memory of pixels is read in an order of its own."""
+    """An operator with one input whose values keep their type; a memory of pixels is read in its own order."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Quantization after training: a float network and images to a network whose every rounding is the machine's."""
+"""Quantization after training: turns a float network and images into a network that rounds only as the machine does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

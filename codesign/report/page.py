@@ -1,6 +1,6 @@
-"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order.
+"""report.html: one file without scripts or network access, for a person. Its sections are here in their order.
 
-Long because every section of the page stands here.
+Long because every section of the page is here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -43,7 +43,7 @@ def page(view: View, version: str) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{_header(view)}\n{_tiles(view)}\n{body}\n"
-        f"<footer>codesign {escape(version)}. Columns are never mixed; a cell that nobody measured stays empty."
+        f"<footer>codesign {escape(version)}. Columns are never mixed; a cell that was not measured stays empty."
         "</footer>\n</main>\n</body>\n</html>\n"
     )
 
@@ -116,7 +116,7 @@ def _machine(view: View) -> str:
         + ((("--accent", "busy cycles, predicted"),) if view.cost else ())
         + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.engine_cycles else ())
     )
-    what = "Every engine stands beside the nodes that it runs. All work at the same time, so the slowest sets the pace."
+    what = "Each engine is shown beside the nodes that it runs. All work at once, so the slowest sets the pace."
     return _section("Network, engines and cycles", what, f'<div class="scroll">{machine_figure(view)}</div>{legend}')
 
 
@@ -279,7 +279,7 @@ def _accuracy(view: View) -> str:
     )
     rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in names if v is not None)
     what = f"Share of {a.images:,} test images classified rightly"
-    what += "; they served for nothing else." if view.quantization is None else "."
+    what += "; they were used for nothing else." if view.quantization is None else "."
     if a.differing is not None:
         what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
     return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")
@@ -329,7 +329,7 @@ def _proof(view: View) -> str:
         limit = limit_interval(view.graph, view.board)
         note = "none: the part has neither DSPs nor LUTs to multiply with"
         if limit is not None:
-            note = f"{limit:,} cycles: every DSP and LUT of the part multiplying every cycle, and nothing else there"
+            note = f"{limit:,} cycles: every DSP and LUT of the part multiplies in every cycle; nothing else is there"
         facts += [("limit of the interval", note), ("network", view.graph.digest())]
     if view.design is not None:
         facts.append(("design", view.design.digest()))

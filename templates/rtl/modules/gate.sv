@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // Elementwise y = clamp((a * b * MULTIPLIER + half) >>> SHIFT) over PE lanes.
 //
-// Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image: it is taken beside the first pixel
+// Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image. It is taken with the first pixel
 // of a, and kept for the REPEAT - 1 others. SCALING and MULTIPLIER are those of requantize.
 // A register lies behind both factors. Products of LUTs are cut, see multiply.sv. Nothing waits behind the factors: see
 // output_queue.sv.

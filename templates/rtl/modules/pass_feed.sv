@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT-0
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
-// Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
-// connected layer or a 1x1 convolution with PE = K). STEPS words make one result; the last of them waits for go_i.
+// Replaces line_buffer where windows do not overlap, lie in stream order and are walked in one pass. Examples are a
+// fully connected layer and a 1x1 convolution with PE = K. STEPS words make one result; the last of them waits for
+// go_i.
 module pass_feed
   import codesign_pkg::*;
 #(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // A FIFO of DEPTH words (a power of two). A word can leave two cycles after it came.
 //
-// The memory is read into an output register as soon as that is free, so a block RAM serves as well as LUTs; the
-// register holds one word more than DEPTH.
+// The memory is read into an output register as soon as that is free. So a block RAM does as well as LUTs. The register
+// holds one word more than DEPTH.
 module stream_fifo
   import codesign_pkg::*;
 #(
