@@ -268,7 +268,7 @@ def test_cycles_beyond_32_bits_are_read_whole(boot: Boot) -> None:
 
 def test_the_hash_of_the_hls_spelling_is_read_after_an_empty_run(boot: Boot) -> None:
     driver, pynq = boot(spelling="hls")
-    device = pynq.Device(*(getattr(pynq.device, n) for n in ("answer", "source", "sink", "hash", "spelling", "fault")))
+    device = pynq.Device(*(getattr(pynq.device, n) for n in ("answer", "source", "sinks", "hash", "spelling", "fault")))
     assert (device.read_accel(pynq.HASH_LO), device.read_accel(pynq.HASH_HI)) == (0, 0), "kinder than hardware"
     with driver.Accelerator("accel.bit") as accelerator:
         assert pynq.device.log.count("empty run") == 1
