@@ -51,7 +51,10 @@ foreach {port kind} {ap_clk clock ap_rst_n reset} {
   }
 }
 ipx::associate_bus_interfaces -clock ap_clk -reset ap_rst_n $core
-set interfaces {s_axis m_axis s_axi_control}
+set interfaces {s_axis s_axi_control}
+foreach output $accel(outputs) {
+  lappend interfaces [lindex $output 0]
+}
 if {$accel(loads_weights)} {
   lappend interfaces m_axi_weights
 }
