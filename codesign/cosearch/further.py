@@ -80,8 +80,8 @@ def improved_on(
 
 
 def _grown(accelerators: Accelerators, rows: Sequence[Row], progress: Progress) -> Iterator[tuple[Row, Accelerator]]:
-    """Yield the networks as large as the demand allows, where that is larger than they are; each once."""
-    seen = set(rows)
+    """Yield the networks, each once, as large as the demand allows; the first only where that is larger than it is."""
+    seen = {rows[0]}
     for row in rows:
         accelerator = accelerators.meeting(row)
         if accelerator is None:
