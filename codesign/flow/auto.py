@@ -1,7 +1,6 @@
 """`space: auto`: the space made for the samples, the plain float network of its middle, and the search in it."""
 
 import math
-from dataclasses import replace
 
 from codesign.cosearch.cosearch import CosearchResult
 from codesign.cosearch.further import improved_on, judged_plain
@@ -48,19 +47,18 @@ def space_step(run: Run, dataset: Dataset) -> Space:
 def plain_step(run: Run, config: RunConfig, dataset: Dataset, space: Space) -> PlainFloat:
     """Train the plain float network of the space: as briefly as the search trains what it compares, and for the report.
 
-    The latter takes half of the float epochs that the result gets, on the whole training part.
+    The latter takes the float epochs that the result gets too, on the whole training part.
     """
     folder, team = run.folder, parallel.team()
-    settings = replace(config.train, float_epochs=max(config.train.float_epochs // 2, 1))
-    inputs = [dataset.digest(), to_plain(config.search), to_plain(settings), to_plain(space)]
+    inputs = [dataset.digest(), to_plain(config.search), to_plain(config.train), to_plain(space)]
     if not team.agreed(is_current(folder, PLAIN, inputs, (folder.plain,))):
         network = derive(space, middle(space), "plain", dataset.shape, dataset.classes)
         tell = _as_plain(run.progress)
         files.make_folder(folder.plain_state)
         judged = share(judged_plain(network, dataset, config.search, folder.plain_state / "judged", tell))
-        test = share(train_float(network, dataset, settings, folder.plain_state / "test", tell))
+        test = share(train_float(network, dataset, config.train, folder.plain_state / "test", tell))
         if team.leads:
-            made = PlainFloat(weights=_weights(network), epochs=settings.float_epochs, judged=judged, test=test)
+            made = PlainFloat(weights=_weights(network), epochs=config.train.float_epochs, judged=judged, test=test)
             files.write_json(folder.plain, to_plain(made))
             stamp(folder, PLAIN, inputs)
     team.agreed(0)  # when the file is there
