@@ -24,7 +24,7 @@ def run_cases(todo: Sequence[C], measure: Callable[[C], tuple[R, str]]) -> tuple
         try:
             result, verdict = measure(case)
             results.append(result)
-        except CodesignError as error:  # the others go on
+        except CodesignError as error:  # the others continue
             troubles.append(f"{case}: {error}")
             verdict = f"FAILED: {error}"
         print(f"[{i + 1}/{len(todo)}] {case}: {verdict}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)

@@ -173,7 +173,7 @@ def fastest(options: list[Options], budget: FloatArray) -> list[int] | None:
 
 
 def _first_least(values: FloatArray) -> IntArray:
-    """Return, for every prefix, where its least value first stands."""
+    """Return, for every prefix, where its least value first occurs."""
     least = np.minimum.accumulate(values)
     is_new = np.r_[True, values[1:] < least[:-1]]
     return np.asarray(np.maximum.accumulate(np.where(is_new, np.arange(len(values)), 0)))

@@ -12,7 +12,7 @@ from codesign.report.svg import figure, line, rect, round_ticks, text
 FloatArray = npt.NDArray[np.float64]
 
 HIGH, FAIR = 0.95, 0.8  # from where on an order counts as kept, and as half kept
-SMALL = 0.05  # a loss of speed that nobody minds
+SMALL = 0.05  # a loss of speed that does not matter
 BIN = 0.05
 
 STYLE = """<style>
@@ -25,18 +25,21 @@ INTRO = """# Do networks keep their order from one accelerator to the next?
 Made by `make bench-correlation`, which is `python benchmarks/correlation.py --out docs/rank_correlation.md`, in
 {seconds:.0f} processor seconds; do not edit by hand. Every figure is of the cost model; none is a measurement.
 
-If networks had the same order of speed on every accelerator, network and accelerator could be searched one after the
-other: find the good networks on any one accelerator, then look for the best accelerator for them (semi-decoupled
-search, arXiv 2203.13921, which calls this *performance monotonicity*). This page asks how far that holds here.
+Suppose that networks had the same order of speed on every accelerator. Then network and accelerator could be searched
+one after the other. One would find the good networks on any one accelerator, then look for the best accelerator for
+them. This is semi-decoupled search (arXiv 2203.13921), which calls the property *performance monotonicity*. This page
+asks how far that holds here.
 
-- **Networks.** {drawn} networks drawn evenly from the built-in space `fashion` (28x28, 10 classes): operators, widths,
-  bits of weights and activations, head. {fitting} of them fit all {count} accelerators and count below.
-- **Accelerators.** A machine of this package is a pipeline with an engine for every node, so it is made for a network.
-  What stays the same from network to network is a rule: how much of which board there is; which share of it every
-  stage and the head may take (even: a quarter each; front: 45, 30, 15, 10 %; back: 15, 25, 45, 15 %); whether engines
-  grow in output channels (PE), in input channels (SIMD) or in both; what multiplies; and what is counted, the cycles
-  between images or those of one image. A part of the network is as fast as its share allows, with the cheapest engines.
-- **Spearman** is the correlation of the ranks: 1 where the order is the same, 0 where one says nothing of the other.
+- **Networks.** {drawn} networks are drawn evenly from the built-in space `fashion` (28x28, 10 classes): operators,
+  widths, bits of weights and activations, head. {fitting} of them fit all {count} accelerators and count below.
+- **Accelerators.** A machine of this package is a pipeline with an engine for every node, so it is made for one
+  network. What stays the same from network to network is a rule. It says how much of which board there is, and which
+  share of it every stage and the head may take. Shares are even (a quarter each), front (45, 30, 15, 10 %) or back
+  (15, 25, 45, 15 %). The rule says whether engines grow in output channels (PE), in input channels (SIMD) or in both,
+  and what multiplies. It also says what is counted: the cycles between images, or those of one image. A part of the
+  network is as fast as its share allows, with the cheapest engines.
+- **Spearman** is the correlation of the ranks. It is 1 where the order is the same, and 0 where one order tells
+  nothing about the other.
 """
 
 
@@ -87,7 +90,7 @@ def page(found: Figures, image: str) -> str:
     text += f"\n![Rank correlation of every two accelerators]({image})\n\n"
     text += _wrapped(
         f"Of the {len(pairs)} pairs, the smallest correlation is **{pairs.min():.2f}** (accelerators {low[0] + 1} and "
-        f"{low[1] + 1}), the median **{np.median(pairs):.2f}**, the largest {pairs.max():.2f}; {shares[0]:.0%} of "
+        f"{low[1] + 1}), the median **{np.median(pairs):.2f}**, the largest {pairs.max():.2f}. {shares[0]:.0%} of "
         f"the pairs reach {HIGH}, {shares[1]:.0%} reach {FAIR}."
     )
     text += "\n" + _groups(found)
@@ -98,14 +101,14 @@ def page(found: Figures, image: str) -> str:
 
 LOSSES = """## What it costs to choose on another accelerator
 
-A network must be worth something: at least so many products or weights as a quarter, half or three quarters of the
-networks do not have. They stand in for accuracy, which is not measured here. Among those that are worth enough, the
-fastest on accelerator *i* is chosen, and put on accelerator *j*: *loss* is how many more cycles it takes there than
-the fastest on *j*, over all pairs; of equally fast choices, the mean. *Front*: accelerator *i* names all networks that
-are its fastest for what they are worth, and the fastest of them on *j* is taken, as in semi-decoupled search.
-*Designed after*: the choice of accelerator *i* gets the best design of its own, found by the exact search on
-{board}, against the best of all networks with designs of their own: what two steps lose against a joint
-search of the same networks.
+A network must be worth something. It needs at least as many products or weights as the lower quartile, the median or
+the upper quartile. Products and weights stand in for accuracy, which is not measured here. Among those that are worth
+enough, the fastest on accelerator *i* is chosen, and run on accelerator *j*. Its *loss* is how many more cycles it
+takes there than the fastest on *j*. Losses are over all pairs; of equally fast choices the mean counts. *Front*:
+accelerator *i* names all networks that are its fastest for what they are worth. The fastest of these on *j* is taken,
+as in semi-decoupled search. *Designed after*: the network that accelerator *i* chose gets its own best design, found
+by the exact search on {board}. It is compared with the best of all networks that have designs of their own. This is
+what two steps lose against a joint search of the same networks.
 
 """
 
@@ -126,9 +129,9 @@ def _accelerators(found: Figures) -> str:
         for i, words in enumerate(found.accelerators)
     ]
     note = (
-        f"*With exact designs*: with the intervals of every network's own best design on {found.exact_board}, whose "
-        f"median is {np.median(found.exact):,.0f} cycles. {found.limited:.0%} of them are at the machine's own limit, "
-        "that of the fastest engine that there is for their slowest node, whatever the board has."
+        "*With exact designs*: the correlation with the intervals of every network's own best design on "
+        f"{found.exact_board}. Their median is {np.median(found.exact):,.0f} cycles. {found.limited:.0%} of these "
+        "designs are at the machine's own limit: no engine for their slowest node is faster, whatever the board has."
     )
     return table(header, rows) + "\n" + _wrapped(note)
 
@@ -166,23 +169,25 @@ def _verdict(found: Figures) -> list[str]:
     exact = np.concatenate([t.exact for t in found.tables])
     kept = (pairs >= HIGH).mean()
     order = "keep" if kept >= 0.9 else "mostly keep" if (pairs >= FAIR).mean() >= 0.9 else "do not keep"
-    enough = "a few networks suffice mostly" if front.mean() <= SMALL else "a few networks do not suffice"
-    joint = "little is left for a joint search" if exact.mean() <= SMALL else "that is what a joint search is for"
+    enough = "A few networks mostly suffice" if front.mean() <= SMALL else "A few networks do not suffice"
+    joint = "A joint search has little left to gain" if exact.mean() <= SMALL else "A joint search avoids this loss"
     stand_in = "a fair" if min(float(np.median(found.with_macs)), found.exact_with_macs) >= FAIR else "a poor"
     return [
-        f"Networks {order} their order: {kept:.0%} of the pairs of accelerators correlate with {HIGH} or more, and the "
+        f"Networks {order} their order. {kept:.0%} of the pairs of accelerators correlate with {HIGH} or more, and the "
         f"worst pair with {pairs.min():.2f}.",
-        f"The network that is fastest on one accelerator and then put on another takes {one.mean():.0%} more cycles "
-        f"there on average, at worst {one.max():.0%}, than the one that is fastest there.",
+        "Take the network that is fastest on one accelerator, and run it on another. It takes "
+        f"{one.mean():.0%} more cycles there on average, at worst {one.max():.0%}, than the network that is fastest "
+        "there.",
         f"The front of one accelerator, searched again on the other, loses {front.mean():.0%} on average and "
-        f"{front.max():.0%} at worst: {enough}.",
-        f"A network chosen on a fixed accelerator and designed for afterwards is {exact.mean():.0%} slower on average, "
-        f"{exact.max():.0%} at worst, than what a joint choice finds among the same {found.fitting} networks: {joint}.",
-        f"Products alone order networks with {found.with_macs.min():.2f} to {found.with_macs.max():.2f}, depending on "
-        f"the accelerator, and with {found.exact_with_macs:.2f} where each has a design of its own: a search by MACs "
-        f"is {stand_in} stand-in for one by cycles.",
-        "Fixed rules are a coarse picture of hardware that is searched. They say that the order depends on the "
-        "hardware, not how much accuracy a joint search gains; that takes trained networks.",
+        f"{front.max():.0%} at worst. {enough}.",
+        "Choose a network on a fixed accelerator, and design its own accelerator afterwards. It is "
+        f"{exact.mean():.0%} slower on average, {exact.max():.0%} at worst, than what a joint choice finds among the "
+        f"same {found.fitting} networks. {joint}.",
+        f"The number of products correlates with cycles by {found.with_macs.min():.2f} to "
+        f"{found.with_macs.max():.2f}, depending on the accelerator. Where each network has its own design, it is "
+        f"{found.exact_with_macs:.2f}. A search by MACs is {stand_in} stand-in for one by cycles.",
+        "Fixed rules are a coarse picture of hardware that is searched. They show that the order depends on the "
+        "hardware. They do not show how much accuracy a joint search gains; that takes trained networks.",
     ]
 
 

@@ -5,7 +5,7 @@
                                   [--tiny | --page]
 
 Each cell (board, demand, method, seed) is a row of benchmarks/results/cosearch/cells.csv. Finished cells are passed
-over, so an interrupted run goes on where it was. A run with `--no-simulation` leaves the RTL simulations to the next
+over, so an interrupted run continues where it was. A run with `--no-simulation` leaves the RTL simulations to the next
 one without. `--jobs 2` shares the cells between two processes; what they say is in logs/ of the work folder. `--tiny`
 enumerates a small space and asks whether the search finds its optimum. `--page` makes docs/cosearch.md and
 docs/cosearch.svg from the tables alone.
@@ -67,7 +67,7 @@ def run_cells(race: Race, cells: list[Cell], profile: str, store: Store, *, simu
         try:
             result = race.run(cell, _Lines(), simulate=simulate)
             verdict = _verdict(result)
-        except CodesignError as error:  # the others go on
+        except CodesignError as error:  # the others continue
             failed += 1
             verdict = f"FAILED: {error}"
         _say(f"[{i + 1}/{len(todo)}] {cell}: {verdict}, {time.monotonic() - begun:.0f} s")

@@ -14,11 +14,11 @@ from codesign.testing.onnx_nodes import BITS, Outcome, Verdict, judged
 _HEAD = f"""# onnx's own tests of operators
 
 `make bench-onnx-nodes` writes this page. The package `onnx` has a test for every operator: a network of one or few
-nodes, inputs, and what they give. Here are those of which [operators.md](operators.md) has all operators. Casts and
-constants are left out. Each network is read as a file:
+nodes, inputs, and what they give. This page has the tests whose operators are all in [operators.md](operators.md).
+Casts and constants are left out. Each network is read as a file:
 
 - The first input is that of the network. The others are constants, or parts of one input.
-- What was read, and what the passes make of it, is computed in float64. It must be what `onnx` says.
+- What was read, and what the passes make of it, is computed in float64. It must equal what `onnx` states.
 - Input, weights and outputs are then quantized to {BITS} bits, with scales that are powers of two. The integer network
   must give what the network that was read gives. Cases of quantized operators are compared as they are.
 

@@ -2,7 +2,7 @@
 
     python benchmarks/paths.py [--rewrite] [--only WORD] [--table FILE.csv] [--work FOLDER]
 
-Ends with status 1 if a path, a number of LUTs or carry blocks in a row, or a fan-out is larger than the table says.
+Ends with status 1 if a path, a row of LUTs or carry blocks, or a fan-out is larger than the table says.
 With --rewrite the table says what is found now. --only takes the modules whose line has the word.
 """
 

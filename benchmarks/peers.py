@@ -21,7 +21,7 @@ from codesign.ops.requantize import Scaling
 
 # Multipliers allowed: those of NNgen's largest operator, and of all its operators together (rivals.py).
 BUDGETS = {"W1": (25, 52, 100, 400), "W2": (36, 144, 220, 880), "W3": (144,), "W4": (144,)}
-GENERAL = {"W1": 100, "W2": 144, "W3": 144, "W4": 144}  # once more with a multiplier of its own for every channel
+GENERAL = {"W1": 100, "W2": 144, "W3": 144, "W4": 144}  # once more with a separate multiplier for every channel
 CSIM_IMAGES = {"W1": 4000, "W2": 60, "W3": 400, "W4": 20}
 RTL_IMAGES = {"W1": 8, "W2": 4, "W3": 8, "W4": 3}
 

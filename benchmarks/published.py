@@ -88,7 +88,7 @@ def attempt(what: str, do: Callable[[], None], troubles: list[str]) -> None:
     try:
         do()
         verdict = "done"
-    except CodesignError as error:  # the others go on
+    except CodesignError as error:  # the others continue
         troubles.append(f"{what}: {error}")
         verdict = f"FAILED: {error}"
     print(f"{what}: {verdict}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)

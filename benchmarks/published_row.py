@@ -46,7 +46,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What came out for a case; cycles are predicted but for those of RTL. Empty or 0 where it was not reached.
+    """What came out for a case; cycles are predicted, except those of RTL. Empty or 0 where it was not reached.
 
     `least_interval`: no engines of the design space need less, however large the board. `binding`: what keeps the
     interval from shrinking. `refusal`: why no design fits. Seconds are processor seconds, children included.

@@ -22,17 +22,17 @@ SHARES = (0.12, 0.16, 0.2)  # of the board's budget, for the networks in turn
 INTRO = """# Predicted resources beside open synthesis
 
 Made by `make bench-resources`, which is `python benchmarks/resources.py --out docs/resources.md`; do not edit this
-page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time; no
-placement, so no vendor's figures.
+page by hand. Tool: {tool}, `synth_xilinx -flatten` for one part family at a time. Nothing is placed, and no
+figures are a vendor's.
 
 A row is a whole machine: engines, buffers, FIFOs, width converters, streams and control block. *random*: small
 machines of the tests, any width from 2 to 16 bits, any PE and SIMD, memories and multipliers chosen at random.
 *network*: a random network of the space `fashion` (28x28 images, 10 classes), and its fastest design in a part of a
-{boards}. Weights are dense and random: what synthesis saves where weights are zero or alike,
-no prediction can know. The largest errors are of small machines with an engine whose weights are a single word: they
-are constants, and what is left of a product with a constant depends on it. Engines are synthesized one by one, as
-`codesign run` does, and counts added up: nothing is simplified across them, so LUTs are more than of a machine
-synthesized as a whole.
+{boards}. Weights are dense and random. Synthesis saves logic where weights are zero or alike, and no prediction can
+know how much. The largest errors are of small machines with an engine whose weights are a single word. These weights
+are constants, and what is left of a product with a constant depends on its value. Engines are synthesized one by one,
+as `codesign run` does, and their counts are added up. Nothing is simplified across engines, so there are more LUTs
+than in a machine that is synthesized as a whole.
 
 {summary}
 

@@ -1,6 +1,6 @@
 """What a co-search costs by preset space: cost tables, design points a second, time and memory of steps -> a page.
 
-Every measurement runs in a process of its own, so that peak memory is its own. Times are means of a few steps, in
+Every measurement runs in a separate process, so that its peak memory is known. Times are means of a few steps, in
 processor seconds of one thread, or of the clock on a GPU. Epochs are those steps times the batches of an epoch of
 50,000 images (CIFAR) or as many as stated.
 """
@@ -184,13 +184,14 @@ def _page(points: float, rows: list[Figures]) -> str:
     lines = [
         "# What a co-search costs",
         "",
-        f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}), in processor seconds; on "
-        f"a GPU in seconds. Steps are means of {STEPS}; an epoch is a step of the weights for every batch and one of "
-        "the choices for every second. *One network*: peak memory of training the network of first operators "
-        "and middle widths and bits alone, in batches of the same size; Python and torch are in both.",
+        f"Written by `make bench-search-costs` ({rows[0].device}; torch {torch.__version__}). Times are processor "
+        f"seconds; on a GPU seconds. Steps are means of {STEPS}. An epoch is a step of the weights for every batch, "
+        "and one of the choices for every second batch. *One network* is the peak memory of training one network "
+        "alone, in batches of the same size. It has the first operators and middle widths and bits. Python and torch "
+        "are in both.",
         "",
-        f"The cost model prices **{points:,.0f} design points a second** on one core: an engine of a node with its "
-        "cycles and its five resources.",
+        f"The cost model prices **{points:,.0f} design points a second** on one core. A design point is an engine of a "
+        "node with its cycles and its five resources.",
         "",
         "| space | networks | batch | active paths | tables, s | a network's cost, us | step of weights, s "
         "| of choices, s | epoch, min | peak memory, MiB | one network, MiB |",
@@ -210,7 +211,7 @@ def _page(points: float, rows: list[Figures]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measure every preset with one and two active paths, each in a process of its own, and write the page."""
+    """Measure every preset with one and two active paths, each in a separate process, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=DOC)
     options = parser.parse_args(arguments)

@@ -20,9 +20,10 @@ part. Every figure of ours comes from that one run; do not edit this page by han
 Machine: {machine}.
 Tools: {tools}.
 
-The figures of NNgen and hls4ml are **as measured there, in another run**: one run each on a busy machine of the same
-kind (2 cores, Debian 12, Verilator 5.006, g++ 12), not repeated here. Seconds are processor seconds, user and system,
-children included, so that a busy machine matters less. Ours are of one run, the C simulation's the median of three.
+The figures of NNgen and hls4ml are **as measured there, in another run**, and are not repeated here. They are of one
+run each on a busy machine of the same kind (2 cores, Debian 12, Verilator 5.006, g++ 12). Seconds are processor
+seconds, user and system, children included, so that a busy machine matters less. Ours are of one run, the C
+simulation's the median of three.
 
 Networks, int8 weights and activations, random weights (seed 1):
 
@@ -34,35 +35,37 @@ CYCLES = """
 
 What is compared with what:
 
-- *Multipliers* of ours is the sum of PE x SIMD over all convolutions and dense layers; all of them work at the same
+- *Multipliers* of ours is the sum of PE x SIMD over all convolutions and dense layers. All of them work at the same
   time, on different rows or images. NNgen's operators run in turn, and each unrolls its whole window, `par` input and
-  `par` output channels. So there are two fair budgets: what its largest operator has (no more is ever busy in it), and
-  what all of its operators have together, had each its own. Ours is given the first, and where the two differ the
-  second as well. The C simulation and the RTL simulation of each of our rows equal the golden model word for word.
-- *Interval*: cycles between images when they come back to back. *Latency*: cycles from the first word of an image to
-  its last result, through the empty machine. NNgen does one image at a time: its cycles are both.
-- *Scaling*: `power of two` needs no multiplier after the sums; `general` has factors of 8 bits, one per channel, and
-  DSPs for them that are not counted here; neither are NNgen's. The same engines serve both.
-- *MAC/cycle* is the network's products over the interval; over *multipliers*, it is the share that is busy.
+  `par` output channels. So there are two fair budgets. One is what its largest operator has; no more is ever busy.
+  The other is what all of its operators have together, if each has its own. Ours is given the first, and where the
+  two differ the second as well. The C simulation and the RTL simulation of each of our rows equal the golden model
+  word for word.
+- *Interval*: cycles between images that follow each other without a pause. *Latency*: cycles from the first word of
+  an image to its last result, through the empty machine. NNgen processes one image at a time: its cycles are both.
+- *Scaling*: `power of two` needs no multiplier after the sums. `general` has factors of 8 bits, one per channel, and
+  DSPs for them. These DSPs are not counted here; neither are NNgen's. The same engines serve both.
+- *MAC/cycle* is the network's products over the interval. Divided by *multipliers*, it is the share that is busy.
 
 """
 
 CYCLES_NOTES = """
-- W1's first layer has one input and eight output channels, and an engine multiplies by input and output channels, not
-  by window positions: it can use eight multipliers, so W1's interval ends at 14,400 cycles, whatever the budget.
+- W1's first layer has one input and eight output channels. An engine multiplies by input and output channels, not by
+  window positions, so it can use eight multipliers. So W1's interval ends at 14,400 cycles, whatever the budget.
 - W2 at 36 multipliers: {w2}.
-- NNgen's W2 sums its global average in 8 bits and is wrong; its cycles stand for the machine, not for right answers.
-  It refuses W3 (`groups`). hls4ml needs a vendor's tool for cycles, so it has none here.
+- NNgen's W2 sums its global average in 8 bits and is wrong. Its cycles describe the machine, not right answers. It
+  refuses W3 (`groups`). hls4ml needs a vendor's tool for cycles, so it has none here.
 """
 
 TIMES = """
 ## Processor seconds
 
-*Generate* is the search of the design and all files of the project, both spellings, host code and scripts; the rivals'
-includes the start of Python, ours does not (about one second). *C simulation* counts the whole test bench, reading of
-its text files and comparison included. *RTL run* is the simulation of the images of one case; NNgen's build column is
-its "re-emit, verilate, compile and run". The aim is twenty times hls4ml's speed. C simulation steps through the same
-cycles as the machine: a design of few multipliers takes more steps for an image, and each step has less to vectorize.
+*Generate* is the search of the design and all files of the project: both spellings, host code and scripts. The
+rivals' time includes the start of Python, about one second; ours does not. *C simulation* counts the whole test
+bench, with reading its text files and comparing. *RTL run* is the simulation of the images of one case. NNgen's build
+column is its "re-emit, verilate, compile and run". The aim is twenty times hls4ml's speed. C simulation steps through
+the same cycles as the machine. So a design of few multipliers takes more steps for an image, and each step has less
+to vectorize.
 
 """
 
@@ -127,8 +130,8 @@ def _w2(results: Sequence[Result]) -> str:
     busy = MACS["W2"] / rivals[0].cycles / rivals[0].largest
     text = (
         f"ours takes {interval:,} cycles, {abs(change):.1%} {'more' if change > 0 else 'fewer'}. If all of NNgen's "
-        f"layers share those {rivals[0].largest}, it keeps {busy:.0%} of them busy; ours deals them out to its layers, "
-        "which work at once, and the slowest decides"
+        f"layers share those {rivals[0].largest}, it keeps {busy:.0%} of them busy. Ours divides them among its "
+        "layers, which work at once, and the slowest decides"
     )
     return textwrap.fill(text, 112, subsequent_indent="  ")
 

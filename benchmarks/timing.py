@@ -37,8 +37,8 @@ from codesign.testing.timing_cases import ENGINES, LARGE
 MACHINE = "whole machine of three small engines"
 REFERENCE = "PicoRV32"
 PARTS = ("width_converter", "stream_fifo", "scaled_sum", "line_buffer", "accel_control")
-# Nanoseconds that Vivado reached with the same source, the shortest that a search found: README.md of
-# YosysHQ/picorv32 @00dd6ac; the last from the table that it had before.
+# Nanoseconds that Vivado reached with the same source, the shortest that a search found. They are from README.md of
+# YosysHQ/picorv32 @00dd6ac; the last is from the table that it had before.
 PUBLISHED = {
     "Artix-7, grade 1": 4.2,
     "Artix-7, grade 2": 3.5,
@@ -53,28 +53,29 @@ INTRO = """# Clocks
 
 Made by `make bench-timing`, which is `python benchmarks/timing.py --out docs/timing.md`; do not edit this page by hand.
 
-Frame rates are at a board's *nominal* clock, that of its file. No tool of the vendor has run here. So this page asks
-three things. Which clock does a machine reach where it can be placed and routed? How long are its paths in netlists
-for the boards' parts? And what does that tell of the clock there, the *estimated* one?
+Frame rates are at a board's *nominal* clock, which its file states. No tool of the vendor has run here. So this page
+asks three questions. Which clock does a machine reach where it can be placed and routed? How long are its paths in
+netlists for the boards' parts? And what does that tell about the clock there, the *estimated* one?
 
 ## Placed and routed
 
-Yosys (`synth_ecp5`) and nextpnr place and route each for {part}: the one family here with open tools
-and such multipliers and memories. Medians of {seeds} seeds. It is no part of a board here, and a slower one.
-A path is told by its ends; *cells* are what lies between.
+Yosys (`synth_ecp5`) and nextpnr place and route each machine for {part}. This is the one family with open tools here
+that has such multipliers and memories. Figures are medians of {seeds} seeds. No board here has this part, and it is
+slower than theirs. A path is named by its ends; *cells* are what lies between.
 
 {placed}
 ## Netlists
 
-The same by `synth_xilinx`: the most LUTs and carry blocks between two registers, the most loads of a net that is
-neither clock nor reset, and the nanoseconds of the slowest path. They are sums of the delays in `boards/technologies`,
-in the slowest grade: of an XC7Z020 (xc7) and an XCZU3EG (xcup). `make timing` says what became longer.
+The same modules are synthesized by `synth_xilinx`. *LUTs* and *carry blocks* are the most between two registers.
+*Loads* are the most of a net that is neither clock nor reset. *ns* is the slowest path. It is a sum of the delays in
+`boards/technologies`, in the slowest grade: of an XC7Z020 (xc7) and an XCZU3EG (xcup). `make timing` says what became
+longer.
 
 {netlists}
 ## From there to the boards
 
-One design is known on both sides. Vivado's best clocks of {reference} are published; here it was placed and routed for
-the ECP5 as above, and synthesized for both families.
+One design is known on both sides. Vivado's best clocks of {reference} are published. Here it was placed and routed
+for the ECP5 as above, and synthesized for both families.
 
 {published}
 So an ECP5 takes {slower:.2f} times as long as an Artix-7 of grade 1. The netlist's sum is {artix:.2f} times what Vivado
@@ -85,19 +86,20 @@ So an estimate may well be off by a quarter in either direction, and by more for
 
 ## Sources of the delays
 
-- Registers, LUTs, carry blocks and nets of xc7: a path of 14.9 ns and nine LUTs that Vivado routed in an XC7Z010 of
-  grade 1, in a public report on SHA-256; and Yosys' `cells_sim.v`, which has them from prjxray.
-- Block RAM of xc7: 2.454 ns without output register in Vivado's report on VexiiRiscv in an XC7A200T of grade 1, and
-  0.882 ns with it, from prjxray.
+- Registers, LUTs, carry blocks and nets of xc7: a path that Vivado routed, and Yosys' `cells_sim.v`, which has them
+  from prjxray. The path has 14.9 ns and nine LUTs in an XC7Z010 of grade 1, in a public report on SHA-256.
+- Block RAM of xc7: 2.454 ns without output register, in Vivado's report on VexiiRiscv in an XC7A200T of grade 1. With
+  it 0.882 ns, from prjxray.
 - DSP of xc7: prjxray's figures times 1.36, so that A to PCOUT takes 4.036 ns as in a report of Vivado of grade 1.
-- Registers, LUTs, carry blocks, nets and DSP of xcup: paths that Vivado 2021.2 routed in an XCZU3EG of grade 1, in the
-  public evaluation of the Calyx compiler.
+- Registers, LUTs, carry blocks, nets and DSP of xcup: paths that Vivado 2021.2 routed in an XCZU3EG of grade 1. They
+  are from the public evaluation of the Calyx compiler.
 - Block RAM of xcup: 0.830 ns in a report of Vivado of grade 2, times 775/667, the ratio of clock buffers in DS925.
 - Grades of xc7: the table of PicoRV32 above. An XC7Z030 and larger has the fabric of a Kintex-7.
-- Grades of xcup: clock to output of an XCZU3 in DS925, 4.90 ns in grade 2, 5.28 in grade 1, 6.08 in grade 2 at 0.72 V.
+- Grades of xcup: clock to output of an XCZU3 in DS925. It is 4.90 ns in grade 2, 5.28 in grade 1, 6.08 in grade 2 at
+  0.72 V.
 
-A net of one load takes as long as those of the routed paths do in the mean, and what every doubling of loads adds is
-fitted to the same.
+A net of one load takes the mean time of such nets in the routed paths. What every doubling of loads adds is fitted to
+the same paths.
 """
 
 

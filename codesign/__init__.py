@@ -97,7 +97,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of the package, and load the module where it stands."""
+    """Return a name of the package, and load the module that has it."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'codesign' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME_OF[name]), name)

@@ -54,10 +54,10 @@ Images = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Built:
-    """A network with its accelerator, as `compile` and `run` give it; it does further steps when it is asked for them.
+    """A network with its accelerator, as `compile` and `run` return it. It does further steps when asked.
 
-    Everything lies in the run folder `folder`. Without `out` that is a temporary one, which goes with this object.
-    All methods raise the exceptions of codesign.errors, as the command line would tell of them.
+    Everything lies in the run folder `folder`. Without `out` it is temporary, and is removed with this object. All
+    methods raise the exceptions of codesign.errors, with the texts of the command line.
     """
 
     folder: Path
@@ -220,7 +220,7 @@ def run(
     """Search a network and its accelerator together, train the network, and return both, with the predicted cost.
 
     `config`: a file as in examples/, or a RunConfig. A search takes minutes to hours: with `out`, a run folder, the
-    same call goes on where it was interrupted. `until` and errors are as of `compile`; torch is needed.
+    same call continues where it was interrupted. `until` and errors are those of `compile`; torch is needed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("codesign.run: works in one process; start several with `torchrun ... -m codesign run`")
@@ -239,9 +239,9 @@ def sweep(
 ) -> tuple[Outcome, ...]:
     """Run one configuration over boards, demands, seeds and spaces, and return what each came to, failures included.
 
-    `config`: a file, or a SweepConfig. `out`: a folder, where the same call goes on with what is not done. `jobs`: runs
-    at a time, as many as the cores hold otherwise; `ray`: the address of a Ray cluster to run them on instead. Raises
-    ConfigError, ToolError.
+    `config`: a file, or a SweepConfig. `out`: a folder, where the same call continues with what is not done. `jobs`:
+    runs at a time, as many as the cores hold otherwise; `ray`: the address of a Ray cluster to run them on instead.
+    Raises ConfigError, ToolError.
     """
     source = config if isinstance(config, SweepConfig) else Path(config)
     return sweeps.sweep(source, Path(out), progress, jobs=jobs, ray=ray)

@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `--help` and `--version` print and raise SystemExit of status 0.
     """
-    # OpenMP threads that spin long while they wait make torch crawl on a busy machine, threads that sleep at once are
-    # woken too late on an idle one; it is read when torch is loaded.
+    # OpenMP threads that spin for long while they wait slow torch down on a busy machine. Threads that sleep at once
+    # wake up too late on an idle one. The variable is read when torch is loaded.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         arguments = _parser().parse_args(argv)
@@ -87,7 +87,7 @@ def _status_of(arguments: Arguments, display: Display) -> int:
         display.close()
         _complain(error)
         return WRONG
-    except OSError as error:  # the last resort; whoever knows more says more
+    except OSError as error:  # the last resort; code that knows more says more
         display.close()
         where = error.filename or getattr(arguments, "out", None) or getattr(arguments, "run", "codesign")
         _complain(CodesignError(f"{where}: {error.strerror or error}"))
@@ -220,7 +220,7 @@ def _boards(arguments: Arguments, display: Display) -> int:
         r = board.resources
         figures = f"{board.clock_mhz:>6g}{r.dsp:>7,}{r.bram18:>8,}{r.uram:>6,}{r.lut:>9,}{r.ff:>9,}"
         print(f"{board.name:<12}{board.part:<24}{figures}  {board.title}")
-    print("A board of your own: copy one of these files, and name it with its path; see the README.")
+    print("Your own board: copy one of these files, and give its path; see the README.")
     return 0
 
 
@@ -295,7 +295,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="codesign", description="A neural network and an FPGA accelerator that fit each other, proven bit-exact."
     )
     parser.add_argument("--version", action="version", version=f"codesign {codesign.__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell what is done, on stderr")
+    parser.add_argument("-v", "--verbose", action="store_true", help="report progress on stderr")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
     run = commands.add_parser("run", help="data set + board -> searched network, project, proof, report")
@@ -357,7 +357,7 @@ def _add_compile(commands: Any) -> None:
     command.add_argument("--limit", action="append", default=[], metavar="RESOURCE=N", help="take no more; repeatable")
     command.add_argument("--images", type=Path, metavar="FILE.npy", help="integers [N, IY, IX, C] to simulate with")
     command.add_argument(
-        "--input-shape", metavar="C,H,W", help="extents behind the batch, where the file leaves them open"
+        "--input-shape", metavar="C,H,W", help="extents after the batch, where the file leaves them open"
     )
     command.add_argument(
         "--calibrate",
@@ -374,7 +374,7 @@ def _add_compile(commands: Any) -> None:
 
 def _add_until(command: argparse.ArgumentParser) -> None:
     names = ", ".join(step.value for step in Step)
-    text = f"stop behind one of {names}, and report; without --until the same command goes on from there"
+    text = f"stop after one of {names}, and report; without --until the same command continues from there"
     command.add_argument("--until", type=_step, default=Step.REPORT, metavar="STEP", help=text)
 
 

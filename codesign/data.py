@@ -1,4 +1,4 @@
-"""Finds the folders that travel with the package."""
+"""Finds the folders of the package's data."""
 
 from pathlib import Path
 

@@ -2,11 +2,11 @@
 
 
 class CodesignError(Exception):
-    """Any trouble that is the input's or the machine's; its text is meant for the user."""
+    """Any trouble with the input or the machine; its text is for the user."""
 
 
 class ConfigError(CodesignError, ValueError):
-    """A file or option of the user's is wrong: names the file, the key, what was found and what would do."""
+    """A file or option of the user's is wrong: names the file, the key, what was found and what would be right."""
 
 
 class UnsupportedError(CodesignError, NotImplementedError):
@@ -24,7 +24,7 @@ class InfeasibleError(CodesignError):
 class ToolError(CodesignError, RuntimeError):
     """A program is missing or failed: names the command, its status, the log and the likely cause.
 
-    `status`: that of a program that ended by itself, None of any other.
+    `status`: the exit status of a program that ended; None if it did not end normally.
     """
 
     status: int | None = None

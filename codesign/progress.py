@@ -1,10 +1,11 @@
-"""How long work tells what it is doing: a callback that any floor may take, and one that stays silent."""
+"""Progress of long work: a callback that any floor may take, and one that stays silent."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called as work goes on: `done` of `total` steps of the stage are finished; `note` is a short remark or figure.
+    """Called while work continues: `done` of `total` steps of the stage are finished; `note` is a short remark or
+    figure.
 
     A call is cheap and never raises; a stage is over when done equals total. The reporter decides how often it shows.
     """

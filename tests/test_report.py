@@ -17,6 +17,7 @@ from codesign.model.limit import limit_interval
 from codesign.report import svg
 from codesign.report.page import page
 from codesign.report.summary import summary
+from codesign.report.usage import design_usage, engine_usage, reason
 from codesign.report.view import Accuracy, Column, Search, Series, View
 from codesign.testing.small import small_design, small_graph
 
@@ -63,6 +64,7 @@ SHAPE = {
         "lut",
         "ff",
         "dram_bytes",
+        "useful_products",
         "clock",
     },
     "limit": {"interval_cycles", "fps"},
@@ -100,6 +102,25 @@ def test_the_limit_is_every_multiplier_busy_every_cycle() -> None:
     assert limit(dsp=1, lut=10**9) == limit(dsp=10**9, lut=1) == limit_interval(GRAPH, BOARD)
     assert limit(dsp=2, lut=100) <= limit(dsp=1, lut=100) <= limit(dsp=1, lut=50)
     assert limit_interval(GRAPH, replace(BOARD, dram_peak_mb_s=1.0)) == 5250  # 42 bytes at 0.8 MB/s and 100 MHz
+
+
+def test_what_multipliers_do_not_make_is_lost_in_empty_lanes_or_in_waiting() -> None:
+    machine = FULL.machine
+    assert machine is not None
+    conv, pool, dense = machine.units
+    assert engine_usage(pool, COST) is None
+    lanes = {unit.engine.name: unit.engine.pe * unit.engine.simd for unit in (conv, dense)}
+    busy = {engine.name: engine.busy_cycles for engine in COST.engines}
+    alone = engine_usage(conv, COST)
+    assert alone is not None
+    assert alone.useful == conv.node.macs / (lanes["conv"] * COST.interval_cycles)
+    usage = design_usage(machine, COST)
+    assert usage is not None
+    assert usage.useful + usage.empty + usage.waiting == pytest.approx(1)
+    working = sum(lanes[n] * busy[n] for n in lanes)
+    assert usage.waiting == pytest.approx(1 - working / (sum(lanes.values()) * COST.interval_cycles))
+    slow = replace(COST, interval_cycles=10**9, engines=(replace(ENGINES[0], interval_cycles=10**9), *ENGINES[1:]))
+    assert "100% in engines that wait for conv, the slowest" in reason(machine, slow)
 
 
 class Cells(HTMLParser):

@@ -16,11 +16,12 @@ INTRO = """# DNA's own cost model, searched
 
 Made by `make bench-dna`, which is `python -m benchmarks.dna --out docs/dna_reference.md`; do not edit by hand.
 
-DNA (arXiv 2010.14778) takes its FPS from an analytical model of a pipeline of *chunks*, arrays that work at the same
-time on different layers. That model, its choice tables and the rule that gives layers to chunks are public in
-luke-avionics/NN-HW-predictor and again in GATECH-EIC/Auto-NBA; that they stand behind the paper's figures is likely,
-not proven. `benchmarks/dna/` re-states them in numpy, apart from the package, and equals the authors' functions on all
-golden values (`benchmarks/tests/test_dna_model.py`). ZC706: 900 DSPs, {bram} BRAMs, {mhz:.0f} MHz, as they have it.
+DNA (arXiv 2010.14778) takes its FPS from an analytical model of a pipeline of *chunks*. These are arrays that work at
+the same time on different layers. That model, its choice tables and the rule that gives layers to chunks are public:
+in luke-avionics/NN-HW-predictor, and again in GATECH-EIC/Auto-NBA. They are likely the source of the paper's figures;
+this is not proven. `benchmarks/dna/` re-states them in numpy, apart from the package. It equals the authors'
+functions on all golden values (`benchmarks/tests/test_dna_model.py`). The ZC706 has 900 DSPs, {bram} BRAMs and
+{mhz:.0f} MHz, as in their code.
 
 Every figure on this page is a model's, none is a measurement. *Known* figures were found earlier by running the
 authors' own functions, or read off their plots.
@@ -29,26 +30,26 @@ authors' own functions, or read off their plots.
 SEARCHES = """
 ## Their search and the optimum
 
-- *Exact*: the least interval of all designs, proved: every way to cut every chunk's loops is priced, and an integer
-  program decides whether an interval can be met, in a second or two. In brackets DSPs and BRAMs.
+- *Exact*: the least interval of all designs, proved. Every way to cut every chunk's loops is priced. An integer
+  program then decides whether an interval can be met, in a second or two. DSPs and BRAMs are in brackets.
 - *Random*: the best of {samples:,} designs drawn as the authors' scripts draw them, mean and (least to greatest) of
-  {seeds} seeds. *Nine in ten*: between which figures nine of ten such searches end, calculated from the chances of
-  all designs. *10k*, *2k*: means after so many designs.
+  {seeds} seeds. *Nine in ten*: the range in which nine of ten such searches end, calculated from the chances of all
+  designs. *10k*, *2k*: means after so many designs.
 - *Plotted*: the authors' figure. Which layout and how many bits it had is inferred.
-- *Latency*: one image through the exact design, the sum of its chunks' cycles, which the model does not report.
+- *Latency*: one image through the exact design, the sum of its chunks' cycles. The model does not report it.
 
 """
 
 WEAKNESSES = """
 ## What the model leaves out
 
-{name}. *Same*: the optimum above, priced with the correction. *Anew*: the optimum under it, and how much less that is
-than the published model's. Both in FPS; in brackets DSPs and BRAMs.
+The network is {name}. *Same*: the optimum above, priced with the correction. *Anew*: the optimum under the
+correction, and how much less it is than the published model's. Both are in FPS; DSPs and BRAMs are in brackets.
 
-1. *Whole tiles*: the model counts fractions of tiles; here a tile that is partly outside its layer takes as long as
+1. *Whole tiles*: the model counts fractions of tiles. Here a tile that is partly outside its layer takes as long as
    any, as in a loop of constant bounds.
 2. *Halo and stride*: the model adds the filter's border to the unrolled extent, and knows no stride.
-3. *Weights and memory*: weight buffers take no BRAM in the model where channels are unrolled (a), and each chunk has a
+3. *Weights and memory*: weight buffers take no BRAM in the model where channels are unrolled (a). Each chunk has a
    DRAM port of its own, 1.6 GB/s (b). PS side: {ps:,.0f} MB/s for all together, as the board file has it; PL side:
    {pl:,.0f}.
 4. *Start of a transfer*: the model has none. The cycles are assumed, to see how much they matter.
@@ -139,17 +140,17 @@ def _reading(rows: Sequence[Row]) -> str:
     return f"""
 - {equal} of {len(known)} known optima are equal to every digit that is known, DSPs and BRAMs included where they are.
 - {means} of {len(inside)} known means of random searches lie within nine in ten. A mean of five searches says little:
-  searches of one row that differ in the seed alone differ by up to a factor of {spread:.1f}. At least {fits:.1%} of the
-  designs drawn fit, so the limits hardly matter to a random search.
-- The plotted FPS of FBNet-C lies within what random search finds, far below the optimum. Searched exactly, in the small
-  layout and without any change of network, FBNet-C has {small.exact.fps:.1f} FPS at 16 bits; DNA's own fastest plotted
-  network at 16 bits has {best16:g}.
-- For FBNet-C at 16 bits, ten chunks have {large.exact.fps / small.exact.fps:.1f} times the optimum of four, and random
-  search finds {mean(large.random_fps(SAMPLES)):.1f} FPS instead of {mean(small.random_fps(SAMPLES)):.1f}: the larger
-  the space, the more a search that looks at its structure is worth.
+  searches of one row that differ in the seed alone differ by up to a factor of {spread:.1f}. At least {fits:.1%} of
+  the designs drawn fit, so the limits hardly matter to a random search.
+- The plotted FPS of FBNet-C lies within what random search finds, far below the optimum. Searched exactly, in the
+  small layout and without any change of network, FBNet-C has {small.exact.fps:.1f} FPS at 16 bits. DNA's own fastest
+  plotted network at 16 bits has {best16:g}.
+- For FBNet-C at 16 bits, the optimum of ten chunks is {large.exact.fps / small.exact.fps:.1f} times that of four.
+  Random search finds {mean(large.random_fps(SAMPLES)):.1f} FPS with ten and {mean(small.random_fps(SAMPLES)):.1f}
+  with four. The larger the space, the more a search that looks at its structure is worth.
 - Designs of each layout, at one number of bits: {sizes}.
-- EfficientNet-B0 and ProxylessNAS-Mobile are as the authors' scripts enter them (so with an `e7` block in place of one
-  of ProxylessNAS's 7x7), with those scripts' tables: channels up to 16 in the first pair of chunks.
+- EfficientNet-B0 and ProxylessNAS-Mobile are as the authors' scripts enter them. So one of ProxylessNAS's 7x7 blocks
+  is replaced by an `e7` block. The tables are those of the scripts: channels up to 16 in the first pair of chunks.
 """
 
 
@@ -183,10 +184,10 @@ def _anew(worth: Worth, published: Worth) -> str:
 
 def _free_changes(found: Sequence[FreeChange]) -> str:
     text = f"""
-Skips that change width or size (6): none of the networks above has one. A network drawn at random from the space of
-22 blocks x 9 operators has one with chance {1 - (8 / 9) ** 6:.0%}, as six blocks change width or size. Below the worst
-case, and a network that the authors list as found for CIFAR; *paid* has the smallest operator, `k3_e1`, instead of such
-skips.
+Skips that change width or size (6): none of the networks above has one. In the space of 22 blocks x 9 operators, six
+blocks change width or size. So a network drawn at random has such a skip with chance {1 - (8 / 9) ** 6:.0%}. The rows
+are the worst case, and a network that the authors list as found for CIFAR. *Paid* has the smallest operator, `k3_e1`,
+instead of such skips.
 
 """
     header = ("Network", "Layout", "Bits", "Products, free", "paid", "FPS, free", "paid", "Change")
@@ -205,14 +206,14 @@ def _ours(results: Results) -> str:
     head = f"""
 ## The same networks in our model
 
-Our machine is another: a line engine for every node, with its weights on chip, where DNA's reads them from DRAM for
-every tile. So a network of many weights may not fit. Streams, buffers, adder trees, requantizers and additions are
-priced in LUTs, flip-flops, DSPs and BRAMs, against {board.budget.bram18} BRAM18, {board.budget.lut:,} LUTs and
-{board.budget.dsp} DSPs, the share of the XC7Z045 that `boards/{board.name}.yaml` lets a design take, at
+Our machine is different. It has a line engine for every node, with its weights on chip; DNA's reads them from DRAM
+for every tile. So a network of many weights may not fit. Streams, buffers, adder trees, requantizers and additions
+are priced in LUTs, flip-flops, DSPs and BRAMs. The limits are {board.budget.bram18} BRAM18, {board.budget.lut:,} LUTs
+and {board.budget.dsp} DSPs: the share of the XC7Z045 that `boards/{board.name}.yaml` lets a design take. The clock is
 {board.clock_mhz:.0f} MHz, not 200. Weights are random, multipliers powers of two. *Blocks* are the layers that DNA's
-model counts, with the additions; *whole* adds stem, header, average and classifier. Few bits make weights fit, and say
-nothing of accuracy: set these FPS beside those above only with that in mind. Where time ran out, the design depends on
-the machine that searched.
+model counts, with the additions. *Whole* adds stem, header, average and classifier. Few bits make weights fit, and
+say nothing of accuracy. Keep that in mind when comparing these FPS with those above. Where time ran out, the design
+depends on the machine that searched.
 
 """
     header = ("Network", "Part", "Weight, activation bits", "FPS", "Proof", "DSP, BRAM18, LUT")
@@ -237,10 +238,10 @@ def _missing() -> str:
     return f"""
 ## What is not here, and why
 
-- FBNet-V2-F4, APQ, MP-NAS, HS-Co-Opt, and DNA's own points ({points}): which blocks they have is not public, or not
+- FBNet-V2-F4, APQ, MP-NAS, HS-Co-Opt, and DNA's own points ({points}). It is not public which blocks they have, or
   which of the listed ones they are.
-- EDD-Net-3 has no known optimum to compare with; its blocks are as the authors enter them, its first block ending at
-  16 channels where the second begins at 32. Its stem and header are not among what they entered.
+- EDD-Net-3 has no known optimum to compare with. Its blocks are as the authors enter them: the first block ends at 16
+  channels where the second begins at 32. Its stem and header are not among what they entered.
 - The ASIC figures come from another tool and another model.
 """
 

@@ -1,7 +1,7 @@
 """Searches by gradient, ours and DNA's, run as they are and counted like the rivals.
 
-They train a supernet of their own, which is in their seconds. Their evaluations are the finalists that they score with
-it. Designs priced are what their tables gave a cost. The networks on the way are looked up afterwards with the rivals'
+They train their own supernet, which is in their seconds. Their evaluations are the finalists that they score with it.
+Designs priced are what their tables gave a cost. The networks on the way are looked up afterwards with the rivals'
 proxy, off the clock, so that the courses can be compared.
 """
 
@@ -54,7 +54,7 @@ def config_of(cell: Cell, config: SearchConfig) -> SearchConfig:
 
 
 def search(cell: Cell, config: SearchConfig, ground: Ground, problem: Problem, folder: Path, tell: Progress) -> Search:
-    """Run the search of a cell, or go on with it, in `folder`."""
+    """Run the search of a cell in `folder`, or continue it."""
     clock = _Clock(folder / "clock.json", tell)
     space = turned(ground.space) if cell.method in ELSEWHERE else ground.space
     try:

@@ -17,96 +17,103 @@ MISSING = "missing"
 INTRO = """# Our co-search and its rivals
 
 Made by `make bench-cosearch` (which runs `benchmarks/cosearch.py`, then the same with `--page`) from the tables under
-`benchmarks/results/cosearch/`, a row for each profile, board, demand, method and seed; do not edit by hand.
+`benchmarks/results/cosearch/`. A row of these is one profile, board, demand, method and seed. Do not edit this page
+by hand.
 
-Every method searches the same space of networks on the same data for the same demand, frames per second on a part of
-a board, with the same model of cycles and resources. What it ends with is trained anew with the same settings,
-quantized, exported, and its machine simulated in RTL: *accuracy* is the golden model's on all test images, *FPS* is
-measured in RTL simulation at the board's clock, every output word compared.
+All methods search the same space of networks on the same data. They share the demand, which is frames per second on a
+part of a board. They share the model of cycles and resources too. The network that a search finds is trained again
+with the same settings, quantized and exported. Its machine is simulated in RTL. *Accuracy* is the golden model's on
+all test images. *FPS* is measured in RTL simulation at the board's clock, and every output word is compared.
 
-**All searches end alike**: their six most promising candidates that meet the demand grow in widths and bits as far as
-it is still met, on the kind of accelerator that the method has, are trained for three short epochs, and the most
-accurate on images that these trainings do not see is the result. What is left between two methods is what their
-searches are worth.
+**All searches end in the same way.** A search keeps its six most promising candidates that meet the demand. They grow
+in widths and bits as far as the demand is still met, on the kind of accelerator that the method has. Each is then
+trained for three short epochs. The result is the candidate that is most accurate on images that these trainings do
+not see. What differs between two methods is therefore what their searches are worth.
 
-- *ours*: choices by gradient, every network priced at its best design. Two networks that it can begin with are of the
-  six: that of *no search*, and that of most products within the demand; it begins with the one that is better after
-  its short training. As the package runs by default, it would then train neighbours of the best one, networks that
-  differ in one choice, and go on from those that are better; no rival does, so here it does not either, but among the
-  variants below.
-- *DNA's hardware search*: the same, but accelerator parameters (one multiplier array per block: LUT, DSP or packed DSP,
-  lanes) are chosen by gradient with the network. Arrays learn in every step, for the network of the step, and begin
-  before networks are chosen.
+- *ours*: choices by gradient; every network is priced at its best design. The six candidates include the two networks
+  that it can begin with. These are the network of *no search*, and the one of most products within the demand. It
+  begins with the one that is better after its short training. By default the package would then train neighbours of
+  the best network, which differ in one choice, and go on from better ones. No rival does this, so it is left out here
+  and stands among the variants below.
+- *DNA's hardware search*: the same, but accelerator parameters are chosen by gradient with the network. They are one
+  multiplier array per block: LUT, DSP or packed DSP, and lanes. Arrays learn in every step, for the network of that
+  step. They begin to learn before networks are chosen.
 - *two steps*: regularised evolution for accuracy within a limit of products, then the best design. The first limit is
-  what the board can multiply in the demanded interval; it is halved until the design is fast enough, and each trial
+  what the board can multiply in the demanded interval. It is halved until the design is fast enough, and each trial
   counts.
-- *fixed accelerator*: the best arrays for the network in the middle of the space or, where these miss the demand, for
-  the one of most products of 200 drawn whose arrays do not; then regularised evolution of networks on them.
+- *fixed accelerator*: the best arrays for one network, then regularised evolution of networks on them. That network
+  is the one in the middle of the space. If its arrays miss the demand, 200 networks are drawn. Of those whose arrays
+  meet it, the one of most products is taken.
 - *random*, *regularised evolution* (population 50, sample 10), *reinforcement learning* (recurrent controller,
-  REINFORCE): network and arrays together. The reward is FNAS's, but its penalty grows with the violation (as published
-  it is the same for all) and rewards are compared with their batch's mean: both help it.
-- *semi-decoupled*: the front of networks on one proxy accelerator, then of these the most accurate whose own best
-  design meets the demand. Whether networks keep their order on other accelerators is asked in
-  [rank_correlation.md](rank_correlation.md).
-- *no search*: where ours begins, the first operators with middle widths and bits, changed at least cost until it meets
-  the demand, and enlarged. A search that is not above it has gained nothing.
+  REINFORCE): network and arrays together. The controller's reward is FNAS's, with two changes that help it. Its
+  penalty grows with the violation; as published it is the same for all. Rewards are compared with their batch's
+  mean.
+- *semi-decoupled*: the front of networks on one proxy accelerator. Of these, the most accurate is taken whose own
+  best design meets the demand. [rank_correlation.md](rank_correlation.md) asks whether networks keep their order on
+  other accelerators.
+- *no search*: the network where ours begins, with the first operators and middle widths and bits. It is changed at
+  least cost until it meets the demand, and enlarged. A search that is not above it has gained nothing.
 
-There are two profiles of the same procedure. *short* is sized for six hours on two cores (`--jobs 2`).
-Its proxy is trained little, and a search may ask for so few accuracies that evolution
-and the controller have hardly begun to learn when it ends; what they can do, only *full* says, which takes about twice
-as long (`--profile full`). Cells of different settings are never in one table.
+There are two profiles of the same procedure. *short* is sized for six hours on two cores (`--jobs 2`). Its proxy is
+trained little, and a search may ask for only few accuracies. Evolution and the controller have then hardly begun to
+learn when it ends. Only *full* (`--profile full`) shows what they can do; it takes about twice as long. Cells of
+different settings are never in one table.
 
-The rivals judge networks by one supernet per seed, trained without hardware and the same for all of them; they share
-nothing else. *Evaluations*: networks whose accuracy was looked at, by shared weights or trained; the limit of them is
-the rivals', ours and DNA's have a number of epochs instead. So *CPU s* compares them: processor seconds of the search
-and its end, with the training of the supernet (each rival is charged the whole of it once, ours and DNA's train their
-own); an evaluation that another rival had asked for before is charged as if made anew. Final training and simulation
-are not in it. *Designs*: pairs of network and accelerator that were priced. Where seeds differ: mean (least to
-greatest). *FPS predicted*: of the method's own accelerator. *Exact FPS*: of the best design of the same network,
-predicted. A column without a figure: not run yet.
+The rivals judge networks by one supernet per seed. It is trained without hardware and is the same for all of them.
+They share nothing else. *Evaluations* are networks whose accuracy was looked at, by shared weights or by training.
+Only the rivals have a limit of them; ours and DNA's have a number of epochs instead. So *CPU s* compares them:
+processor seconds of the search and its end, with the training of the supernet. Each rival is charged the whole
+supernet once; ours and DNA's train their own. An evaluation that another rival asked for before is charged as if it
+were made again. Final training and simulation are not counted. *Designs* are pairs of network and accelerator that
+were priced. Where seeds differ, a cell shows the mean (least to greatest). *FPS predicted* is that of the method's
+own accelerator. *Exact FPS* is predicted for the best design of the same network. A column without a figure has not
+run yet.
 """
 
 WHERE = """
 ### Where ours stands
 
-By pairs of one demand and seed that both meet the demand: mean over seeds, and its standard error. Twice the error is
-asked for before a difference is called one.
+Pairs are of one demand and seed where both methods meet the demand. A figure is the mean over seeds, with its
+standard error. A difference counts only if it is more than twice its error.
 
 """
 REACHES = """
 ### Until the controller's result is reached
 
-Both courses by the rivals' proxy, which ours does not see: the first network of ours (the likeliest after an epoch in
-which choices moved, or the result) that meets the demand and is at least as accurate as the best that the controller
-looked at. By 0 evaluations: ours has not yet asked for an accuracy but of the two that it can begin with; what it has
-spent are seconds, their trainings included. *In all*: a controller does not know that it has seen its best; who runs it
-waits for the end.
+Both searches are judged by the rivals' proxy, which ours does not see. Ours has a network after every epoch in which
+choices moved, the likeliest one, and its result. The first of these counts that meets the demand and is at least as
+accurate as the best that the controller looked at. 0 evaluations mean that ours has asked only for the accuracies of
+the two networks that it can begin with. Its seconds include the training of these two. *In all* is the whole search
+of the controller. A controller does not know that it has seen its best, so its user waits for the end.
 
 """
 REACHES_CHILDREN = """
-The same where every network that the controller looks at is trained on its own, as published searches by reward do: an
-epoch in float and one quantized on the proxy's images, judged by {images:,} images that none trains on. It looks at
-{networks:,} networks, and is charged its own trainings only. The best of so many judgements is in part luck. So *as
-judged* is here by a second training, with another seed and judged by other images: of what the controller found best,
-and of the networks on our course.
+The same is shown where every network that the controller looks at is trained on its own, as in published searches by
+reward. Each is trained for an epoch in float and one quantized, on the proxy's images. It is judged by {images:,}
+images that none trains on. The controller looks at {networks:,} networks, and is charged its own trainings only. The
+best of so many judgements is in part luck. So *as judged* is here the judgement of a second training, with another
+seed and other images. It is made of the network that the controller found best, and of the networks along our search.
 
 """
 VARIANTS = """
 ### One part changed
 
-On one board. *Begun at the last operators*: the space with the operators of every block and the poolings in reverse
-order, so that another network is the first that the search can begin with; the one of most products stays as it is.
-*Neighbours trained*: the end that the package has by default, up to 12 more trainings.
+These are runs on one board. *Begun at the last operators*: the space lists the operators of every block and the
+poolings in reverse order. So another network is the first that the search can begin with; the one of most products
+stays as it is. *Neighbours trained*: the search ends as it does by default in the package, with up to 12 more
+trainings.
 
 """
-KNOWN = """A space of {networks} networks, two stages with operators, widths and bits. Each was trained once, briefly;
-its accuracy on {images:,} test images is in a table. On {share:.1%} of a {board}, {meeting} of them have a design of at
-least {fps:,.0f} FPS, by exact search of each. The most accurate of these, with {best:.2f} %, is the optimum (the most
-accurate of all has {top:.2f} %). The co-search is told the accuracies that it asks for, nothing else.
+KNOWN = """The space has {networks} networks: two stages with operators, widths and bits. Each was trained once,
+briefly, and a table holds its accuracy on {images:,} test images. By exact search of each, {meeting} of them have a
+design of at least {fps:,.0f} FPS on {share:.1%} of a {board}. The most accurate of these, with {best:.2f} %, is the
+optimum. The most accurate of all has {top:.2f} %. The co-search gets the accuracies that it asks for, and
+nothing else.
 
-**It finds the optimum in {hits} of {seeds} seeds**, asking for {asked:.0f} of {networks} accuracies (mean), in
-{seconds:.1f} CPU s. As many networks drawn evenly from all would hold it in {chance:.0%} of all cases, and drawn from
-those alone that meet the demand, by exact design of every network first, in {informed:.0%}.
+**It finds the optimum in {hits} of {seeds} seeds.** It asks for {asked:.0f} of {networks} accuracies (mean), in
+{seconds:.1f} CPU s. As many networks drawn evenly from all would include the optimum in {chance:.0%} of all cases.
+Drawn evenly from those alone that meet the demand, they would include it in {informed:.0%}. To know those takes the
+exact design of every network first.
 """
 
 
@@ -245,10 +252,10 @@ def _over_all(group: Group) -> str:
 def _gap(rival: Estimate) -> str:
     """Say how far ours is above a rival, in points, given the rival's accuracy less ours."""
     points = -100 * rival.mean
-    side = "above" if points > 0 else "**below**" if points < 0 else "beside"
+    side = "above" if points > 0 else "**below**" if points < 0 else "apart"
     if rival.error is None:
         return f"{abs(points):.2f} points {side}, with one seed and no error known,"
-    doubt = "" if rival.is_clear else ", not told apart from"
+    doubt = "" if rival.is_clear else ", with no clear difference from"
     return f"{abs(points):.2f} ± {100 * rival.error:.2f} points {side}{doubt}"
 
 
@@ -304,7 +311,7 @@ def _ablations(group: Group) -> str:
 
 
 def _effects(group: Group) -> str:
-    """Say what a change of one part makes of the accuracy, with its standard error over seeds."""
+    """Say how a change of one part changes the accuracy, with its standard error over seeds."""
     lines = []
     for method in (Method.DNA, *ABLATIONS):
         by_seed = differences(group, method, group.demands())
@@ -314,8 +321,8 @@ def _effects(group: Group) -> str:
             text = f"{100 * found.mean:+.2f} ± {100 * found.error:.2f} ({len(by_seed)} seeds, {pairs} pairs)"
             lines.append(f"- {TITLES[method]}: {text}\n")
     head = (
-        "\nAccuracy less that of ours at the same demand and seed, in points: mean over seeds of the means over "
-        "demands, and its standard error.\n\n"
+        "\nAccuracy less that of ours at the same demand and seed, in points. Each figure is the mean over seeds of "
+        "the means over demands, with its standard error.\n\n"
     )
     return head + "".join(lines) if lines else ""
 

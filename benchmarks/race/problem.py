@@ -20,8 +20,8 @@ TRIES = 1000  # at a network of the space by chance
 class Price:
     """A network on an accelerator: cycles between images, and how far the demand is missed.
 
-    `violation`: log(interval / target) where that is above 0, and log(needed / available) of every resource that is
-    short; 0 where interval and board are met.
+    `violation`: log(interval / target) where that is above 0, plus log(needed / available) of every resource that is
+    short. It is 0 where interval and board are met.
     """
 
     interval: int

@@ -2,7 +2,7 @@
 
 Every operator, width and number of bits is drawn evenly. Before that, the first operators dominate for a time, so that
 there is a network which others can fit into. A network's accuracy is that of its shared weights, on training images
-that the supernet never saw. Batch normalization is set anew for it.
+that the supernet never saw. Batch normalization is computed again for it.
 """
 
 import hashlib

@@ -87,10 +87,10 @@ def two_step(judge: Judge, rng: Rng) -> Candidate | None:
 
 
 def semi_decoupled(judge: Judge, rng: Rng) -> Candidate | None:
-    """Search the networks that are best on one proxy accelerator; then of these the best with a design of its own.
+    """Search the networks that are best on one proxy accelerator; then of these the best one with its own design.
 
     The proxy is the best accelerator for the network in the middle of the space. The front is of accuracy against the
-    interval there. Evolution finds it: its members are compared at a pace of their own.
+    interval there. Evolution finds it: each of its members is compared at its own pace.
     """
     problem = judge.problem
     choice = best_arrays(problem, problem.middle)
@@ -100,7 +100,7 @@ def semi_decoupled(judge: Judge, rng: Rng) -> Candidate | None:
     scale = problem.price(problem.middle, choice).interval
 
     def fitness(row: Row) -> float:
-        # Every birth has a pace of its own, so that the whole front is sought and not one point of it.
+        # Every birth has its own pace, so that the search covers the whole front and not one point of it.
         pace = scale * 4.0 ** (2.0 * rng.random() - 1.0)
         interval = judge.price(row, choice).interval
         if interval > pace:

@@ -133,7 +133,7 @@ def load(path: Path) -> Tiny | None:
 
 
 def measure(path: Path, data: Dataset, work: Path, progress: Progress) -> Tiny:
-    """Complete the file's table, find the optimum, and search; everything but the table is done anew."""
+    """Complete the file's table, find the optimum, and search; everything but the table is done again."""
     rows = list(itertools.product(*(range(len(d.options)) for d in decisions(space()))))
     known, own = load(path), digest(data)
     held = known if known is not None and known.digest == own else _empty(own)

@@ -1,4 +1,4 @@
-"""The accelerator of a row of choices: of the exact design search, or of the arrays chosen with the network."""
+"""The accelerator of a row of choices, from the exact design search or from the arrays chosen with the network."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ _RESERVE = 0.05  # of the board's budget, for buffers that only the schedule of 
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """A design found in a search, without weights known: its cycles between images, and what it takes.
+    """A design found in a search, before weights are known: its cycles between images, and its resources.
 
     `latency_cycles`: of one image, where that matters.
     """

@@ -1,8 +1,8 @@
 """An accelerator as one multiplier array per block: the parameters that DNA's hardware search chooses.
 
-A block's array is of LUTs, DSPs or packed DSPs, and has at most so many lanes (PE x SIMD). Its convolutions take the
-fastest engines within that. Whatever else the block has takes the cheapest engines that keep up with the slowest of
-them. So do convolutions that would be faster than that one.
+A block's array is of LUTs, DSPs or packed DSPs, and has a largest number of lanes (PE x SIMD). Its convolutions take
+the fastest engines within that limit. The other nodes of the block take the cheapest engines that keep up with its
+slowest convolution. So do convolutions that would be faster than that one.
 """
 
 from dataclasses import dataclass

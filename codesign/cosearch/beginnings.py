@@ -1,6 +1,6 @@
 """Where a search can begin: networks that meet the demand before anything is learned, by tables and exact designs.
 
-Choices by gradient lean on where they begin, because weights are trained around that. So a search begins at the more
+Choices by gradient depend on their start, because weights are trained around it. So a search begins at the more
 accurate of two networks. One is the space's own first operators. The other is the network of most products that the
 demand leaves room for. It does not depend on the order in which a space names its options.
 """

@@ -1,4 +1,4 @@
-"""The blocks of a search space as the nodes that every combination of their choices makes; no tensor comes here."""
+"""The blocks of a search space as nodes, for every combination of their choices. There are no tensors here."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -27,7 +27,7 @@ from codesign.networks.space import middle, must_keep, skips
 
 _MULTIPLIER_RATE = 0.05  # growth of the demand's multiplier, per step and factor e of violation
 _QUADRATIC = 1.0  # growth of the cost's weight with the violation of the drawn network
-_HAIR = 1e-3  # by which what is likeliest at first exceeds the others
+_HAIR = 1e-3  # by how much the option that is likeliest at first exceeds the others
 _ARRAY_STEPS = 4  # of the arrays, for one of the weights; they need no images
 
 

@@ -36,13 +36,13 @@ class SearchConfig:
     - `images`: how many images of the training part are used. The share `validation_share` decides about choices and
       never trains weights. An epoch passes over the others, repeatedly where there are fewer than `images`.
     - `temperatures`: of the relaxed draws, at the beginning and at the end.
-    - `active_paths`: candidates that run when a choice learns, 1 or 2. The second costs memory and time, and tells the
+    - `active_paths`: candidates that run when a choice learns, 1 or 2. The second costs memory and time. It shows the
       choice what it would gain.
     - `finalists`: how many networks shared weights rank at the end.
     - `trained_finalists`: how many networks are trained for a short time to be compared. These are the ones that the
       search can begin with, and the first finalists. Where cost has a price, the rank alone decides.
-    - `trained_neighbours`: how many networks that differ from the best in one choice are trained too, at most. The
-      search goes on from one that is better.
+    - `trained_neighbours`: how many networks that differ from the best in one choice are trained too, at most. If one
+      is better, the search continues from there.
     - `short_images`: an epoch of these short trainings has at least so many images; fewer are passed over repeatedly.
     - `flip`: the short trainings mirror images left to right, if `train` does.
     - `enlarge`: where a demand is the only limit, all of them grow in widths and bits as far as their designs allow.

@@ -78,7 +78,7 @@ def cosearch(
 ) -> CosearchResult:
     """Search a network of the space together with its accelerator on the board. Test images are not looked at.
 
-    After each epoch a checkpoint `search.npz` is left in `folder`. A call that finds one goes on from it, and ends in
+    After each epoch a checkpoint `search.npz` is left in `folder`. A call that finds one continues from it, and ends in
     the same network. `on_epoch` gets all records after each epoch, and those of the checkpoint at the beginning. Raise
     InfeasibleError if no network of the space meets the demand, ConfigError if the checkpoint is of other work.
     """

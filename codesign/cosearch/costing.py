@@ -1,4 +1,4 @@
-"""What a search asks of whatever tells the costs of its choices."""
+"""The protocol by which a search asks for the costs of its choices."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -1,9 +1,9 @@
-"""The cost of a network together with chosen arrays, for DNA's way: accelerator parameters are choices like any other.
+"""The cost of a network together with chosen arrays, as in DNA: accelerator parameters are choices like any other.
 
 The decisions are those of the space and then one array per block. What a network costs is the smooth maximum of its
-blocks' log intervals; beyond the board, every resource adds its log excess. Other than with cosearch.pricing nothing is
-optimized behind a choice: an array that is too large or too small has to be unlearned by gradient. Arrays must follow
-the networks, not the reverse. So they learn in every step, from the beginning (Chooser.fit_arrays).
+blocks' log intervals; beyond the board, every resource adds its log excess. Unlike in cosearch.pricing, nothing is
+optimized behind a choice: the gradient has to correct an array that is too large or too small. Arrays must follow the
+networks, not the reverse. So they learn in every step, from the beginning (Chooser.fit_arrays).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """The candidates that a co-search ends with: its likeliest networks that meet the demand, and where it could begin.
 
-The accuracy of shared weights only ranks them; it is never reported as the network's. What becomes of the best of them
-is told in cosearch.finish.
+The accuracy of shared weights only ranks them; it is never reported as the network's. cosearch.finish explains what
+happens to the best of them.
 """
 
 from collections.abc import Sequence

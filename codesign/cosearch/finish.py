@@ -1,9 +1,9 @@
 """The end of any search of networks: its best candidates are enlarged, trained briefly, and the most accurate is taken.
 
-Accuracies of shared weights tell bad networks from good ones, but not good ones from each other. They tell little of
-widths and bits: every draw trains the first channels and the coarsest weights, but not what a larger network adds. So a
-few candidates grow as far as a design still meets the demand. They are compared as they will be used. Each is trained
-on its own, for a short time, on images that train weights in the search. Other images judge it.
+Accuracies of shared weights distinguish bad networks from good ones, but not good ones from each other. They say little
+about widths and bits: every draw trains the first channels and the coarsest weights, but not what a larger network
+adds. So a few candidates grow as far as a design still meets the demand. They are compared as they will be used. Each
+is trained on its own, for a short time, on images that train weights in the search. Other images judge it.
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def finish(
 
     `rows`: networks in the order of promise, with their arrays where those are chosen.
     `parts`: the training part of the data set, what judges as its test part. None if no row has such an accelerator.
-    Trainings that were interrupted go on from `folder`.
+    Interrupted trainings continue from `folder`.
     """
     pool: dict[Row, Accelerator] = {}
     for row in rows:

@@ -1,8 +1,8 @@
 """Local search by training: networks that differ from the best one in a choice, trained as it was, and taken if better.
 
-Shared weights find a region in a few epochs, but hardly tell its networks from each other. They favour operators that
-learn fast beside others, and what was likeliest from the beginning. So the search ends at networks that were trained on
-their own. Each neighbour is made to meet the demand before it is trained, and enlarged like the finalists.
+Shared weights find a region in a few epochs, but hardly distinguish its networks. They favour operators that learn
+fast, and what was likeliest from the beginning. So the search ends at networks that were trained on their own. Each
+neighbour is made to meet the demand before it is trained, and enlarged like the finalists.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What every candidate costs on a board, as tables of constants; no tensor comes here.
+"""What every candidate costs on a board, as tables of constants. There are no tensors here.
 
 A line-engine design of interval T gives every node the cheapest engine that needs at most T cycles. With a price on
 each resource, that engine takes a share of the board, a function of T. A design of interval T exists where the nodes'
@@ -6,9 +6,9 @@ shares sum to at most 1. So a network's interval is where the falling sum of sha
 of a balanced pipeline. The prices are those at which its scarce resources balance, as in the dual of the exact program.
 The capacity makes table and exact search agree on the present network.
 
-One image takes the interval, and what every node waits for its first window: the share of its map that a window needs,
-times its engine's cycles. Once the board has a price in cycles, the least sum of waits is a sum of independent minima
-again. The right price is the one that makes this sum largest.
+One image takes the interval, plus the wait of every node for its first window. That wait is the share of its map that a
+window needs, times its engine's cycles. Once the board has a price in cycles, the least sum of waits is a sum of
+independent minima again. The right price is the one that makes this sum largest.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The co-search where the accuracy of every network is known: by table, by predictor, by training each when asked.
+"""The co-search with known accuracies: from a table, from a predictor, or by training each network when asked.
 
 Choices are drawn, priced and moved as in cosearch.trainer. Only the task's loss comes from the table, and its gradient
 from the two active options of every choice.
@@ -63,7 +63,7 @@ def tabular_search(
         if (step + 1) % max(steps // rounds, 1) == 0:
             visited.append(chooser.likeliest())
             chooser.pricing.adapt(visited[-1], *accelerators.cycles(visited[-1]))
-    # The best of all that was ever asked for, not of what is likeliest at the end.
+    # The best of all networks asked for, not of those that are likeliest at the end.
     candidates = finalists(chooser, visited, grown=False)
     if accelerators.arrays is None:
         candidates += [row for row in table.known if chooser.pricing.log_cost(row) <= SLACK]

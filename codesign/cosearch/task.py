@@ -14,7 +14,7 @@ from codesign.ops.shapes import Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A network of the space that tells samples of that shape by those labels, and its accelerator on the board.
+    """A network of the space that classifies samples of a shape by labels, and its accelerator on the board.
 
     `name`: of the networks. `demand`: what the accelerator must reach.
     """

@@ -62,7 +62,7 @@ class _Sums:
 
 
 class Trainer:
-    """Shared weights, the logits of all choices, and what moves them."""
+    """Shared weights, the logits of all choices, and their optimizers."""
 
     def __init__(self, task: Task, config: SearchConfig, pricing: Costing, device: torch.device) -> None:
         self.task, self.config, self.pricing, self.device, self.team = task, config, pricing, device, team()

@@ -64,7 +64,7 @@ def load(path: Path, *, name: str | None = None, classes: tuple[str, ...] | None
 
 
 def _read(path: Path) -> dict[str, AnyArray]:
-    """Return the arrays that are needed, by name; what else is in the file is not looked at."""
+    """Return the arrays that are needed, by name; nothing else in the file is read."""
     return read_members(path, (*KEYS, _CLASSES), needed=KEYS)
 
 

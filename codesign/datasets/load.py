@@ -47,7 +47,7 @@ def _label_notes(dataset: Dataset) -> list[str]:
         return []
     if absent.tolist() == [0] and dataset.test_y.min() > 0:
         return [
-            "labels start at 1, and none is 0: so one of the network's outputs is of no use; subtract 1 from the labels"
+            "labels start at 1, and none is 0: so one of the network's outputs is unused; subtract 1 from the labels"
         ]
     shown = ", ".join(f"{i} ({dataset.classes[i]})" for i in absent[:5])
     more = f" and {len(absent) - 5:,} more" if len(absent) > 5 else ""

@@ -27,7 +27,8 @@ def reduced(dataset: Dataset, shape: Shape) -> Dataset:
 def reduced_images(x: Pixels, rows: int, columns: int) -> Pixels:
     """Reduce x[N,Y,X,C] to [N,rows,columns,C]: each pixel is the mean of all that it touches, rounded, halves up.
 
-    Pixel i of m touches floor(i * n / m) to ceil((i + 1) * n / m) - 1 of n, as in adaptive average pooling.
+    Pixel i of m covers the pixels floor(i * n / m) to ceil((i + 1) * n / m) - 1 of n. Adaptive average pooling does the
+    same.
     """
     bands, strips = _touched(x.shape[1], rows), _touched(x.shape[2], columns)
     area = np.array([[len(band) * len(strip) for strip in strips] for band in bands], dtype=np.int64)[:, :, None]

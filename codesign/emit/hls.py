@@ -91,7 +91,7 @@ class EngineCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Out:
-    """An output of the top function; `number` tells several apart, and is empty where there is one."""
+    """An output of the top function; `number` distinguishes several, and is empty where there is one."""
 
     name: str
     number: str

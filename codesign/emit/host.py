@@ -1,7 +1,7 @@
 """Host side of a project: the PYNQ driver, the XRT program, the memory movers, the self-test vector, the manifest.
 
 The driver and the program write what they measured to a JSON file of this form, which `codesign compare --measured`
-reads; the project's host/README.md repeats it. A figure that nobody measured is absent.
+reads; the project's host/README.md repeats it. A figure that was not measured is absent.
 
     schema           1
     tool             "board"

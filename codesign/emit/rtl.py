@@ -47,7 +47,7 @@ from codesign.ops.pool import Pool, PoolOp
 from codesign.ops.qtype import QType
 from codesign.ops.requantize import HALF_UP, Rounding, Scaling, output_offset, signed_bits
 
-ENDS_LATE = 2  # cycles by which output_ends.sv tells of images
+ENDS_LATE = 2  # cycles by which output_ends.sv reports images late
 MIN_PATIENCE = 200_000  # cycles; random stalls at the ends never last so long
 
 _SCALING = {Scaling.SHIFT: 0, Scaling.POWER_OF_TWO: 1, Scaling.GENERAL: 2}

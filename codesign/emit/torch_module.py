@@ -1,7 +1,7 @@
 """The network as a torch.nn.Module that needs nothing of this package: model.py, weights.npz and network.yaml.
 
-What the layers compute stands in templates/torch/layers.py, which becomes the first part of model.py. The weights are
-real numbers in steps of a layer's output: the integers of the graph times multiplier / 2**shift, exact in float64.
+What the layers compute is in templates/torch/layers.py, which becomes the first part of model.py. The weights are real
+numbers in steps of a layer's output: the integers of the graph times multiplier / 2**shift, exact in float64.
 """
 
 import io

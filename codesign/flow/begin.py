@@ -1,4 +1,4 @@
-"""Beginning a run or going on with one: its folder is known before anything in it is touched, and is one command's."""
+"""Beginning or continuing a run: its folder is checked before anything in it is touched, and belongs to one command."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ FREE = ("name", "proof", "log")  # keys of a configuration that touch nothing of
 
 @contextlib.contextmanager
 def begun(folder: RunFolder, command: str, config: object, board: Board, model: bytes | None = None) -> Iterator[None]:
-    """Begin a run, or go on with one, and keep a second command out of its folder. `model`: the user's ONNX file.
+    """Begin or continue a run, and keep a second command out of its folder. `model`: the user's ONNX file.
 
     Raise ConfigError if the folder is anything else than a run of this configuration, or empty. Then it is left as it
     was, without so much as a lock.
@@ -87,7 +87,7 @@ def create(folder: RunFolder, command: str, config: object, board: Board) -> Non
 
 
 def _check_place(folder: RunFolder, command: str, config: object, board: Board) -> None:
-    """Raise ConfigError unless the folder is empty or not there, or its run can go on; nothing is touched."""
+    """Raise ConfigError unless the folder is empty or missing, or its run can continue; nothing is touched."""
     try:
         names = sorted(os.listdir(folder.path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How far long work is: one live line on a terminal, plain lines elsewhere."""
+"""The progress of long work: one live line on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable

@@ -12,7 +12,7 @@ FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A thing that some part needs: its version if it is there, and what is lost or instead done without it."""
+    """A tool or package that some part needs: its version, and what is lost or done instead without it."""
 
     name: str
     version: str | None

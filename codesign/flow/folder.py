@@ -22,7 +22,7 @@ from codesign.search.goal import Goal
 _LOG = logging.getLogger(__name__)
 
 FORMAT = 3
-_WRITERS = {1: "0.1", 2: "0.2"}  # of folders that this version cannot go on with
+_WRITERS = {1: "0.1", 2: "0.2"}  # of folders that this version cannot continue
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +249,7 @@ def head(folder: RunFolder) -> dict[str, Any]:
 
 
 def _check_format(path: Path, found: object) -> None:
-    """Raise ConfigError, naming the version that wrote the folder, unless this version can go on with it."""
+    """Raise ConfigError, naming the version that wrote the folder, unless this version can continue it."""
     if found == FORMAT:
         return
     writer = _WRITERS.get(found) if isinstance(found, int) else None

@@ -1,4 +1,4 @@
-"""What ends a command from outside - Ctrl-C, SIGTERM, SIGHUP - ends it in an orderly way, and soon."""
+"""Signals that end a command (Ctrl-C, SIGTERM, SIGHUP) end it in an orderly way, and soon."""
 
 import contextlib
 import os
@@ -56,7 +56,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _watch(reader: int, ended: threading.Event, say: Callable[[], None]) -> None:
-    """Wait for the first signal or the end of the command; end the process if it does not end by itself."""
+    """Wait for the first signal or the end of the command; end the process if the command does not end."""
     number = os.read(reader, 1)
     if number and not ended.wait(PATIENCE_S):
         say()

@@ -58,7 +58,7 @@ def dataset_of(run: Run, config: RunConfig) -> Dataset:
 
 
 def search_and_train(run: Run, config: RunConfig) -> Dataset:
-    """Make a graph from data set and board. Every process of a team does this; after it only the leader goes on.
+    """Make a graph from data set and board. Every process of a team does this; after it only the leader continues.
 
     Return the samples as the network sees them, at its resolution.
     """

@@ -1,4 +1,4 @@
-"""The course of search and training for other programs: a CSV file each, and TensorBoard on demand."""
+"""The history of search and training for other programs: a CSV file each, and TensorBoard on demand."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from codesign.ir.files import make_folder, write_text
 def epoch_log(folder: Path, part: str, kind: LogKind) -> Callable[[Sequence[Any]], None]:
     """Return what takes all records of a piece of work, frozen dataclasses of plain values, after each of its epochs.
 
-    `<part>.csv` is written anew each time, from the history that the checkpoint holds: a row for every epoch, once.
+    `<part>.csv` is written again each time, from the history in the checkpoint: a row for every epoch, once.
     TensorBoard's files are in a folder `<part>`.
     """
     events = None

@@ -62,7 +62,7 @@ class _Learned:
 
 
 def view(folder: RunFolder, settings: Settings, board: Board) -> View:
-    """Return the run as far as it has come; what is not of the design as it is now is left out, and said."""
+    """Return the run so far. What does not belong to the present design is left out, and a remark says so."""
     graph = files.load_graph(folder.graph) if folder.graph.exists() else None
     design = files.load_design(folder.design) if folder.design.exists() else None
     cost, spoilt_cost = _cost(folder)
@@ -151,7 +151,7 @@ def _project(folder: RunFolder, graph: Graph | None, design: Design | None) -> t
 
 
 def _stored(folder: RunFolder) -> tuple[list[tuple[str, Column | None, Measurement]], list[str]]:
-    """Return every measurement that is kept, with its name and, but for our own simulations, its column.
+    """Return every measurement that is kept, with its name. Except for our own simulations it has a column too.
 
     A sentence follows for each file that holds none: one spoilt file must not keep the rest from being told.
     """

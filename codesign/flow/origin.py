@@ -143,7 +143,7 @@ class _Compared:
 
 
 def look_at(folder: RunFolder) -> Origin | None:
-    """Return what a run folder says of the file of another tool that its network is from; None if of no such."""
+    """Return what a run folder says of the file of another tool that its network comes from. None if there is none."""
     if not folder.origin.exists():
         return None
     read = parse(_Read, files.read_plain(folder.origin), str(folder.origin))

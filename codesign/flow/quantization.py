@@ -56,7 +56,7 @@ def quantized_network(
 def _of_data(encoding: Encoding, config: QuantizeConfig) -> Encoding:
     """Return how numbers of the calibration data become integers, given how those that the network reads do."""
     offset, step = config.mean + config.std * encoding.offset, config.std * encoding.step
-    if abs(step - 1.0) < _NEAR and abs(offset) < _NEAR:  # pixels, but for rounding in floating point
+    if abs(step - 1.0) < _NEAR and abs(offset) < _NEAR:  # pixels, except for rounding in floating point
         return IDENTITY
     return replace(encoding, offset=offset, step=step)
 

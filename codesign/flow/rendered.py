@@ -1,6 +1,6 @@
 """Rendered folders of a run: what was rendered is replaced, and what the user put there or changed is never lost.
 
-`rendered.json` notes the SHA-256 of every file that was rendered, so that a change by hand is told from an older
+`rendered.json` notes the SHA-256 of every file that was rendered, so that a change by hand differs from an older
 rendering. While files are replaced it also holds those of the rendering before, so that a command that was killed
 half-way is finished by the next.
 """
@@ -37,7 +37,7 @@ class _Note:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a rendered folder stands: whether a rendering was cut off, and which files are gone or were changed."""
+    """The state of a rendered folder: whether a rendering was cut off, and which files are gone or were changed."""
 
     cut_off: bool
     gone: tuple[str, ...]

@@ -1,8 +1,7 @@
-"""The verbs in order, each from the files before it to the files after it; a step whose inputs stand is passed over.
+"""The verbs in order, each from the files before it to the files after it. A step whose inputs did not change is
+skipped.
 
-They stand in one file, so that what each reads and leaves can be read in order.
-
-Long because all steps stand here.
+They are in one file, so that their inputs and outputs can be read in order. Long because all steps are here.
 """
 
 import contextlib
@@ -46,7 +45,7 @@ from codesign.sim.synth import synthesize
 
 LAYER_IMAGES = 2  # images of which the test bench holds every layer's output, to name the first that differs
 
-# Stamps of steps, by which the user is told of them as well.
+# Stamps of steps; messages to the user name steps by them too.
 MODULE, PREDICT, RENDER = "module", "predict", "render"
 CSIM = "C simulation"
 RTLSIM, STALLS = "RTL simulation", "RTL simulation with stalls"
@@ -55,9 +54,9 @@ SYNTHESIS = "open synthesis"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder with what is fixed from its beginning, and where to tell how far it is.
+    """A run folder with what is fixed from its beginning, and where to report progress.
 
-    `again`: steps are done even if what they left still stands. It stands until what replaces it is there.
+    `again`: steps are done even if their results are still valid. An old result stays until the new one replaces it.
     """
 
     folder: RunFolder
@@ -68,7 +67,7 @@ class Run:
 
 
 def module_step(run: Run) -> None:
-    """Render the network as a torch.nn.Module of its own."""
+    """Render the network as a standalone torch.nn.Module."""
     folder, graph = run.folder, files.load_graph(run.folder.graph)
     inputs = [graph.digest(), _version()]
     current = is_current(folder, MODULE, inputs, ())
@@ -164,7 +163,7 @@ def predict_step(run: Run) -> None:
 def _clock_stands(cost: Cost, graph: Graph, design: Design, board: Board) -> bool:
     """Tell whether an estimated clock is still what it would be; a board's part may change, and what is fitted.
 
-    A cost of an earlier version has none, and stands.
+    A cost of an earlier version has none, and stays valid.
     """
     return cost.clock is None or cost.clock == predict_with_clock(graph, design, board).clock
 

@@ -1,6 +1,6 @@
-"""`codesign sweep`: one configuration of `run` over boards, demands, seeds and spaces; every cell is a run of its own.
+"""`codesign sweep`: one configuration of `run` over boards, demands, seeds and spaces; every cell is a separate run.
 
-A cell is a process, `codesign run CELL.yaml --out RUN`, so that one that fails or is killed leaves the others alone.
+A cell is a process, `codesign run CELL.yaml --out RUN`, so that one that fails or is killed does not affect the others.
 """
 
 import itertools
@@ -38,8 +38,8 @@ class SweepConfig:
     """`codesign sweep`: what is varied.
 
     - `run`: a configuration of `codesign run`, or the file that has one.
-    - `boards`, `min_fps`, `max_latency_us`, `seeds`, `spaces`: values in place of the configuration's. Every value
-      meets every other. What is not named is as in `run`.
+    - `boards`, `min_fps`, `max_latency_us`, `seeds`, `spaces`: values in place of the configuration's. Every value is
+      combined with every other. Anything else is as in `run`.
     - `until`: how far each cell goes. Up to `predict`, a cell has a trained network, its accuracy and its design.
 
     A relative path is taken from where the command runs.

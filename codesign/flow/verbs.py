@@ -1,4 +1,4 @@
-"""What the command line and the Python interface ask for: each verb brings a run folder to where it is wanted."""
+"""The verbs of the command line and the Python interface: each brings a run folder to the wanted step."""
 
 import contextlib
 import importlib.util
@@ -37,7 +37,7 @@ from codesign.report.vendor import read_measured
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Where a run stands: its folder, and what its summary.json says."""
+    """The state of a run: its folder, and what its summary.json says."""
 
     folder: RunFolder
     summary: dict[str, Any]
@@ -88,11 +88,11 @@ def compile_model(
 ) -> Result:
     """Make, from a trained network and a board, an accelerator, the proof and the report.
 
-    `model`: an ONNX or TFLite file, a traced module, or the network itself. `data`: images that a float network is
-    quantized by, if they are at hand. `images`: integers [N,IY,IX,C] to simulate with, or floats as the network was
-    trained on, where it has an encoding, as an array or an .npy; without them those that a float network is scored by,
-    or random ones. `board`: the one that the configuration names, if it is at hand. A file of another tool is compared
-    with its own runtime, where that is installed. Raises CodesignError.
+    `model`: an ONNX or TFLite file, a traced module, or the network itself. `data`: images to quantize a float network,
+    if already read. `images`: what to simulate with, an array [N,IY,IX,C] or an .npy. They are integers, or floats as
+    in training if the network has an encoding. Without them, the images that score a float network are taken, or random
+    ones. `board`: the one that the configuration names, if already read. A file of another tool is compared with its
+    own runtime, where that is installed. Raises CodesignError.
     """
     _need_synthesis(until)
     brought = brought_network(model, config, config.calibrate if data is None else data, progress)
@@ -123,7 +123,7 @@ def compile_model(
 def bring(step: Step, path: Path, progress: Progress, *, again: bool = False) -> Result:
     """Bring a run folder to that step, and pass over what it does not need. Raises CodesignError.
 
-    `again`: do the step itself even if what it left still stands.
+    `again`: do the step itself even if its result is still valid.
     """
     if step is Step.SYNTHESIZE:
         _need_synthesis(step)
@@ -272,7 +272,7 @@ def _project_steps(now: Run, until: Step) -> None:
         return
     steps.proof_steps(now, until)
     if until is Step.SYNTHESIZE:
-        _report(now)  # synthesis takes longest, and may be given up
+        _report(now)  # synthesis takes longest, and may be cut off
         steps.synthesis_step(now)
     elif until is Step.REPORT and now.settings.proof.synthesis:
         _report(now)
@@ -281,7 +281,7 @@ def _project_steps(now: Run, until: Step) -> None:
 
 @contextlib.contextmanager
 def _failure_told(now: Run) -> Iterator[None]:
-    """Write the report also if a step fails, so that none of before stands as if nothing had happened."""
+    """Write the report also if a step fails, so that no older report hides the failure."""
     try:
         yield
     except CodesignError:

@@ -76,8 +76,8 @@ class Clocking:
     """How a board makes the accelerator's clock.
 
     PL clock 0 is the IO PLL divided by two whole numbers up to 63. Where these cannot make the accelerator's clock, a
-    clocking wizard makes it in the logic, of a PL clock of about 100 MHz. `ratio` is what the wizard multiplies by,
-    else 1.
+    clocking wizard makes it in the logic, from a PL clock of about 100 MHz. `ratio` is the factor of the wizard, else
+    1.
     """
 
     source: ProcessorClock

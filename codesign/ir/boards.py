@@ -1,4 +1,4 @@
-"""Boards by name or file: the ones that travel with the package, and a user's own."""
+"""Boards by name or file: the package's, and a user's own."""
 
 import difflib
 from pathlib import Path
@@ -10,7 +10,7 @@ from codesign.ir.files import read_yaml_as
 
 
 def list_boards() -> tuple[Board, ...]:
-    """Return every board that travels with the package, by name."""
+    """Return every board of the package, by name."""
     return tuple(load_board(path.stem) for path in sorted(folder("boards").glob("*.yaml")))
 
 

@@ -1,4 +1,4 @@
-"""Digests of nouns that survive a new field: a field at its default is left out, and a class has a name of its own."""
+"""Digests of nouns that survive a new field: a field at its default is left out, and each class has its own name."""
 
 import dataclasses
 import hashlib

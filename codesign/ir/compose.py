@@ -29,8 +29,8 @@ def conv_transpose(
 ) -> Conv:
     """Add a transposed convolution: zeros between the pixels, then a convolution with the weights turned around.
 
-    weight[K,FY,FX,C/G]: what a pixel gives to the outputs around it. `pads`: rows above, columns left, rows below
-    and columns right that are cut off the result; `extra`: rows below and columns right that are added to it. Raise
+    weight[K,FY,FX,C/G]: what a pixel gives to the outputs around it. `pads`: how much is cut off the result: rows
+    above, columns left, rows below, columns right. `extra`: how much is added to it: rows below, columns right. Raise
     UnsupportedError where more is cut off than a pixel reaches.
     """
     name, weight = name or f"conv_transpose_{len(build.nodes)}", np.asarray(weight, dtype=np.int64)

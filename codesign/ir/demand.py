@@ -1,4 +1,4 @@
-"""What a design must reach, in cycles: made once, of what the user wrote and of the clock."""
+"""What a design must reach, in cycles: computed once, from the user's demand and the clock."""
 
 from dataclasses import dataclass
 

@@ -27,9 +27,9 @@ class LineEngine:
     """A line engine: runs one node, fed by a stream through a line buffer, weights on chip.
 
     `nodes` has the name of that one node. `pe` output channels are computed in parallel, each reducing `simd` input
-    channels a cycle. Where channels do not mix, simd is 1. Neither need divide its channel count, with two exceptions:
-    those of a grouped convolution divide its group's, and pe of a concat divides the channels of every input but the
-    last. `emit` is how many output channels leave in one word, a divisor of pe.
+    channels a cycle. Where channels do not mix, simd is 1. Neither needs to divide its channel count, with two
+    exceptions. In a grouped convolution both divide the channels of a group. In a concat, pe divides the channels of
+    every input but the last. `emit` is how many output channels leave in one word, a divisor of pe.
 
     `taps` is how many rows of the window a convolution takes in a cycle, at one column: 1, or all of them.
     `buffer_words` is the depth of the line buffer in input words: a power of two, or whole rows where taps is above 1.

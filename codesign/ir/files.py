@@ -1,4 +1,4 @@
-"""Graph, Design, Cost and Measurement to files and back, exactly; every file is complete or was not touched.
+"""Writes Graph, Design, Cost and Measurement to files and reads them, exactly; a file is written whole or not touched.
 
 Long because every noun has its file format here, for writing and for reading.
 """
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 FORMAT = 2  # of every file below; raised when an older reader could not read it
 _WRITERS = {1: "0.1 or 0.2"}  # of files that this version does not read
-TEMPORARY = ".codesign-tmp-"  # begins the name of whatever is not finished; nobody else makes such names
+TEMPORARY = ".codesign-tmp-"  # begins the name of a file that is not finished; no other code makes such names
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day in a file: equal content is equal bytes
 
@@ -120,7 +120,7 @@ def is_there(path: Path) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """Raise ConfigError if a folder, a pipe or a device stands where a file is expected; a device may never end."""
+    """Raise ConfigError if a folder, a pipe or a device is found where a file is expected; a device may never end."""
     if is_there(path) and not path.is_file():
         raise ConfigError(f"{path}: expected a file, found {'a folder' if path.is_dir() else 'a pipe or a device'}")
 

@@ -62,7 +62,7 @@ class Project:
 
     @staticmethod
     def read(folder: Path) -> "Project":
-        """Return the rendered files in `folder`: the manifest and those that it names; others are not looked at.
+        """Return the rendered files in `folder`: the manifest and those that it names; others are not read.
 
         Raise ConfigError if the manifest or a file that it names is missing, or a file is not what the manifest says.
         """

@@ -1,4 +1,4 @@
-"""Plain data (what YAML and JSON give) to frozen dataclasses and back, with type hints as the only schema.
+"""Turns plain data (from YAML and JSON) into frozen dataclasses and back, with type hints as the only schema.
 
 Strict: an unknown key, a missing key, a wrong type or an impossible value is a ConfigError that names file and key.
 """
@@ -42,7 +42,7 @@ def parse(hint: type[T], plain: object, where: str) -> T:
     """Build a value of type `hint` from plain data; `where` (a file name) begins every message.
 
     Known hints: int, float, str, bool, Enum (by value), tuple, dict[str, X], frozen dataclasses, X | None. Unions of
-    dataclasses are told apart by the key `kind`. Raise ConfigError.
+    dataclasses are distinguished by the key `kind`. Raise ConfigError.
     """
     value: T = _parse(hint, plain, where)
     return value

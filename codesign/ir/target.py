@@ -1,4 +1,4 @@
-"""What designs are made for, as far as spaces, predictions and costs ask."""
+"""What designs are made for, as spaces, predictions and costs see it."""
 
 from typing import Protocol
 

@@ -1,6 +1,6 @@
 """What a target is made of, as data: primitives with their sizes, and the LUTs that single modules were found to take.
 
-A family of parts has a file in boards/technologies. A board of another kind writes its technology out.
+A family of parts has a file in boards/technologies. A board of another kind has its technology in its own file.
 """
 
 from dataclasses import dataclass, field, fields
@@ -137,7 +137,7 @@ class Technology:
     """The primitives of a target, and what modules take of them.
 
     `block_ram`: the shapes of one block RAM, which `Resources.bram18` counts. `oscillator_mhz`: range of the oscillator
-    that makes clocks in the logic. `synthesis`: the family by which Yosys' synth_xilinx knows it, None if it does not.
+    that makes clocks in the logic. `synthesis`: its name in Yosys' synth_xilinx, None if that does not know it.
     `timing`: what clocks are estimated from, None if they are not.
     """
 
@@ -178,7 +178,7 @@ def families() -> tuple[str, ...]:
 
 @lru_cache
 def technology_of(family: str) -> Technology:
-    """Return the technology of a family of parts. Raise ValueError if none of that name travels with the package."""
+    """Return the technology of a family of parts. Raise ValueError if the package has none of that name."""
     if family not in families():
         known = ", ".join(map(repr, families()))
         raise ValueError(f"family: expected one of {known}, got {family!r}; or write the board's `technology` out")

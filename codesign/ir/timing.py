@@ -68,9 +68,9 @@ class Speed:
 class Timing:
     """What the clock of a design is estimated from.
 
-    `placed`: how much longer a path is when it is placed and routed, beside the sum of its delays; below 1 where the
-    vendor's synthesis finds shorter ones. `speeds`: the first that fits the part counts, else 1.
-    `paths`: by kind of module, way and feature, what the feature adds to the nanoseconds; see model/clock.py.
+    `placed`: the ratio of a path's time, placed and routed, to the sum of its delays. It is below 1 where the vendor's
+    synthesis finds shorter paths. `speeds`: the first that fits the part counts, else 1. `paths`: by kind of module,
+    way and feature, what the feature adds to the nanoseconds; see model/clock.py.
     """
 
     delays: Delays

@@ -1,4 +1,4 @@
-"""The width converter: how words of one width become words of another, and which words follow from which."""
+"""The width converter: how words of one width become words of another, and which input words an output word needs."""
 
 from dataclasses import dataclass
 from enum import Enum

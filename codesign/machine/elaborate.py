@@ -209,5 +209,5 @@ def output_channel(node: str) -> str:
 
 
 def _machine_node(node: Operation) -> Operation:
-    """Return the node that the machine computes in place of that one: the same, but for padding that adds nothing."""
+    """Return the node that the machine computes instead of that one: the same, without padding that adds nothing."""
     return node.without_padding if isinstance(node, Pool) else node

@@ -18,7 +18,7 @@ class Feed(Replay):
 
     `fold`: words of a pixel; `inner`: words of a pixel in one group of channels; `passes`: passes over the words of a
     group. `depth`: words of the line buffer. `late`: words pass a second register, because they or the weights beside
-    them come out of a block RAM. line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for `taps` rows.
+    them come out of a block RAM. See line_buffer.sv, pass_feed.sv, feed_register.sv, and row_buffer.sv for rows.
     """
 
     window: Window
@@ -57,6 +57,17 @@ class Feed(Replay):
         bottom = (out.y - 1) * w.stride_y - w.pad_top + w.span_y
         right = (out.x - 1) * w.stride_x - w.pad_left + w.span_x
         return w.pad_top > 0 or w.pad_left > 0 or bottom > self.ishape.y or right > self.ishape.x
+
+    @property
+    def waits(self) -> bool:
+        """Whether an image's first window lies outside the map, so that its first step waits for its first word.
+
+        Else the machine would give results of an image that may never come.
+        """
+        w = self.window
+        rows = (0 <= tap * w.dilation_y - w.pad_top < self.ishape.y for tap in range(w.fy))
+        columns = (0 <= tap * w.dilation_x - w.pad_left < self.ishape.x for tap in range(w.fx))
+        return not (any(rows) and any(columns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +126,7 @@ class Rearranger(Whole, Replay):
     """A memory that is read in nested loops, the innermost first. rearranger.sv.
 
     Loop i makes `counts[i]` turns, each `strides[i]` words further on than the one before; all begins at word `first`.
-    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are given up when all loops
+    `image`: words of an input map; `fold`: words of an output pixel. Words before the next are freed when all loops
     below `free` end; with `last_pass`, only in the last turn of that loop. `depth`: words of the memory.
     """
 
@@ -136,7 +147,7 @@ class Rearranger(Whole, Replay):
 
     @property
     def jumps(self) -> tuple[Int, ...]:
-        """How far the address moves where each loop goes on; the last one: to the next image."""
+        """How far the address moves where each loop advances; the last one: to the next image."""
         spans = [(count - 1) * stride for count, stride in zip(self.counts, self.strides, strict=True)]
         return tuple(step - sum(spans[:i]) for i, step in enumerate((*self.strides, self.image)))
 
@@ -279,19 +290,20 @@ def _window_walk(feed: Feed) -> Walk:
     per_pass = int(feed.steps)
     step = (((oy * out.x + ox) * results + g * passes) * rows + fy) * window.fx * inner + fx * inner + i
     real = np.broadcast_to((iy >= 0) & (iy < shape.y) & (ix >= 0) & (ix < shape.x), np.broadcast(need, step).shape)
+    begins = [0] if feed.waits else []
     return Walk(
         steps=out.y * out.x * results * per_pass,
         words=shape.y * shape.x * fold,
         results=results,
-        step=np.broadcast_to(step, real.shape)[real],
-        need=np.broadcast_to(need, real.shape)[real],
+        step=np.concatenate((begins, np.broadcast_to(step, real.shape)[real])).astype(np.int64),
+        need=np.concatenate((begins, np.broadcast_to(need, real.shape)[real])).astype(np.int64),
         result=np.arange(1, out.y * out.x * results + 1) * per_pass - 1,
         freed=_freed(feed, fold),
     )
 
 
 def _freed(feed: Feed, fold: int) -> IntArray:
-    """Return the words that the machine gives up after each output position, as its `limit_q` counts them."""
+    """Return the words that the machine frees after each output position, as its `limit_q` counts them."""
     window, shape, out = feed.window, feed.ishape, feed.oshape
     row = np.arange(out.y)[:, None] * window.stride_y - window.pad_top
     column = np.arange(out.x)[None, :] * window.stride_x - window.pad_left

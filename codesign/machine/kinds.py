@@ -1,4 +1,4 @@
-"""What kinds of modules have in common, whichever they are: timing and rendering ask for these."""
+"""What all kinds of modules have in common: timing and rendering ask for these."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Walk:
 
 
 class Replay(ABC):
-    """A module that keeps words in a buffer of `depth` and reads them in an order of its own."""
+    """A module that keeps words in a buffer of `depth` and reads them in its own order."""
 
     __slots__ = ()
 
@@ -43,7 +43,7 @@ class Replay(ABC):
 
 
 class Stage(ABC):
-    """A module that takes a word a cycle, and offers what it makes of each a little later."""
+    """A module that takes a word a cycle, and offers its result a little later."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class Joint(ABC):
     @property
     @abstractmethod
     def delay(self) -> Int:
-        """Cycles from taking words to offering what they make."""
+        """Cycles from taking words to offering their results."""
 
     @property
     @abstractmethod
@@ -70,7 +70,7 @@ class Joint(ABC):
 
 
 class Whole(ABC):
-    """A module that is an engine by itself: SystemVerilog and HLS C++ have it under one name.
+    """A module that is a whole engine: SystemVerilog and HLS C++ have it under one name.
 
     Its HLS kernel is a function NAME of NAME.hpp. It takes the constants and then the lists of `parameters`. With a
     table, each lane has a memory with what `Operator.memory` says.

@@ -1,4 +1,4 @@
-"""What a machine may be: designs that the rendered SystemVerilog and HLS C++ cannot build are refused, by node."""
+"""Legal machines: designs that the rendered SystemVerilog and HLS C++ cannot build are refused, by node."""
 
 from collections.abc import Sequence
 

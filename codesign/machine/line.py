@@ -184,7 +184,7 @@ def group_walk(node: Operation, engine: Lanes) -> tuple[Int, Int]:
 
 
 def line_modules(node: Operation, engine: Choices) -> tuple[EngineModule, ...]:
-    """Return the modules of the engine in the order of the data flow; a memory stands before what it feeds."""
+    """Return the modules of the engine in the order of the data flow; a memory comes before what it feeds."""
     match node:
         case Conv():
             return _conv_modules(node, engine)

@@ -1,4 +1,4 @@
-"""What multiplies in a convolution's engine, as data like modules.py: the memory of weights, the array behind it."""
+"""The multiplying part of a convolution's engine, as data like modules.py: the memory of weights, and the array."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class MacArray:
 
     `x_bits`: width of an activation as a signed operand. `constant`: the weights never change. `packed`: two rows share
     each DSP, packed_array.sv; then an activation that is not `x_signed` has a bit less, see machine.packing.
-    `channelwise`: every row has activations of its own.
+    `channelwise`: every row has its own activations.
     """
 
     pe: Int

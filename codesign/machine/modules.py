@@ -3,7 +3,7 @@
 Each mirrors a module of templates/rtl/modules. A field may be an array: then the module stands for as many instances as
 the array has entries. So one formula prices a single engine and all the options of a node at once.
 
-Long because every kind of module stands here.
+Long because every kind of module is here.
 """
 
 from collections.abc import Iterable
@@ -76,9 +76,9 @@ def queue_depth(words: Int, steps: Int, delay: Int) -> Int:
     """Return the depth, a power of two, at which an engine never waits while its consumer always takes.
 
     A result has so many `words` and `steps`. Its first word leaves `delay` cycles after its last step, the others
-    follow one a cycle. Results come `steps` apart. So when a result's last step is due, earlier results still hold
-    places: at most (words + delay + CREDIT_DELAY - 2) // steps of them. They and the new one find room. There is room
-    for two results at least: one is on its way while the words of another wait for a converter.
+    follow one a cycle. Results come `steps` apart. So earlier results still hold places when a result's last step is
+    due. They are at most (words + delay + CREDIT_DELAY - 2) // steps. There is room for them and the new one, and for
+    two results at least. One is on its way while the words of another wait for a converter.
     """
     earlier = largest((words + delay + CREDIT_DELAY - 2) // steps, 1)
     return 1 << ceil_log2(words * (1 + earlier))
@@ -146,7 +146,7 @@ class ChannelMux(Whole, Joint):
 class LookupTable(Whole, Stage):
     """PE lanes that replace values by table entries. lookup.sv.
 
-    `fold`: words of a pixel where each channel has a table of its own, else 1.
+    `fold`: words of a pixel where each channel has its own table, else 1.
     """
 
     pe: Int

@@ -1,7 +1,7 @@
 """What the engines of a machine are called in both spellings: the table from names of hardware to nodes.
 
-Renderers take the names from here. Whoever reads what a tool says of the hardware looks them up in the table, which
-travels with the project: as ENGINES_FILE, and under `engines` in the manifest.
+Renderers take the names from here. Readers of a tool's reports look the names up in the table. The table is part of the
+project: it is ENGINES_FILE, and `engines` in the manifest.
 """
 
 import json

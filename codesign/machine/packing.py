@@ -10,9 +10,10 @@ U = (P - L) / 2**S = (P >> S) + (1 if L < 0 else 0): one carry.
 Activations of b bits are signed, or made so by taking 2**(b-1) from unsigned ones, so |x| <= 2**(b-1). Weights of a
 bits are symmetric, |w| < 2**(a-1). So |L| <= N * (2**(a-1) - 1) * 2**(b-1), and S follows: `field_bits`.
 
-In the memory, w1 is less by one where w0 is negative. As w1 * 2**S + w0 = (w1 - 1) * 2**S + (2**S + w0), the operand
-is then w1's bits above the bits of w0 with its sign spread over S bits: wires, of S + a bits in all. A port of p bits
-takes it if S + a <= p. Weights of other values do as well if each sum fits its field: `check_packing` looks at them.
+In the memory, w1 is less by one where w0 is negative. Note that w1 * 2**S + w0 = (w1 - 1) * 2**S + (2**S + w0). So the
+operand is the bits of w1 above the bits of w0, with the sign of w0 spread over S bits. These are only wires, S + a bits
+in all. A port of p bits takes it if S + a <= p. Weights of other values do as well if each sum fits its field:
+`check_packing` looks at them.
 
 A DSP48E1 multiplies 25 x 18 bits: 8-bit weights leave S = 17, so four products of 8-bit activations add up. A DSP48E2
 of 27 x 18 bits has S = 19, and adds up 16. MAX_CHAIN is below that, because a longer chain delays its later weights in
@@ -83,7 +84,7 @@ def chain_parameters(node: Conv, engine: LineEngine) -> tuple[int, int]:
 
 
 def packing_parameters(node: Conv, engine: LineEngine) -> dict[str, int]:
-    """Return the parameters by which both spellings know that the engine packs; none where it does not."""
+    """Return the parameters that tell both spellings that the engine packs; none where it does not."""
     if not is_packed(node, engine):
         return {}
     length, field = chain_parameters(node, engine)

@@ -1,4 +1,4 @@
-"""What poolings are made of: lanes behind a line buffer, or results so far in place of the pixels of a map."""
+"""The parts of poolings: lanes behind a line buffer, or partial results instead of the pixels of a map."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How sums become outputs: the requantizer, and the numbers that it goes by."""
+"""How sums become outputs: the requantizer, and its constants."""
 
 from dataclasses import dataclass
 

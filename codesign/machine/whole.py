@@ -1,4 +1,4 @@
-"""Engines that are one module, from their nodes: those that look values up, or only move them."""
+"""Engines that are one module, made from their nodes: those that look up values, or only move them."""
 
 from codesign.machine.feeds import Padder, Rearranger, RowRepeater
 from codesign.machine.kinds import Choices

@@ -285,8 +285,8 @@ def _running_pool(pool: RunningPool, technology: Technology) -> IntArray:
     place, pixel, ring = counter_ff(fold), int(counter_ff(pool.pixels)), ~np.asarray(memory)
     kept = bits * np.where(ring, fold, 2)  # results; or the last one, and the word that was read
     ff = pe * (kept + pool.x_bits * (1 + block)) + 5 + pixel + place + np.where(memory, 1 + place, 1) + 2 * block
-    # A positive word from a memory adds nothing to the upper bits but its carry; registers choose between 0 and a sum,
-    # which is part of an adder only of positive words.
+    # A positive word from a memory adds only a carry to the upper bits. Registers choose between 0 and a sum. That
+    # choice is part of the adder only for positive words.
     adder = np.where(ring, bits * (1 + pool.signed), bits if pool.signed else pool.x_bits)
     lut = pe * (adder if pool.average else 2 * bits) + 5 + pixel + place
     in_luts = np.asarray(memory & ~np.asarray(block))

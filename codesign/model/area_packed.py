@@ -1,7 +1,8 @@
 """Counts of an array that packs two output channels into one DSP: packed_array.sv, packed_pair.sv and packed_tap.sv.
 
-Where a DSP takes in what lies around its product, it holds two registers of each operand, the product's and the sum's,
-and adds the sum of its neighbour. Else all of that is outside, and three registers in a row are a LUT a bit.
+A DSP may take in the logic around its product. It then holds two registers of each operand, and the registers of
+product and sum. It also adds the sum of its neighbour. Otherwise all of this is outside, and three registers in a row
+are a LUT a bit.
 """
 
 import numpy as np

@@ -43,7 +43,7 @@ def _line_buffer(feed: Feed, technology: Technology) -> IntArray:
     places = _place_bits(iy, w.span_y, w.stride_y, oy) + _place_bits(ix, w.span_x, w.stride_x, ox)
     places = places + _place_bits(iy, w.span_y, w.stride_y, 2) + _place_bits(ix, w.span_x, w.stride_x, 2)
     ff = 2 * (pointer + ceil_log2(depth)) + counters + 2 * turning + LINE_FLAGS + np.where(in_bram, 0, width)
-    ff = ff + feed.has_padding * (places + PADDING_FLAGS)
+    ff = ff + feed.has_padding * (places + PADDING_FLAGS) + feed.waits
     lut = technology.fitted.line_pointer * pointer + counters + technology.fitted.line_padding * feed.has_padding
     lut = lut + np.where(in_bram, 0, lutram_luts(width, depth, technology))
     return counts(fold, bram18=np.where(in_bram, bram18_count(width, depth, technology), 0), lut=lut, ff=ff)
@@ -74,6 +74,7 @@ def _row_buffer(feed: Feed, technology: Technology) -> IntArray:
     lut = lut + taps * width * choice_luts(choices, technology)
     lut = lut + np.where(in_bram, 0, banks * lutram_luts(width, ram_depth, technology))
     ff = pointers + loops + 2 * chosen + taps * (feed.has_padding + width) + 7 + np.where(in_bram, 0, banks * width)
+    ff = ff + feed.waits
     return counts(fold, bram18=np.where(in_bram, banks * memory, 0), lut=lut, ff=ff)
 
 
@@ -218,7 +219,7 @@ def _packing(
 def queue_area(width: Int, depth: Int, technology: Technology) -> IntArray:
     """Count an output queue of results of one word: a memory in LUTs, its pointers and its counts."""
     address = ceil_log2(np.asarray(depth))
-    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has a read address of its own
+    ff = 3 * address + 2 * ceil_log2(np.asarray(depth) + 1) + 3  # the memory has its own read address
     lut = technology.fitted.output_queue + technology.fitted.output_pointer * address - 3  # every step claims one word
     return counts(width, lut=lut + lutram_luts(width, depth, technology), ff=ff)
 

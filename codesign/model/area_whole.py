@@ -63,18 +63,16 @@ def gate_area(gate: GateArray, technology: Technology, product: int) -> IntArray
         ff = np.where(in_dsp, -scale.high_bits, factors + given) if packs else factors + given
     stages = ceil_div((gate.operand_bits[1] + 1) // 2, 2)  # of a product in LUTs, two rows each
     low = 0 if scale.general else unread
-    kept_bits = (
-        max(b_bits - 4 * k + 1, 0) + max(4 * k - low, 1) for k in range(1, stages)
-    )  # synthesis keeps a low bit
+    kept_bits = (max(b_bits - 4 * k + 1, 0) + max(4 * k - low, 0) for k in range(1, stages))
     cuts = sum(kept_bits) + (stages - 1) * (a_bits + gate.operand_bits[0])
     if scale.general and not packs:  # low bits of a product pass three registers in a row
-        chains = np.where(in_dsp, 0, max(4 * (stages - 1) - 1, 0))
+        chains = np.where(in_dsp, 0, 4 * (stages - 1))
         lut, ff = lut + chains, ff - 3 * chains
     ff = pe * (ff + np.where(in_dsp, 0, cuts)) + 2 + np.where(in_dsp, 0, stages - 1)
     table = counts(pe, dsp=pe * in_dsp, lut=pe * lut + 2, ff=ff)
     if gate.repeat > 1:
         width, one = pe * b_bits, np.asarray(gate.fold == 1)
-        counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has an address of its own
+        counters = 2 * counter_ff(gate.fold) + counter_ff(gate.repeat) + 2  # the memory has its own address
         kept = np.where(one, 0, lutram_luts(width, gate.fold, technology))
         table = table + counts(pe, lut=width + kept + counters + 2, ff=counters + np.where(one, width, 0))
     return table + queue_area(pe * scale.out_bits, output_depth(gate.delay), technology)

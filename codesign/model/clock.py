@@ -112,7 +112,8 @@ def _module_features(module: EngineModule) -> Features:  # noqa: C901, PLR0912 (
             if feed.streams:
                 return {"streams": 1.0}
             padding = float(feed.has_padding)
-            turns = (feed.inner, feed.window.fx, feed.window.fy // _whole(feed.taps), feed.passes, feed.fold // feed.inner)
+            rows_left = feed.window.fy // _whole(feed.taps)
+            turns = (feed.inner, feed.window.fx, rows_left, feed.passes, feed.fold // feed.inner)
             loops = float(sum(_whole(count) > 1 for count in turns))
             strides = float(max(feed.window.stride_y, feed.window.stride_x) > 1)
             plain = {"pointer": _log2(feed.depth), "padding": padding, "loops": loops, "strides": strides}

@@ -1,4 +1,4 @@
-"""The exact course of one image through the empty machine, with buffers as deep as they are and all that waits.
+"""The exact course of one image through the empty machine, with the real depths of buffers and all waiting.
 
 Every module of the Machine becomes a process of model.words. All of them together compute what simulation would find,
 in time that grows with words, not with cycles.
@@ -40,7 +40,7 @@ from codesign.model.words import (
 )
 from codesign.ops.arrays import Int, ceil_div
 
-PATIENCE = 1000  # rounds between looks at whether any word still moves
+PATIENCE = 1000  # rounds between checks that some word still moves
 
 
 def first_image_latency(machine: Machine) -> int:

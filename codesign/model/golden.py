@@ -1,6 +1,6 @@
 """The outputs of a graph, bit for bit: what C++, SystemVerilog and torch must equal.
 
-The arithmetic of each operator stands in codesign/ops and nowhere else. Maps are int64 [B, Y, X, C].
+The arithmetic of each operator is in codesign/ops and nowhere else. Maps are int64 [B, Y, X, C].
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def run_joined(graph: Graph, x: IntArray) -> IntArray:
 
 
 def joined(outputs: Sequence[IntArray]) -> IntArray:
-    """Return outputs [B,OY,OX,K] as one array: the only one as it is, several one behind another, [B, elements]."""
+    """Return outputs [B,OY,OX,K] as one array: the only one unchanged, several one after another, [B, elements]."""
     if len(outputs) == 1:
         return outputs[0]
     return np.concatenate([values.reshape(len(values), -1) for values in outputs], axis=1)

@@ -1,4 +1,4 @@
-"""What no line-engine design of a network on a part can go below: every multiplier busy, and DRAM at its best."""
+"""A lower bound of the interval of any line-engine design on a part: every multiplier busy, and DRAM at its best."""
 
 import math
 
@@ -14,11 +14,11 @@ from codesign.ops.conv import Conv
 def limit_interval(graph: Graph, board: Board) -> int | None:
     """Return the cycles between images if every DSP, and every LUT that pays, multiplies in every cycle.
 
-    One multiplication takes a DSP for one cycle, or half of it where two can share it, or the LUTs of a multiplier of
-    its width. Nothing else is counted, neither adders nor memories, and the whole part is there. The result is the
-    least T such that a split of the multiplications keeps both busy for at most T cycles. Multiplications that need
-    fewest LUTs for what they take of a DSP leave the DSPs first. Image and result cross DRAM at the bandwidth that the
-    board reaches. None where nothing can multiply: there is no design.
+    One multiplication takes a DSP for one cycle, or half of it where two can share it. Or it takes the LUTs of a
+    multiplier of its width. Nothing else is counted, neither adders nor memories, and the whole part is there. The
+    result is the least T such that a split of the multiplications keeps both busy for at most T cycles. Multiplications
+    that need fewest LUTs for what they take of a DSP leave the DSPs first. Image and result cross DRAM at the bandwidth
+    that the board reaches. None where nothing can multiply: there is no design.
     """
     nodes = [n for n in graph.nodes if isinstance(n, Conv)]
     macs = [(multiplier_luts(n), _half_dsps(n, board), n.macs) for n in nodes]

@@ -1,4 +1,4 @@
-"""How many primitives a memory of a given width and depth becomes; formulas over columns, as all of the model."""
+"""How many primitives a memory of a given width and depth takes; formulas over columns, as in all of the model."""
 
 import numpy as np
 import numpy.typing as npt

@@ -6,8 +6,8 @@ throttled to the design's interval, the largest occupancy of every buffer follow
 that depth admit this schedule. A data-flow machine that runs as early as it can is never later than a schedule that its
 buffers admit. So the design reaches its interval with the buffers sized here.
 
-Streams have no buffers. Where a burst of words comes faster than a converter hands them on, the producer is held up,
-and its own line buffer fills further. Then the times come from model.course, which knows all that waits, more slowly.
+Streams have no buffers. Where a burst of words comes faster than a converter passes them on, the producer is held up,
+and its own line buffer fills further. Then the times come from model.course, which models all waiting and is slower.
 """
 
 from dataclasses import dataclass, replace

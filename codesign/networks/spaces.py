@@ -1,4 +1,4 @@
-"""Search spaces by name or file: the ones that travel with the package, and a user's own."""
+"""Search spaces by name or file: the package's, and a user's own."""
 
 import difflib
 from pathlib import Path

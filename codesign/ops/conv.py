@@ -77,7 +77,7 @@ class Conv(WindowOperator):
 
     @property
     def depthwise(self) -> bool:
-        """Whether every output channel has an input channel of its own; a single channel counts as dense."""
+        """Whether every output channel has its own input channel; a single channel counts as dense."""
         return self.groups == self.k == self.ishape.c > 1
 
     @property

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from codesign.errors import UnsupportedError
 from codesign.ops.arrays import IntArray
-from codesign.ops.operator import Operator
+from codesign.ops.one_input import OneInput
 from codesign.ops.qtype import QType
 from codesign.ops.shapes import Shape
 
@@ -17,7 +17,7 @@ MAX_LOOKUP_BITS = 10  # of an input: its table has 1,024 entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup(Operator):
+class Lookup(OneInput):
     """Every value replaced by its entry of a table, of the whole map or of its channel.
 
         y[oy,ox,c] = table[c, x[oy,ox,c] - qmin], or table[0, ...] where all channels share one
@@ -38,20 +38,6 @@ class Lookup(Operator):
                 f"{self.name}: a table has an entry for each of 2**{self.itype.bits} values of {self.itype}; expected "
                 f"an input of at most {MAX_LOOKUP_BITS} bits"
             )
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.itype,)
 
     @property
     def oshape(self) -> Shape:

@@ -3,36 +3,23 @@
 from dataclasses import replace
 from typing import TypeVar
 
-from codesign.ops.operator import Operator
+from codesign.ops.one_input import OneInput
 from codesign.ops.qtype import QType
-from codesign.ops.shapes import Shape
 
 Moved = TypeVar("Moved", bound="MovingOperator")
 
 
-class MovingOperator(Operator):
-    """An operator with one input whose values keep their type; a memory of pixels is read in an order of its own."""
+class MovingOperator(OneInput):
+    """An operator with one input whose values keep their type; a memory of pixels is read in its own order."""
 
     __slots__ = ()
 
     name: str
-    source: str
-    ishape: Shape
     otype: QType
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.source,)
-
-    @property
-    def ishapes(self) -> tuple[Shape, ...]:
-        """The shape of each input."""
-        return (self.ishape,)
-
-    @property
-    def itypes(self) -> tuple[QType, ...]:
-        """The integer type of each input."""
-        return (self.otype,)
+    def itype(self) -> QType:  # type: ignore[override]  # no field: the input has the output's type
+        return self.otype
 
     @property
     def in_order(self) -> bool:

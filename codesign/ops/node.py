@@ -1,7 +1,7 @@
 """The node kinds of a Graph: extents and integer types only, never arrays.
 
-Because a node is numbers only it is hashable and comparable, its cost can be cached, and a candidate block can be
-priced before it has weights. Maps are laid out HWC, channel innermost.
+A node is numbers only, so it is hashable and comparable, and its cost can be cached. A candidate block can be priced
+before it has weights. Maps are laid out HWC, channel innermost.
 """
 
 from codesign.ops.add import Add

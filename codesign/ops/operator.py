@@ -1,4 +1,4 @@
-"""What other code asks of an operator in place of its class."""
+"""What other code asks of an operator instead of its class."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

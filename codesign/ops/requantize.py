@@ -15,7 +15,7 @@ MAX_PRODUCT_BITS = MAX_ACC_BITS + MAX_MULTIPLIER_BITS
 
 
 class Scaling(Enum):
-    """How a Conv's per-channel multipliers look; it decides what hardware they need."""
+    """The kind of a Conv's per-channel multipliers; it decides what hardware they need."""
 
     SHIFT = "shift"  # every multiplier is 1: a wire
     POWER_OF_TWO = "power_of_two"  # multipliers are powers of two: a small shifter

@@ -13,7 +13,7 @@ from codesign.ops.shapes import Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resize(MovingOperator):
-    """Every pixel FY times below itself and FX times beside itself: nearest neighbour by whole factors.
+    """Every pixel repeated FY times in its column and FX times in its row: nearest neighbour by whole factors.
 
     y[oy,ox] = x[floor(oy / FY), floor(ox / FX)]
     """

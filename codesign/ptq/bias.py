@@ -1,4 +1,4 @@
-"""Bias correction: what quantization shifts the mean of a layer's channels by is taken from its bias."""
+"""Bias correction: quantization shifts the mean of a layer's channels, and the shift is subtracted from its bias."""
 
 from dataclasses import replace
 
@@ -10,7 +10,8 @@ from codesign.front.source import Constant, Conv, Dense, Source, inputs_of
 
 
 def correct_bias(source: Source, noisy: Source, x: RealArray) -> Source:
-    """Return the quantized network `noisy` with biases, on images x[N, ...], of no mean error to the float `source`.
+    """Return the quantized network `noisy` with new biases: on images x[N, ...], its mean error to the float `source`
+    is 0.
 
     Layers are corrected in order, each behind those before it as they are then. Names of layers are the same in both.
     """

@@ -1,4 +1,4 @@
-"""Images that a float network is quantized by: from arrays, files, folders and data sets, as the network reads them."""
+"""Images for quantizing a float network: from arrays, files, folders and data sets, as the network reads them."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _IMAGES, _LABELS = ("images", "x"), ("labels", "y")
 class Calibration:
     """Real images [N, Y, X, C] as the network reads them, with labels [N] if there are any.
 
-    `test`, `test_labels`: images to score by. They begin with the same ones where the data has no part for that.
+    `test`, `test_labels`: images to score by. If the data has no test part, they begin with the calibration images.
     """
 
     where: str
@@ -112,7 +112,7 @@ def _part(
     where: str,
     encoding: Encoding = IDENTITY,
 ) -> tuple[RealArray, Labels | None]:
-    """Return at most so many images as the network reads them, in an order that any beginning is a fair share of.
+    """Return at most so many images as the network reads them, in an order of which any beginning is a fair sample.
 
     Raise ConfigError unless they have the network's shape, and are finite numbers.
     """

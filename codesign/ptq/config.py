@@ -26,8 +26,8 @@ class QuantizeConfig:
     ranges. `correct_bias`: the mean error of each channel is taken from its bias. `mean`, `std`: the network reads
     (number - mean) / std of the numbers in the calibration data.
 
-    Widths are mixed if there is a budget: `most_lost_accuracy` as a share of the labelled images, or `least_sqnr_db`,
-    the ratio of signal to quantization noise at the output in decibels. Weights then have `lowest_bits` or more.
+    Widths are mixed if there is a budget. `most_lost_accuracy` is a share of the labelled images. `least_sqnr_db` is
+    the ratio of signal to quantization noise at the output, in decibels. Weights then have `lowest_bits` or more.
     """
 
     weight_bits: int = 8
@@ -63,5 +63,5 @@ class QuantizeConfig:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether layers may have widths of their own."""
+        """Whether layers may have their own widths."""
         return self.most_lost_accuracy is not None or self.least_sqnr_db is not None

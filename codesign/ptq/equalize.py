@@ -1,4 +1,4 @@
-"""Cross-layer equalisation: channels between two layers get like ranges in both, and the function stays."""
+"""Cross-layer equalisation: channels between two layers get similar ranges in both, and the function stays the same."""
 
 from collections.abc import Iterator
 from dataclasses import replace

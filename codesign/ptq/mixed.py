@@ -1,4 +1,4 @@
-"""Widths of its own for every layer's weights and every map: as few bits as a budget of accuracy or noise allows."""
+"""A separate width for every layer's weights and every map: as few bits as a budget of accuracy or noise allows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The whole way of a float network: calibration, widths, roundings, and what is lost where."""
+"""A float network from start to end: calibration, widths, roundings, and what is lost where."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ Given = str | Path | npt.NDArray[Any] | Dataset
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Quantized:
-    """A quantized network, what it lost, and the images that it was scored by.
+    """A quantized network, what it lost, and the images that scored it.
 
     `test` [N, Y, X, C], `labels` [N]: accuracies are shares of these, by the scores of the output `scored`. `sqnr_db`:
     signal to noise at that output where it is least.

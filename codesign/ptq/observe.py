@@ -1,4 +1,4 @@
-"""What flows through a network on given images: outputs, and the values of its maps that ranges are chosen by."""
+"""The values in a network on given images: its outputs, and the values of its maps that determine ranges."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping

@@ -23,7 +23,7 @@ class Place:
 def places_of(source: Source) -> tuple[Place, ...]:
     """Return every place where the machine rounds, the input first, in order of computation.
 
-    A clip that does not follow a sum, or whose sum others read too, is a place of its own.
+    A clip that does not follow a sum, or whose sum others read too, is a separate place.
     """
     entry = source.input.tensor
     places = [Place(name="input", operator="input", output=entry, tensor=entry)]

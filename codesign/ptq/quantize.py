@@ -1,4 +1,4 @@
-"""Quantization after training: a float network and images to a network whose every rounding is the machine's."""
+"""Quantization after training: turns a float network and images into a network that rounds only as the machine does."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Roundings of one configuration that were found before, by constant or tensor and bits."""
+    """Roundings of one configuration that were already found, by constant or tensor and bits."""
 
     weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
     maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The board's log, the JSON of the project's driver.py and host.cpp, to a Measurement; it is checked as a whole."""
+"""Turns a board's log, the JSON of driver.py and host.cpp, into a Measurement. It is checked as a whole."""
 
 import json
 import re

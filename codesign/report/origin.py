@@ -14,10 +14,10 @@ def origin_section(view: View) -> str:
     what = f"{origin.verdict}. The file's input lies as {origin.input_axes}, its output as {origin.output_axes}; "
     what += "here both are NHWC. "
     what += (
-        "Every scale is exact, so sums are scaled and rounded as the file means it."
+        "Every scale is exact, so sums are scaled and rounded as in the file."
         if exact
         else "Scales are multipliers of 16 bits and a shift. The last column says how far a scaled sum is off at most, "
-        "before it is rounded, in steps of the output. So a layer gives at most one step more or less."
+        "before it is rounded, in steps of the output. So a layer differs by at most one step."
     )
     rows = "".join(
         f"<tr><td>{escape(node)}</td><td>{escape(source)}</td><td>{error:.4f}</td></tr>"

@@ -1,6 +1,6 @@
-"""report.html: one file without scripts or network access, for a person. Its sections stand here in their order.
+"""report.html: one file without scripts or network access, for a person. Its sections are here in their order.
 
-Long because every section of the page stands here.
+Long because every section of the page is here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ from codesign.report import svg
 from codesign.report.machine import machine_figure
 from codesign.report.origin import origin_section
 from codesign.report.quantization import quantization_section
+from codesign.report.usage import Usage, engine_usage
+from codesign.report.usage import reason as usage_reason
 from codesign.report.view import Column, View
 
 
@@ -41,7 +43,7 @@ def page(view: View, version: str) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{_header(view)}\n{_tiles(view)}\n{body}\n"
-        f"<footer>codesign {escape(version)}. Columns are never mixed; a cell that nobody measured stays empty."
+        f"<footer>codesign {escape(version)}. Columns are never mixed; a cell that was not measured stays empty."
         "</footer>\n</main>\n</body>\n</html>\n"
     )
 
@@ -114,7 +116,7 @@ def _machine(view: View) -> str:
         + ((("--accent", "busy cycles, predicted"),) if view.cost else ())
         + ((("--second", "busy cycles, RTL-simulated"),) if view.rtlsim and view.rtlsim.engine_cycles else ())
     )
-    what = "Every engine stands beside the nodes that it runs. All work at the same time, so the slowest sets the pace."
+    what = "Each engine is shown beside the nodes that it runs. All work at once, so the slowest sets the pace."
     return _section("Network, engines and cycles", what, f'<div class="scroll">{machine_figure(view)}</div>{legend}')
 
 
@@ -219,9 +221,11 @@ def _engines(view: View) -> str:
     if view.cost is None or view.machine is None:
         return ""
     units = {unit.engine.name: unit for unit in view.machine.units}
-    rows = [_engine_row(units[cost.name], cost) for cost in view.cost.engines]
+    rows = [
+        _engine_row(units[cost.name], cost, engine_usage(units[cost.name], view.cost)) for cost in view.cost.engines
+    ]
     s, labels = view.cost.shell, view.board.fabric.labels
-    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 9}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
+    rows.append(f"<tr><td>between the engines</td>{'<td></td>' * 10}{_cells((s.dsp, s.bram18, s.lut, s.ff))}</tr>")
     names = (
         "PE",
         "SIMD",
@@ -232,6 +236,7 @@ def _engines(view: View) -> str:
         "MACs",
         "busy cycles",
         "interval",
+        "useful",
         labels.dsp,
         labels.bram18,
         labels.lut,
@@ -239,10 +244,12 @@ def _engines(view: View) -> str:
     )
     head = "".join(f"<th>{escape(n)}</th>" for n in names)
     table = f"<table><thead><tr><th>engine of</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    return _section("Engines", "Predicted, one by one; they sum to the design.", f'<div class="scroll">{table}</div>')
+    what = "Predicted, one by one; they sum to the design. Useful: products of the network, as a share of what the "
+    what += f"multipliers could make in the design's interval. {usage_reason(view.machine, view.cost)}"
+    return _section("Engines", what, f'<div class="scroll">{table}</div>')
 
 
-def _engine_row(unit: Unit, cost: EngineCost) -> str:
+def _engine_row(unit: Unit, cost: EngineCost, usage: Usage | None) -> str:
     node, engine, r = unit.node, unit.engine, cost.resources
     kinds = (
         (engine.multiplier, bool(node.parameters)),
@@ -250,9 +257,11 @@ def _engine_row(unit: Unit, cost: EngineCost) -> str:
         (engine.buffer_memory, not node.joins),
     )
     chosen = "".join(f"<td>{kind.value.upper() if applies else ''}</td>" for kind, applies in kinds)
-    figures = (cost.macs, cost.busy_cycles, cost.interval_cycles, r.dsp, r.bram18, r.lut, r.ff)
+    cycles = _cells((cost.macs, cost.busy_cycles, cost.interval_cycles))
+    useful = f"<td>{'' if usage is None else f'{usage.useful:.0%}'}</td>"
     name = escape(", ".join(cost.nodes))
-    return f"<tr><td>{name}</td>{_cells((engine.pe, engine.simd, engine.taps))}{chosen}{_cells(figures)}</tr>"
+    lanes, resources = _cells((engine.pe, engine.simd, engine.taps)), _cells((r.dsp, r.bram18, r.lut, r.ff))
+    return f"<tr><td>{name}</td>{lanes}{chosen}{cycles}{useful}{resources}</tr>"
 
 
 def _cells(figures: Iterable[int]) -> str:
@@ -272,7 +281,7 @@ def _accuracy(view: View) -> str:
     plain = () if p is None else ((f"plain float network of {p.weights:,} weights, {p.epochs} epochs", p.test),)
     rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in (*names, *plain) if v is not None)
     what = f"Share of {a.images:,} test images classified rightly"
-    what += "; they served for nothing else." if view.quantization is None else "."
+    what += "; they were used for nothing else." if view.quantization is None else "."
     if a.differing is not None:
         what += f" Integers in which the fake-quantized network and the golden model differ: {a.differing:,}."
     return _section("Accuracy", what, f"<table><tbody>{rows}</tbody></table>")
@@ -322,7 +331,7 @@ def _proof(view: View) -> str:
         limit = limit_interval(view.graph, view.board)
         note = "none: the part has neither DSPs nor LUTs to multiply with"
         if limit is not None:
-            note = f"{limit:,} cycles: every DSP and LUT of the part multiplying every cycle, and nothing else there"
+            note = f"{limit:,} cycles: every DSP and LUT of the part multiplies in every cycle; nothing else is there"
         facts += [("limit of the interval", note), ("network", view.graph.digest())]
     if view.design is not None:
         facts.append(("design", view.design.digest()))

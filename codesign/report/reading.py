@@ -1,4 +1,4 @@
-"""What a file that was measured elsewhere tells, and what every such file is checked for."""
+"""The content of a file that was measured elsewhere, and the checks of every such file."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ MOST = 1 << 62  # of any count
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a file tells: its column, the measurement, and remarks on what it does not tell."""
+    """The content of a file: its column, the measurement, and remarks on what is missing."""
 
     column: Column
     measurement: Measurement

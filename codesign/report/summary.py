@@ -6,6 +6,7 @@ from typing import Any
 from codesign.ir.cost import NAMES, Cost
 from codesign.ir.measurement import Measurement
 from codesign.model.limit import limit_interval
+from codesign.report.usage import design_usage
 from codesign.report.view import Column, View
 
 SCHEMA = 1
@@ -105,8 +106,14 @@ def _predicted(view: View) -> dict[str, Any] | None:
         "ff": r.ff,
         "dram_bytes": cost.dram_bytes,
         "fits": None if r.fits(view.board.budget) else False,
+        "useful_products": _useful(view, cost),
         **_clock(cost, view.board.clock_mhz),
     }
+
+
+def _useful(view: View, cost: Cost) -> float | None:
+    usage = None if view.machine is None else design_usage(view.machine, cost)
+    return None if usage is None else round(usage.useful, 3)
 
 
 def _clock(cost: Cost, nominal_mhz: float) -> dict[str, Any]:

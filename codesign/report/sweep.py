@@ -1,4 +1,4 @@
-"""What a sweep came to: a table for programs, and a page with the fronts of accuracy and frame rate for a person."""
+"""The results of a sweep: a table for programs, and a page with the fronts of accuracy and frame rate for a person."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One cell of a sweep: what was varied in it, and what it came to; what is not known is None.
+    """One cell of a sweep: what was varied in it, and its results; what is not known is None.
 
     `accuracy`: of the golden model on the test images. `fps`, cycles and resources are predicted; `fps_simulated` is
     measured in RTL simulation.
@@ -101,7 +101,7 @@ def _fronts(outcomes: Sequence[Outcome]) -> str:
             charts.append(f"<div>{svg.scatter_chart(f'{board}: accuracy in % over FPS', points, best)}</div>")
     if not charts:
         return ""
-    what = "The line joins the networks that no other surpasses in accuracy and frame rate both."
+    what = "The line joins the networks that no other surpasses in both accuracy and frame rate."
     return f'<section><h2>Fronts</h2><p>{what}</p><div class="charts">{"".join(charts)}</div></section>'
 
 
@@ -115,7 +115,7 @@ def _rows(outcomes: Sequence[Outcome]) -> str:
         cells = "".join(f"<td>{'' if f is None else f'{f:,.0f}'}</td>" for f in figures)
         rows.append(f"<tr><td>{escape(o.cell)}</td><td>{o.state.value}</td><td>{share}</td>{cells}</tr>")
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    what = "Each cell is a run folder of its own below runs/, with a report of its own."
+    what = "Each cell is a separate run folder below runs/, with its own report."
     return f'<section><h2>Cells</h2><p>{what}</p><div class="scroll">{table}</div></section>'
 
 
@@ -123,5 +123,5 @@ def _failures(outcomes: Sequence[Outcome]) -> str:
     lines = [f"<dt>{escape(o.cell)}</dt><dd>{escape(o.error)}</dd>" for o in outcomes if o.error]
     if not lines:
         return ""
-    what = "What the others came to stands. The same command tries cells that failed again."
+    what = "Results of the others are kept. The same command tries failed cells again."
     return f'<section><h2>Without a result</h2><p>{what}</p><dl class="facts">{"".join(lines)}</dl></section>'

@@ -1,4 +1,4 @@
-"""Reports of vendor tools and the board's log to Measurements; what is not known for sure is refused, never guessed."""
+"""Turns vendor reports and the board's log into Measurements; what is uncertain is refused, never guessed."""
 
 import re
 from pathlib import Path

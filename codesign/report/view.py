@@ -1,4 +1,4 @@
-"""Everything that is known about a run, as one value: what summary.json and report.html are made of."""
+"""Everything that is known about a run, as one value. summary.json and report.html are made from it."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -25,7 +25,7 @@ class Column(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """Share of test images classified rightly by the float, the fake-quantized and the integer network.
+    """Share of test images classified correctly by the float, the fake-quantized and the integer network.
 
     What was not measured is None. `images`: of the test part; `differing`: integers in which the fake-quantized
     network and the golden model disagree.
@@ -54,7 +54,7 @@ class PlainFloat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How the design, and the network if it was searched too, came about.
+    """How the design was found, and the network if it was searched too.
 
     `gap`: how much of the goal (interval, latency or resources) a better design could save at most, as a share.
     `edited`: the design is no longer the one that was found, so that nothing is known of it.
@@ -133,7 +133,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """How a float network was quantized after training: by which data, and what it lost where."""
+    """How a float network was quantized after training: with which data, and what it lost where."""
 
     data: str
     sqnr_db: float | None
@@ -152,7 +152,7 @@ class Series:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class View:
-    """A run as far as it has come; what was not done is None or empty.
+    """A run so far; what was not done is None or empty.
 
     `remarks`: sentences that a reader must know; `wrong`: sentences on what failed or is not bit-exact.
     """

@@ -1,4 +1,4 @@
-"""Where the least interval lies: a quick lower bound, whatever the converters, and the way up to what fits."""
+"""The range of the least interval: a quick lower bound that holds for any converters, and steps up to what fits."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """The least sum of tables over pairs of variables, exactly: variables leave one by one.
 
-A variable with two neighbours leaves a table over these two behind, which is a product of matrices where plus takes the
-place of times, and least that of plus. Networks of chains and branches need no more. Where a variable would leave a
+A variable with two neighbours leaves behind a table over these two. The table is a product of matrices in which sums
+replace products, and minima replace sums. Networks of chains and branches need no more. Where a variable would leave a
 table over three, `plan` drops the pair that spans most variables; sums without it are lower bounds.
 """
 
@@ -27,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """In which order variables leave, and the pairs that are left out."""
+    """The order in which variables leave, and the pairs that are left out."""
 
     steps: tuple[Step, ...]
     dropped: frozenset[Pair]

@@ -1,6 +1,6 @@
 """The exact program over what prices leave of a menu: one option per site, at the least cost within the budget.
 
-Options that another beats whatever its neighbours choose are taken out first; the rest is a mixed-integer program.
+Options that another one beats, whatever the neighbours choose, are removed first. The rest is a mixed-integer program.
 Width converters couple neighbours and are exact: every edge has a variable for each pair of word widths at its ends.
 """
 
@@ -18,7 +18,7 @@ from codesign.search.program import Answer, Program
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The latency is what is to be least, and at most `limit` cycles."""
+    """The latency is to be minimized, and at most `limit` cycles."""
 
     limit: float
 

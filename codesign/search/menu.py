@@ -15,8 +15,8 @@ from codesign.model.space import Edge, Site, Space
 from codesign.ops.arrays import BoolArray, IntArray
 from codesign.search.elimination import FloatArray, Least, Pair, Plan, Tables, least, marginals, plan
 
-_NONE = 0.25  # stands for a limit of 0, so that one of the resource takes more than there is
-_ENDLESS = 1e9  # stands for no limit: no design takes so much
+_NONE = 0.25  # replaces a limit of 0, so that one unit of the resource takes more than there is
+_ENDLESS = 1e9  # means no limit: no design takes so much
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,8 @@
-"""Prices of the resources that tell what no selection can do, and selections that come close to it.
+"""Prices of the resources that prove what no selection can reach, and selections that come close to it.
 
 A selection within the budget costs at most the sum of all prices, whatever they are. So where the cheapest one costs
-more, there is none. The prices that tell most are found by cutting planes: every cheapest selection that was seen
-limits what any prices can tell.
+more, there is none. The prices that prove most are found by cutting planes: every cheapest selection found so far
+limits what any prices can prove.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ CLOSE = 1e-5  # of the bound: nearer to what no prices can exceed is not looked 
 TINY = 1e-9
 _MOST = 1e3  # of a price, where their sum is free
 _MENDS = 80  # changes of one option that bring a selection within the budget, at most
-_NARROW = 3000  # options among which such changes are looked for
+_NARROW = 3000  # options among which such changes are searched
 
 
 @dataclass(frozen=True, slots=True, eq=False)

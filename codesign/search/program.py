@@ -76,7 +76,7 @@ class Program:
     def variables(self, costs: FloatArray, *, choice: bool, most: float = np.inf) -> int:
         """Add one variable per cost, 0 or 1 if `choice`, else any number from 0 to `most`; the index of the first.
 
-        A limit that lines imply is worth naming: without it, presolve of HiGHS 1.12 can go on for ever.
+        A limit that lines imply is worth naming: without it, presolve of HiGHS 1.12 may never end.
         """
         first = self.size
         self._most.append(1.0 if choice else most)

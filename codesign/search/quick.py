@@ -1,8 +1,8 @@
 """The selection of small latency, and a bound of it.
 
-The latency estimate of a selection is a sum over its sites: of cycles and steps, each times a weight that the way of
-the image through the graph gives it. Which way counts depends on the selection, and no way is above the latency. So
-mixtures of ways, with prices of the resources, bound the latency of every selection.
+The latency estimate of a selection is a weighted sum of cycles and steps over its sites. The weights come from the
+image's path through the graph. Which path counts depends on the selection, and no path is above the latency. So
+mixtures of paths, with prices of the resources, bound the latency of every selection.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ _MOST = 1e3  # of a price, in latencies
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """A way through the graph: what the cycles [S] and steps [S] of every site weigh in the latency."""
+    """A path through the graph: the weights of every site's cycles [S] and steps [S] in the latency."""
 
     work: FloatArray
     steps: FloatArray

@@ -20,8 +20,9 @@ _STEPS = (1.003, 1.01, 1.03, 1.1, 1.3, 2.0, 4.0)  # times the least budget that 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A space, what a design may take of the board [5], what each of the resources costs [5], and how much work may be
-    spent: nodes of every exact program.
+    """What is asked of a space: `budget` [5], what a design may take of the board; `weights` [5], what resources cost.
+
+    `nodes`: how much work may be spent, in nodes of every exact program.
     """
 
     space: Space

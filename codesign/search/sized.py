@@ -1,4 +1,4 @@
-"""The best design of a graph with its buffers sized; what the search of engines does not know is fed back to it."""
+"""The best design of a graph with its buffers sized. What sizing shows is fed back to the search of engines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from codesign.search.design import NODES, SearchResult, board_share, interval_fl
 from codesign.search.goal import Goal
 
 ROUNDS = 12  # of design search, each with more reserved for buffers
-_LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of small latency are looked for; best first
+_LADDER = (1.4, 1.0, 1.2, 2.0)  # times the least interval, where designs of small latency are searched; best first
 
 
 @dataclass(frozen=True, slots=True)
 class _Effort:
-    """How quick designs are looked for: steps of the ladder, nodes for each, and what is left free of the board.
+    """How quick designs are searched: steps of the ladder, nodes for each, and what is left free of the board.
 
     The proof that nothing is quicker would take minutes, and is not asked for.
     """
@@ -69,7 +69,7 @@ def search_sized_design(
 def quick_sized_design(graph: Graph, board: Board, demand: Demand, reserve: Resources = _NOTHING) -> _Sized:
     """Return the design of least interval or, where it is later than demanded, a quick one if there is one.
 
-    The quick one is looked for in one place only, for searches that ask often. That of search_sized_design may be a
+    The quick one is searched in one place only, for searches that ask often. That of search_sized_design may be a
     little quicker. `reserve`: left free within the board's budget. Buffers are sized. Raise InfeasibleError if nothing
     fits.
     """

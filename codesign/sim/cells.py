@@ -1,4 +1,4 @@
-"""The primitives of Xilinx parts, as paths see them: what a clock starts, what waits for it, what lies between."""
+"""The primitives of Xilinx parts as parts of paths: where a path starts, where it ends, and what lies between."""
 
 import re
 from collections.abc import Iterable, Iterator

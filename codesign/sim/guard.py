@@ -1,4 +1,4 @@
-"""A program of its own, run by sim.tool: starts a tool, and ends all of it when codesign ends, in whatever way.
+"""A separate program, run by sim.tool: starts a tool, and ends all of it when codesign ends, in whatever way.
 
 It leads a process group that holds the tool and all that the tool starts. codesign keeps one end of a socket. When
 codesign dies, even by `kill -9`, the system closes that end, and the guard kills the group.
@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 
-CHECK_S = 0.5  # between looks at the tool, should the message of its end be lost
+CHECK_S = 0.5  # between checks of the tool, in case the message of its end is lost
 
 
 def main(arguments: list[str]) -> None:

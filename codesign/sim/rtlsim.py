@@ -72,7 +72,7 @@ def rtlsim(
 
 
 def build(project: Project, work: Path, *, timeout_s: float) -> tuple[Path, Path]:
-    """Return the RTL folder and the compiled test bench, built unless this project's build stands there already.
+    """Return the RTL folder and the compiled test bench, built unless this project's build is already there.
 
     Raise ToolError; a lint warning of Verilator is an error.
     """

@@ -1,7 +1,7 @@
 """Open synthesis: counts primitives of the SystemVerilog project with Yosys, through the `pyosys` package.
 
-Synthesis only: no placement, no routing, no clock rate. The counts are for the RTL spelling; the HLS spelling's are a
-vendor tool's to tell.
+Synthesis only: no placement, no routing, no clock rate. The counts are for the RTL spelling; only a vendor tool can
+count those of the HLS spelling.
 """
 
 import json
@@ -42,10 +42,10 @@ def synthesize(project: Project, board: Board, work: Path, *, timeout_s: float =
     """Synthesize the files below `rtl/` for the board's family in the folder `work`; return the whole machine's
     resources.
 
-    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts.
-    A part that was synthesized before in this folder, from the same content by the same version, is not done again.
-    Raises ToolError if pyosys is missing, fails or takes longer than timeout_s seconds; UnsupportedError, at once, if
-    an engine has more products in one piece than can be synthesized in a reasonable time.
+    Every engine is synthesized alone, and what is left of the top; the counts are the sums, see sim.yosys_parts. A part
+    that was synthesized before in this folder, from the same content by the same version, is not done again. Raises
+    ToolError if pyosys is missing, fails or takes longer than timeout_s seconds. Raises UnsupportedError at once if an
+    engine has more products in one piece than can be synthesized in a reasonable time.
     """
     family = board.fabric.synthesis
     if family is None:

@@ -26,7 +26,7 @@ _RUN = (
 _WORDS, _BITS = 2048, 4096  # of a memory's random contents: more than any module here has; what is too much is cut off
 _FILE = re.compile(r'FILE = "([^"]*)"')
 _INSTANCE = re.compile(r"^  (\w+) #\((?:\n    .*)*\n  \) (\w+) \(", re.MULTILINE)  # of accel.sv
-_TABLES = 64  # lanes that may have a table of their own
+_TABLES = 64  # lanes that may have their own table
 _FLAT = "setattr -mod -unset keep_hierarchy *"
 
 

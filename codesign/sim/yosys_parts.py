@@ -1,16 +1,16 @@
-"""A program of its own, run by sim.synth: synthesizes every engine of a design, and what is left of the top, at once.
+"""A separate program, run by sim.synth: synthesizes every engine of a design, and what is left of the top, at once.
 
 Engines meet in registered streams, so little is lost by synthesizing each alone, and all cores have work. The array of
-a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes.
-The registers of its operands go with it, because a DSP may take them in. That array alone may take some per cent fewer
-LUTs than as part of the whole; what else it takes is the same.
+a wide engine is synthesized with one lane and with two: what the second lane adds is what every further lane takes. The
+registers of its operands go with it, because a DSP may take them in. That array alone may take some per cent fewer LUTs
+than as part of the whole; its other counts are the same.
 A part is known by its content: where the counts of the same content are kept, they are taken as they are.
 
 Needs pyosys. Its first arguments are a file with the passes that read the design, the family and the top module. Then
-come the folder for the cell counts, the folder where counts are kept by content, the version of Yosys, and the
-instances in the top module that are engines. The first folder gets a file for each part, and `parts.json` with all of
-them: [{"file", "times"}]. If a part is too large or failed, it gets a file `too_large` or `failed` instead, with a
-sentence that names the part.
+come the folder for the cell counts, and the folder where counts are kept by content. The last are the version of Yosys,
+and the instances in the top module that are engines. The first folder gets a file for each part, and `parts.json` with
+all of them: [{"file", "times"}]. If a part is too large or failed, it gets a file `too_large` or `failed` instead, with
+a sentence that names the part.
 """
 
 import hashlib
@@ -223,8 +223,8 @@ def _count(design: Any, part: Part, job: Job) -> None:
 def canonical(text: str, path: str) -> str:
     """Return a part's RTLIL without what only its place in the design decides.
 
-    That is the instance that it is (`path`), the lines where it stands, and the numbers of names that Yosys made, which
-    become their order here. Two parts of the same text have the same cells.
+    That is its instance (`path`), its lines in the source, and the numbers in names that Yosys made. Numbers are
+    replaced by their order here. Two parts of the same text have the same cells.
     """
     numbers: dict[str, int] = {}
     text = _PLACE.sub("", text)

@@ -121,7 +121,7 @@ def _as_batch(case: NodeCase) -> NodeCase:
 
 
 def _names(case: NodeCase) -> list[str]:
-    """Return the names of the network's inputs, those that have a value of their own left out."""
+    """Return the names of the network's inputs, without those that have a value."""
     held = {tensor.name for tensor in case.model.graph.initializer}
     return [entry.name for entry in case.model.graph.input if entry.name not in held]
 

@@ -183,7 +183,7 @@ def _set(tensor: Any, values: Array) -> None:
 
 
 def _entry(model: Any) -> str:
-    """Return the name of the only input that has no value of its own."""
+    """Return the name of the only input that has no value."""
     held = {tensor.name for tensor in model.graph.initializer}
     return next(str(entry.name) for entry in model.graph.input if entry.name not in held)
 

@@ -178,7 +178,7 @@ class _Builder:
         return int(self.rng.integers(qtype.qmin, qtype.qmax + 1))
 
     def rule(self, otype: QType, shift: int) -> OutputRule:
-        """Return how outputs are made: often the usual way, else with a rounding, a zero point or bounds of its own."""
+        """Return how outputs are made: often the usual way, else with its own rounding, zero point or bounds."""
         if self.is_plain or self.rng.random() < 0.3:
             return HALF_UP
         zero, bounds = self.zero(otype), None

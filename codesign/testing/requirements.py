@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# What stands behind a marker: a program, or a Python package, or a file.
+# What a marker requires: a program, or a Python package, or a file.
 PROGRAMS = {
     "gxx": "g++",
     "clang": "clang++",

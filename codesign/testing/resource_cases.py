@@ -104,7 +104,7 @@ def compare(case: Case, work: Path) -> Row:
 
 
 def blank_images(graph: Graph) -> tuple[IntArray, IntArray]:
-    """Return one blank image and its blank results, one behind another: synthesis reads no test data."""
+    """Return one blank image and its blank results, one after another: synthesis reads no test data."""
     shape, results = graph.input.shape, sum(node.oshape.elements for node in graph.output_nodes)
     x, y = np.zeros((1, shape.y, shape.x, shape.c), dtype=np.int64), np.zeros((1, results), dtype=np.int64)
     return x, y

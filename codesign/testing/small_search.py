@@ -60,7 +60,7 @@ def tiny_space() -> Space:
 
 
 def rich_space() -> Space:
-    """Return the tiny space with resolutions to choose from, and with bits of their own inside the blocks."""
+    """Return the tiny space with resolutions to choose from, and with separate bits inside the blocks."""
     space = tiny_space()
     first, second = space.stages
     leading, later = first.blocks

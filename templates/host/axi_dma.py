@@ -104,7 +104,7 @@ class Channel:
         return bool(int(self.ring[self.count - 1, BD_STATUS]) & BD_COMPLETE)
 
     def check(self):
-        """Raise DeviceError unless every image moved exactly its bytes, in a packet of its own.
+        """Raise DeviceError unless every image moved exactly its bytes, in its own packet.
 
         What pads a result's last word may be left out by the accelerator (TKEEP), so both lengths are right for it.
         """

@@ -5,9 +5,9 @@ The accelerator takes and gives integers; this driver neither normalises, crops 
 numbers as in the training data into integers, `dequantize` turns the integers of results into real values.
 
 Images and results are HWC, channel innermost. Both directions of the AXI DMA run in scatter-gather mode with one
-descriptor per image, so that the bytes and the end of every single image are checked. Every wait has a time-out, by
-default ten times the predicted duration and at least ten seconds; it ends in DeviceTimeout, whose text is a dump of all
-that the hardware can tell. The clock is set, read back, and stands in the result file as it was read.
+descriptor per image. So the bytes and the end of every single image are checked. Every wait has a time-out: by default
+ten times the predicted duration, and at least ten seconds. It raises DeviceTimeout, whose text has all that the
+hardware reports. The clock is set and read back. The result file has the clock that was read.
 
     python3 driver.py selftest  --bitstream accel.bit
     python3 driver.py benchmark --bitstream accel.bit --images 2048 --result board.json
@@ -99,9 +99,9 @@ def load_selftest():
 class Accelerator:
     """The loaded accelerator. Use it in a `with` statement, or call `close`.
 
-    `capacity` is how many images go to the device in one start; `timeout_s` is how long to wait for them, None for a
-    time that follows from the prediction. `clock_mhz` is the clock as read back. Raises DeviceError if the bitstream
-    does not hold the design that this driver was rendered for, or the clock is too fast for it.
+    `capacity` is how many images go to the device in one start. `timeout_s` is how long to wait for them; with None the
+    time follows from the prediction. `clock_mhz` is the clock as read back. Raises DeviceError if the bitstream does
+    not hold the design that this driver was rendered for, or the clock is too fast for it.
     """
 
     def __init__(self, bitstream, timeout_s=None, capacity=params.BATCH):
@@ -313,9 +313,9 @@ class Accelerator:
     def benchmark(self, images=2048):
         """Run `images` self-test images and return the content of the result file; see README.md for its fields.
 
-        Images go in full batches of `capacity`, two at least; every result is compared with the golden one.
-        Throughput is (N-1) / (t_last - t_first): from the counters of the accelerator over the images of one batch
-        where it has them, else from the host's clock over the batches.
+        Images go in full batches of `capacity`, two at least; every result is compared with the golden one. Throughput
+        is (N-1) / (t_last - t_first). If the accelerator has counters, they give it over the images of one batch.
+        Otherwise the host's clock gives it over the batches.
         """
         vector, golden = load_selftest()
         batches = max(2, -(-images // self.capacity))

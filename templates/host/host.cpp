@@ -3,8 +3,8 @@
 //
 // The accelerator is driven by its registers through xrt::ip; the movers mm2s and s2mm between memory and its streams
 // are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
-// Every wait has a time-out, by default ten times the predicted duration and at least ten seconds, which ends in a dump
-// of all that the hardware can tell.
+// Every wait has a time-out: by default ten times the predicted duration, and at least ten seconds. It ends in a dump
+// of all that the hardware reports.
 //
 //   host [--xclbin FILE] [--device N] [--images N] [--batch N] [--timeout-ms N] [--selftest DIR] [--result FILE]
 //

@@ -6,9 +6,9 @@
 prints the class of every image of an .npy file, [Y,X,C] or [N,Y,X,C], and leaves the integer outputs [N,OY,OX,K].
 The numbers are those of the training data: `Network.encode` makes integers of them as the training did, see ENCODING.
 
-Between layers go integers, held in float64: every sum and product here is exact in it, so the outputs equal those of
-the machine in every word. Weights and biases are parameters, real numbers in steps of the layer's output; they are
-rounded to their grid on the way, and the gradient passes the rounding. To fine-tune:
+Layers exchange integers, held in float64. Every sum and product here is exact in it, so the outputs equal those of the
+machine in every word. Weights and biases are parameters: real numbers in steps of the layer's output. They are rounded
+to their grid in each pass, and the gradient passes through the rounding. To fine-tune:
 
     network = load()
     loss = functional.cross_entropy(network(images), labels)   # images [B,C,Y,X]: network.encode(numbers [B,Y,X,C])
@@ -95,7 +95,7 @@ class Conv(nn.Module):
 
 
 class Lookup(nn.Module):
-    """Every value of x[B,C,Y,X] replaced by its entry of a table, of all channels or of its own.
+    """Every value of x[B,C,Y,X] replaced by its entry of a table, which is one for all channels or one for each.
 
     `least`: the value of the first entry. The gradient is the slope between the neighbouring entries.
     """

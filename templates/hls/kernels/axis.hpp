@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT-0
-// The AXI-Streams at both ends: an image's elements lie densely in HWC order, one in each container of CONTAINER bits,
-// LANES in a word; the last word of an image is padded with zeros and, on the way out, marked `last`.
+// The AXI-Streams at both ends. An image's elements lie densely in HWC order: one in each container of CONTAINER bits,
+// LANES in a word. The last word of an image is padded with zeros. On the way out it is marked `last`.
 // Cfg: BITS SIGNED CONTAINER LANES WORDS (of an image) TAIL (elements in the last word).
 #pragma once
 

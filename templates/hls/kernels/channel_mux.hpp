@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // Maps side by side in channels: the words of each input's pixel in turn.
 //
-// ins: pixels of as many words as WORDS says of each input. out: all of them, the first input's first.
+// ins: pixels; WORDS has the words of a pixel for each input. out: all words of a pixel, the first input's first.
 // Cfg: PIXELS (of an image) OUT_PIXEL_WORDS (the sum of WORDS), OBITS EMIT.
 // Mirrors codesign/ops/concat.py.
 #pragma once

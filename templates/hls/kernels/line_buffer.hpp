@@ -6,7 +6,7 @@
 // one word and one pass.
 // The memory is circular; addresses count words from the start, modulo 2**32. `taken` words have arrived, those before
 // `held` are no longer needed. A step runs as soon as its own word is there. STREAMING: every word is used once and in
-// order, and the memory is not used. A word is read three iterations after it was taken at the earliest, which leaves
+// order, and the memory is not used. A word is read at the earliest three iterations after it was taken. This leaves
 // room for the memory's own pipeline.
 //
 // Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X DILATION_Y DILATION_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS INNER PASSES STREAMING,
@@ -153,8 +153,8 @@ class line_buffer {
     held_ = base_ + oldest();
   }
 
-  // The oldest word of the image that this window or a later one needs: this window's first, or the start of the map
-  // while the next row of windows begins there too.
+  // The oldest word of the image that this window or a later one needs. It is this window's first word. While the next
+  // row of windows also begins at the start of the map, it is that start.
   uint32_t oldest() const {
     HLS_INLINE
     const int row = iy_ > 0 ? iy_ * ROW : 0;

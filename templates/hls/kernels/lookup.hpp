@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
-// Replaces every value by its entry of a table: PE = EMIT lanes, each with a column of its own.
+// Replaces every value by its entry of a table: PE = EMIT lanes, each with its own column.
 //
-// in, out: pixels in words of EMIT channels. A row of the table is the value's bits, below the word of the pixel where
-// the FOLD words of a pixel have tables of their own.
+// in, out: pixels in words of EMIT channels. The row of the table is the value's bits. Where the FOLD words of a pixel
+// have separate tables, the number of the word stands above these bits.
 // Cfg: FOLD IN_BITS, PIXELS (of an image) OUT_PIXEL_WORDS OBITS OSIGNED EMIT.
 // Mirrors codesign/ops/lookup.py.
 #pragma once

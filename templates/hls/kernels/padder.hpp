@@ -3,10 +3,10 @@
 //
 // in:  IY x IX pixels of FOLD words. out: PAD_OY x PAD_OX pixels; those of the input lie in rows TOP, TOP + STRIDE_Y, ...
 //      and columns LEFT, LEFT + STRIDE_X, ...
-// The memory is circular; a word is given up when it is read, three iterations after it was taken at the earliest, which
+// The memory is circular. A word is freed when it is read, at the earliest three iterations after it was taken. This
 // leaves room for the memory's own pipeline.
-// Cfg: LANES BITS FOLD IY IX PAD_OY PAD_OX TOP LEFT STRIDE_Y STRIDE_X VALUE, DEPTH (words of the memory, a power of two),
-//      OBITS EMIT.
+// Cfg: LANES BITS FOLD IY IX PAD_OY PAD_OX TOP LEFT STRIDE_Y STRIDE_X VALUE,
+//      DEPTH (words of the memory, a power of two), OBITS EMIT.
 // Mirrors codesign/ops/pad.py.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
-// The directives of the kernels, each a macro of its own, so that every compiler sees only what it understands:
-// the vendors' synthesis the pragmas, any other compiler nothing. A macro stands directly under the loop or the
-// declaration that it governs.
+// The directives of the kernels. Each is a macro, so that every compiler sees only what it understands. The vendors'
+// synthesis sees the pragmas, any other compiler nothing. A macro stands directly under the loop or the declaration
+// that it governs.
 #pragma once
 
 #if defined(__SYNTHESIS__) && !defined(__BAMBU__)
@@ -59,8 +59,8 @@
   CODESIGN_PRAGMA(HLS INTERFACE s_axilite port=return bundle=control) \
   CODESIGN_PRAGMA(HLS INTERFACE ap_ctrl_hs port=return)
 
-// Whether to take a word now. Vendors' pipelines must never stop inside an iteration, or words in flight would wait
-// with it, so they take what is there and go round again; elsewhere a word that is needed now is waited for.
+// Whether to take a word now. Vendors' pipelines must never stop inside an iteration, or words in flight would stop
+// too. So they take a word if there is one, and iterate again. Elsewhere the kernel waits for a word that it needs now.
 #if defined(CODESIGN_VENDOR)
 #define HLS_TAKE(stream, needed) (static_cast<void>(needed), !(stream).empty())
 #elif defined(__BAMBU__)

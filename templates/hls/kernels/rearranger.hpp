@@ -2,7 +2,7 @@
 // Reads the words of a map in another order, or only some of them: nested loops over a memory.
 //
 // NUMBERS: how many turns each of LOOPS loops makes, the innermost first; then how many words further on each turn of a
-// loop begins. All begins at word FIRST of an image of IMAGE words. Words before the next are given up when all loops
+// loop begins. All begins at word FIRST of an image of IMAGE words. Words before the next are freed when all loops
 // below FREE end; with PASS < LOOPS, only in the last turn of that loop.
 // The memory is circular; addresses count words from the start, modulo 2**32. `taken` words have arrived, those before
 // `held` are no longer needed. A word is read three iterations after it was taken at the earliest, which leaves room for

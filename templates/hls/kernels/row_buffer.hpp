@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT-0
-// Reads a map word by word and replays it a column of the window a step: FY words, for oy, ox, group, pass, fx, inner.
+// Reads a map word by word and replays a column of the window in a step. A step is FY words, for oy, ox, group, pass,
+// fx, inner.
 //
-// Groups and passes are those of line_buffer.hpp. BANKS memories of a row each make one circular memory: the rows of all
-// images lie in turn, so that all rows of a window are read at once, at one address. `taken` words have arrived, those
-// before `held` are no longer needed. A step runs as soon as its word in the lowest row inside the map is there. A word
-// is read three iterations after it was taken at the earliest, as in line_buffer.hpp.
+// Groups and passes are those of line_buffer.hpp. BANKS memories of a row each make one circular memory. It takes the
+// rows of all images in turn, so that all rows of a window are read at once, at one address. `taken` words have
+// arrived, those before `held` are no longer needed. A step runs as soon as its word in the lowest row inside the map
+// is there. A word is read three iterations after it was taken at the earliest, as in line_buffer.hpp.
 //
 // Cfg: IY IX OY OX FY FX STRIDE_Y STRIDE_X DILATION_X PAD_TOP PAD_LEFT, LANES PIXEL_WORDS INNER PASSES, TAPS (all of FY),
 //      BANKS, IBITS ISIGNED, FILL (the value of positions outside the map).

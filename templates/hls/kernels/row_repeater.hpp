@@ -3,9 +3,10 @@
 //
 // in: rows of X pixels, each of FOLD words. out: the words of the larger map.
 // The memory is circular; addresses count words from the start, modulo 2**32. `taken` words have arrived, those before
-// `held` are no longer needed. A word is read three iterations after it was taken at the earliest, which leaves room for
+// `held` are no longer needed. A word is read at the earliest three iterations after it was taken. This leaves room for
 // the memory's own pipeline.
-// Cfg: FOLD X FY FX, DEPTH (words of the memory, a power of two), PIXELS OUT_PIXEL_WORDS (of the larger map) OBITS EMIT.
+// Cfg: FOLD X FY FX, DEPTH (words of the memory, a power of two), PIXELS OUT_PIXEL_WORDS (of the larger map),
+//      OBITS EMIT.
 // Mirrors codesign/ops/resize.py.
 #pragma once
 

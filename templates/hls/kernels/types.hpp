@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // Integers of the kernels, and words of lanes.
 //
-// Storage has its exact width under synthesis. Simulation computes the same values in native integers, a hundred
-// times faster; with CODESIGN_EXACT defined it uses the exact widths as well, which proves that they suffice.
+// Storage has its exact width under synthesis. Simulation computes the same values in native integers, a hundred times
+// faster. With CODESIGN_EXACT defined it uses the exact widths too; this proves that they suffice.
 // A word holds LANES integers of BITS bits, lane 0 in the lowest bits.
 #pragma once
 

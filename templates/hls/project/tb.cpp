@@ -3,10 +3,10 @@
 //
 //     tb [DATA_FOLDER [OUTPUT_FILE]]
 //
-// DATA_FOLDER holds input.dat and golden.dat: one image per line, decimal integers, HWC; and layer_<node>.dat, golden
-// outputs of the nodes for the first images, which are used to find the first layer that differs. The outputs are
-// written to OUTPUT_FILE in the form of golden.dat. Exit status: 0 if all is equal, 1 if not, 2 if a file is missing or
-// malformed. The line that begins with CSIM is for programs.
+// DATA_FOLDER holds input.dat and golden.dat: one image per line, decimal integers, HWC. It also holds
+// layer_<node>.dat, golden outputs of the nodes for the first images. They show the first layer that differs. The
+// outputs are written to OUTPUT_FILE in the form of golden.dat. Exit status: 0 if all is equal, 1 if not, 2 if a file
+// is missing or malformed. The line that begins with CSIM is for programs.
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ bool exists(const std::string& path) {
   return file != nullptr;
 }
 
-// Where the data are if no argument says so: simulators run the bench in folders of their own.
+// Where the data are if no argument says so: simulators run the bench in their own folders.
 std::string find_data() {
   const char* const candidates[] = {"tb/data", "data", ".", "../tb/data", "hls/tb/data"};
   for (const char* candidate : candidates) {
@@ -131,7 +131,7 @@ void push_image(const image_t& image, hls::stream<axis_in_t>& in) {
   }
 }
 
-// Take one image from every output, one output behind another as in golden.dat, and count the words that differ from the
+// Take one image from every output, one output after another as in golden.dat. Count the words that differ from the
 // golden ones in data, keep or last.
 struct puller_t {
   const image_t& golden;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT-0
-// Mover from memory to the accelerator's input stream, a kernel that XRT manages: source[images * words] goes out word
-// by word, TLAST at the end of each image. The stream is as wide as the memory port, so that a word moves every cycle.
+// Mover from memory to the accelerator's input stream, a kernel that XRT manages. It sends source[images * words] word
+// by word, with TLAST at the end of each image. The stream is as wide as the memory port, so that a word moves every
+// cycle.
 
 #include "mover.hpp"
 

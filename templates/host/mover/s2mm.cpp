@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT-0
-// Mover from the accelerator's output stream to memory, a kernel that XRT manages: takes exactly images * words words,
-// whatever TLAST says, and counts in status[0] the words whose TLAST is not that of the last word of an image.
+// Mover from the accelerator's output stream to memory, a kernel that XRT manages. It takes exactly images * words
+// words, whatever TLAST says. status[0] counts the words with a wrong TLAST: only the last word of an image has it.
 
 #include "mover.hpp"
 

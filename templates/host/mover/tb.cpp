@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT-0
-// C simulation of the movers: every word arrives in order, TLAST stands at the end of each image and nowhere else, and
-// s2mm counts a TLAST that is missing and one that is too many. Returns the number of failed checks.
+// C simulation of the movers. Every word arrives in order, and TLAST stands at the end of each image and nowhere else.
+// s2mm counts a missing TLAST and a superfluous one. Returns the number of failed checks.
 
 #include <cstdio>
 #include <vector>

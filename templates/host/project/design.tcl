@@ -5,7 +5,7 @@
 #
 #   CODESIGN_SPELLING    rtl (default) or hls
 #   CODESIGN_BOARD_PART  board part of an installed board file, for the processor's preset; without it the processor
-#                        keeps Vivado's defaults but for its clocks; PYNQ's own boot loader has set the rest right
+#                        keeps Vivado's defaults except for its clocks; PYNQ's boot loader has already set the rest
 #   CODESIGN_JOBS        parallel jobs, by default 4
 
 set here [file normalize [file dirname [info script]]]
@@ -31,7 +31,7 @@ proc add_ip {name instance {settings {}}} {
 }
 
 # PL clock 0 as PYNQ will have it: of the IO PLL, by these divisors. PYNQ applies the divisors of the handoff file to
-# the IO PLL whatever it says of the source, and Vivado takes another PLL on UltraScale+ unless told.
+# the IO PLL, whatever source the file names. On UltraScale+, Vivado takes another PLL unless told.
 proc zynq_clock {accel} {
   upvar $accel a
   return [list CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ $a(crystal_mhz) CONFIG.PCW_FCLK0_PERIPHERAL_CLKSRC {IO PLL} \

@@ -79,9 +79,9 @@ proc open_vitis_run {here} {
   add_sources $here
 }
 
-# Tools up to 2021.2 make the core's revision of the date, which no longer fits 32 bits since 2022, and stop with "bad
-# lexical cast" or "is an invalid argument"; AMD's patch for it is answer record 76960. A third number of the version is
-# taken for the revision instead, as users report.
+# Tools up to 2021.2 make the core's revision from the date, which has not fitted 32 bits since 2022. They stop with
+# "bad lexical cast" or "is an invalid argument". AMD's patch for it is answer record 76960. If the version has a third
+# number, the tools take that as the revision, as users report.
 proc export_version {tool} {
   return [expr {$tool eq "vitis_run" ? "1.0" : "1.0.1"}]
 }
@@ -97,7 +97,7 @@ open_$tool $here
 set_part $accel(part)
 create_clock -period $accel(period_ns) -name default
 set_clock_uncertainty [format %.3f [expr {0.27 * $accel(period_ns)}]]
-# Every loop states its pipelining; no tool adds any of its own.
+# Every loop states its pipelining; no tool adds any.
 config_compile -pipeline_loops 0
 config_rtl -reset control
 

@@ -12,7 +12,7 @@ proc spelling {} {
   return $found
 }
 
-# The folder that holds the component.xml of the spelling. Every tool version exports to a place of its own.
+# The folder that holds the component.xml of the spelling. Every tool version exports to a different place.
 proc ip_folder {root} {
   if {[spelling] eq "rtl"} {
     set places {build/ip_rtl}

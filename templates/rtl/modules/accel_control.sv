@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT-0
 // AXI-Lite register file, gate of the input stream, end-of-image marks and hardware cycle counters.
 //
-// Register map: codesign/emit/registers.py. After start the gate lets exactly `images` images in; `done` rises when the
-// last beat of the last image has left, whatever the reason for which beats waited. Cycles are counted in 64 bits: a
-// slow design passes 2**32 of them within one start. Their halves do not change between `done` and the next start.
+// Register map: codesign/emit/registers.py. After start the gate lets exactly `images` images in. `done` rises when the
+// last beat of the last image has left, whatever beats waited for. Cycles are counted in 64 bits: a slow design passes
+// 2**32 of them within one start. Their halves do not change between `done` and the next start.
 //
 // What the host reads counts one cycle late, at both ends alike; only the gate and the ends of images are of the moment.
 // IN_LATE: cycles by which out_beat_i comes late, and input beats are counted as much later. A read takes three cycles.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT-0
 // Takes the words of each input's pixel in turn: pixels side by side in channels, a word a cycle.
 //
-// Whose turn it is, is found a word ahead. Nothing waits behind the choice: see output_queue.sv.
+// The input whose turn it is, is found a word ahead. Nothing waits behind the choice: see output_queue.sv.
 //
-// Input i has as many words a pixel as the i-th 32 bits of WORDS say; the stream of input 0 is lowest in every vector.
+// The i-th 32 bits of WORDS are the words of a pixel of input i. The stream of input 0 is lowest in every vector.
 module channel_mux
   import codesign_pkg::*;
 #(
@@ -77,12 +77,10 @@ module channel_mux
   );
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (accept) steps <= steps + 1;
-  end
-  final $display("engine %m steps %0d", steps);
+  step_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .step_i(accept)
+  );
 `endif
 
 endmodule

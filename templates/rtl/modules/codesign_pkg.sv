@@ -30,6 +30,13 @@ package codesign_pkg;
     return x;
   endfunction
 
+  // Whether no tap of an image's first window lies inside the map, along one side of it: Feed.waits in
+  // codesign/machine/feeds.py.
+  function automatic bit misses(int taps, int dilation, int pad, int extent);
+    for (int tap = 0; tap < taps; tap++) if (tap * dilation >= pad && tap * dilation < pad + extent) return 0;
+    return 1;
+  endfunction
+
   // The first of `lanes` lanes in chain `index`, where `chains` chains are as long as each other or one lane shorter.
   function automatic int chain_begin(int index, int lanes, int chains);
     return (index * lanes) / chains;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT-0
 // Elementwise y = clamp((a * b * MULTIPLIER + half) >>> SHIFT) over PE lanes.
 //
-// Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image: it is taken beside the first pixel
+// Input 0 is a, input 1 is b. With REPEAT > 1, b is one pixel of FOLD words an image. It is taken with the first pixel
 // of a, and kept for the REPEAT - 1 others. SCALING and MULTIPLIER are those of requantize.
 // A register lies behind both factors. Products of LUTs are cut, see multiply.sv. Nothing waits behind the factors: see
 // output_queue.sv.
@@ -150,12 +150,10 @@ module gate
   );
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (accept) steps <= steps + 1;
-  end
-  final $display("engine %m steps %0d", steps);
+  step_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .step_i(accept)
+  );
 `endif
 
 endmodule

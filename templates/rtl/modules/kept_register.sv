@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // A register that a DSP behind it may take in, or with KEEP may not.
 //
-// Yosys 0.70 takes an adder and its register in front of a DSP48E1 for the DSP's own pre-adder, even where the register
-// feeds back to the adder, and loses the feedback. An accumulator that a DSP multiplies is therefore kept.
+// Yosys 0.70 takes an adder and its register in front of a DSP48E1 for the DSP's own pre-adder. It does so even where
+// the register feeds back to the adder, and loses the feedback. So an accumulator that a DSP multiplies is kept.
 module kept_register #(
   parameter int BITS = 8,
   parameter bit KEEP = 0

@@ -7,7 +7,7 @@
 //         of a word and a pass. `first_o` and `last_o` mark the first and last step of a pass: one result. The last waits
 //         for go_i.
 //
-// A circular memory of DEPTH words (a power of two). Its state, but for addresses, are two distances:
+// A circular memory of DEPTH words (a power of two). Apart from addresses, its state is two distances:
 //   behind_q  from the next word that is written to the word of the present step: below 0, that word is there
 //   room_q    from the end of what may be written to the next word that is written: below 0, a word may come
 // Inside the padding a step's word is virtual and never read. What may be written ends DEPTH words behind the oldest
@@ -70,8 +70,8 @@ module line_buffer
   // In the last pass of a window the read pointer stands this far behind its start.
   localparam int LastOffset = WindowSpan + FOLD - Inner;
   localparam int Origin = -(PAD_TOP * IX + PAD_LEFT) * FOLD;
-  // A word that is read lies less than this before the next that is written (it was not yet needed) or at most DEPTH
-  // behind; the end of what may be written is at most DEPTH and this ahead.
+  // The word of a step lies less than this ahead of the next word that is written: it was not needed yet. Or it lies at
+  // most DEPTH behind. What may be written ends at most DEPTH plus this ahead.
   localparam int Reach = max(StartImage, StartRow) + WindowSpan + StartColumn + 1;
   localparam int PtrBits = $clog2(DEPTH + Reach) + 1;
   typedef logic signed [PtrBits-1:0] ptr_t;
@@ -84,9 +84,9 @@ module line_buffer
   typedef logic signed [RowBits-1:0] row_t;
   typedef logic signed [ColumnBits-1:0] column_t;
 
-  // Loops, the innermost first: word of a group, fx, fy, pass, group, column, row; behind all is the next image. A step
-  // moves one loop on and begins those below it anew: `level_q` is the loop that the present step moves, and `moves_q`
-  // tells of each loop whether this is it or a loop below it.
+  // Loops, the innermost first: word of a group, fx, fy, pass, group, column, row; after all comes the next image. A
+  // step advances one loop and restarts those below it. `level_q` is the loop that the present step advances. `moves_q`
+  // tells for each loop whether it is this one or one below it.
   localparam int Loops = 7;
   localparam int Row = 6;
   localparam int Image = 7;
@@ -100,7 +100,8 @@ module line_buffer
   logic [Image:0] moves_q;
   logic [Loops-1:0] last;  // the loop is in its last turn
   logic near_q;            // the innermost loop is in its last turn but one
-  logic issue, accept, written, last_step, first_step_q, pad_q;
+  logic issue, accept, written, last_step, row_ends, first_step_q, pad_q;
+  ptr_t    behind_q;
   row_t    row_q;
   column_t column_q;
 
@@ -167,14 +168,27 @@ module line_buffer
     end
   end
 
+  // If an image's first window lies outside the map, its first step waits for its first word: no result leaves before.
+  logic begun;
+  if (misses(FY, DILATION_Y, PAD_TOP, IY) || misses(FX, DILATION_X, PAD_LEFT, IX)) begin : g_waits
+    logic begins_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begins_q <= 1'b1;
+      else if (issue) begins_q <= row_ends;
+    end
+    assign begun = !begins_q || behind_q < ptr_t'(Origin);
+  end else begin : g_goes
+    assign begun = 1'b1;
+  end
+
   assign last_step = moves_q[Result];
-  assign issue     = (pad_q || written) && (!last_step || go_i);
+  assign issue     = begun && (pad_q || written) && (!last_step || go_i);
   assign issue_o   = issue;
-  assign take_o    = (pad_q || written) && last_step && go_i;
+  assign take_o    = begun && (pad_q || written) && last_step && go_i;
   assign accept    = valid_i && ready_o;
 
   // Where the window starts.
-  logic next_row, next_column, row_ends, row_inside, column_inside, row_stays, column_stays;
+  logic next_row, next_column, row_inside, column_inside, row_stays, column_stays;
   assign next_row    = moves_q[Row];
   assign next_column = moves_q[Window];
   assign row_ends    = moves_q[Image];
@@ -256,7 +270,7 @@ module line_buffer
   end
 
   // One less, and one more through the carry of a bit below the lowest unless a word comes: one adder.
-  ptr_t behind_q, behind_d;
+  ptr_t behind_d;
   logic unused_carry;
   assign {behind_d, unused_carry} = {behind_q, 1'b1} + {issue ? step : ptr_t'(-1), !accept};
   assign written = behind_q[PtrBits-1];
@@ -273,8 +287,8 @@ module line_buffer
     end
   end
 
-  // Words that are given up where a window ends, one cycle late: up to the next window's start, or to the first real
-  // pixel after it. FirstRow and FirstColumn are the first starts inside the map.
+  // Words that are freed where a window ends, one cycle late. They reach up to the next window's start, or to the first
+  // real pixel after it. FirstRow and FirstColumn are the first starts inside the map.
   localparam int FirstRow = ceil_div(PAD_TOP, STRIDE_Y) * STRIDE_Y - PAD_TOP;
   localparam int FirstColumn = ceil_div(PAD_LEFT, STRIDE_X) * STRIDE_X - PAD_LEFT;
   localparam int LastFreed = (LastRow < 0) ? 0 : (LastRow * IX + max(LastColumn, 0)) * FOLD;
@@ -329,22 +343,16 @@ module line_buffer
   end
 
 `ifndef SYNTHESIS
-  // `image_steps` leaves out the steps into the next image's padding, which need no word.
-  int occupancy, peak;
-  longint steps, image_steps;
-  assign occupancy = DEPTH + int'(room_q);
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak        <= 0;
-      steps       <= 0;
-      image_steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (issue) steps <= steps + 1;
-      if (issue && row_ends) image_steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, image_steps);
+  // Left out: steps into the padding of the next image, which need no word.
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(DEPTH + int'(room_q)),
+    .write_i(accept),
+    .step_i(issue),
+    .image_i(row_ends)
+  );
 `endif
 
 endmodule

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT-0
-// A counter of many bits in pieces of 24, none of which waits for the carry of another: whether a piece is all ones, and
-// so whether the one above it counts too, is a register.
+// A counter of many bits in pieces of 24. None waits for the carry of another. A register tells whether a piece is all
+// ones, and so whether the piece above it counts too.
 module long_counter
   import codesign_pkg::*;
 #(

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT-0
-// Replaces every value by its entry of a table: PE lanes, each with a memory of its own, a word a cycle.
+// Replaces every value by its entry of a table: PE lanes, each with its own memory, a word a cycle.
 //
 // A register lies in front of the memories and one behind them, in block RAM a second one. Nothing waits behind the first:
 // see output_queue.sv.
-// An address is the value's bits, below the word of the pixel where the FOLD words of a pixel have tables of their own.
-// All lanes read the file FILE0000.hex; with PER_LANE, lane 12 reads FILE0012.hex.
+// An address is the value's bits. Where the FOLD words of a pixel have separate tables, the number of the word stands
+// above these bits. All lanes read the file FILE0000.hex; with PER_LANE, lane 12 reads FILE0012.hex.
 module lookup
   import codesign_pkg::*;
 #(
@@ -96,12 +96,10 @@ module lookup
   );
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (accept) steps <= steps + 1;
-  end
-  final $display("engine %m steps %0d", steps);
+  step_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .step_i(accept)
+  );
 `endif
 
 endmodule

@@ -2,9 +2,9 @@
 // PE accumulators, each fed by SIMD multipliers and a registered adder tree.
 //
 // x_i holds SIMD activations shared by all PE; with CHANNELWISE it holds PE x SIMD, each PE its own.
-// w_i holds PE x SIMD weights, [pe][simd]. Between first_i and last_i the products of one result are summed; PE results
-// appear on acc_o with valid_o 1 + multiply_stages + ceil(log2(SIMD)) cycles after their last word. Nothing ever stands
-// still: what enters comes out.
+// w_i holds PE x SIMD weights, [pe][simd]. From first_i to last_i the products of one result are summed. PE results
+// appear on acc_o with valid_o. This is 1 + multiply_stages + ceil(log2(SIMD)) cycles after their last word. The
+// pipeline never stops: what enters comes out.
 module mac_array
   import codesign_pkg::*;
 #(

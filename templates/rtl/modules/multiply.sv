@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT-0
 // One registered product of an activation and a signed weight, in a DSP or in LUTs.
 //
-// In LUTs the weight is taken two bits at a time, each digit -2 to 2 (Booth): a row of one adder per digit, and in each
-// row one LUT a bit selects 0, x or 2x, complements it and adds it. With CUT there is a register behind every two rows, so
-// that a product takes multiply_stages cycles; else it takes one.
+// In LUTs the weight is taken two bits at a time, in digits of -2 to 2 (Booth). There is a row of one adder per digit.
+// In each row one LUT a bit selects 0, x or 2x, complements it and adds it. With CUT there is a register behind every
+// two rows, so that a product takes multiply_stages cycles; else it takes one.
 module multiply
   import codesign_pkg::*;
 #(

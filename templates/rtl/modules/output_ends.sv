@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT-0
-// Ends of images on several output streams: marks the last beat of an image on each, and tells when all have given one.
+// Ends of images on several output streams. Marks the last beat of an image on each, and tells when all have given one.
 //
-// accel_control then counts images, whichever output is last. An output may be ahead of the others by 2**26 images, more
-// than any machine holds. What all have given is told two cycles late, see IN_LATE of accel_control.sv.
+// accel_control then counts images, whichever output is last. An output may be ahead of the others by 2**26 images,
+// more than any machine holds. Images that all have given are reported two cycles late, see IN_LATE of
+// accel_control.sv.
 module output_ends
   import codesign_pkg::*;
 #(

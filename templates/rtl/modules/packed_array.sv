@@ -3,12 +3,12 @@
 //
 //     (w1 * 2**FIELD + w0) * x = w1 * x * 2**FIELD + w0 * x
 //
-// so a DSP whose one operand holds two weights gives two products, exact as long as sums of CHAIN products w0 * x lie in
-// FIELD bits. x_i: SIMD activations that all PE share. w_i: PE x SIMD weights, [pe][simd], PE even. In the memory the
-// weight of an odd channel is less by one where its even neighbour's is negative: so the operand is wires.
-// An unsigned activation enters with its highest bit inverted, as x - 2**(X_BITS-1); the channels' offsets make up for it.
-// PE results appear on acc_o with valid_o CHAIN + 4 + ceil(log2(chains)) cycles after the step of their last word (the step
-// itself is the cycle before valid_i). What enters leaves: there is no enable.
+// So a DSP whose one operand holds two weights gives two products. They are exact if sums of CHAIN products w0 * x lie
+// in FIELD bits. x_i: SIMD activations that all PE share. w_i: PE x SIMD weights, [pe][simd], PE even. In the memory
+// the weight of an odd channel is less by one where its even neighbour's is negative. So the operand needs wires only.
+// An unsigned activation enters with its highest bit inverted, as x - 2**(X_BITS-1); the channels' offsets make up for
+// it. PE results appear on acc_o with valid_o. This is CHAIN + 4 + ceil(log2(chains)) cycles after the step of their
+// last word; the step itself is the cycle before valid_i. There is no enable: what enters comes out.
 module packed_array
   import codesign_pkg::*;
 #(

@@ -23,7 +23,7 @@ module packed_tap #(
 
   localparam int OperandBits = FIELD + W_BITS;
 
-  // Each register is a signal of its own, or synthesis does not take it into the DSP.
+  // Each register is a separate signal, or synthesis does not take it into the DSP.
   for (genvar d = 0; d <= POSITION; d++) begin : g_weight
     logic signed [OperandBits-1:0] operand_q;
     if (d == 0) begin : g_first

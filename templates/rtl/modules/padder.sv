@@ -3,10 +3,10 @@
 //
 // Input:  IY x IX pixels of FOLD words. Output: OY x OX pixels; those of the input lie in rows TOP, TOP + STRIDE_Y, ...
 //         and columns LEFT, LEFT + STRIDE_X, ...
-// A step waits for the input's next word, so an image begins when its first word has come; behind the last word of an
-// image none is waited for.
+// A step waits for the input's next word, so an image begins when its first word has come. Steps after the last word of
+// an image wait for none.
 //
-// A circular memory of DEPTH words (a power of two); a word is given up when it is read. A word that arrives in one
+// A circular memory of DEPTH words (a power of two); a word is freed when it is read. A word that arrives in one
 // cycle can be read in the next. Whether a step reads a word or waits for one is found a step ahead. Nothing waits behind
 // a step: see output_queue.sv.
 module padder
@@ -47,7 +47,8 @@ module padder
   typedef logic [RowBits-1:0] row_t;
   typedef logic [ColumnBits-1:0] column_t;
 
-  // Row and column of the step after the present one, and the next ones that hold pixels of the input: beyond the map where none is left.
+  // Row and column of the step after the present one, and the next ones that hold pixels of the input. Where none is
+  // left, these lie beyond the map.
   row_t row_q, next_row_q;
   column_t column_q, next_column_q;
   logic in_row, in_column, real_word, nothing_left;
@@ -151,18 +152,15 @@ module padder
   assign unused = &{1'b0, found_q, valid_q};
 
 `ifndef SYNTHESIS
-  int peak;
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (int'(used_q) + int'(accept) > peak) peak <= int'(used_q) + int'(accept);
-      if (step) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used_q), steps);
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(used_q)),
+    .write_i(accept),
+    .step_i(step),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT-0
 // Feed of an engine that reads every input word once and in order: no memory, one register.
 //
-// Stands in for line_buffer where windows do not overlap, lie in stream order and are walked in one pass (a fully
-// connected layer or a 1x1 convolution with PE = K). STEPS words make one result; the last of them waits for go_i.
+// Replaces line_buffer where windows do not overlap, lie in stream order and are walked in one pass. Examples are a
+// fully connected layer and a 1x1 convolution with PE = K. STEPS words make one result; the last of them waits for
+// go_i.
 module pass_feed
   import codesign_pkg::*;
 #(
@@ -58,12 +59,13 @@ module pass_feed
   end
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (issue_o) steps <= steps + 1;
-  end
-  final $display("buffer %m depth 1 peak 1 now %0d steps %0d", valid_o, steps);
+  buffer_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(valid_o)),
+    .write_i(1'b0),
+    .step_i(issue_o),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

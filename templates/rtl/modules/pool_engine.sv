@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT-0
 // Line engine of a pooling: feed, PE lanes of maximum or sum, for the average a requantize, and an output queue.
 //
-// STREAMING: windows read every pixel once and in order, so only results so far are kept, in block RAM with BLOCK_BUFFER.
-// FILL: what inputs outside the map count as in an average. OFFSET: rounding and zero points, see requantize.sv.
+// STREAMING: windows read every pixel once and in order. So only partial results are kept, in block RAM with
+// BLOCK_BUFFER.
+// FILL: the value of inputs outside the map in an average. OFFSET: rounding and zero points, see requantize.sv.
 // COUNTS > 1: padding does not count in an average. The 32 bits n of MULTIPLIERS scale windows with n positions in the
 // map, and their offset is OFFSET + ADDED * multiplier.
 //
-// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken; STREAMING as many as
-// there are words.
+// Needs OY * OX * ceil(C/PE) * FY * FX cycles an image while input is there and output is taken. With STREAMING it
+// needs as many as there are words.
 module pool_engine
   import codesign_pkg::*;
 #(

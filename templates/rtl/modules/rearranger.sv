@@ -11,7 +11,8 @@
 //   read_q   word of the present step, which may not have come yet
 //   next_q   word of the step after it
 //   held_q   oldest word that is still needed: writing stops DEPTH past it
-// Words before the next are given up when all loops below FREE end; with PASS, only in the last turn of that loop.
+// Words before the next are freed when all loops below FREE end. With PASS, they are freed only in the last turn of
+// that loop.
 // A word that arrives in one cycle can be read in the next. Whether a word is there for a step, and whether there is room
 // for another, are registers. Nothing waits behind a step: see output_queue.sv.
 module rearranger
@@ -39,7 +40,7 @@ module rearranger
   input  logic                 ready_i
 );
 
-  // How far the address moves where a loop goes on, and all loops below it begin anew; beyond the last, the image does.
+  // How far the address moves where a loop advances and all loops below it restart. After the last, the image advances.
   function automatic int jump_of(int loop);
     int sum = IMAGE;
     for (int i = 0; i < LOOPS; i++) begin
@@ -170,19 +171,17 @@ module rearranger
   assign unused = &{1'b0, found_q, valid_q, behind, room, unused_carry};
 
 `ifndef SYNTHESIS
-  int occupancy, peak;
-  longint steps;
-  assign occupancy = int'(ptr_t'(write_q - held_q));
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (step) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, occupancy, steps);
+  ptr_t used;
+  assign used = write_q - held_q;
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(used)),
+    .write_i(accept),
+    .step_i(step),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

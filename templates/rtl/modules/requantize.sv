@@ -4,12 +4,12 @@
 // `offset` already holds bias * multiplier, what rounds, and the zero point, see output_offset in
 // codesign/ops/requantize.py; so one fused multiply-add does all.
 // TIES 1 rounds halves to even numbers before the zero point is added, where that is even; 2 where it is odd. Then the
-// bits that are shifted out are all 0 (2: all 1) at a half and nowhere else, and so becomes the lowest bit of the result.
+// bits that are shifted out are all 0 (2: all 1) at a half and nowhere else. There the lowest bit of the result becomes
+// 0 (2: 1) too.
 // LOWEST and HIGHEST: the least and the largest output.
-// SCALING 0: the multiplier is 1. 1: it is 2**exponent and multiplier_i carries the exponent; with CONSTANT, the same one
-// always. 2: any, in a DSP.
-// CUT: sums of more than 26 bits are added in two halves; products of more than 25 bits by 17 take two DSPs, one behind
-// the other.
+// SCALING 0: the multiplier is 1. 1: it is 2**exponent, and multiplier_i carries the exponent; with CONSTANT it is
+// always the same. 2: any, in a DSP.
+// CUT: sums of more than 26 bits are added in two halves. Products of more than 25 bits by 17 take two DSPs in a row.
 //
 // A pipeline that never waits, a word a cycle. A word takes, in cycles:
 //   scaling          SCALING 0: 1; 1: 1, and one for every two bits of the exponent; 2: 3. With CUT one more.

@@ -6,11 +6,11 @@
 //         groups and passes. `first_o` and `last_o` mark the first and last step of a pass: one result. The last
 //         waits for go_i.
 //
-// BANKS memories of a row each make one circular memory of BANKS * IX * FOLD words: the rows of all images lie in turn.
-// So the word at one place of all rows of a window is at one address in different banks, and all are read at once. A
-// register behind them brings each row's word to its place, or FILL where row or column lie outside the map.
-// A step waits for its word in the window's lowest row inside the map; those above came before. What is needed and
-// what is free is counted in words, as in line_buffer:
+// BANKS memories of a row each make one circular memory of BANKS * IX * FOLD words. It takes the rows of all images in
+// turn. So the word at one place of all rows of a window is at one address in different banks, and all are read at
+// once. A register behind them puts each row's word in its place, or FILL where row or column lie outside the map. A
+// step waits for its word in the window's lowest row inside the map; those above came before. What is needed and what
+// is free is counted in words, as in line_buffer:
 //   address_q  word of the step in its row; negative, or from Row on, outside the map
 //   ahead_q    words written, less those up to the one that the step waits for: it is there unless this is negative
 //   space_q    words that may still be written, less one
@@ -59,8 +59,8 @@ module row_buffer
   localparam int RamDepth = max(Row, 2);
   localparam int AddressBits = $clog2(RamDepth);
 
-  // Distances in words between consecutive steps: to the next column, back to the next pass, to the next group, to the
-  // next window, and back to the first window of a row.
+  // Distances in words between consecutive steps: to the next column, and back to the next pass. To the next group, to
+  // the next window, and back to the first window of a row.
   localparam int PassSpan = (FX - 1) * DILATION_X * FOLD + Inner - 1;
   localparam int LastColumn = (OX - 1) * STRIDE_X - PAD_LEFT;
   localparam int Origin = -PAD_LEFT * FOLD;
@@ -119,9 +119,22 @@ module row_buffer
   assign last_column = last_group && last_column_q;
   assign last_row    = last_column && last_row_q;
 
+  // If an image's first window lies outside the map, its first step waits for its first word: no result leaves before.
+  logic begun;
+  if (misses(FY, 1, PAD_TOP, IY) || misses(FX, DILATION_X, PAD_LEFT, IX)) begin : g_waits
+    logic begins_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) begins_q <= 1'b1;
+      else if (issue) begins_q <= last_row;
+    end
+    assign begun = !begins_q || ahead_q >= words_t'(-(FirstLow * Row + Origin));
+  end else begin : g_goes
+    assign begun = 1'b1;
+  end
+
   assign ready_o = !space_q[WordBits-1];
   assign accept  = valid_i && ready_o;
-  assign issue   = (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
+  assign issue   = begun && (outside || !ahead_q[WordBits-1]) && (!last_fx || go_i);
   assign take_o  = issue && last_fx;
 
   // What the end of this row of windows brings, and what the end of this window frees: known one row and one window
@@ -335,22 +348,16 @@ module row_buffer
   assign unused = &{1'b0, unused_ahead, unused_space};
 
 `ifndef SYNTHESIS
-  // `image_steps` leaves out the steps into the next image's padding, which need no word.
-  int occupancy, peak;
-  longint steps, image_steps;
-  assign occupancy = Depth - 1 - int'(space_q);
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak        <= 0;
-      steps       <= 0;
-      image_steps <= 0;
-    end else begin
-      if (occupancy + int'(accept) > peak) peak <= occupancy + int'(accept);
-      if (issue) steps <= steps + 1;
-      if (issue && last_row) image_steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", Depth, peak, occupancy, image_steps);
+  // Left out: steps into the padding of the next image, which need no word.
+  buffer_monitor #(
+    .DEPTH(Depth)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(Depth - 1 - int'(space_q)),
+    .write_i(accept),
+    .step_i(issue),
+    .image_i(last_row)
+  );
 `endif
 
 endmodule

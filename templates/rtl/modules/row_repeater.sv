@@ -139,18 +139,15 @@ module row_repeater
 `ifndef SYNTHESIS
   ptr_t used;
   assign used = write_q - held_q;
-  int peak;
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (int'($unsigned(used)) + int'(accept) > peak) peak <= int'($unsigned(used)) + int'(accept);
-      if (step) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'($unsigned(used)), steps);
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'($unsigned(used))),
+    .write_i(accept),
+    .step_i(step),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

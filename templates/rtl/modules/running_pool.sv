@@ -194,12 +194,13 @@ module running_pool
   end
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (accept) steps <= steps + 1;
-  end
-  final $display("buffer %m depth 1 peak 1 now %0d steps %0d", valid_q, steps);
+  buffer_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(valid_q)),
+    .write_i(1'b0),
+    .step_i(accept),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

@@ -186,12 +186,10 @@ module scaled_sum
   );
 
 `ifndef SYNTHESIS
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) steps <= 0;
-    else if (step) steps <= steps + 1;
-  end
-  final $display("engine %m steps %0d", steps);
+  step_monitor u_monitor (
+    .clk_i, .rst_ni,
+    .step_i(step)
+  );
 `endif
 
 endmodule

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // A FIFO of DEPTH words (a power of two). A word can leave two cycles after it came.
 //
-// The memory is read into an output register as soon as that is free, so a block RAM serves as well as LUTs; the
-// register holds one word more than DEPTH.
+// The memory is read into an output register as soon as that is free. So a block RAM does as well as LUTs. The register
+// holds one word more than DEPTH.
 module stream_fifo
   import codesign_pkg::*;
 #(
@@ -57,18 +57,15 @@ module stream_fifo
   end
 
 `ifndef SYNTHESIS
-  int peak;
-  longint steps;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
-      peak  <= 0;
-      steps <= 0;
-    end else begin
-      if (int'(used) + int'(accept) > peak) peak <= int'(used) + int'(accept);
-      if (fetch) steps <= steps + 1;
-    end
-  end
-  final $display("buffer %m depth %0d peak %0d now %0d steps %0d", DEPTH, peak, int'(used), steps);
+  buffer_monitor #(
+    .DEPTH(DEPTH)
+  ) u_monitor (
+    .clk_i, .rst_ni,
+    .used_i(int'(used)),
+    .write_i(accept),
+    .step_i(fetch),
+    .image_i(1'b1)
+  );
 `endif
 
 endmodule

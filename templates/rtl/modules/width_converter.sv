@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT-0
 // Turns words of IN_LANES elements into words of OUT_LANES, without costing a cycle.
 //
-// Elements come in packets of IN_PACKET, the last word of each padded; they leave in packets of OUT_PACKET, the last
-// word of each padded with zeros. The elements themselves are one stream: a pixel of 5 channels, a map of 245 elements
-// and a fully connected layer's single pixel of 245 channels differ only in where the padding lies.
-// One packet is a whole number of the other. Equal words pass through in no time. A word of a widener or narrower can
-// leave one cycle after the element that completes it came, any other some cycles later.
+// Elements come in packets of IN_PACKET, the last word of each padded. They leave in packets of OUT_PACKET, the last
+// word of each padded with zeros. The elements themselves are one stream. Pixels of 5 channels, a map of 245 elements,
+// and a fully connected layer's single pixel of 245 channels differ only in their padding. One packet is a whole number
+// of the other. Equal words pass through in no time. A word of a widener or narrower can leave one cycle after the
+// element that completes it came, any other some cycles later.
 module width_converter
   import codesign_pkg::*;
 #(

@@ -32,8 +32,9 @@ module width_packer
   localparam int Digits = (PlaceBits + 1) / 2;
   typedef logic [PlaceBits-1:0] place_t;
 
-  // What is known of a word: the last of its packet, of the output's packet; units before it; whether it completes an
-  // output word, and the last one is padded; whether it leaves a rest at the end of the output's packet.
+  // What is known of a word: whether it is the last of its packet, and of the output's packet, and the units before it.
+  // Also whether it completes an output word, and whether that is the last one and padded. Also whether it leaves a
+  // rest at the end of the output's packet.
   typedef struct packed {
     place_t place;
     logic   completes;
@@ -82,7 +83,7 @@ module width_packer
     end
   end
   if (PACKET_OUT % OUT == 0) begin : g_whole
-    assign ends = 1'b0;  // the place comes out right by itself
+    assign ends = 1'b0;  // the place is right without this
   end else if (Packets == 1) begin : g_alike
     assign ends = last;
   end else begin : g_packets

@@ -73,7 +73,7 @@ module width_splitter
     end
   end
   if (PACKET_IN % IN == 0) begin : g_whole
-    assign next_ends = 1'b0;  // the place comes out right by itself
+    assign next_ends = 1'b0;  // the place is right without this
   end else if (Packets == 1) begin : g_alike
     assign next_ends = OutWords == 1 || next_short;
   end else begin : g_packets
