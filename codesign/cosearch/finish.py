@@ -78,15 +78,17 @@ def enlarged(
 ) -> tuple[Row, Accelerator]:
     """Return the network with widths and bits as large as its accelerator, `found`, can become within the demand.
 
-    The largest at all is tried first: a loose demand allows it. Otherwise they grow by one option in turn, so that the
-    first do not take all that is left of the board. What cannot grow is not tried again.
+    Where half of the demanded interval is unused, the largest at all is tried first. Otherwise they grow by one option
+    in turn, so that the first do not take all that is left of the board. What cannot grow is not tried again.
     """
-    growing, largest = list(sizes(accelerators.task.space)), row
-    for at, order in growing:
-        largest = largest.changed(at, order[-1])
-    at_once = accelerators.meeting(largest)
-    if at_once is not None:
-        return largest, at_once
+    growing = list(sizes(accelerators.task.space))
+    if not accelerators.task.demand.slow(2 * found.interval_cycles):
+        largest = row
+        for at, order in growing:
+            largest = largest.changed(at, order[-1])
+        at_once = accelerators.meeting(largest)
+        if at_once is not None:
+            return largest, at_once
     total = len(growing)
     while growing:
         for at, order in tuple(growing):
