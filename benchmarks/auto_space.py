@@ -34,10 +34,10 @@ PAGE = """# A space for data of one's own
 
 Written by `make bench-auto-space` on one core of {cpu}. `space: auto` makes the search space from the shape and
 number of the samples. The *plain float network* is the middle of that space: convolutions of three taps, trained for
-the float epochs that the result gets too. *Golden* is what the integer network of 3 to 8 bits gets right, word by word
-as the accelerator. Both are shares of test images, at which no decision looks. All is on {board}, with {search} epochs
-of search and {float} + {quantized} of training, which is less than the defaults. Epochs of `fashion` are half as long,
-or less.
+the float epochs that the result gets too. *Golden* is the golden model of the network found, whose integers have 3 to
+8 bits. Both columns are shares of test images, at which no decision looks. All runs are for {board}, with {search}
+epochs of search and {float} + {quantized} of training, which is less than the defaults. Epochs of `fashion` are half as
+long, or less. `signals` has slow tones under noise: three taps see little of them, so its plain network is a poor one.
 
 {rows}
 Each run's `1-space.yaml` has its space. {asked}
