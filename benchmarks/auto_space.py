@@ -37,7 +37,7 @@ number of the samples. The *plain float network* is the middle of that space: co
 the float epochs that the result gets too. *Golden* is the golden model of the network found, whose integers have 3 to
 8 bits. Both columns are shares of test images, at which no decision looks. All runs are for {board}, with {search}
 epochs of search and {float} + {quantized} of training, which is less than the defaults. Epochs of `fashion` are half as
-long, or less. `signals` has slow tones under noise: three taps see little of them, so its plain network is a poor one.
+long, or less. `signals` is made, and its plain network learned little of it in so few epochs.
 
 {rows}
 Each run's `1-space.yaml` has its space. {asked}
