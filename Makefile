@@ -89,6 +89,9 @@ bench-auto-space: setup ## data of one's own with `space: auto`, beside plain fl
 bench-onnx-nodes: setup ## onnx's own tests of operators, read as files -> docs/onnx_node_tests.md (seconds)
 	@$(BIN)/python benchmarks/onnx_nodes.py --out docs/onnx_node_tests.md
 
+bench-packaged: setup ## networks that packages ship, beside their runtimes -> docs/packaged.md (minutes; PACKAGES=folder)
+	@$(BIN)/python benchmarks/packaged.py --out docs/packaged.md $(PACKAGES)
+
 bench-published: setup ## trained networks beside the same on published boards -> docs/published.md (hours; CODESIGN_MODELS=...)
 	@scripts/environment.sh $(VENV) --editable .[test]
 	@$(BIN)/python benchmarks/published.py --out docs/published.md

@@ -25,7 +25,7 @@ from codesign.progress import silent
 from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.mixed import mixed_widths
 from codesign.ptq.observe import outputs, right_share, sqnr_db
-from codesign.ptq.quantize import Widths, finished, observed, roundings_of
+from codesign.ptq.quantize import Widths, chosen_ranges, finished, observed, roundings_of
 
 CALIBRATION = 512  # images of the training part
 BUDGETS = {"8 bits": 0.003, "weights of 4 bits": 0.015}  # points of accuracy that may be lost, as shares
@@ -36,6 +36,8 @@ CASES: Mapping[str, QuantizeConfig] = {
     "8 bits": QuantizeConfig(),
     "8 bits, ranges by max": QuantizeConfig(ranges=Ranges.MAX, weight_ranges=Ranges.MAX),
     "8 bits, maps by percentile": QuantizeConfig(ranges=Ranges.PERCENTILE),
+    "8 bits, maps by mse": QuantizeConfig(ranges=Ranges.MSE),
+    "8 bits, no zero points": QuantizeConfig(zero_points=False),
     "8 bits, no bias correction": QuantizeConfig(correct_bias=False),
     "8 bits, powers of two": QuantizeConfig(power_of_two=True),
     "weights of 4 bits": QuantizeConfig(**FOUR),
@@ -55,6 +57,7 @@ def measure(source: Source, dataset: Dataset, config: QuantizeConfig, exact: Rea
     """Return accuracy and noise of one quantized network on all test images."""
     order = np.random.default_rng(0).permutation(len(dataset.train_x))[:CALIBRATION]
     floats = observed(source, dataset.train_x[order] * SCALE, config)
+    config = chosen_ranges(floats, config).config
     widths = mixed_widths(floats, dataset.train_y[order], config, silent) if config.is_mixed else Widths()
     roundings = roundings_of(floats, config, widths)
     (found,) = outputs(finished(floats, roundings, config), dataset.test_x * SCALE)
@@ -111,8 +114,9 @@ Each network is trained once: 0.1 points are 10 images.
 - *separable*: depthwise and pointwise convolutions with ReLU6, as in MobileNet.
 - *residual*: two blocks with a sum around each, as in ResNet.
 
-"8 bits" has ranges of least squared error, a scale for each channel of weights, and corrected biases. Each other row
-changes what it names. The input always has 8 bits, and the scores at the end 16.
+"8 bits" has weights of least squared error with a scale for each channel, and corrected biases. Its maps have those
+ranges of the three kinds that give the least noise at the output for the calibration images. Each other row changes
+what it names. The input always has 8 bits, and the scores at the end 16.
 
 ## Accuracy, and points lost to float
 

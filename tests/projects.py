@@ -54,4 +54,4 @@ def small_project(
     shape, otype = graph.input.shape, graph.input.otype
     x = np.random.default_rng(7).integers(otype.qmin, otype.qmax + 1, (count, shape.y, shape.x, shape.c))
     board = board or small_board(shell)
-    return complete_project(graph, design, board, small_cost(), small_kernels(), x, golden.run(graph, x))
+    return complete_project(graph, design, board, small_cost(), small_kernels(), x, golden.run_joined(graph, x))

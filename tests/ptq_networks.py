@@ -5,6 +5,7 @@ import numpy as np
 from codesign.front.quantization import RealArray
 from codesign.front.read import prepared
 from codesign.front.source import (
+    Activation,
     Add,
     Affine,
     Clip,
@@ -12,7 +13,9 @@ from codesign.front.source import (
     Constant,
     Conv,
     Dense,
+    Function,
     Layout,
+    Multiply,
     Pool,
     Reshape,
     Source,
@@ -61,6 +64,43 @@ def float_network(seed: int = 0) -> Source:
     entry = SourceInput(tensor="x", shape=(3, 8, 8))
     return Source(
         name="small", layout=Layout.CHW, input=entry, outputs=("o",), operators=operators, constants=constants
+    )
+
+
+def swish_network(seed: int = 0) -> Source:
+    """A network, channels first, of hard swishes, with padding, a squeeze-and-excite product and a concatenation."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape: int, size: float = 0.3) -> Constant:
+        return Constant(rng.normal(0, size, shape))
+
+    constants = {
+        "w1": normal(8, 3, 3, 3, size=1.5),
+        "b1": normal(8),
+        "w2": normal(8, 8, 3, 3),
+        "w3": normal(8, 8, 1, 1),
+        "w4": normal(6, 16, 3, 3),
+        "w5": normal(5, 6),
+    }
+    swish = Function.HARD_SWISH
+    operators = (
+        Conv(name="first", input="x", output="a", weight="w1", bias="b1", pads=(1, 1, 1, 1)),
+        Activation(name="swish1", input="a", output="b", function=swish),
+        Conv(name="second", input="b", output="c", weight="w2", pads=(1, 1, 1, 1)),
+        Activation(name="swish2", input="c", output="d", function=swish),
+        Conv(name="gate", input="d", output="e", weight="w3"),
+        Activation(name="sigmoid", input="e", output="f", function=Function.HARD_SIGMOID, alpha=0.2, beta=0.5),
+        Multiply(name="product", inputs=("d", "f"), output="g"),
+        Concat(name="both", inputs=("b", "b"), output="h", axis=0),
+        Conv(name="third", input="h", output="i", weight="w4", pads=(1, 1, 1, 1)),
+        Activation(name="swish3", input="i", output="j", function=swish),
+        Pool(name="mean", input="j", output="k", average=True),
+        Reshape(name="flat", input="k", output="l", shape=(6,)),
+        Dense(name="last", input="l", output="o", weight="w5"),
+    )
+    entry = SourceInput(tensor="x", shape=(3, 8, 8))
+    return Source(
+        name="swish", layout=Layout.CHW, input=entry, outputs=("o", "g"), operators=operators, constants=constants
     )
 
 

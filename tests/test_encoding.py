@@ -88,7 +88,7 @@ def test_manifest_parameters_and_readme_have_the_encoding(tmp_path: Path) -> Non
     assert f"in_offset = {encoding.offset!r};" in hpp
     assert f"in_step = {encoding.step!r};" in hpp
     assert f"floor((v - {encoding.offset!r}) / {encoding.step!r} + 0.5)" in str(project.files["host/README.md"])
-    assert "as they are, so they go in as they are" in str(
+    assert "was trained on plain integers, so these go in unchanged" in str(
         small_project(small_graph(), small_design()).files["host/README.md"]
     )
 

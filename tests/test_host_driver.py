@@ -13,7 +13,7 @@ import pytest
 
 from codesign.emit.host import batch_of
 from codesign.emit.identity import design_hash
-from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.port import Port, input_port, output_ports
 from codesign.ir.board import Board, ProcessorClock
 from codesign.ir.design import Design
 from codesign.ir.graph import Graph
@@ -57,15 +57,16 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boot]:
         for name in MODULES:
             monkeypatch.delitem(sys.modules, name, raising=False)
         pynq = importlib.import_module("pynq")
-        source, sink, shape = input_port(graph, design), output_port(graph, design), graph.input.shape
+        source, sinks, shape = input_port(graph, design), output_ports(graph, design), graph.input.shape
 
-        def answer(image: bytes) -> bytes:
+        def answer(image: bytes) -> list[bytes]:
             x = np.frombuffer(image, source.dtype).reshape(1, shape.y, shape.x, shape.c).astype(np.int64)
-            return golden.run(graph, x).astype(sink.dtype).tobytes()
+            results = golden.run_outputs(graph, x)
+            return [y.astype(sink.dtype).tobytes() for y, sink in zip(results, sinks, strict=True)]
 
-        wires = [pynq.Wire(p.image_bytes, p.wire_bytes, p.words) for p in (source, sink)]
+        wires = [pynq.Wire(p.image_bytes, p.wire_bytes, p.words) for p in (source, *sinks)]
         found = design_hash(graph, design) ^ int(wrong_hash)
-        pynq.device = pynq.Device(answer, wires[0], wires[1], found, spelling, fault)
+        pynq.device = pynq.Device(answer, wires[0], wires[1:], found, spelling, fault)
         pynq.device.crystal_mhz = board.clocking.source.crystal_mhz
         pynq.device.handoff_divisors = board.clocking.divisors
         return importlib.import_module("driver"), pynq
@@ -267,7 +268,7 @@ def test_cycles_beyond_32_bits_are_read_whole(boot: Boot) -> None:
 
 def test_the_hash_of_the_hls_spelling_is_read_after_an_empty_run(boot: Boot) -> None:
     driver, pynq = boot(spelling="hls")
-    device = pynq.Device(*(getattr(pynq.device, n) for n in ("answer", "source", "sink", "hash", "spelling", "fault")))
+    device = pynq.Device(*(getattr(pynq.device, n) for n in ("answer", "source", "sinks", "hash", "spelling", "fault")))
     assert (device.read_accel(pynq.HASH_LO), device.read_accel(pynq.HASH_HI)) == (0, 0), "kinder than hardware"
     with driver.Accelerator("accel.bit") as accelerator:
         assert pynq.device.log.count("empty run") == 1
@@ -374,6 +375,6 @@ def test_a_device_at_fault_is_status_2_and_one_message(boot: Boot, capsys: pytes
 
 def test_the_selftest_vector_is_the_golden_models(boot: Boot) -> None:
     driver, _ = boot()
-    images, results = driver.load_selftest()
+    images, (results,) = driver.load_selftest()
     assert len(images) == 8
     np.testing.assert_array_equal(results, golden.run(small_graph(), images))

@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.data import folder
-from codesign.emit.host import render_host
 from codesign.emit.rtl import literal, render_rtl
-from codesign.emit.scripts import complete_project
 from codesign.errors import ConfigError, MismatchError, ToolError, UnsupportedError
 from codesign.flow import look, steps
 from codesign.flow.config import Step
@@ -46,7 +44,7 @@ from codesign.sim.synth import count_resources, read_cells, synthesis_script
 from codesign.testing.random_machines import random_graph
 from codesign.testing.small import small_design, small_graph
 from hls_batch import case_of, failures
-from projects import small_board, small_cost
+from projects import small_board
 from rtl_batch import Machine, build_runtime, run_group
 from strategies import random_design, random_inputs
 from test_flow import begin
@@ -214,19 +212,6 @@ def test_c_simulation_names_the_output_that_differs(tmp_path: Path) -> None:
         csim(Project({**project.files, "hls/tb/data/golden.dat": text}), tmp_path)
 
 
-def test_host_code_is_refused_in_one_line_and_the_rest_of_the_project_rendered() -> None:
-    graph, design = two_headed(), drawn(0)
-    x = random_inputs(graph, np.random.default_rng(5), 2)
-    with pytest.raises(
-        UnsupportedError, match=r"host code: graph 'two_headed' has 2 outputs, .* take one so far; both"
-    ):
-        render_host(graph, design, small_board(), small_cost(), x, golden.run_joined(graph, x))
-    kernels = rtl_of(graph, design, 2)
-    project = complete_project(graph, design, small_board(), small_cost(), kernels, x, golden.run_joined(graph, x))
-    assert set(project.files) - set(kernels.files) == {"README.md", "LICENSE", "manifest.json"}
-    assert "`m_axis_0` (classes), `m_axis_1` (boxes)" in str(project.files["README.md"])
-
-
 @pytest.mark.yosys
 @pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize("beats", [(5, 9), (100, 3, 17)])
@@ -293,13 +278,12 @@ def test_an_onnx_file_of_one_output_says_nothing_of_several(tmp_path: Path) -> N
     assert [o.name for o in model.graph.output] == ["output"]
 
 
-def test_the_report_tells_outputs_apart_and_says_what_is_not_rendered(tmp_path: Path) -> None:
+def test_the_report_tells_outputs_apart(tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
     graph = two_headed()
     files.save_graph(graph, run.folder.graph)
     steps.design_step(run)
-    remarks = bring(Step.PREDICT, run.folder.path, run.progress).summary["remarks"]
-    assert any("2 outputs: host code and vendor scripts" in line for line in remarks)
+    bring(Step.PREDICT, run.folder.path, run.progress)
     page = run.folder.report.read_text()
     assert "9×7×2, output 1" in page
     assert "1×1×5, output 0" in page

@@ -15,10 +15,11 @@ from codesign.model import golden
 from codesign.ptq.bias import correct_bias
 from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.equalize import equalize
-from codesign.ptq.grids import input_grid, map_grid, squared_error, weight_constant
+from codesign.ptq.grids import input_grid, weight_constant
+from codesign.ptq.maps import Use, map_grid
 from codesign.ptq.observe import Observed, observe, outputs, sqnr_db
 from codesign.ptq.places import shared_grids
-from codesign.ptq.quantize import Floats, Widths, observed, quantize, roundings_of
+from codesign.ptq.quantize import Floats, Widths, chosen_ranges, observed, quantize, roundings_of
 from codesign.ptq.rounding import Roundings, quantized, round_biases, round_maps, round_weights
 from ptq_networks import INF, float_network, pixels, ready
 
@@ -36,7 +37,7 @@ def channel_errors(source: Source, noisy: Source, tensor: str, x: RealArray) -> 
 
 def plan(source: Source, x: RealArray, config: QuantizeConfig) -> tuple[Floats, Roundings]:
     floats = observed(source, x, config)
-    return floats, roundings_of(floats, config, Widths())
+    return floats, roundings_of(floats, chosen_ranges(floats, config).config, Widths())
 
 
 def layers(source: Source) -> list[Conv | Dense]:
@@ -152,7 +153,7 @@ def test_mse_never_has_a_larger_squared_error_than_max(bits: int, power_of_two: 
             held = values[: len(values) // 5 * 5].reshape(5, -1)
             errors.append(
                 (
-                    squared_error(map_grid([seen(values)], bits, config), values),
+                    Use().squared_error(map_grid([seen(values)], bits, config), values),
                     float(np.square(weights.values - held).sum()),
                 )
             )

@@ -12,11 +12,11 @@ from codesign.ir.dataset import Dataset
 from codesign.ir.graph import Encoding
 from codesign.progress import silent
 from codesign.ptq.calibration import load_calibration
-from codesign.ptq.config import QuantizeConfig
+from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.mixed import mixed_widths
 from codesign.ptq.network import quantize_network
 from codesign.ptq.observe import outputs
-from codesign.ptq.quantize import Widths, observed, quantize
+from codesign.ptq.quantize import Widths, chosen_ranges, images_used, observed, quantize
 from ptq_networks import pixels, ready
 
 PLAIN = QuantizeConfig()
@@ -164,6 +164,7 @@ def test_widths_keep_a_budget_of_noise_and_have_fewer_bits_than_before() -> None
     source, x = ready(), pixels(32)
     config = QuantizeConfig(least_sqnr_db=38.0)
     floats = observed(source, x, config)
+    config = chosen_ranges(floats, config).config
     widths = mixed_widths(floats, None, config, silent)
     made = quantize(source, x, config, widths)
     (exact,), (found,) = outputs(source, x), outputs(made, x)
@@ -179,7 +180,7 @@ def test_a_looser_budget_never_needs_more_bits() -> None:
     source, x = ready(), pixels(24)
 
     def bits(budget: float) -> int:
-        config = QuantizeConfig(least_sqnr_db=budget)
+        config = QuantizeConfig(least_sqnr_db=budget, ranges=Ranges.MSE)
         widths = mixed_widths(observed(source, x, config), None, config, silent)
         return sum(8 - b for b in [*widths.weights.values(), *widths.maps.values()])
 
@@ -212,3 +213,11 @@ def test_the_same_data_gives_the_same_network() -> None:
 def test_widths_of_nothing_are_those_of_the_configuration() -> None:
     source, x = ready(), pixels(8)
     assert quantize(source, x, PLAIN, Widths()).operators == quantize(source, x, PLAIN).operators
+
+
+def test_many_passes_over_a_large_network_are_over_fewer_images() -> None:
+    source = ready()
+    assert images_used(source, 10**9) == images_used(source, 10**9, 8)
+    assert images_used(source, 10**9, 800) == pytest.approx(images_used(source, 10**9) / 100, rel=0.01)
+    assert images_used(source, 10**9, 10**9) == 16
+    assert images_used(source, 5, 800) == 5

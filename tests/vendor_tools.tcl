@@ -22,6 +22,11 @@ proc stand_in {name {result {}}} {
   proc ::$name args "note \[concat [list $name] \$args\]\n$result"
 }
 
+# The streams of results that the accelerator has.
+proc streams {} {
+  return [expr {[info exists ::env(FAKE_OUTPUTS)] ? $::env(FAKE_OUTPUTS) : "m_axis"}]
+}
+
 set hls_commands {set_top add_files set_part create_clock set_clock_uncertainty config_compile config_rtl csim_design
   csynth_design cosim_design export_design}
 
@@ -96,7 +101,8 @@ proc read_component {folder} {
   set file [open [file join $folder component.xml]]
   set lines [split [string trim [read $file]] "\n"]
   close $file
-  set found [dict create registers CTRL clocks {s_axi_control ap_clk s_axis ap_clk m_axis ap_clk} reset ap_rst_n]
+  set found [dict create registers CTRL clocks {s_axi_control ap_clk s_axis ap_clk} reset ap_rst_n]
+  foreach stream [streams] { dict lappend found clocks $stream ap_clk }
   foreach line $lines {
     if {[lindex $line 0] eq "property"} {
       dict set found {*}[lrange $line 1 end]
@@ -120,7 +126,7 @@ proc vivado_package_xo {words} {
   if {("CTRL" in [dict get $kernel registers]) != ($protocol eq "ap_ctrl_hs")} {
     error "package_xo: register CTRL does not go with $protocol"
   }
-  foreach bus {s_axi_control s_axis m_axis} {
+  foreach bus [concat s_axi_control s_axis [streams]] {
     if {![dict exists [dict get $kernel clocks] $bus]} { error "package_xo: $bus has no clock" }
   }
   if {[dict get $kernel reset] eq ""} { error "package_xo: the clock has no reset" }
@@ -140,7 +146,10 @@ proc vivado {} {
   stand_in get_bd_intf_pins {
     if {[lindex $args 0] ne "-of_objects"} { return [lindex $args end] }
     regexp {MODE == (\w+) && VLNV =~ \*:(\w+):} [lindex $args end] -> mode protocol
-    return accel_0/$mode-$protocol
+    set streams [streams]
+    if {$mode ne "Master" || [llength $streams] == 1} { return accel_0/$mode-$protocol }
+    if {![regexp {NAME == (\w+)} [lindex $args end] -> name]} { return $streams }
+    return [expr {$name in $streams ? "accel_0/$name" : ""}]
   }
   stand_in get_ipdefs {
     if {[string match codesign:* [lindex $args end]]} { return [string map {* 1.0} [lindex $args end]] }
@@ -160,7 +169,7 @@ proc vivado {} {
   }
   stand_in ipx::package_project {
     set ::model(folder) [option $args -root_dir]
-    set ::model(buses) [expr {[info exists ::env(FAKE_NO_BUS)] ? {ap_clk} : {ap_clk s_axis m_axis s_axi_control}}]
+    set ::model(buses) [expr {[info exists ::env(FAKE_NO_BUS)] ? {ap_clk} : [concat ap_clk s_axis [streams] s_axi_control]}]
   }
   stand_in ipx::open_core {
     set ::model(folder) [file dirname [lindex $args end]]

@@ -32,7 +32,7 @@ import numpy as np
 from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.identity import design_hash
-from codesign.emit.port import Port, input_port, output_port
+from codesign.emit.port import Port, input_port, output_names, output_ports
 from codesign.emit.registers import REGISTERS, SPELLING_RTL
 from codesign.errors import ConfigError, UnsupportedError
 from codesign.ir.board import Board, Clocking, Shell
@@ -59,8 +59,6 @@ COPIED = {
     "host.cpp": "host/host.cpp",
     "host.mk": "host/Makefile",
     "mover/mm2s.cpp": "hls/mover/mm2s.cpp",
-    "mover/s2mm.cpp": "hls/mover/s2mm.cpp",
-    "mover/tb.cpp": "hls/mover/tb.cpp",
     "mover/ap_axi_sdata.h": "hls/mover/csim_include/ap_axi_sdata.h",
 }
 RENDERED = {
@@ -69,8 +67,30 @@ RENDERED = {
     "host_readme.md.j2": "host/README.md",
     "mover/mover.hpp.j2": "hls/mover/mover.hpp",
     "mover/mm2s.cfg.j2": "hls/mover/mm2s.cfg",
-    "mover/s2mm.cfg.j2": "hls/mover/s2mm.cfg",
+    "mover/tb.cpp.j2": "hls/mover/tb.cpp",
 }
+FOR_EACH_OUTPUT = {  # the suffix of the output in place of the braces
+    "mover/s2mm.cpp.j2": "hls/mover/s2mm{}.cpp",
+    "mover/s2mm.cfg.j2": "hls/mover/s2mm{}.cfg",
+}
+
+# The DMA of each output takes one of the 16 ports of the interconnect, and the first takes three.
+MOST_OUTPUTS = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """An output of the network, `name`, and its stream at the top level.
+
+    `suffix`: what tells its files, kernels and DMA from those of others; empty if it is the only one. `scale`: the real
+    value of one step.
+    """
+
+    name: str
+    stream: str
+    suffix: str
+    port: Port
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +111,15 @@ class HostParams:
     max_images: int
     hash: int
     source: Port
-    sink: Port
+    sinks: tuple[Sink, ...]
     input_scale: float
     encoding: Encoding
-    output_scale: float
     labels: tuple[str, ...]
+
+    @property
+    def beats_out(self) -> int:
+        """What the register of that name counts for an image: its words, or, of several outputs, the image."""
+        return self.sinks[0].port.words if len(self.sinks) == 1 else 1
 
     @property
     def hash_text(self) -> str:
@@ -112,13 +136,13 @@ class HostParams:
 
 
 def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostParams:
-    """Gather what the templates read. Raise UnsupportedError for a graph of several outputs."""
-    if len(graph.output_nodes) > 1:
+    """Gather what the templates read. Raise UnsupportedError for a graph of more outputs than a chip has ports for."""
+    if len(graph.output_nodes) > MOST_OUTPUTS:
         raise UnsupportedError(
-            f"host code: graph {graph.name!r} has {len(graph.output_nodes)} outputs, but drivers, block design and "
-            "scripts take one so far; both spellings, their simulations and the report work"
+            f"host code: graph {graph.name!r} has {len(graph.output_nodes)} outputs; the interconnect of the block "
+            f"design has ports for {MOST_OUTPUTS} at most"
         )
-    source, sink = input_port(graph, design), output_port(graph, design)
+    source, sinks = input_port(graph, design), _sinks(graph, design)
     return HostParams(
         name=graph.name,
         board=board.name,
@@ -130,21 +154,28 @@ def host_params(graph: Graph, design: Design, board: Board, cost: Cost) -> HostP
         clocks_scale=board.clocking.source.crystal_mhz / _PYNQ_CRYSTAL_MHZ[board.shell],
         interval_cycles=cost.interval_cycles,
         latency_cycles=cost.latency_cycles,
-        batch=batch_of(source, sink),
+        batch=batch_of(source, *(sink.port for sink in sinks)),
         max_images=_max_images(graph),
         hash=design_hash(graph, design),
         source=source,
-        sink=sink,
+        sinks=sinks,
         input_scale=graph.input_scale,
         encoding=graph.encoding,
-        output_scale=graph.output_scale,
         labels=graph.labels,
     )
 
 
-def batch_of(source: Port, sink: Port) -> int:
-    """Return the images that go to the device in one start, by the contiguous memory of an image and its result."""
-    slots = sum(-(-port.wire_bytes // _SLOT_BYTES) * _SLOT_BYTES + _DESCRIPTOR_BYTES for port in (source, sink))
+def _sinks(graph: Graph, design: Design) -> tuple[Sink, ...]:
+    named = zip(graph.output_nodes, output_names(graph), output_ports(graph, design), graph.scales, strict=True)
+    return tuple(
+        Sink(name=node.name, stream=stream, suffix=stream.removeprefix("m_axis"), port=port, scale=scale)
+        for node, stream, port, scale in named
+    )
+
+
+def batch_of(*ports: Port) -> int:
+    """Return the images that go to the device in one start, by the contiguous memory of an image and its results."""
+    slots = sum(-(-port.wire_bytes // _SLOT_BYTES) * _SLOT_BYTES + _DESCRIPTOR_BYTES for port in ports)
     return min(MAX_BATCH, max(MIN_BATCH, CONTIGUOUS_BYTES // slots))
 
 
@@ -157,12 +188,14 @@ def _max_images(graph: Graph) -> int:
 def render_host(graph: Graph, design: Design, board: Board, cost: Cost, x: IntArray, y: IntArray) -> Project:
     """Render the files below host/ and hls/mover/.
 
-    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector: their first images, eight at most.
-    Raise ConfigError if they do not fit the graph.
+    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector: their first images, eight at most. Of several
+    outputs y has all elements, [B, elements]. Raise ConfigError if they do not fit the graph.
     """
     params = host_params(graph, design, board, cost)
     _check_vector(params.source, x, "input")
-    _check_vector(params.sink, y, "golden")
+    results = _results(params.sinks, y)
+    for sink, one in zip(params.sinks, results, strict=True):
+        _check_vector(sink.port, one, f"golden{sink.suffix}")
     if len(x) != len(y):
         raise ConfigError(f"self-test: expected as many golden results as inputs, got {len(y)} and {len(x)}")
     home = folder("templates") / "host"
@@ -175,8 +208,23 @@ def render_host(graph: Graph, design: Design, board: Board, cost: Cost, x: IntAr
     }
     files |= {target: render(f"host/{name}", values) for name, target in RENDERED.items()}
     files["host/selftest/input.bin"] = _packed(params.source, x)
-    files["host/selftest/golden.bin"] = _packed(params.sink, y)
+    for sink, one in zip(params.sinks, results, strict=True):
+        files[f"host/selftest/golden{sink.suffix}.bin"] = _packed(sink.port, one)
+        for name, target in FOR_EACH_OUTPUT.items():
+            files[target.format(sink.suffix)] = render(f"host/{name}", {**values, "sink": sink})
     return Project(files)
+
+
+def _results(sinks: tuple[Sink, ...], y: IntArray) -> list[IntArray]:
+    """Return the golden results of each output. Raise ConfigError if they are more or fewer elements."""
+    if len(sinks) == 1:
+        return [y]
+    shapes = [sink.port.shape for sink in sinks]
+    ends = np.cumsum([shape.elements for shape in shapes])
+    if y.ndim != 2 or y.shape[1] != ends[-1]:
+        raise ConfigError(f"self-test: golden: expected [N, {ends[-1]}], got {list(y.shape)}")
+    parts = np.split(y, ends[:-1], axis=1)
+    return [part.reshape(len(y), s.y, s.x, s.c) for part, s in zip(parts, shapes, strict=True)]
 
 
 def _check_vector(port: Port, values: IntArray, what: str) -> None:

@@ -79,8 +79,3 @@ def output_names(graph: Graph) -> tuple[str, ...]:
     """Return what the stream of each output is called at the top level: a number tells several apart."""
     count = len(graph.output_nodes)
     return ("m_axis",) if count == 1 else tuple(f"m_axis_{index}" for index in range(count))
-
-
-def output_port(graph: Graph, design: Design) -> Port:
-    """Return the stream of results. Raise UnsupportedError if there are several."""
-    return Port(graph.output.oshape, graph.output.otype, design.output_lanes[0])

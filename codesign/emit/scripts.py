@@ -13,7 +13,7 @@ from codesign.data import folder
 from codesign.emit.environment import render
 from codesign.emit.host import host_params, render_host
 from codesign.emit.identity import design_hash
-from codesign.emit.port import Port, input_port, output_names, output_ports
+from codesign.emit.port import Port, input_port, output_ports
 from codesign.emit.registers import ADDRESS_BITS, REGISTERS
 from codesign.ir.board import Board
 from codesign.ir.cost import Cost
@@ -35,12 +35,12 @@ COPIED = {
     "project/spelling.tcl": "link/spelling.tcl",
     "project/kernel.tcl": "link/kernel.tcl",
     "project/design.tcl": "link/design.tcl",
-    "project/Makefile": "Makefile",
 }
 RENDERED = {
     "project/settings.tcl.j2": "settings.tcl",
     "project/hls_config.cfg.j2": "hls/hls_config.cfg",
     "project/link.cfg.j2": "link/link.cfg",
+    "project/makefile.j2": "Makefile",
     "project/readme.md.j2": "README.md",
 }
 
@@ -50,30 +50,11 @@ def complete_project(
 ) -> Project:
     """Add host code, scripts, documents and the manifest to the rendered kernels (files below hls/ and rtl/).
 
-    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector. With several outputs there is no host code and
-    no script: they take one so far, and the README says so.
+    x[B,IY,IX,C] and its golden y[B,OY,OX,K] give the self-test vector; of several outputs y is [B, elements].
     """
-    if len(graph.output_nodes) > 1:
-        project = kernels.merge(_kernels_readme(graph, design, board, cost))
-        return project.merge(render_manifest(graph, design, board, cost, project))
     project = kernels.merge(render_host(graph, design, board, cost, x, y))
     project = project.merge(render_scripts(graph, design, board, cost, project))
     return project.merge(render_manifest(graph, design, board, cost, project))
-
-
-def _kernels_readme(graph: Graph, design: Design, board: Board, cost: Cost) -> Project:
-    """Render what explains a project without host code, and its licence."""
-    values: Mapping[str, object] = {
-        "name": graph.name,
-        "title": board.title,
-        "hash": f"{design_hash(graph, design):#018x}",
-        "outputs": [f"`{n}` ({o.name})" for n, o in zip(output_names(graph), graph.output_nodes, strict=True)],
-        "cost": cost,
-        "clock_mhz": board.clock_mhz,
-        "version": codesign.__version__,
-    }
-    licence = (folder("templates") / "host" / "project" / "LICENSE").read_text()
-    return Project({"README.md": render("host/project/readme_kernels.md.j2", values), "LICENSE": licence})
 
 
 def render_scripts(graph: Graph, design: Design, board: Board, cost: Cost, kernels: Project) -> Project:

@@ -94,7 +94,6 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         remarks=(
             *(() if quantized is None else quantized.notes),
             *(() if origin is None else origin.notes),
-            *_without_host(graph),
             *_misfits(cost, settings, board),
             *_slow_clock(cost, board),
             *_stale_remark(stale),
@@ -186,15 +185,6 @@ def _wrong(measured: Iterable[tuple[str, Measurement]]) -> Iterable[str]:
             yield f"{name} failed: {m.failure}"
         elif m.mismatches:
             yield f"{name}: {m.mismatches:,} words differ from the golden model"
-
-
-def _without_host(graph: Graph | None) -> Iterable[str]:
-    """Return what is not rendered for this network."""
-    if graph is not None and len(graph.output_nodes) > 1:
-        yield (
-            f"{len(graph.output_nodes)} outputs: host code and vendor scripts take one so far, and are not rendered; "
-            "both spellings and their simulations are"
-        )
 
 
 def _misfits(cost: Cost | None, settings: Settings, board: Board) -> Iterable[str]:

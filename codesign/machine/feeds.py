@@ -1,6 +1,8 @@
 """Modules that keep a map, or a part of it, and replay its words: what each is, and its steps.
 
 As in modules.py, a field may be an array. Walks mirror the counters of templates/rtl/modules.
+
+Long because every module that keeps a map stands here, with its walk.
 """
 
 from dataclasses import dataclass

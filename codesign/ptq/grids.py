@@ -1,7 +1,6 @@
-"""From the values of a tensor to the integers that stand for them."""
+"""From the values of weights and of the input to the integers that stand for them."""
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,28 +17,6 @@ _PIXEL_SHARE = 255 / 256  # so that pixels of steps of 1/255 have the power of t
 _NEAR = 1e-3  # of a step: what real numbers may be off whole steps to be taken as such
 
 
-def map_grid(observed: Sequence[Observed], bits: int, config: QuantizeConfig) -> Quantization:
-    """Return the grid of `bits` for maps that share it: unsigned where no value is negative, else symmetric."""
-    values = np.concatenate([o.values for o in observed])
-    signed = min(o.low for o in observed) < 0
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-
-    def grid(scale: float) -> Quantization:
-        return Quantization(scale=scale, zero=0, low=low, high=high, rounding=Rounding.HALF_UP)
-
-    widest = _widest(values, low, high)
-    match config.ranges:
-        case Ranges.MAX:
-            return grid(_rounded_up(widest) if config.power_of_two else widest)
-        case Ranges.PERCENTILE:
-            reach = float(np.percentile(np.abs(values), config.percentile, method="lower"))
-            scale = _widest(np.clip(values, -reach, reach), low, high)
-            return grid(_rounded_up(scale) if config.power_of_two else scale)
-        case Ranges.MSE:
-            grids = [grid(float(scale)) for scale in _candidates(np.asarray(widest), config.power_of_two)]
-            return min(grids, key=lambda g: squared_error(g, values))
-
-
 def input_grid(observed: Observed, config: QuantizeConfig) -> Quantization:
     """Return the grid of 8 bits for the network's input, with a zero point where there are negative values.
 
@@ -50,7 +27,7 @@ def input_grid(observed: Observed, config: QuantizeConfig) -> Quantization:
     scale = (high - low) / most if high > low else 1.0
     step = _pixel_step(observed)
     if config.power_of_two:
-        scale = _rounded_up((scale if step is None else step) * _PIXEL_SHARE)
+        scale = rounded_up((scale if step is None else step) * _PIXEL_SHARE)
     elif step is not None:
         scale = step
     zero = int(np.clip(round(-low / scale), 0, most))
@@ -66,36 +43,26 @@ def weight_constant(values: RealArray, bits: int, config: QuantizeConfig) -> Con
     if config.weight_ranges is Ranges.MAX:
         scale = _rounded_up_all(widest) if config.power_of_two else widest
     else:
-        candidates = _candidates(widest, config.power_of_two)
-        errors = [np.square(_integers(flat, s, most) * s[:, np.newaxis] - flat).sum(axis=1) for s in candidates]
-        scale = candidates[np.argmin(errors, axis=0), np.arange(len(flat))]
+        scales = candidates(widest, config.power_of_two)
+        errors = [np.square(_integers(flat, s, most) * s[:, np.newaxis] - flat).sum(axis=1) for s in scales]
+        scale = scales[np.argmin(errors, axis=0), np.arange(len(flat))]
     integers = _integers(flat, scale, most).reshape(values.shape)
     return Constant.of(integers, scale.reshape(-1, *(1,) * (values.ndim - 1)))
-
-
-def squared_error(grid: Quantization, values: RealArray) -> float:
-    """Return the sum of the squares of what values lose on a grid."""
-    return float(np.square(grid.values(grid.integers(values)) - values).sum())
 
 
 def _integers(flat: RealArray, scale: RealArray, most: int) -> IntArray:
     return np.clip(np.rint(flat / scale[:, np.newaxis]), -most, most).astype(np.int64)
 
 
-def _widest(values: RealArray, low: int, high: int) -> float:
-    """Return the scale with which no value is clipped; 1 where all are zeros."""
-    found = max(float(values.max()) / high, float(values.min()) / low if low else 0.0)
-    return found if found > 2.0**-90 else 1.0
-
-
-def _candidates(widest: RealArray, power_of_two: bool) -> RealArray:
+def candidates(widest: RealArray, power_of_two: bool) -> RealArray:
     """Return scales to choose from in a first axis; the first is the widest, with which nothing is clipped."""
     if not power_of_two:
         return np.asarray(np.multiply.outer(_FACTORS, widest))
     return np.asarray(np.multiply.outer(2.0 ** -np.arange(_OCTAVES), _rounded_up_all(widest)))
 
 
-def _rounded_up(scale: float) -> float:
+def rounded_up(scale: float) -> float:
+    """Return the next power of two."""
     return float(_rounded_up_all(np.asarray(scale)))
 
 

@@ -6,7 +6,7 @@ from codesign.front.source import Source
 from codesign.ir.dataset import Labels
 from codesign.ptq.observe import outputs, right_share, scored_output, sqnr_db, sqnr_of
 from codesign.ptq.places import Place, places_of
-from codesign.ptq.quantize import Floats
+from codesign.ptq.quantize import Floats, images_used
 from codesign.ptq.rounding import Roundings, quantized
 
 
@@ -28,9 +28,12 @@ class Loss:
 
 
 def losses(floats: Floats, roundings: Roundings, made: Source, labels: Labels | None) -> tuple[Loss, ...]:
-    """Return what each place of the quantized network `made` loses on the calibration images, in order."""
-    source, x = floats.source, floats.images
-    places = places_of(source)
+    """Return what each place of the quantized network `made` loses on calibration images, in order.
+
+    Each place takes a pass over the images. So the more places there are, the fewer images are used.
+    """
+    source, places = floats.source, places_of(floats.source)
+    x = floats.images[: images_used(source, len(floats.images), len(places))]
     given = {place.name: place.output for place in places}
     names = {tensor: f"{tensor}:rounded" if tensor in roundings.maps else tensor for tensor in given.values()}
     ratios = sqnr_of(source, made, x, names)

@@ -18,7 +18,7 @@ from codesign.ptq.config import QuantizeConfig
 from codesign.ptq.losses import Loss, losses
 from codesign.ptq.mixed import mixed_widths
 from codesign.ptq.observe import Outputs, macs_of, outputs, right_share, scored_output, sqnr_db
-from codesign.ptq.quantize import Widths, finished, observed, quantize, roundings_of
+from codesign.ptq.quantize import Chosen, Widths, chosen_ranges, finished, observed, quantize, roundings_of
 
 _SCORED_MACS = 20_000_000_000  # of all test images together
 STAGE = "quantization"
@@ -56,8 +56,10 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
     _check_classes(source, data)
     progress(STAGE, 0, 3)
     floats = observed(source, data.images, config)
+    chosen = chosen_ranges(floats, config)
+    config = chosen.config
     widths = mixed_widths(floats, data.labels, config, progress) if config.is_mixed else Widths()
-    roundings = roundings_of(floats, config, widths)
+    roundings = roundings_of(floats, config, widths, chosen.known)
     made = finished(floats, roundings, config)
     progress(STAGE, 1, 3)
     lost = losses(floats, roundings, made, data.labels)
@@ -78,7 +80,7 @@ def quantize_network(source: Source, given: Given, config: QuantizeConfig, progr
         quantized_accuracy=None if labels is None else right_share(found[at], labels),
         notes=(),
     )
-    notes = (_data_note(result, len(floats.images)), *_power_note(source, exact, result, config))
+    notes = (_data_note(result, len(floats.images)), *_ranges_note(chosen), *_power_note(source, exact, result, config))
     progress(STAGE, 3, 3, f"{ratio:.1f} dB signal to noise")
     return replace(result, notes=notes)
 
@@ -98,6 +100,14 @@ def _data_note(made: Quantized, used: int) -> str:
         + (", which are among those that it is scored by" if same and made.labels is not None else "")
         + f"; {made.sqnr_db:.1f} dB signal to quantization noise at the output"
     )
+
+
+def _ranges_note(chosen: Chosen) -> tuple[str, ...]:
+    """Return a sentence on the ranges that were chosen, and what the others would have been worth."""
+    if not chosen.tried:
+        return ()
+    told = ", ".join(f"{ranges.value} {ratio:.1f} dB" for ranges, ratio in chosen.tried.items())
+    return (f"ranges of maps by {chosen.config.ranges.value}; signal to noise on calibration images by {told}",)
 
 
 def _power_note(source: Source, exact: Outputs, made: Quantized, config: QuantizeConfig) -> tuple[str, ...]:

@@ -2,7 +2,21 @@
 
 from dataclasses import dataclass
 
-from codesign.front.source import Activation, Add, Clip, Concat, Conv, Dense, Moving, Multiply, Operator, Pool, Source
+from codesign.front.source import (
+    Activation,
+    Add,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Moving,
+    Multiply,
+    Operator,
+    Pool,
+    Source,
+    Surround,
+)
+from codesign.ptq.maps import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,37 @@ def shared_grids(source: Source) -> tuple[tuple[str, ...], ...]:
     order = {tensor: i for i, tensor in enumerate(tensors)}
     groups = {id(members): members for members in group.values()}
     return tuple(tuple(sorted(members, key=order.__getitem__)) for members in groups.values())
+
+
+def use_of(source: Source, group: tuple[str, ...]) -> Use:
+    """Return how tensors that share a grid are read.
+
+    There is no zero point at the network's end. Nor is there one beside products, or before zeros between pixels, where
+    another node would take it off.
+    """
+    held = [name for tensor in group for name in _unchanged(source, tensor)]
+    if any(name in source.outputs for name in held):
+        return Use()
+    read = [op for name in held for op in source.readers(name) if op.output not in held or isinstance(op, Surround)]
+    beside = read + [_before_clips(source, tensor) for tensor in group]
+    costs = any(isinstance(op, Multiply) or (isinstance(op, Surround) and op.strides != (1, 1)) for op in beside)
+    tables = [op for op in read if isinstance(op, Activation) and op.slope is None]
+    return Use(zero_point=not costs, table=tables[0] if len(read) == len(tables) == 1 else None)
+
+
+def _unchanged(source: Source, tensor: str) -> list[str]:
+    """Return the tensor and all that have its values, moved or the largest of some."""
+    found = [tensor]
+    for op in source.readers(tensor):
+        if isinstance(op, Concat | Moving) or (isinstance(op, Pool) and not op.average):
+            found += _unchanged(source, op.output)
+    return found
+
+
+def _before_clips(source: Source, tensor: str) -> Operator | None:
+    """Return the operator whose results, clipped, a tensor has."""
+    op = source.producer(tensor)
+    return _before_clips(source, op.input) if isinstance(op, Clip) else op
 
 
 def _place(op: Operator, weight: str | None, output: str, tensor: str | None) -> Place:

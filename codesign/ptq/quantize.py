@@ -1,7 +1,7 @@
 """Quantization after training: turns a float network and images into a network that rounds only as the machine does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,14 +11,16 @@ from codesign.front.quantization import Quantization, RealArray
 from codesign.front.shapes import shapes_of
 from codesign.front.source import Constant, Conv, Dense, Layout, Quantize, Source
 from codesign.ptq.bias import correct_bias
-from codesign.ptq.config import QuantizeConfig
+from codesign.ptq.config import QuantizeConfig, Ranges
 from codesign.ptq.equalize import equalize
-from codesign.ptq.grids import input_grid, map_grid, weight_constant
-from codesign.ptq.observe import Observed, macs_of, observe
-from codesign.ptq.places import shared_grids
+from codesign.ptq.grids import input_grid, weight_constant
+from codesign.ptq.maps import map_grid
+from codesign.ptq.observe import Observed, macs_of, observe, outputs, sqnr_db
+from codesign.ptq.places import shared_grids, use_of
 from codesign.ptq.rounding import Roundings, quantized, round_biases
 
 MOST_MACS = 4_000_000_000  # of all images together, so that a pass over them takes seconds
+_MOST_OF_PASSES = 8 * MOST_MACS  # of all passes together, where there is one for each place
 _LEAST_IMAGES = 16
 
 
@@ -46,7 +48,51 @@ def quantize(source: Source, images: RealArray, config: QuantizeConfig, widths: 
     Raise UnsupportedError if it is quantized already, or its weights or maps hold numbers that are not finite.
     """
     floats = observed(source, images, config)
-    return finished(floats, roundings_of(floats, config, widths or Widths()), config)
+    chosen = chosen_ranges(floats, config)
+    return finished(floats, roundings_of(floats, chosen.config, widths or Widths(), chosen.known), chosen.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Roundings of one configuration that were found before, by constant or tensor and bits."""
+
+    weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
+    maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A configuration whose ranges are not AUTO, with roundings of it.
+
+    `tried`: the ratio of signal to quantization noise in decibels, of each kind of ranges.
+    """
+
+    config: QuantizeConfig
+    tried: Mapping[Ranges, float] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
+
+
+def chosen_ranges(floats: Floats, config: QuantizeConfig) -> Chosen:
+    """Return the configuration with those ranges of maps that have the least noise at the network's output.
+
+    Noise is that on the calibration images that biases are corrected by. Of equal ranges, mse comes before percentile.
+    Where widths are mixed, maps have the fewest bits here: then ranges matter most.
+    """
+    if config.ranges is not Ranges.AUTO:
+        return Chosen(config)
+    x = floats.images[: correction_images(floats.source, len(floats.images))]
+    exact = outputs(floats.source, x)
+    weights: dict[tuple[str, int], Constant] = {}
+    tried, known = dict[Ranges, float](), dict[Ranges, Known]()
+    few = (
+        replace(config, activation_bits=min(config.activation_bits, config.lowest_bits)) if config.is_mixed else config
+    )
+    for ranges in (Ranges.MSE, Ranges.PERCENTILE, Ranges.MAX):
+        one, known[ranges] = replace(few, ranges=ranges), Known(weights=weights)
+        made = finished(floats, roundings_of(floats, one, Widths(), known[ranges]), one)
+        tried[ranges] = sqnr_db(exact, outputs(made, x))
+    best = max(tried, key=lambda ranges: tried[ranges])
+    return Chosen(replace(config, ranges=best), tried, known[best])
 
 
 def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Floats:
@@ -61,14 +107,6 @@ def observed(source: Source, images: RealArray, config: QuantizeConfig) -> Float
     return Floats(source=floats, images=x, seen=seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Roundings of one configuration that were already found, by constant or tensor and bits."""
-
-    weights: dict[tuple[str, int], Constant] = field(default_factory=dict)
-    maps: dict[tuple[str, int], Quantization] = field(default_factory=dict)
-
-
 def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: Known | None = None) -> Roundings:
     """Return the roundings of weights and maps; those that are found are added to the known ones."""
     source, seen = floats.source, floats.seen
@@ -79,8 +117,10 @@ def roundings_of(floats: Floats, config: QuantizeConfig, widths: Widths, known: 
         key = (group[0], bits)
         if key not in known.maps:
             alone = i == 0 and len(group) == 1
-            grid = input_grid(seen[group[0]], config) if alone else map_grid([seen[t] for t in group], bits, config)
-            known.maps[key] = grid
+            held = [seen[tensor] for tensor in group]
+            known.maps[key] = (
+                input_grid(held[0], config) if alone else map_grid(held, bits, config, use_of(source, group))
+            )
         maps |= dict.fromkeys(group, known.maps[key])
     layers = [op for op in source.operators if isinstance(op, Conv | Dense)]
     weight_bits = {op.weight: widths.weights.get(op.name, config.weight_bits) for op in layers}
@@ -107,9 +147,10 @@ def finished(floats: Floats, roundings: Roundings, config: QuantizeConfig) -> So
     return round_biases(made)
 
 
-def images_used(source: Source, given: int) -> int:
-    """Return how many of the calibration images are used: fewer for a large network."""
-    return min(given, max(_LEAST_IMAGES, MOST_MACS // max(macs_of(source), 1)))
+def images_used(source: Source, given: int, passes: int = 1) -> int:
+    """Return how many of the calibration images are used: fewer for a large network, and for many passes over them."""
+    most = min(MOST_MACS, _MOST_OF_PASSES // passes)
+    return min(given, max(_LEAST_IMAGES, most // max(macs_of(source), 1)))
 
 
 def correction_images(source: Source, given: int) -> int:

@@ -51,7 +51,6 @@ def container(bits, signed):
 
 
 IN_DTYPE = container(params.IN_CONTAINER_BITS, params.IN_SIGNED)
-OUT_DTYPE = container(params.OUT_CONTAINER_BITS, params.OUT_SIGNED)
 
 
 def quantize(values):
@@ -78,9 +77,24 @@ def quantize(values):
     return np.clip(steps, low, high).astype(IN_DTYPE)
 
 
-def dequantize(integers):
-    """Integers of the output -> real values."""
-    return np.asarray(integers) * params.OUTPUT_SCALE
+def dequantize(results):
+    """Integers of the results, as `run` gives them -> real values."""
+    return single([np.asarray(y) * output["scale"] for y, output in zip(several(results), params.OUTPUTS)])
+
+
+def single(results):
+    """The results of a network of one output; of several a tuple of them."""
+    return results[0] if len(params.OUTPUTS) == 1 else tuple(results)
+
+
+def several(results):
+    """The inverse: a list of the results of each output."""
+    return [results] if len(params.OUTPUTS) == 1 else list(results)
+
+
+def out_dtype(output):
+    """The numpy type of an output's integers."""
+    return container(output["container_bits"], output["signed"])
 
 
 def integer_range(bits, signed):
@@ -89,11 +103,14 @@ def integer_range(bits, signed):
 
 
 def load_selftest():
-    """The self-test vector: images [N,IY,IX,C] and their golden results [N,OY,OX,K]."""
+    """The self-test vector: images [N,IY,IX,C], and for each output their golden results [N,OY,OX,K]."""
     folder = Path(__file__).resolve().parent / "selftest"
     images = np.frombuffer((folder / "input.bin").read_bytes(), dtype=IN_DTYPE)
-    golden = np.frombuffer((folder / "golden.bin").read_bytes(), dtype=OUT_DTYPE)
-    return images.reshape((-1, *params.IN_SHAPE)), golden.reshape((-1, *params.OUT_SHAPE))
+    goldens = [
+        np.frombuffer((folder / output["golden"]).read_bytes(), dtype=out_dtype(output)).reshape(-1, *output["shape"])
+        for output in params.OUTPUTS
+    ]
+    return images.reshape((-1, *params.IN_SHAPE)), goldens
 
 
 class Accelerator:
@@ -112,19 +129,25 @@ class Accelerator:
         self.timeout_s, self.capacity, self.fault, self.channels = timeout_s, capacity, None, ()
         self.has_counters = False
         self.overlay = pynq.Overlay(str(bitstream))
-        accel, dma = self._ip("accel_0"), self._ip("axi_dma_0")
+        accel = self._ip("accel_0")
+        dmas = [self._ip(f"axi_dma_{i}") for i in range(len(params.OUTPUTS))]
         self.registers = pynq.MMIO(accel["phys_addr"], accel["addr_range"])
-        self.dma = pynq.MMIO(dma["phys_addr"], dma["addr_range"])
+        # A DMA for each output; the first alone sends, and the others have no registers of that direction.
+        self.dmas = [(pynq.MMIO(dma["phys_addr"], dma["addr_range"]), RECEIVE_BLOCK) for dma in dmas]
+        self.dmas[0] = (self.dmas[0][0], SEND_BLOCK)
         self.clock_mhz = set_clock()
         self._check_identity()
         # Only the RTL spelling counts cycles and words; the register that says so reads 0 in the HLS spelling.
         self.has_counters = self.register("spelling") == params.SPELLING_RTL
-        wide = int(dma.get("parameters", {}).get("c_addr_width", 32)) > 32
-        self.send = Channel("send", self.dma, SEND_BLOCK, params.IN_IMAGE_BYTES, params.IN_WIRE_BYTES, capacity, wide)
-        self.receive = Channel(
-            "receive", self.dma, RECEIVE_BLOCK, params.OUT_IMAGE_BYTES, params.OUT_WIRE_BYTES, capacity, wide
-        )
-        self.channels = (self.send, self.receive)
+        wide = [int(dma.get("parameters", {}).get("c_addr_width", 32)) > 32 for dma in dmas]
+        first = self.dmas[0][0]
+        self.send = Channel("send", first, SEND_BLOCK, params.IN_IMAGE_BYTES, params.IN_WIRE_BYTES, capacity, wide[0])
+        self.receivers = []
+        for i, output in enumerate(params.OUTPUTS):
+            name = "receive" if len(params.OUTPUTS) == 1 else f"receive {i}"
+            lengths = output["image_bytes"], output["wire_bytes"]
+            self.receivers.append(Channel(name, self.dmas[i][0], RECEIVE_BLOCK, *lengths, capacity, wide[i]))
+        self.channels = (self.send, *self.receivers)
 
     def __enter__(self):
         return self
@@ -179,14 +202,15 @@ class Accelerator:
                 f"bitstream: it holds design {found:#018x}, this driver belongs to {params.DESIGN_HASH:#018x}; "
                 "use the driver.py that was rendered with the sources of this bitstream"
             )
-        if not self.dma.read(SEND_BLOCK + DMASR) & SR_SCATTER_GATHER:
+        if not all(dma.read(block + DMASR) & SR_SCATTER_GATHER for dma, block in self.dmas):
             raise DeviceError("bitstream: its AXI DMA was built without scatter-gather; build it with link/design.tcl")
 
     def _reset_dma(self):
-        """Reset both channels; False if the DMA does not answer in time."""
-        self.dma.write(SEND_BLOCK + DMACR, CR_RESET)
+        """Reset every DMA, both directions at once; False if one does not answer in time."""
+        for dma, block in self.dmas:
+            dma.write(block + DMACR, CR_RESET)
         deadline = time.monotonic() + min(self.timeout_s or MIN_TIMEOUT_S, 1.0)
-        while self.dma.read(SEND_BLOCK + DMACR) & CR_RESET:
+        while any(dma.read(block + DMACR) & CR_RESET for dma, block in self.dmas):
             if time.monotonic() > deadline:
                 return False
         return True
@@ -200,7 +224,7 @@ class Accelerator:
         lines += [f"{name}: {self.register(name)}" for name in names]
         if self.has_counters:
             images = self.register("images")
-            lines.append(f"expected beats: in {images * params.IN_WORDS}, out {images * params.OUT_WORDS}")
+            lines.append(f"expected beats: in {images * params.IN_WORDS}, out {images * params.BEATS_OUT}")
         else:
             lines.append("beats in and out: not counted by the HLS spelling")
         for channel in self.channels:
@@ -237,7 +261,7 @@ class Accelerator:
                 self._fail(what, timeout_s)
 
     def _start(self, count):
-        """Run the `count` images of the send buffer; on return the receive buffer holds their results."""
+        """Run the `count` images of the send buffer; on return the receive buffers hold their results."""
         if self.fault:
             raise DeviceError(f"the device failed before ({self.fault}); call reload()")
         if not self.register("ctrl") & CTRL_IDLE:
@@ -247,16 +271,18 @@ class Accelerator:
         timeout_s = self.timeout_of(count)
         self.registers.write(params.REGISTERS["images"], count)
         # Receive first: a result that finds no waiting descriptor would stall the pipeline.
-        for channel in (self.receive, self.send):
+        for channel in (*self.receivers, self.send):
             channel.prepare(count, min(timeout_s, MIN_TIMEOUT_S))
-        self.receive.start()
-        if self.receive.read(DMASR) & SR_HALTED or self.receive.errors():
-            raise DeviceError("receive: the channel is not armed, so nothing was sent")
+        for receiver in self.receivers:
+            receiver.start()
+            if receiver.read(DMASR) & SR_HALTED or receiver.errors():
+                raise DeviceError(f"{receiver.name}: the channel is not armed, so nothing was sent")
         self.registers.write(params.REGISTERS["ctrl"], CTRL_START)
         self.send.start()
-        self._wait(self.receive.is_done, "the last result", timeout_s)
+        self._wait(lambda: all(receiver.is_done() for receiver in self.receivers), "the last result", timeout_s)
         self._wait(lambda: self.register("ctrl") & (CTRL_DONE | CTRL_IDLE), "the accelerator", timeout_s)
-        self.receive.buffer.invalidate()
+        for receiver in self.receivers:
+            receiver.buffer.invalidate()
         self._check_run(count)
 
     def _check_run(self, count):
@@ -264,7 +290,7 @@ class Accelerator:
             channel.check()
         if not self.has_counters:
             return
-        expected = {"beats_in": count * params.IN_WORDS, "beats_out": count * params.OUT_WORDS, "images_out": count}
+        expected = {"beats_in": count * params.IN_WORDS, "beats_out": count * params.BEATS_OUT, "images_out": count}
         for name, value in expected.items():
             if self.register(name) != value:
                 raise DeviceError(f"{name}: expected {value} after {count} images, got {self.register(name)}")
@@ -273,20 +299,33 @@ class Accelerator:
         packed = np.ascontiguousarray(images.astype(IN_DTYPE).reshape(len(images), -1)).view(np.uint8)
         self.send.buffer[: len(images), : packed.shape[1]] = packed
 
+    def _slots(self, count):
+        """A copy of what each receive buffer holds of the first images."""
+        return [np.array(receiver.buffer[:count]) for receiver in self.receivers]
+
     @staticmethod
-    def _decode(slots):
-        """Slots of the receive buffer -> results[N,OY,OX,K]."""
-        elements = int(np.prod(params.OUT_SHAPE))
-        data = np.ascontiguousarray(slots[:, : elements * OUT_DTYPE.itemsize])
-        words = data.view(container(params.OUT_CONTAINER_BITS, False)).astype(np.int64)
-        # Only the low OUT_BITS of a container mean something; the sign is made here.
-        words &= (1 << params.OUT_BITS) - 1
-        if params.OUT_SIGNED:
-            words -= (words >> (params.OUT_BITS - 1)) << params.OUT_BITS
-        return words.astype(OUT_DTYPE).reshape((len(slots), *params.OUT_SHAPE))
+    def _decode(slots, output):
+        """Slots of the receive buffer of one output -> results[N,OY,OX,K]."""
+        dtype, bits = out_dtype(output), output["bits"]
+        elements = int(np.prod(output["shape"]))
+        data = np.ascontiguousarray(slots[:, : elements * dtype.itemsize])
+        words = data.view(container(output["container_bits"], False)).astype(np.int64)
+        # Only the low bits of a container mean something; the sign is made here.
+        words &= (1 << bits) - 1
+        if output["signed"]:
+            words -= (words >> (bits - 1)) << bits
+        return words.astype(dtype).reshape((len(slots), *output["shape"]))
+
+    def _mismatches(self, slots, goldens):
+        """How many elements of the results in these slots differ from the golden ones, of all outputs."""
+        parts = zip(slots, params.OUTPUTS, goldens)
+        return sum(int(np.count_nonzero(self._decode(part, output) != golden)) for part, output, golden in parts)
 
     def run(self, images):
-        """images[N,IY,IX,C] of integers -> results[N,OY,OX,K]. Raises ValueError if they do not fit the network."""
+        """images[N,IY,IX,C] of integers -> results[N,OY,OX,K], or a tuple of those of each output.
+
+        Raises ValueError if they do not fit the network.
+        """
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != tuple(params.IN_SHAPE) or len(images) == 0:
             raise ValueError(
@@ -302,13 +341,14 @@ class Accelerator:
             batch = images[first : first + self.capacity]
             self._load(batch)
             self._start(len(batch))
-            results.append(self._decode(np.array(self.receive.buffer[: len(batch)])))
-        return np.concatenate(results)
+            results.append([self._decode(part, out) for part, out in zip(self._slots(len(batch)), params.OUTPUTS)])
+        return single([np.concatenate(parts) for parts in zip(*results)])
 
     def selftest(self):
         """How many elements of the self-test's results differ from the golden ones: 0 on a good device."""
-        images, golden = load_selftest()
-        return int(np.count_nonzero(self.run(images) != golden))
+        images, goldens = load_selftest()
+        pairs = zip(several(self.run(images)), goldens)
+        return sum(int(np.count_nonzero(found != golden)) for found, golden in pairs)
 
     def benchmark(self, images=2048):
         """Run `images` self-test images and return the content of the result file; see README.md for its fields.
@@ -317,7 +357,7 @@ class Accelerator:
         is (N-1) / (t_last - t_first). If the accelerator has counters, they give it over the images of one batch.
         Otherwise the host's clock gives it over the batches.
         """
-        vector, golden = load_selftest()
+        vector, goldens = load_selftest()
         batches = max(2, -(-images // self.capacity))
         batch = np.resize(np.arange(len(vector)), self.capacity)
         self._load(vector[batch])
@@ -327,8 +367,8 @@ class Accelerator:
             done.append(time.perf_counter())
             if self.has_counters:
                 cycles.append((self.wide_register("first_out_cycles"), self.wide_register("cycles")))
-            results.append(np.array(self.receive.buffer))
-        mismatches = sum(int(np.count_nonzero(self._decode(result) != golden[batch])) for result in results)
+            results.append(self._slots(self.capacity))
+        mismatches = sum(self._mismatches(slots, [golden[batch] for golden in goldens]) for slots in results)
         began = time.perf_counter()
         self._start(1)
         alone = time.perf_counter() - began
@@ -402,6 +442,16 @@ def write_result(record, path):
     os.replace(temporary, path)
 
 
+def save(results, path):
+    """Write results to an .npy, those of several outputs to an .npz as arr_0, arr_1 and so on; returns its path."""
+    if len(params.OUTPUTS) == 1:
+        np.save(path, results)
+        return path
+    path = Path(path).with_suffix(".npz")
+    np.savez(path, *results)
+    return path
+
+
 def parse_arguments(argv):
     """The command line; argparse exits with status 2 if it is wrong."""
     parser = argparse.ArgumentParser(description="Drive the accelerator on a PYNQ board.")
@@ -412,7 +462,7 @@ def parse_arguments(argv):
     parser.add_argument("--capacity", type=int, default=params.BATCH, help="images per start of the accelerator")
     parser.add_argument("--result", default="board.json", help="benchmark: JSON file to write")
     parser.add_argument("--input", help="run: .npy file [N, IY, IX, C]: integers as they are, floats by quantize")
-    parser.add_argument("--output", default="results.npy", help="run: .npy file to write")
+    parser.add_argument("--output", default="results.npy", help="run: .npy file to write, .npz of several outputs")
     arguments = parser.parse_args(argv)
     if arguments.capacity < 2 or arguments.images < 1 or (arguments.timeout is not None and arguments.timeout <= 0):
         parser.error("expected --capacity of at least 2, --images of at least 1 and a positive --timeout")
@@ -440,8 +490,8 @@ def act(accelerator, arguments):
         return 1
     if arguments.action == "run":
         images = np.load(arguments.input)
-        np.save(arguments.output, accelerator.run(quantize(images) if images.dtype.kind == "f" else images))
-        print(f"results written to {arguments.output}")
+        results = accelerator.run(quantize(images) if images.dtype.kind == "f" else images)
+        print(f"results written to {save(results, arguments.output)}")
     if arguments.action == "benchmark":
         record = accelerator.benchmark(arguments.images)
         write_result(record, arguments.result)

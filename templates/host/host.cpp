@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT-0
 // XRT host of the accelerator: checks the design, runs the self-test, measures, writes the result file.
 //
-// The accelerator is driven by its registers through xrt::ip; the movers mm2s and s2mm between memory and its streams
-// are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
+// The accelerator is driven by its registers through xrt::ip; the movers between memory and its streams, mm2s and an s2mm
+// for each output, are kernels that XRT manages. Integers in, integers out, HWC: nothing is normalised here.
 // Every wait has a time-out: by default ten times the predicted duration, and at least ten seconds. It ends in a dump
 // of all that the hardware reports.
 //
@@ -124,10 +124,13 @@ class Accelerator {
         uuid_(device_.load_xclbin(options.xclbin)),
         accel_(device_, uuid_, "accel:{accel_1}"),
         mm2s_(device_, uuid_, "mm2s:{mm2s_1}"),
-        s2mm_(device_, uuid_, "s2mm:{s2mm_1}"),
-        input_(device_, options.batch * accel::in_wire_bytes, mm2s_.group_id(0)),
-        output_(device_, options.batch * accel::out_wire_bytes, s2mm_.group_id(1)),
-        status_(device_, sizeof(std::uint32_t), s2mm_.group_id(2)) {
+        input_(device_, options.batch * accel::in_wire_bytes, mm2s_.group_id(0)) {
+    for (const accel::Output& output : accel::outputs) {
+      const xrt::kernel kernel(device_, uuid_, output.mover);
+      const xrt::bo data(device_, options.batch * output.wire_bytes, kernel.group_id(1));
+      const xrt::bo status(device_, sizeof(std::uint32_t), kernel.group_id(2));
+      receivers_.push_back(Receiver{output, kernel, data, status});
+    }
     // Outputs of an HLS kernel, the hash among them, read 0 until it has run once; an empty run will do.
     if (read_pair(accel::reg_hash_lo, accel::reg_hash_hi) == 0) {
       accel_.write_register(accel::reg_images, 0);
@@ -154,19 +157,19 @@ class Accelerator {
     input_.sync(XCL_BO_SYNC_BO_TO_DEVICE);
   }
 
-  // Run the `count` images of the input buffer; on return the output buffer holds their results.
+  // Run the `count` images of the input buffer; on return the buffers of all receivers hold their results.
   Batch run(std::size_t count) {
     const auto limit = timeout_of(count);
     if ((accel_.read_register(accel::reg_ctrl) & accel::ctrl_idle) == 0) fail("an earlier run", {});
     const auto images = static_cast<std::uint32_t>(count);
-    *status_.map<std::uint32_t*>() = ~std::uint32_t{0};
-    status_.sync(XCL_BO_SYNC_BO_TO_DEVICE);
     accel_.write_register(accel::reg_images, images);
     // Receive first: a result that finds nobody waiting would stall the pipeline.
-    auto receive = start_receive(images);
+    std::vector<xrt::run> receiving;
+    for (Receiver& receiver : receivers_) receiving.push_back(start_receive(receiver, images));
     accel_.write_register(accel::reg_ctrl, accel::ctrl_start);
     auto send = start_send(images);
-    if (receive.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the receiving mover", limit);
+    for (xrt::run& receive : receiving)
+      if (receive.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the receiving mover", limit);
     Batch batch;
     batch.done = Clock::now();
     if (send.wait(limit) != ERT_CMD_STATE_COMPLETED) fail("the sending mover", limit);
@@ -180,30 +183,49 @@ class Accelerator {
     return batch;
   }
 
-  // How many elements of the output buffer differ from the golden results.
-  std::size_t count_mismatches(const std::vector<std::uint8_t>& golden, std::size_t first, std::size_t count) {
-    output_.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
-    const auto* slots = output_.map<const std::uint8_t*>();
-    const std::size_t available = golden.size() / accel::out_image_bytes;
-    constexpr unsigned width = accel::out_container_bytes;
+  // How many elements of the results of all outputs differ from the golden ones.
+  std::size_t count_mismatches(const std::vector<std::vector<std::uint8_t>>& goldens, std::size_t first,
+                               std::size_t count) {
     std::size_t mismatches = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint8_t* found = slots + i * accel::out_wire_bytes;
-      const std::uint8_t* expected = golden.data() + (first + i) % available * accel::out_image_bytes;
-      for (std::size_t e = 0; e < accel::out_image_bytes; e += width)
-        mismatches += element(found + e, width, accel::out_bits, accel::out_signed) !=
-                      element(expected + e, width, accel::out_bits, accel::out_signed);
-    }
+    for (std::size_t i = 0; i < receivers_.size(); ++i)
+      mismatches += mismatches_of(receivers_[i], goldens[i], first, count);
     return mismatches;
   }
 
  private:
+  struct Receiver {  // what takes the results of one output
+    const accel::Output& output;
+    xrt::kernel kernel;
+    xrt::bo data;
+    xrt::bo status;
+  };
+
+  static std::size_t mismatches_of(Receiver& receiver, const std::vector<std::uint8_t>& golden, std::size_t first,
+                                   std::size_t count) {
+    const accel::Output& output = receiver.output;
+    receiver.data.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
+    const auto* slots = receiver.data.map<const std::uint8_t*>();
+    const std::size_t available = golden.size() / output.image_bytes;
+    const unsigned width = output.container_bytes;
+    std::size_t mismatches = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint8_t* found = slots + i * output.wire_bytes;
+      const std::uint8_t* expected = golden.data() + (first + i) % available * output.image_bytes;
+      for (std::size_t e = 0; e < output.image_bytes; e += width)
+        mismatches += element(found + e, width, output.bits, output.is_signed) !=
+                      element(expected + e, width, output.bits, output.is_signed);
+    }
+    return mismatches;
+  }
+
   // Arguments are set by index because the streams, index 0 of s2mm and 1 of mm2s, have none to set.
-  xrt::run start_receive(std::uint32_t images) {
-    xrt::run run(s2mm_);
-    run.set_arg(1, output_);
-    run.set_arg(2, status_);
-    run.set_arg(3, accel::out_words);
+  static xrt::run start_receive(Receiver& receiver, std::uint32_t images) {
+    *receiver.status.map<std::uint32_t*>() = ~std::uint32_t{0};
+    receiver.status.sync(XCL_BO_SYNC_BO_TO_DEVICE);
+    xrt::run run(receiver.kernel);
+    run.set_arg(1, receiver.data);
+    run.set_arg(2, receiver.status);
+    run.set_arg(3, receiver.output.words);
     run.set_arg(4, images);
     run.start();
     return run;
@@ -238,16 +260,19 @@ class Accelerator {
   }
 
   void check_run(std::uint32_t images) {
-    status_.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
-    const std::uint32_t misplaced = *status_.map<const std::uint32_t*>();
-    if (misplaced != 0)
-      throw std::runtime_error(std::to_string(misplaced) + " words had TLAST where it does not belong, or lacked it");
+    for (Receiver& receiver : receivers_) {
+      receiver.status.sync(XCL_BO_SYNC_BO_FROM_DEVICE);
+      const std::uint32_t misplaced = *receiver.status.map<const std::uint32_t*>();
+      if (misplaced != 0)
+        throw std::runtime_error(std::string(receiver.output.mover) + ": " + std::to_string(misplaced) +
+                                 " words had TLAST where it does not belong, or lacked it");
+    }
     if (!has_counters_) return;
     const std::uint32_t in = accel_.read_register(accel::reg_beats_in);
     const std::uint32_t out = accel_.read_register(accel::reg_beats_out);
-    if (in != images * accel::in_words || out != images * accel::out_words)
+    if (in != images * accel::in_words || out != images * accel::beats_out)
       throw std::runtime_error("beats in and out: expected " + std::to_string(images * accel::in_words) + " and " +
-                               std::to_string(images * accel::out_words) + ", got " + std::to_string(in) + " and " +
+                               std::to_string(images * accel::beats_out) + ", got " + std::to_string(in) + " and " +
                                std::to_string(out));
   }
 
@@ -258,7 +283,7 @@ class Accelerator {
     for (const auto& entry : accel::readable_registers)
       if (has_counters_ || !entry.rtl_only) text << "\n" << entry.name << ": " << accel_.read_register(entry.offset);
     if (!has_counters_) text << "\nbeats in and out: not counted by the HLS spelling";
-    text << "\nexpected beats per image: in " << accel::in_words << ", out " << accel::out_words;
+    text << "\nexpected beats per image: in " << accel::in_words << ", out " << accel::beats_out;
     throw std::runtime_error(text.str());
   }
 
@@ -271,10 +296,8 @@ class Accelerator {
   xrt::uuid uuid_;
   xrt::ip accel_;
   xrt::kernel mm2s_;
-  xrt::kernel s2mm_;
   xrt::bo input_;
-  xrt::bo output_;
-  xrt::bo status_;
+  std::vector<Receiver> receivers_;
 };
 
 std::string utc_now() {
@@ -315,9 +338,13 @@ void write_result(const std::string& path, std::size_t images, std::size_t misma
 
 int measure(const Options& options) {
   const auto vector = load(options.selftest + "/input.bin", accel::in_image_bytes);
-  const auto golden = load(options.selftest + "/golden.bin", accel::out_image_bytes);
-  if (vector.size() / accel::in_image_bytes != golden.size() / accel::out_image_bytes)
-    throw std::runtime_error(options.selftest + ": input.bin and golden.bin hold different numbers of images");
+  std::vector<std::vector<std::uint8_t>> goldens;
+  for (const accel::Output& output : accel::outputs) {
+    goldens.push_back(load(options.selftest + "/" + output.golden, output.image_bytes));
+    if (vector.size() / accel::in_image_bytes != goldens.back().size() / output.image_bytes)
+      throw std::runtime_error(options.selftest + ": input.bin and " + output.golden +
+                               " hold different numbers of images");
+  }
   Accelerator accelerator(options);
   const std::size_t batches = std::max<std::size_t>(2, (options.images + options.batch - 1) / options.batch);
   std::size_t mismatches = 0;
@@ -325,7 +352,7 @@ int measure(const Options& options) {
   accelerator.fill(vector, 0, options.batch);
   for (std::size_t b = 0; b < batches; ++b) {
     done.push_back(accelerator.run(options.batch));
-    mismatches += accelerator.count_mismatches(golden, 0, options.batch);
+    mismatches += accelerator.count_mismatches(goldens, 0, options.batch);
   }
   const auto began = Clock::now();
   const auto alone = accelerator.run(1).done - began;

@@ -10,7 +10,8 @@ by an AssertionError, or by an entry in `Device.complaints` where a board would 
 - Counters: 64 bits in two halves, and set to 0 by a start.
 - Buffers: cached; the device sees only what was flushed, the host only what was invalidated. They begin with garbage,
   are touched by nobody after they were freed, and fit into the contiguous memory of a PYNQ-Z2, 128 MiB.
-- DMA in scatter-gather mode: CURDESC only while halted, TAILDESC only while running, receive before send. Descriptors
+- DMA in scatter-gather mode: one for each output. The first alone sends; the others have no registers for that.
+  CURDESC only while halted, TAILDESC only while running, receive before send. Descriptors
   are aligned and not complete already. Their lengths are not 0 and fit 26 bits. Packets begin and end; addresses were
   allocated; padding is zeros.
 - Clocks: PL clock 0 is the PLL by two whole divisors up to 63; setting takes the nearest. Loading an overlay sets the
@@ -64,19 +65,19 @@ class Device:
     """The chip.
 
     `fault`: None or one of hang, dead (an empty run never ends), no_arm, short, no_last, dma_error, wrong, no_reset,
-    no_sg, lost_beat.
+    no_sg, lost_beat. Faults of results are those of the last output.
     """
 
     def __init__(
         self,
-        answer: Callable[[bytes], bytes],
+        answer: Callable[[bytes], list[bytes]],
         source: Wire,
-        sink: Wire,
+        sinks: list[Wire],
         design_hash: int,
         spelling: str,
         fault: str | None,
     ) -> None:
-        self.answer, self.source, self.sink = answer, source, sink
+        self.answer, self.source, self.sinks = answer, source, sinks
         self.hash, self.spelling, self.fault = design_hash, spelling, fault
         self.memory: dict[int, np.ndarray] = {}
         self.complaints: list[str] = []
@@ -88,7 +89,9 @@ class Device:
 
     def configure(self) -> None:
         """What loading the bitstream does."""
-        self.send, self.receive = Engine("send"), Engine("receive")
+        self.send = Engine("send")
+        several = len(self.sinks) > 1
+        self.receivers = [Engine(f"receive {i}" if several else "receive") for i in range(len(self.sinks))]
         self.registers = dict.fromkeys((IMAGES, *COUNTERS), 0)
         self.busy = self.done = self.has_run = False
 
@@ -131,21 +134,25 @@ class Device:
             elif self.fault != "dead":
                 self.busy, self.done = False, True
 
-    def engine(self, offset: int) -> tuple[Engine, int]:
-        return (self.receive, offset - 0x30) if offset >= 0x30 else (self.send, offset)
+    def engine(self, dma: int, offset: int) -> tuple[Engine, int]:
+        if offset >= 0x30:
+            return self.receivers[dma], offset - 0x30
+        assert dma == 0, f"DMA {dma} does not send, and has no register {offset:#x}"
+        return self.send, offset
 
-    def read_dma(self, offset: int) -> int:
-        engine, register = self.engine(offset)
+    def read_dma(self, dma: int, offset: int) -> int:
+        engine, register = self.engine(dma, offset)
         if register == 0x00:
             return engine.control
-        return engine.status() & ~(8 if self.fault == "no_sg" else 0) if register == 0x04 else 0
+        lacks = self.fault == "no_sg" and dma == len(self.sinks) - 1
+        return engine.status() & ~(8 if lacks else 0) if register == 0x04 else 0
 
-    def write_dma(self, offset: int, value: int) -> None:
-        engine, register = self.engine(offset)
+    def write_dma(self, dma: int, offset: int, value: int) -> None:
+        engine, register = self.engine(dma, offset)
         if register == 0x00 and value & 4:
-            for each in (self.send, self.receive):
+            for each in (self.send, self.receivers[0]) if dma == 0 else (self.receivers[dma],):
                 each.queue, each.errors, each.control = [], 0, 4 if self.fault == "no_reset" else 0
-        elif register == 0x00 and not (self.fault == "no_arm" and engine is self.receive):
+        elif register == 0x00 and not (self.fault == "no_arm" and engine is self.receivers[-1]):
             engine.control = value
         elif register == 0x08:
             if not engine.halted:
@@ -159,8 +166,8 @@ class Device:
         if engine.halted:
             self.complaints.append(f"{engine.name}: TAILDESC written while halted")
             return
-        if engine is self.send and not self.receive.queue:
-            self.complaints.append("send: started before the receive channel was armed")
+        if engine is self.send and not all(receiver.queue for receiver in self.receivers):
+            self.complaints.append("send: started before the receive channels were armed")
         address = engine.current
         while True:
             if address % 64:
@@ -183,41 +190,46 @@ class Device:
 
     def move(self) -> None:
         """Move images while both channels and the accelerator can."""
-        while self.busy and self.send.queue and self.receive.queue:
+        while self.busy and self.send.queue and all(receiver.queue for receiver in self.receivers):
             if self.fault == "hang" and self.registers[IMAGES_OUT] == 1:
                 return
             if self.fault == "dma_error":
-                self.receive.errors = 0x40
+                self.receivers[-1].errors = 0x40
                 return
             self.one_image()
             if self.registers[IMAGES_OUT] == self.registers[IMAGES]:
                 self.busy, self.done = False, True
 
     def one_image(self) -> None:
-        down, up = self.send.queue.pop(0), self.receive.queue.pop(0)
+        down = self.send.queue.pop(0)
         control = self.word(down, 6)
         if control != self.source.wire_bytes | START | END:
             self.complaints.append(f"send: control {control:#x}")
         data = self.shadow(self.word(down, 2), self.source.wire_bytes)
         if data[self.source.image_bytes :].any():
             self.complaints.append("send: padding is not zero")
-        result = np.frombuffer(self.answer(data[: self.source.image_bytes].tobytes()), np.uint8).copy()
-        if self.fault == "wrong":
+        results = self.answer(data[: self.source.image_bytes].tobytes())
+        self.finish(down, self.source.wire_bytes)
+        for receiver, sink, result in zip(self.receivers, self.sinks, results, strict=True):
+            fault = self.fault if receiver is self.receivers[-1] else None
+            self.give(receiver.queue.pop(0), sink, np.frombuffer(result, np.uint8).copy(), fault)
+        self.count()
+
+    def give(self, descriptor: int, sink: Wire, result: np.ndarray, fault: str | None) -> None:
+        if fault == "wrong":
             result[0] ^= 1
         # The HLS spelling marks the padding as absent (TKEEP), the RTL spelling writes it.
-        length = self.sink.image_bytes if self.spelling == "hls" else self.sink.wire_bytes
-        length -= 1 if self.fault == "short" else 0
-        target = self.shadow(self.word(up, 2), self.word(up, 6))
+        length = sink.image_bytes if self.spelling == "hls" else sink.wire_bytes
+        length -= 1 if fault == "short" else 0
+        target = self.shadow(self.word(descriptor, 2), self.word(descriptor, 6))
         target[: len(result)] = result
-        self.finish(down, self.source.wire_bytes)
-        self.finish(up, length | START | (0 if self.fault == "no_last" else END))
-        self.count()
+        self.finish(descriptor, length | START | (0 if fault == "no_last" else END))
 
     def count(self) -> None:
         regs = self.registers
         regs[IMAGES_OUT] += 1
         regs[BEATS_IN] += self.source.words - (1 if self.fault == "lost_beat" else 0)
-        regs[BEATS_OUT] += self.sink.words
+        regs[BEATS_OUT] += self.sinks[0].words if len(self.sinks) == 1 else 1  # of several it counts images
         cycles = LATENCY + (regs[IMAGES_OUT] - 1) * INTERVAL
         regs[FIRST_OUT], regs[FIRST_HI] = LATENCY & 0xFFFFFFFF, LATENCY >> 32
         regs[CYCLES], regs[CYCLES_HI] = cycles & 0xFFFFFFFF, cycles >> 32
@@ -249,18 +261,21 @@ class Buffer(np.ndarray):
 
 class MMIO:
     def __init__(self, base: int, length: int) -> None:
-        assert base in (ACCEL_BASE, DMA_BASE)
-        self.base, self.length = base, length
+        assert base == ACCEL_BASE or 0 <= (base - DMA_BASE) >> 16 < len(plugged().sinks)
+        self.base, self.length, self.dma = base, length, (base - DMA_BASE) >> 16
 
     def read(self, offset: int) -> int:
         assert offset % 4 == 0
         assert offset < self.length
-        return plugged().read_accel(offset) if self.base == ACCEL_BASE else plugged().read_dma(offset)
+        return plugged().read_accel(offset) if self.base == ACCEL_BASE else plugged().read_dma(self.dma, offset)
 
     def write(self, offset: int, value: int) -> None:
         assert type(value) is int
         assert 0 <= value < 1 << 32
-        (plugged().write_accel if self.base == ACCEL_BASE else plugged().write_dma)(offset, value)
+        if self.base == ACCEL_BASE:
+            plugged().write_accel(offset, value)
+        else:
+            plugged().write_dma(self.dma, offset, value)
 
 
 class Overlay:
@@ -270,11 +285,12 @@ class Overlay:
             "accel_0": {
                 "phys_addr": ACCEL_BASE, "addr_range": 0x1000, "type": f"codesign:{plugged().spelling}:accel:1.0",
             },
-            "axi_dma_0": {
-                "phys_addr": DMA_BASE, "addr_range": 0x10000, "type": "xilinx.com:ip:axi_dma:7.1",
-                "parameters": {"c_addr_width": "32"},
-            },
         }  # fmt: skip
+        for i in range(len(plugged().sinks)):
+            self.ip_dict[f"axi_dma_{i}"] = {
+                "phys_addr": DMA_BASE + (i << 16), "addr_range": 0x10000, "type": "xilinx.com:ip:axi_dma:7.1",
+                "parameters": {"c_addr_width": "32"},
+            }  # fmt: skip
         self.download()
 
     def download(self) -> None:

@@ -1,7 +1,7 @@
 // A stand-in for XRT's native API: what host.cpp uses of it, over an emulated chip with the accelerator and its movers.
 //
-// The accelerator answers an image of EMULATED_SELFTEST/input.bin with its result in golden.bin, in EMULATED_INTERVAL
-// cycles (default 40). EMULATED_FAULT: hang, dead (an empty run never ends), hash, wrong, tlast, lost_beat, hls,
+// The accelerator answers an image of EMULATED_SELFTEST/input.bin with its results there, in EMULATED_INTERVAL cycles
+// (default 40). Faults of results are those of the last output. EMULATED_FAULT: hang, dead (an empty run never ends), hash, wrong, tlast, lost_beat, hls,
 // no_device; hls is the HLS spelling, no fault. What it enforces, by a std::logic_error:
 //
 // - Registers: only those that are there are read, only ctrl and images are written, neither while busy. The HLS register
@@ -10,7 +10,7 @@
 //   spelling reads 0 until a run has begun, an empty run counts. The RTL ignores a start with no images.
 // - Counters: 64 bits in two halves.
 // - Buffers: a host's and a device's side, joined by sync only; both begin with garbage, and are not exceeded.
-// - Movers: every argument is set before they start; the receiver before the accelerator; they move as many words as the
+// - Movers: every argument is set before they start; the receivers before the accelerator; they move as many words as the
 //   accelerator.
 #pragma once
 
@@ -55,14 +55,16 @@ inline void require(bool good, const std::string& what) {
 struct Mover {
   std::vector<std::shared_ptr<Memory>> buffers{5};
   std::vector<std::uint32_t> scalars = std::vector<std::uint32_t>(5);
-  bool is_sender = false, running = false;
+  const accel::Output* output = nullptr;  // that it receives; none of the sender
+  bool running = false;
 
   // mm2s(source, stream, words, images); s2mm(stream, sink, status, words, images).
   void check() const {
+    const bool is_sender = output == nullptr;
     const std::size_t memory = is_sender ? 0 : 1, words = is_sender ? 2 : 3;
-    const std::size_t bytes = is_sender ? accel::in_wire_bytes : accel::out_wire_bytes;
+    const std::size_t bytes = is_sender ? accel::in_wire_bytes : output->wire_bytes;
     require(buffers[memory] && (is_sender || buffers[2]), "a buffer of a mover was not set");
-    require(scalars[words] == (is_sender ? accel::in_words : accel::out_words), "words of a mover are wrong");
+    require(scalars[words] == (is_sender ? accel::in_words : output->words), "words of a mover are wrong");
     require(scalars[words + 1] > 0 && scalars[words + 1] * bytes <= buffers[memory]->device.size(),
             "images of a mover are none, or more than its buffer holds");
   }
@@ -70,7 +72,8 @@ struct Mover {
 
 struct Chip {
   std::map<std::uint32_t, std::uint32_t> registers;
-  std::shared_ptr<Mover> send, receive;
+  std::shared_ptr<Mover> send;
+  std::vector<std::shared_ptr<Mover>> receivers{std::size(accel::outputs)};
   bool busy = false, done = false, has_run = false;
   const bool is_hls = fault("hls") || fault("dead");
 
@@ -89,7 +92,8 @@ struct Chip {
       done = true;
       return;
     }
-    require(receive && receive->running, "started before the receiving mover was armed");
+    for (const auto& receive : receivers)
+      require(receive && receive->running, "started before the receiving movers were armed");
     move();
   }
 
@@ -117,31 +121,40 @@ struct Chip {
 
   void move() {
     if (!busy || !send || !send->running || fault("hang")) return;
-    require(send->scalars[3] == registers[accel::reg_images] && receive->scalars[4] == registers[accel::reg_images],
-            "the movers move other numbers of images than the accelerator");
-    static const auto inputs = read("input.bin"), goldens = read("golden.bin");
     const std::uint32_t images = registers[accel::reg_images];
+    require(send->scalars[3] == images, "the sending mover moves another number of images than the accelerator");
+    for (const auto& receive : receivers) {
+      require(receive->scalars[4] == images, "a receiving mover moves another number of images than the accelerator");
+      give(*receive, images, receive == receivers.back());
+      receive->running = false;
+    }
+    if (!is_hls) count(images);
+    send->running = busy = false;
+    done = true;
+  }
+
+  // Write the results of one output for all images of the sender.
+  void give(Mover& receive, std::uint32_t images, bool is_last) {
+    const accel::Output& output = *receive.output;
+    const auto inputs = read("input.bin"), golden = read(output.golden);
     for (std::uint32_t i = 0; i < images; ++i) {
       const auto* image = send->buffers[0]->device.data() + i * accel::in_wire_bytes;
-      auto* result = receive->buffers[1]->device.data() + i * accel::out_wire_bytes;
+      auto* result = receive.buffers[1]->device.data() + i * output.wire_bytes;
       std::size_t known = 0;
       while (std::memcmp(inputs.data() + known * accel::in_image_bytes, image, accel::in_image_bytes) != 0) {
         ++known;
         if (known * accel::in_image_bytes >= inputs.size()) throw std::logic_error("an image nobody knows");
       }
-      std::memcpy(result, goldens.data() + known * accel::out_image_bytes, accel::out_image_bytes);
-      if (fault("wrong")) result[0] ^= 1;
+      std::memcpy(result, golden.data() + known * output.image_bytes, output.image_bytes);
+      if (fault("wrong") && is_last) result[0] ^= 1;
     }
-    const std::uint32_t misplaced = fault("tlast") ? 2 : 0;
-    std::memcpy(receive->buffers[2]->device.data(), &misplaced, sizeof misplaced);
-    if (!is_hls) count(images);
-    send->running = receive->running = busy = false;
-    done = true;
+    const std::uint32_t misplaced = fault("tlast") && is_last ? 2 : 0;
+    std::memcpy(receive.buffers[2]->device.data(), &misplaced, sizeof misplaced);
   }
 
   void count(std::uint32_t images) {
     registers[accel::reg_beats_in] = images * accel::in_words - (fault("lost_beat") ? 1 : 0);
-    registers[accel::reg_beats_out] = images * accel::out_words;
+    registers[accel::reg_beats_out] = images * accel::beats_out;
     registers[accel::reg_images_out] = images;
     const char* chosen = std::getenv("EMULATED_INTERVAL");
     const std::uint64_t cycles = 200 + (images - 1) * (chosen == nullptr ? 40ULL : std::stoull(chosen));
@@ -168,11 +181,13 @@ class device {
 
 class kernel {
  public:
-  kernel(const device&, const uuid&, const std::string& name) : is_sender(name == "mm2s:{mm2s_1}") {
-    if (!is_sender && name != "s2mm:{s2mm_1}") throw std::runtime_error("no kernel " + name);
+  kernel(const device&, const uuid&, const std::string& name) {
+    for (const auto& each : accel::outputs)
+      if (name == each.mover) output = &each;
+    if (output == nullptr && name != "mm2s:{mm2s_1}") throw std::runtime_error("no kernel " + name);
   }
   int group_id(int argument) const { return argument; }
-  bool is_sender;
+  const accel::Output* output = nullptr;
 };
 
 class bo {
@@ -195,8 +210,9 @@ class bo {
 class run {
  public:
   explicit run(const kernel& k) : mover_(std::make_shared<emulated::Mover>()) {
-    mover_->is_sender = k.is_sender;
-    (k.is_sender ? emulated::Chip::instance().send : emulated::Chip::instance().receive) = mover_;
+    mover_->output = k.output;
+    emulated::Chip& chip = emulated::Chip::instance();
+    (k.output == nullptr ? chip.send : chip.receivers[std::size_t(k.output - accel::outputs)]) = mover_;
   }
   void set_arg(int index, const bo& buffer) { mover_->buffers[std::size_t(index)] = buffer.memory; }
   void set_arg(int index, std::uint32_t value) { mover_->scalars[std::size_t(index)] = value; }

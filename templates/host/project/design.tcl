@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT-0
-# The whole chip for PYNQ: processor, AXI DMA, accelerator. Writes build/accel.bit, build/accel.hwh and two reports.
+# The whole chip for PYNQ: processor, an AXI DMA for each output, accelerator. Writes build/accel.bit, build/accel.hwh
+# and two reports.
 #
 #   vivado -mode batch -source link/design.tcl
 #
@@ -83,41 +84,70 @@ proc memory_bits {stream_bits data_bits} {
   return [expr {max(32, max($stream_bits, min($data_bits, 64)))}]
 }
 
-proc add_dma {in_bits out_bits ps} {
+# One DMA for each output, axi_dma_0, axi_dma_1 and so on; the first sends the images too.
+proc add_dma {index in_bits out_bits ps} {
   set length_bits 26
-  return [add_ip axi_dma axi_dma_0 [list \
+  set sends [expr {$index == 0}]
+  set settings [list \
     CONFIG.c_include_sg 1 CONFIG.c_sg_include_stscntrl_strm 0 CONFIG.c_sg_length_width $length_bits \
-    CONFIG.c_addr_width [dict get $ps address_bits] CONFIG.c_include_mm2s 1 CONFIG.c_include_s2mm 1 \
-    CONFIG.c_m_axi_mm2s_data_width [memory_bits $in_bits [dict get $ps data_bits]] \
-    CONFIG.c_m_axis_mm2s_tdata_width $in_bits CONFIG.c_mm2s_burst_size 16 \
+    CONFIG.c_addr_width [dict get $ps address_bits] CONFIG.c_include_mm2s $sends CONFIG.c_include_s2mm 1 \
     CONFIG.c_m_axi_s2mm_data_width [memory_bits $out_bits [dict get $ps data_bits]] \
-    CONFIG.c_s_axis_s2mm_tdata_width $out_bits CONFIG.c_s2mm_burst_size 16]]
+    CONFIG.c_s_axis_s2mm_tdata_width $out_bits CONFIG.c_s2mm_burst_size 16]
+  if {$sends} {
+    lappend settings CONFIG.c_m_axi_mm2s_data_width [memory_bits $in_bits [dict get $ps data_bits]] \
+      CONFIG.c_m_axis_mm2s_tdata_width $in_bits CONFIG.c_mm2s_burst_size 16
+  }
+  return [add_ip axi_dma axi_dma_$index $settings]
 }
 
-# The stream or register interface of the accelerator that fits: the two spellings may name theirs differently.
-proc accel_interface {mode protocol} {
-  set found [get_bd_intf_pins -of_objects [get_bd_cells accel_0] -filter "MODE == $mode && VLNV =~ *:$protocol:*"]
+# The stream or register interface of the accelerator that fits: the two spellings may name theirs differently. Of
+# several streams of results the name tells; old HLS tools put a V behind it.
+proc accel_interface {mode protocol {name ""}} {
+  set wanted "MODE == $mode && VLNV =~ *:$protocol:*"
+  if {$name ne ""} {
+    append wanted " && (NAME == $name || NAME =~ ${name}_V*)"
+  }
+  set found [get_bd_intf_pins -of_objects [get_bd_cells accel_0] -filter $wanted]
   if {[llength $found] != 1} {
-    error "accelerator: expected one $protocol interface of mode $mode, found '$found'"
+    error "accelerator: expected one interface with $wanted, found '$found'"
   }
   return $found
 }
 
-proc connect_data {ps} {
-  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXIS_MM2S] [accel_interface Slave axis_rtl]
-  connect_bd_intf_net [accel_interface Master axis_rtl] [get_bd_intf_pins axi_dma_0/S_AXIS_S2MM]
-  add_ip smartconnect data_network {CONFIG.NUM_SI 3 CONFIG.NUM_MI 1}
-  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_MM2S] [get_bd_intf_pins data_network/S00_AXI]
-  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_S2MM] [get_bd_intf_pins data_network/S01_AXI]
-  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXI_SG] [get_bd_intf_pins data_network/S02_AXI]
-  connect_bd_intf_net [get_bd_intf_pins data_network/M00_AXI] [get_bd_intf_pins ps/[dict get $ps slave]]
+proc join_pins {first second} {
+  connect_bd_intf_net [get_bd_intf_pins $first] [get_bd_intf_pins $second]
 }
 
-proc connect_control {ps} {
-  add_ip smartconnect control_network {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2}
-  connect_bd_intf_net [get_bd_intf_pins ps/[dict get $ps master]] [get_bd_intf_pins control_network/S00_AXI]
-  connect_bd_intf_net [get_bd_intf_pins control_network/M00_AXI] [get_bd_intf_pins axi_dma_0/S_AXI_LITE]
-  connect_bd_intf_net [get_bd_intf_pins control_network/M01_AXI] [accel_interface Slave aximm_rtl]
+# All DMAs share one port of the processor; those behind the first have an interconnect each before that.
+proc connect_data {ps outputs} {
+  set several [expr {[llength $outputs] > 1}]
+  connect_bd_intf_net [get_bd_intf_pins axi_dma_0/M_AXIS_MM2S] [accel_interface Slave axis_rtl]
+  add_ip smartconnect data_network [list CONFIG.NUM_SI [expr {2 + [llength $outputs]}] CONFIG.NUM_MI 1]
+  for {set i 0} {$i < [llength $outputs]} {incr i} {
+    set stream [expr {$several ? [lindex $outputs $i 0] : ""}]
+    connect_bd_intf_net [accel_interface Master axis_rtl $stream] [get_bd_intf_pins axi_dma_$i/S_AXIS_S2MM]
+    if {$i == 0} {
+      join_pins axi_dma_0/M_AXI_MM2S data_network/S00_AXI
+      join_pins axi_dma_0/M_AXI_S2MM data_network/S01_AXI
+      join_pins axi_dma_0/M_AXI_SG data_network/S02_AXI
+    } else {
+      add_ip smartconnect data_network_$i {CONFIG.NUM_SI 2 CONFIG.NUM_MI 1}
+      join_pins axi_dma_$i/M_AXI_S2MM data_network_$i/S00_AXI
+      join_pins axi_dma_$i/M_AXI_SG data_network_$i/S01_AXI
+      join_pins data_network_$i/M00_AXI data_network/[format S%02d_AXI [expr {2 + $i}]]
+    }
+  }
+  join_pins data_network/M00_AXI ps/[dict get $ps slave]
+}
+
+proc connect_control {ps outputs} {
+  set count [llength $outputs]
+  add_ip smartconnect control_network [list CONFIG.NUM_SI 1 CONFIG.NUM_MI [expr {$count + 1}]]
+  join_pins ps/[dict get $ps master] control_network/S00_AXI
+  for {set i 0} {$i < $count} {incr i} {
+    join_pins control_network/[format M%02d_AXI $i] axi_dma_$i/S_AXI_LITE
+  }
+  connect_bd_intf_net [get_bd_intf_pins control_network/[format M%02d_AXI $count]] [accel_interface Slave aximm_rtl]
 }
 
 # The pin that clocks everything: the processor's clock 0, or that of a wizard where no divisor makes the rate.
@@ -140,14 +170,22 @@ proc connect_clock {ps settings} {
   upvar $settings accel
   add_ip proc_sys_reset reset
   set source [clock_source $ps accel]
-  set clock_pins {reset/slowest_sync_clk axi_dma_0/s_axi_lite_aclk axi_dma_0/m_axi_sg_aclk axi_dma_0/m_axi_mm2s_aclk \
-    axi_dma_0/m_axi_s2mm_aclk data_network/aclk control_network/aclk accel_0/ap_clk}
+  set clock_pins {reset/slowest_sync_clk axi_dma_0/m_axi_mm2s_aclk data_network/aclk control_network/aclk accel_0/ap_clk}
+  set reset_pins {data_network/aresetn control_network/aresetn accel_0/ap_rst_n}
+  for {set i 0} {$i < [llength $accel(outputs)]} {incr i} {
+    lappend clock_pins axi_dma_$i/s_axi_lite_aclk axi_dma_$i/m_axi_sg_aclk axi_dma_$i/m_axi_s2mm_aclk
+    lappend reset_pins axi_dma_$i/axi_resetn
+    if {$i > 0} {
+      lappend clock_pins data_network_$i/aclk
+      lappend reset_pins data_network_$i/aresetn
+    }
+  }
   lappend clock_pins ps/[dict get $ps master_clock] ps/[dict get $ps slave_clock]
   foreach pin $clock_pins {
     connect_bd_net [get_bd_pins $source] [get_bd_pins $pin]
   }
   connect_bd_net [get_bd_pins ps/[dict get $ps reset]] [get_bd_pins reset/ext_reset_in]
-  foreach pin {axi_dma_0/axi_resetn data_network/aresetn control_network/aresetn accel_0/ap_rst_n} {
+  foreach pin $reset_pins {
     connect_bd_net [get_bd_pins reset/peripheral_aresetn] [get_bd_pins $pin]
   }
 }
@@ -209,9 +247,11 @@ update_ip_catalog
 create_bd_design accel_bd
 set ps [add_processor accel $preset]
 create_bd_cell -type ip -vlnv [newest codesign:[spelling]:accel] accel_0
-add_dma $accel(in_word_bits) $accel(out_word_bits) $ps
-connect_data $ps
-connect_control $ps
+for {set i 0} {$i < [llength $accel(outputs)]} {incr i} {
+  add_dma $i $accel(in_word_bits) [lindex $accel(outputs) $i 1] $ps
+}
+connect_data $ps $accel(outputs)
+connect_control $ps $accel(outputs)
 connect_clock $ps accel
 assign_bd_address
 validate_bd_design

@@ -51,7 +51,11 @@ foreach {port kind} {ap_clk clock ap_rst_n reset} {
   }
 }
 ipx::associate_bus_interfaces -clock ap_clk -reset ap_rst_n $core
-foreach interface {s_axis m_axis s_axi_control} {
+set interfaces {s_axis s_axi_control}
+foreach output $accel(outputs) {
+  lappend interfaces [lindex $output 0]
+}
+foreach interface $interfaces {
   if {[llength [ipx::get_bus_interfaces $interface -of_objects $core]] == 0} {
     error "package_ip: the ports of $interface were not recognised as a bus"
   }

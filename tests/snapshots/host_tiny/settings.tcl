@@ -12,7 +12,10 @@ set accel(pl_divisor1) 1
 set accel(pl_clock_mhz) 100.0
 set accel(period_ns) 6.666
 set accel(in_word_bits) 8
-set accel(out_word_bits) 16
+# The streams of results: the name of each at the top level, and the bits of its words.
+set accel(outputs) {
+  { m_axis 16 }
+}
 set accel(rtl_sources) {
   rtl/modules/codesign_pkg.sv
   rtl/accel.sv

@@ -26,12 +26,20 @@ constexpr double in_step = 1.0;
 constexpr unsigned in_bits = 8;
 constexpr bool in_signed = false;
 
-constexpr std::size_t out_image_bytes = 6;
-constexpr std::uint32_t out_words = 3;
-constexpr std::size_t out_wire_bytes = 6;
-constexpr unsigned out_container_bytes = 2;
-constexpr unsigned out_bits = 16;
-constexpr bool out_signed = true;
+struct Output {
+  const char* mover;   // the kernel that receives it
+  const char* golden;  // its results, in the folder of the self-test
+  std::size_t image_bytes;
+  std::uint32_t words;
+  std::size_t wire_bytes;
+  unsigned container_bytes;
+  unsigned bits;
+  bool is_signed;
+};
+constexpr Output outputs[] = {
+    { "s2mm:{s2mm_1}", "golden.bin", 6, 3, 6, 2, 16, true },
+};
+constexpr std::uint32_t beats_out = 3;  // what the register of that name counts for an image
 
 constexpr std::uint32_t reg_ctrl = 0x00;
 constexpr std::uint32_t reg_images = 0x10;

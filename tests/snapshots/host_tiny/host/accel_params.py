@@ -21,11 +21,22 @@ INPUT_OFFSET, INPUT_STEP = 0.0, 1.0  # of the data that it was trained on; see q
 INPUT_HALF_EVEN = False  # where halves go: to the even integer, or up
 INPUT_SCALE = 0.00390625  # real value of one step inside the network
 
-OUT_SHAPE = (1, 1, 3)  # OY, OX, K
-OUT_BITS, OUT_SIGNED, OUT_CONTAINER_BITS = 16, True, 16
-OUT_WORDS, OUT_WIRE_BYTES = 3, 6
-OUT_IMAGE_BYTES = 6
-OUTPUT_SCALE = 1.0
+# The streams of results: shape (OY, OX, K), type, and words and bytes of an image, without and with its last word padded.
+OUTPUTS = [
+    {
+        "name": "dense",
+        "golden": "golden.bin",
+        "shape": (1, 1, 3),
+        "bits": 16,
+        "signed": True,
+        "container_bits": 16,
+        "words": 3,
+        "image_bytes": 6,
+        "wire_bytes": 6,
+        "scale": 1.0,  # real value of one step
+    },
+]
+BEATS_OUT = 3  # what the register of that name counts for an image
 LABELS = ('cat', 'dog', 'owl')
 
 REGISTERS = {
