@@ -82,6 +82,10 @@ bench-design-search: setup ## the best design of known networks, and how long it
 bench-search-costs: setup ## time and memory of searches by space, design points a second -> docs/search_costs.md (minutes)
 	@$(BIN)/python benchmarks/search_costs.py
 
+bench-auto-space: setup ## data of one's own with `space: auto`, beside plain float networks -> docs/auto_space.md (half an hour)
+	@scripts/environment.sh $(VENV) --editable .[all] scikit-learn
+	@$(BIN)/python benchmarks/auto_space.py --out docs/auto_space.md
+
 bench-onnx-nodes: setup ## onnx's own tests of operators, read as files -> docs/onnx_node_tests.md (seconds)
 	@$(BIN)/python benchmarks/onnx_nodes.py --out docs/onnx_node_tests.md
 

@@ -242,7 +242,8 @@ def _finish(result: Any) -> int:
     lines = [f"{s['name']} on {s['board']}, {s['clock_mhz']:g} MHz"]
     if "accuracy" in s:
         a = s["accuracy"]
-        others = "".join(f", {key} {a[key]:.2%}" for key in ("float", "quantized") if key in a)
+        keys = ("float", "quantized", "plain_float")
+        others = "".join(f", {key.replace('_', ' ')} {a[key]:.2%}" for key in keys if key in a)
         lines.append(f"accuracy   golden {a['golden']:.2%} of {a['test_images']:,} test images{others}")
     if "source" in s:
         lines.append(f"source     {s['source']['verdict']}")

@@ -223,6 +223,7 @@ def test_only_unfinished_files_of_our_own_are_tidied(tmp_path: Path) -> None:
     for name in (".vscode-settings", ".5-cost.json-abc"):
         (run.folder.path / name).write_text("mine")
     (run.folder.path / "work" / "csim" / f"{files.TEMPORARY}x").mkdir(parents=True)
+    (run.folder.plain_state / "test" / f"{files.TEMPORARY}y").mkdir(parents=True)
     with begun(run.folder, "compile", CONFIG, BOARD):
         names = {p.name for p in run.folder.path.rglob("*")}
     assert {".vscode-settings", ".5-cost.json-abc"} <= names

@@ -18,7 +18,7 @@ from codesign.report import svg
 from codesign.report.page import page
 from codesign.report.summary import summary
 from codesign.report.usage import design_usage, engine_usage, reason
-from codesign.report.view import Accuracy, Column, Search, Series, View
+from codesign.report.view import Accuracy, Column, PlainFloat, Search, Series, View
 from codesign.testing.small import small_design, small_graph
 
 GRAPH, DESIGN, BOARD = small_graph(), small_design(), load_board("pynq-z2")
@@ -90,6 +90,13 @@ def test_a_part_that_was_not_run_is_absent() -> None:
     }  # fmt: skip
     compiled = replace(FULL, accuracy=Accuracy(images=3, golden=1.0))
     assert summary(compiled)["accuracy"] == {"golden": 1.0, "test_images": 3}
+
+
+def test_a_plain_float_network_stands_beside_the_result() -> None:
+    beside = replace(FULL, plain=PlainFloat(weights=12204, epochs=6, judged=0.5, test=0.9512))
+    assert summary(beside)["accuracy"]["plain_float"] == 0.9512
+    assert "<tr><td>plain float network of 12,204 weights, 6 epochs</td><td>95.12%</td></tr>" in page(beside, "1")
+    assert "plain float" not in page(FULL, "1")
 
 
 def test_the_limit_is_every_multiplier_busy_every_cycle() -> None:

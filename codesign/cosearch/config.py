@@ -43,6 +43,8 @@ class SearchConfig:
       search can begin with, and the first finalists. Where cost has a price, the rank alone decides.
     - `trained_neighbours`: how many networks that differ from the best in one choice are trained too, at most. If one
       is better, the search continues from there.
+    - `short_images`: an epoch of these short trainings has at least so many images; fewer are passed over repeatedly.
+    - `flip`: the short trainings mirror images left to right, if `train` does.
     - `enlarge`: where a demand is the only limit, all of them grow in widths and bits as far as their designs allow.
     """
 
@@ -66,6 +68,8 @@ class SearchConfig:
     trained_finalists: int = 6
     trained_neighbours: int = 12
     enlarge: bool = True
+    short_images: int = 0
+    flip: bool = True
     seed: int = 0
     threads: int = 2
     device: Device = Device.AUTO
@@ -75,6 +79,7 @@ class SearchConfig:
         check_demands(self)
         check_range(self, 1, MOST, "epochs", "finalists", "trained_finalists")
         check_range(self, 2, MOST_IMAGES, "images")
+        check_range(self, 0, MOST_IMAGES, "short_images")
         check_range(self, 0, MOST, "minimum_depth", "trained_neighbours")
         check_common(self)
         if not 0 <= self.warmup_epochs < self.epochs:

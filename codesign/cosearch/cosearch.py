@@ -46,7 +46,7 @@ OnEpoch = Callable[[Sequence[EpochRecord]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosearchResult:
-    """The network found, its choices by name, an exact design that shows that it meets the demand, and the course.
+    """The network found, its choices as a row and by name, an exact design that meets the demand, and the course.
 
     `interval_cycles` and `resources` are that design's, with weights not yet known. `priced_networks`: how many
     networks the cost tables gave a cost; `design_searches`: how many exact searches there were, which together priced
@@ -54,6 +54,7 @@ class CosearchResult:
     """
 
     network: Network
+    row: Row
     choices: tuple[tuple[str, str], ...]
     design: Design
     interval_cycles: int
@@ -101,6 +102,7 @@ def cosearch(
     row, found = best_network(trainer, accelerators, (train, held), parts, folder, beginnings, progress)
     return CosearchResult(
         network=accelerators.network(row),
+        row=row,
         choices=accelerators.choices(row),
         design=found.design,
         interval_cycles=found.interval_cycles,

@@ -78,10 +78,17 @@ def enlarged(
 ) -> tuple[Row, Accelerator]:
     """Return the network with widths and bits as large as its accelerator, `found`, can become within the demand.
 
-    They grow by one option in turn, so that the first do not take all that is left of the board. What cannot grow is
-    not tried again.
+    Where half of the demanded interval is unused, the largest at all is tried first. Otherwise they grow by one option
+    in turn, so that the first do not take all that is left of the board. What cannot grow is not tried again.
     """
     growing = list(sizes(accelerators.task.space))
+    if not accelerators.task.demand.slow(2 * found.interval_cycles):
+        largest = row
+        for at, order in growing:
+            largest = largest.changed(at, order[-1])
+        at_once = accelerators.meeting(largest)
+        if at_once is not None:
+            return largest, at_once
     total = len(growing)
     while growing:
         for at, order in tuple(growing):
@@ -98,17 +105,22 @@ def enlarged(
 
 def short_training(network: Network, parts: Dataset, config: SearchConfig, folder: Path) -> Tensor:
     """Tell which of the judging images, [N], are right after a short training, the same for all compared."""
-    settings = TrainConfig(
+    own = folder / f"finalist-{network.digest()[:16]}"
+    for made in (folder, own):
+        make_folder(made)
+    return train(network, reduced(parts, network.shape), short_settings(parts, config), own).right
+
+
+def short_settings(parts: Dataset, config: SearchConfig) -> TrainConfig:
+    """Return the settings of the short training on these images."""
+    return TrainConfig(
         float_epochs=FLOAT_EPOCHS,
         quantized_epochs=QUANTIZED_EPOCHS,
-        epoch_images=len(parts.train_y),
+        epoch_images=max(len(parts.train_y), config.short_images),
         batch_images=config.batch_images,
+        flip=config.flip,
         seed=config.seed,
         threads=config.threads,
         device=config.device,
         mixed_precision=config.mixed_precision,
     )
-    own = folder / f"finalist-{network.digest()[:16]}"
-    for made in (folder, own):
-        make_folder(made)
-    return train(network, reduced(parts, network.shape), settings, own).right

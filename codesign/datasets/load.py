@@ -22,6 +22,9 @@ class DataKind(Enum):
     ARRAYS = "arrays"  # an .npz with x_train, y_train, x_test, y_test
 
 
+OWN = (DataKind.FOLDER, DataKind.ARRAYS)  # a user's own: nothing is known of them before they are read
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """Which data set: its format, and the file or folder where that is not the default."""

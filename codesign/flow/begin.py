@@ -67,7 +67,7 @@ def lock(folder: Path) -> Iterator[None]:
 def _tidy(folder: RunFolder) -> None:
     """Remove what a command that was killed had not finished writing, where we write and under our own names only."""
     homes = [folder.path, folder.log, folder.measured, folder.module, folder.project]
-    for parent in (folder.search_state, folder.train_state, folder.work):
+    for parent in (folder.plain_state, folder.search_state, folder.train_state, folder.work):
         homes += [parent, *parent.glob("*")]
     for home in homes:
         for leftover in home.glob(f"{TEMPORARY}*"):

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from codesign.cosearch.config import SearchConfig
-from codesign.datasets.load import DataConfig
+from codesign.datasets.load import OWN, DataConfig
 from codesign.errors import ConfigError
 from codesign.ir import files
 from codesign.ir.board import Limits
 from codesign.ir.demand import check_demands
 from codesign.ir.strict import check_range
+from codesign.networks.auto import AUTO
 from codesign.networks.space import Space
 from codesign.networks.spaces import load_space
 from codesign.networks.training import TrainConfig
@@ -104,14 +105,15 @@ class LogKind(Enum):
 class RunConfig:
     """`codesign run`: a data set and a board to a searched network, its accelerator, and the proof.
 
-    `space`: the name of a built-in space, a file, or one written out. `limits`: resources that a design may take.
+    `space`: the name of a built-in space, a file, one written out, or `auto`, which makes one for the samples. Without
+    it, arrays and folders have `auto`, the known sets `fashion`. `limits`: resources that a design may take.
     """
 
     name: str
     board: str
     data: DataConfig = field(default_factory=DataConfig)
     limits: Limits = field(default_factory=Limits)
-    space: str | Space = "fashion"
+    space: str | Space = ""
     search: SearchConfig = field(default_factory=SearchConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     proof: ProofConfig = field(default_factory=ProofConfig)
@@ -119,7 +121,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_name(self.name)
-        if isinstance(self.space, str):
+        if self.space == "":
+            object.__setattr__(self, "space", AUTO if self.data.kind in OWN else "fashion")
+        if isinstance(self.space, str) and self.space != AUTO:
             load_space(self.space)
 
 

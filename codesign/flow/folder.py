@@ -57,6 +57,20 @@ class RunFolder:
         return self.path / "3-source.json"
 
     @property
+    def space(self) -> Path:
+        """The search space, where it was made for the samples."""
+        return self.path / "1-space.yaml"
+
+    @property
+    def plain(self) -> Path:
+        """What the plain float network of that space reaches."""
+        return self.path / "1-plain.json"
+
+    @property
+    def plain_state(self) -> Path:
+        return self.path / "1-plain"
+
+    @property
     def network(self) -> Path:
         """The derived network, with the course of its search."""
         return self.path / "1-network.json"

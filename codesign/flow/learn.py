@@ -12,10 +12,12 @@ from codesign.cosearch.cosearch import CosearchResult, cosearch
 from codesign.datasets.load import load_dataset
 from codesign.datasets.resize import reduced
 from codesign.errors import ConfigError, MismatchError
+from codesign.flow.auto import further_step, plain_step, space_step
 from codesign.flow.config import LEAST_RTLSIM_IMAGES, RunConfig
 from codesign.flow.folder import file_digest, is_current, stamp
 from codesign.flow.log import epoch_log
 from codesign.flow.steps import Run
+from codesign.flow.suited import suited
 from codesign.flow.vectors import save_vectors
 from codesign.ir import files
 from codesign.ir.dataset import Dataset
@@ -29,6 +31,7 @@ from codesign.nets.outputs import integer_outputs
 from codesign.nets.parallel import join as join
 from codesign.nets.parallel import leave
 from codesign.nets.train import TrainedNet, train
+from codesign.networks.auto import AUTO
 from codesign.networks.network import Network
 from codesign.networks.space import magnitude
 from codesign.networks.spaces import load_space
@@ -60,8 +63,9 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
     Return the samples as the network sees them, at its resolution.
     """
     check_device(config.train.device)
-    parallel.team().check(config.train.batch_images)
     dataset = dataset_of(run, config)
+    config = suited(config, dataset)
+    parallel.team().check(config.train.batch_images)
     network_step(run, config, dataset)
     dataset = reduced(dataset, load_network(run.folder.network).shape)
     train_step(run, config, dataset)
@@ -72,17 +76,26 @@ def search_and_train(run: Run, config: RunConfig) -> Dataset:
 def network_step(run: Run, config: RunConfig, dataset: Dataset) -> None:
     """Make the derived network from data set and board, by co-search with a design that meets the demand."""
     folder, team = run.folder, parallel.team()
-    space = load_space(config.space) if isinstance(config.space, str) else config.space
+    plain = None
+    if config.space == AUTO:
+        space = space_step(run, dataset)
+        plain = plain_step(run, config, dataset, space)
+    else:
+        space = load_space(config.space) if isinstance(config.space, str) else config.space
     inputs = [dataset.digest(), run.board.figures(), to_plain(config.search), to_plain(space)]
+    inputs += [] if plain is None else [plain.judged]
     if team.agreed(is_current(folder, "network", inputs, (folder.network,))):
         return
     log = epoch_log(folder.log, "search", config.log) if team.leads else None
-    found = cosearch(dataset, space, run.board, config.search, folder.search_state, run.progress, log)
+    given = (dataset, space, run.board, config.search, folder.search_state, run.progress)
+    found, notes = cosearch(*given, log), list[str]()
+    if plain is not None:
+        found, notes = further_step(run, config, dataset, space, plain, found)
     if team.leads:
         if config.search.hardware is Hardware.DNA:
             files.save_design(found.design, folder.arrays)
-        plain = _network_plain(found, config.search, run.board.clock_mhz)
-        files.write_json(folder.network, {**plain, "data": _data_line(dataset), "data_notes": list(dataset.notes)})
+        told = _network_plain(found, config.search, run.board.clock_mhz, notes)
+        files.write_json(folder.network, {**told, "data": _data_line(dataset), "data_notes": list(dataset.notes)})
         stamp(folder, "network", inputs)
     team.agreed(0)  # when the file is there
 
@@ -153,7 +166,9 @@ def _data_line(dataset: Dataset) -> str:
     return f"{dataset.name}, {len(dataset.train_x):,} + {len(dataset.test_x):,} images"
 
 
-def _network_plain(found: CosearchResult, config: SearchConfig, clock_mhz: float) -> dict[str, Any]:
+def _network_plain(
+    found: CosearchResult, config: SearchConfig, clock_mhz: float, more: Sequence[str]
+) -> dict[str, Any]:
     asked = config.demand(clock_mhz).interval_cycles
     notes = [
         f"{len(found.choices)} choices span {magnitude(found.space_networks)} networks; {found.priced_networks:,} were "
@@ -167,7 +182,7 @@ def _network_plain(found: CosearchResult, config: SearchConfig, clock_mhz: float
         "choices": dict(found.choices),
         "seconds": found.seconds,
         "evaluations": found.priced_networks,
-        "notes": notes,
+        "notes": [*notes, *more],
         "course": [
             _series("loss of the weights", ((e.epoch, e.weight_loss) for e in epochs)),
             _series("loss of the choices", ((e.epoch, e.choice_loss) for e in epochs)),

@@ -20,7 +20,7 @@ from codesign.ir.project import MANIFEST, Project
 from codesign.ir.strict import parse
 from codesign.report.page import page
 from codesign.report.summary import fps, summary
-from codesign.report.view import Accuracy, Column, Search, Series, View
+from codesign.report.view import Accuracy, Column, PlainFloat, Search, Series, View
 
 T = TypeVar("T")
 
@@ -84,6 +84,7 @@ def view(folder: RunFolder, settings: Settings, board: Board) -> View:
         origin=origin,
         quantization=quantized,
         accuracy=_accuracy(folder),
+        plain=files.read_json_as(PlainFloat, folder.plain) if folder.plain.exists() else None,
         search=_search(folder, graph, design, network),
         course=(*network.course, *training.course),
         csim=simulated.get("C simulation"),

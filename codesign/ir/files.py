@@ -106,6 +106,11 @@ def write_json(path: Path, plain: object) -> None:
     write_text(path, text + "\n")  # an escape of a surrogate, \\udcff, is JSON's own
 
 
+def write_yaml(path: Path, plain: object) -> None:
+    """Write plain data as YAML that a person can read and edit."""
+    write_text(path, yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=120))
+
+
 def is_there(path: Path) -> bool:
     """Return whether the path leads to something; False as well where nothing can be, as below a file."""
     try:
@@ -201,8 +206,7 @@ def load_arrays(path: Path) -> dict[str, IntArray]:
 
 def save_design(design: Design, path: Path) -> None:
     """Write a `.yaml` that a person can read and edit."""
-    plain = {"format": FORMAT, **to_plain(design)}
-    write_text(path, yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=120))
+    write_yaml(path, {"format": FORMAT, **to_plain(design)})
 
 
 def load_design(path: Path) -> Design:

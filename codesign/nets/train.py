@@ -77,19 +77,8 @@ def train(
     the same weights. A team of processes shares every batch, and its leader writes. `on_epoch` gets all records after
     each epoch, and those of the checkpoint at the beginning. Raise ConfigError if the checkpoint is of other work.
     """
-    device, team = use_device(config.device, config.threads), parallel.team()
-    team.check(config.batch_images)
-    images = Images.of(dataset.train_x, dataset.train_y, device)
-    key = " ".join([network.digest(), digest(config), dataset.digest()]) + team.key
-    run = _Run(network, config, folder / "train.npz", key, device, team)
-    run.resume(images)
-    if on_epoch is not None:
-        on_epoch(run.history)
-    for epoch in range(run.done, config.float_epochs + config.quantized_epochs):
-        run.epoch(epoch, images, progress)
-        if on_epoch is not None:
-            on_epoch(run.history)
-    test = Images.of(dataset.test_x, dataset.test_y, device)
+    run = _trained(network, dataset, config, folder, config.float_epochs + config.quantized_epochs, progress, on_epoch)
+    test = Images.of(dataset.test_x, dataset.test_y, run.device)
     assert isinstance(run.net, QuantNet)
     run.net.eval()
     return TrainedNet(
@@ -98,6 +87,42 @@ def train(
         right=right_answers(run.net, test),
         history=tuple(run.history),
     )
+
+
+def train_float(
+    network: Network, dataset: Dataset, config: TrainConfig, folder: Path, progress: Progress = silent
+) -> Tensor:
+    """Train the network in float only; tell which of the test images, [N], are right after the last epoch.
+
+    It goes on from a checkpoint, and raises, as `train` does.
+    """
+    run = _trained(network, dataset, config, folder, config.float_epochs, progress)
+    return right_answers(run.net, Images.of(dataset.test_x, dataset.test_y, run.device))
+
+
+def _trained(
+    network: Network,
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    epochs: int,
+    progress: Progress,
+    on_epoch: OnEpoch | None = None,
+) -> "_Run":
+    """Return the training after so many epochs, or after as many as the checkpoint has."""
+    device, team = use_device(config.device, config.threads), parallel.team()
+    team.check(config.batch_images)
+    images = Images.of(dataset.train_x, dataset.train_y, device)
+    key = " ".join([network.digest(), digest(config), dataset.digest()]) + team.key
+    run = _Run(network, config, folder / "train.npz", key, device, team)
+    run.resume(images)
+    if on_epoch is not None:
+        on_epoch(run.history)
+    for epoch in range(run.done, epochs):
+        run.epoch(epoch, images, progress)
+        if on_epoch is not None:
+            on_epoch(run.history)
+    return run
 
 
 @torch.no_grad()
@@ -190,7 +215,7 @@ class _Run:
             images,
             config.batch_images,
             rng,
-            flip=config.flip,
+            flip=config.mirrors,
             least=config.epoch_images,
             shift=config.shift_pixels,
         )

@@ -28,7 +28,8 @@ class TrainConfig:
     - `epoch_images`: an epoch is a pass over the training images. A smaller set than this is passed over several times.
     - `shift_pixels`: images of such a set are moved by up to so many pixels, though by no more than an eighth of their
       extent.
-    - `flip`: images are mirrored left to right, each with probability 1/2. Those of one row are signals and stay.
+    - `flip`: images are mirrored left to right, each with probability 1/2. Those of one row are signals and stay. If
+      nothing is said, `run` mirrors the known sets only: a user's own may be characters.
     - `float_rate`, `quantized_rate`: the largest of a warm-up and cosine schedule over the epochs of each kind.
     - `threads`: those of torch. On a CPU the result depends on them in the last bits, so they belong to the settings.
     - `mixed_precision`: the float epochs multiply in bfloat16, which needs no scaling of losses. The quantized ones
@@ -43,13 +44,18 @@ class TrainConfig:
     quantized_rate: float = 1e-3
     weight_decay: float = 1e-4
     label_smoothing: float = 0.05
-    flip: bool = True
+    flip: bool | None = None
     shift_pixels: int = 1
     calibration_images: int = 1024
     seed: int = 0
     threads: int = 2
     device: Device = Device.AUTO
     mixed_precision: bool = False
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether images are mirrored; they are where nothing is said."""
+        return self.flip is not False
 
     def __post_init__(self) -> None:
         check_range(self, 1, MOST, "float_epochs", "quantized_epochs", "calibration_images")

@@ -277,7 +277,9 @@ def _accuracy(view: View) -> str:
         ("fake-quantized network", a.quantized),
         ("golden model (integers)", a.golden),
     )
-    rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in names if v is not None)
+    p = view.plain
+    plain = () if p is None else ((f"plain float network of {p.weights:,} weights, {p.epochs} epochs", p.test),)
+    rows = "".join(f"<tr><td>{n}</td><td>{v:.2%}</td></tr>" for n, v in (*names, *plain) if v is not None)
     what = f"Share of {a.images:,} test images classified rightly"
     what += "; they were used for nothing else." if view.quantization is None else "."
     if a.differing is not None:

@@ -86,7 +86,8 @@ def _accuracy(view: View) -> dict[str, Any] | None:
     a = view.accuracy
     if a is None:
         return None
-    return {"float": a.float_, "quantized": a.quantized, "golden": a.golden, "test_images": a.images}
+    found = {"float": a.float_, "quantized": a.quantized, "golden": a.golden, "test_images": a.images}
+    return {**found, "plain_float": None if view.plain is None else view.plain.test}
 
 
 def _predicted(view: View) -> dict[str, Any] | None:

@@ -39,6 +39,20 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFloat:
+    """The plain float network of a space that was made for the samples: the shares of images that it gets right.
+
+    `judged`: of those that the search judges by, after as short a training as the search's own. `test`: of the test
+    images, after so many `epochs` on the whole training part. `weights`: how many it has.
+    """
+
+    weights: int
+    epochs: int
+    judged: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """How the design was found, and the network if it was searched too.
 
@@ -153,6 +167,7 @@ class View:
     origin: Origin | None = None
     quantization: Quantization | None = None
     accuracy: Accuracy | None = None
+    plain: PlainFloat | None = None
     search: Search | None = None
     course: tuple[Series, ...] = ()
     csim: Measurement | None = None
