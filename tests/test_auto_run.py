@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -248,7 +249,12 @@ def run_of(folder: Path, write: Callable[[Path], None], **changes: Any) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("write", [signals, digits, clothes], ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "write",
+    # `make test-long` has clothes as well: they take as long as the other two.
+    [signals, digits, *([clothes] if "CODESIGN_CASES" in os.environ else [])],
+    ids=lambda write: write.__name__,
+)
 def test_golden_is_at_most_a_point_below_the_plain_float_network_where_the_demand_is_loose(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], write: Callable[[Path], None]
 ) -> None:
