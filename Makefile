@@ -25,8 +25,11 @@ check: ## lint, types and the quick tests, for a first change (under three minut
 	@scripts/environment.sh $(VENV) tox
 	@$(TOX) run -e check
 
-test: setup-test ## every test: lint, types, tests, the built wheel
+test: setup-test ## lint, types, every test but those of open synthesis, the built wheel
 	@$(TOX) run-parallel --parallel 2 --parallel-live
+
+test-synthesis: setup-test ## open synthesis of modules and machines: resources, paths, netlists simulated (some minutes)
+	@$(TOX) run -e synthesis
 
 coverage: setup-test ## every test, and the share of lines that they reach (90 % at least)
 	@$(TOX) run -e coverage

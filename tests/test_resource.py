@@ -1,7 +1,6 @@
 """Predicted resources: modules counted by hand, and whole machines beside what synthesis finds in them."""
 
 import dataclasses
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -192,18 +191,9 @@ ALONE = [
 ]
 
 
-# One family for each module, in turn; `make test-long` has all of both.
-FAMILIES = families()
-EVERY = "CODESIGN_CASES" in os.environ
-
-
-def in_turn(count: int) -> list[tuple[int, str]]:
-    """Number and family of what is synthesized."""
-    return [(i, f) for i in range(count) for k, f in enumerate(FAMILIES) if EVERY or (i + k) % len(FAMILIES) == 0]
-
-
 @pytest.mark.yosys
-@pytest.mark.parametrize(("number", "family"), in_turn(len(ALONE)), ids=lambda value: str(value))
+@pytest.mark.parametrize("number", range(len(ALONE)))
+@pytest.mark.parametrize("family", families())
 def test_a_module_that_is_an_engine_takes_what_is_predicted(number: int, family: str, tmp_path: Path) -> None:
     module = ALONE[number]
     texts = {name: literal(value).replace(" ", "") for name, value in module.parameters.items()}
@@ -280,7 +270,8 @@ POOLS = [
 
 
 @pytest.mark.yosys
-@pytest.mark.parametrize(("number", "family"), in_turn(len(POOLS)), ids=lambda value: str(value))
+@pytest.mark.parametrize("number", range(len(POOLS)))
+@pytest.mark.parametrize("family", families())
 def test_a_running_pool_takes_what_is_predicted(number: int, family: str, tmp_path: Path) -> None:
     pool = POOLS[number]
     values = {
