@@ -3,7 +3,6 @@
 Timing, area, SystemVerilog and HLS C++ read the Machine. None of them looks at how nodes join.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -97,7 +96,6 @@ class Machine:
     """All that a design is made of, in the order of the data flow; `source` takes images, `sinks` give results.
 
     `ends` tells the images that several sinks have given, and `control` then counts these. One sink needs none.
-    `loader` fills the memories at start, where weights are loaded.
     """
 
     channels: dict[str, Channel]
@@ -106,7 +104,6 @@ class Machine:
     sinks: tuple[End, ...]
     control: Control
     ends: OutputEnds | None
-    loader: Loader | None = None
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -123,6 +120,13 @@ class Machine:
         """The stages of the load bus, one for each memory that is filled at start, in the order of the engines."""
         memories = (module for unit in self.units for module in unit.modules)
         return tuple(stage for module in memories if (stage := load_stage(module)) is not None)
+
+    @cached_property
+    def loader(self) -> Loader | None:
+        """What fills the memories at start; None where weights are constants."""
+        if not self.control.loads:
+            return None
+        return Loader(words=sum(int(stage.words) for stage in self.load_stages), stages=len(self.load_stages))
 
 
 def elaborate(graph: Graph, design: Design) -> Machine:
@@ -149,14 +153,7 @@ def elaborate(graph: Graph, design: Design) -> Machine:
         sinks=tuple(sinks),
         control=Control(beats_in=source.words, beats_out=beats[0] if len(beats) == 1 else 1, loads=design.is_loaded),
         ends=None if len(beats) == 1 else OutputEnds(beats=beats),
-        loader=_loader(made.instances) if design.is_loaded else None,
     )
-
-
-def _loader(instances: Sequence[Instance]) -> Loader:
-    units = (instance.block for instance in instances if isinstance(instance.block, Unit))
-    stages = [stage for unit in units for module in unit.modules if (stage := load_stage(module)) is not None]
-    return Loader(words=sum(int(stage.words) for stage in stages), stages=len(stages))
 
 
 @dataclass(slots=True)
