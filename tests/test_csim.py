@@ -36,7 +36,7 @@ from strategies import random_design, random_inputs
 
 pytestmark = pytest.mark.gxx
 
-CASES = int(os.environ.get("CODESIGN_CASES", "100"))
+CASES = int(os.environ.get("CODESIGN_CASES", "200"))
 PER_PROGRAM = 32
 SANITIZE = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 AP_TYPES = "hls4ml==1.3.0"

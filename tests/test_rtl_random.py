@@ -17,7 +17,7 @@ from strategies import random_design, random_inputs
 
 pytestmark = [pytest.mark.verilator, pytest.mark.gxx]
 
-CASES = int(os.environ.get("CODESIGN_CASES", "100"))
+CASES = int(os.environ.get("CODESIGN_CASES", "200"))
 PER_TEST = 50
 
 
